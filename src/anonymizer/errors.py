@@ -1,0 +1,74 @@
+"""Every way the program says no: one class per exit code, each carrying one sentence to act on."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Stable exit codes. A caller must treat any other code as a failure."""
+
+    OK = 0
+    """Everything is in ``ready/``."""
+    UNEXPECTED = 1
+    """A defect in the program: nothing was published."""
+    USAGE = 2
+    """Wrong use: an unknown option, a missing path, a setting that does not parse."""
+    REVIEW = 3
+    """Nothing failed, but some media wait in ``review/`` for a person."""
+    FAILED = 4
+    """Some media could not be processed or verified."""
+    NOT_READY = 5
+    """The machine is not ready: a model, a library or the output folder is missing."""
+    INTERRUPTED = 130
+    """Stopped by the user."""
+
+
+class AnonymizerError(Exception):
+    """Base of every error meant for a person. ``str(error)`` is one sentence that says what to do."""
+
+    exit_code = ExitCode.FAILED
+
+
+class UsageError(AnonymizerError):
+    """The call itself is wrong."""
+
+    exit_code = ExitCode.USAGE
+
+
+class SettingsError(UsageError):
+    """A setting is unknown or out of range; the sentence names the key and, from a file, the line."""
+
+
+class MediumError(AnonymizerError):
+    """This one file cannot be processed; the others can."""
+
+
+class UnsupportedError(MediumError):
+    """The content is none of the formats that the program opens."""
+
+
+class DamagedError(MediumError):
+    """The file is empty, truncated or does not decode."""
+
+
+class LimitError(MediumError):
+    """The file is larger, or costs more to decode, than the limits allow."""
+
+
+class UnreadableError(MediumError):
+    """The file cannot be read: permissions, a vanished file, a symbolic link, a device."""
+
+
+class OutputError(AnonymizerError):
+    """The output folder cannot be written: full, read-only, gone."""
+
+
+class NotReadyError(AnonymizerError):
+    """A model or a library that the work needs is missing or not what it should be."""
+
+    exit_code = ExitCode.NOT_READY
+
+
+class ModelError(NotReadyError):
+    """A model's file is missing, cannot be fetched, or has the wrong hash."""

@@ -1,0 +1,1 @@
+"""The verification report: one schema, written as JSON and as a page."""

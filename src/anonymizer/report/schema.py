@@ -1,0 +1,99 @@
+"""The verification report's schema, version 1.
+
+A report is handed out with its medium, so nothing here may come from the source: no name, no time, no
+hash, no value of a tag. What the source held is said by kind ("GPS position"), never by value.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from anonymizer.types import Kind, Result, Shape, Style, Verdict
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ProgramRecord(_Part):
+    """Which program wrote the report, and the libraries that decoded, detected and encoded."""
+
+    name: str
+    version: str
+    libraries: dict[str, str]
+
+
+class MediumRecord(_Part):
+    """The written file. ``name`` is its neutral name; sizes in pixels and bytes; ``duration`` in seconds."""
+
+    name: str
+    type: Literal["photo", "clip"]
+    format: str
+    width: int
+    height: int
+    bytes: int
+    sha256: str
+    frames: int = 1
+    duration: float | None = None
+
+
+class EvidenceRecord(_Part):
+    detector: str
+    score: float
+
+
+class RegionRecord(_Part):
+    """A redacted region of the output, ``box`` = left, top, right, bottom in whole pixels."""
+
+    kind: Kind
+    shape: Shape
+    style: Style
+    box: tuple[int, int, int, int]
+    grid: tuple[int, int]
+    found_by: list[EvidenceRecord]
+    first_seconds: float | None = None
+    last_seconds: float | None = None
+    frames: int | None = None
+    interpolated: int | None = None
+
+
+class CheckRecord(_Part):
+    """``evidence`` is a sentence for a person, ``data`` the same for a program."""
+
+    name: str
+    result: Result
+    evidence: str
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
+class ModelRecord(_Part):
+    name: str
+    sha256: str
+    licence: str
+    device: str
+
+
+class Report(_Part):
+    """Everything that was checked and found on one written medium. It never says "anonymous"."""
+
+    schema_version: Literal[1] = 1
+    id: str
+    created: str
+    """UTC, ISO 8601, whole seconds: when the check ended."""
+    program: ProgramRecord
+    medium: MediumRecord
+    verdict: Verdict
+    reasons: list[str]
+    """Why the medium is not in ``ready/``: plain sentences, empty when it is."""
+    notes: list[str]
+    """What a reader should know even when all is well (first frame of an animation only, name kept …)."""
+    checks: list[CheckRecord]
+    regions: list[RegionRecord]
+    source_traces: list[str]
+    """Kinds of metadata the source held ("GPS position", "embedded thumbnail"), all left behind."""
+    models: list[ModelRecord]
+    settings: dict[str, Any]
+    not_checked: list[str]
+    """What no check here can see: for the person who publishes."""

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -218,3 +219,62 @@ class Model:
     sha256: str
     licence: str
     device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """What identified the source besides its picture.
+
+    ``kinds`` are published ("GPS position", "embedded thumbnail"). ``strings`` are the values themselves
+    (five characters or more, from metadata, file name and folder names): the canaries, which must be found
+    nowhere in what is written, and which never leave this process.
+    """
+
+    kinds: tuple[str, ...] = ()
+    strings: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Processed:
+    """One medium at the end of its road, staged and examined, before the report and the gate.
+
+    ``path`` is the written file in the work folder, fsynced. ``reasons`` are sentences that send it to a
+    person whatever the checks say; ``notes`` only inform. Clips give their tracks as ``tracks``.
+    """
+
+    path: Path
+    type: str
+    """``photo`` or ``clip``."""
+    format: str
+    """``JPEG``, ``PNG`` or ``MP4``."""
+    width: int
+    height: int
+    veils: tuple[Veil, ...]
+    checks: tuple[Check, ...]
+    traces: Traces
+    reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    models: tuple[Model, ...] = ()
+    tracks: tuple[TrackSummary, ...] = ()
+    contact_sheet: bytes = b""
+    """A clip's contact sheet of redacted frames, JPEG bytes written from pixels only; empty for a photo."""
+    frames: int = 1
+    duration: float | None = None
+    """Seconds, for a clip."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackSummary:
+    """One track of a clip, for the report: times in seconds from the first frame, both ends included."""
+
+    kind: Kind
+    style: Style
+    shape: Shape
+    first: float
+    last: float
+    frames: int
+    interpolated: int
+    evidence: tuple[Evidence, ...]
+    box: tuple[int, int, int, int]
+    """The union of its boxes: left, top, right, bottom."""
+    grid: tuple[int, int]

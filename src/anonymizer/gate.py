@@ -1,0 +1,233 @@
+"""The output folder and its gate: nothing stands in ``ready/`` before its report is on the disk.
+
+    OUT/ready/      what passed every check
+    OUT/review/     what waits for a person, with the reasons beside it
+    OUT/reports/    one JSON and one page per medium, and the overview
+    OUT/.anonymizer/  private: the ledger, and each run's work folder
+
+A medium is written and examined in the work folder (same volume, mode 0700), then its report is moved into
+``reports/``, then the medium into ``ready/`` or ``review/``, each step fsynced. A run that was killed
+leaves at most a work folder and a ``working`` row; the next run removes both.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import os
+import re
+import secrets
+import shutil
+import unicodedata
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from anonymizer.errors import OutputError
+from anonymizer.ledger import Ledger, State
+from anonymizer.types import Verdict
+
+NEUTRAL_TIME = 946_684_800
+"""Modification time of every output: 2000-01-01T00:00:00Z, seconds."""
+ID_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+ID_LENGTH = 12
+"""12 of 32 characters: 60 random bits, so that an id says nothing and two never meet."""
+_STATE = {Verdict.READY: State.READY, Verdict.REVIEW: State.REVIEW, Verdict.FAILED: State.FAILED}
+
+
+def new_id() -> str:
+    """A random id for one output."""
+    return "".join(secrets.choice(ID_ALPHABET) for _ in range(ID_LENGTH))
+
+
+def safe_name(name: str) -> str:
+    """A source's stem made safe to write on every system, for ``keep_name`` alone."""
+    text = unicodedata.normalize("NFC", name.encode("utf-8", "replace").decode("utf-8"))
+    text = "".join(c for c in text if unicodedata.category(c)[0] not in "CZ" or c == " ")
+    text = re.sub(r'[<>:"/\\|?*]', "_", text).strip(" .").lstrip("-")[:100]
+    reserved = re.fullmatch(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?", text)
+    return f"_{text}" if reserved else text or "unnamed"
+
+
+class Gate:
+    """An output folder, opened for one run. Use as a context manager; one per process.
+
+    Raises :class:`OutputError`, naming the folder, where it cannot be created or written.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+        self.ready = self.root / "ready"
+        self.review = self.root / "review"
+        self.reports = self.root / "reports"
+        self.private = self.root / ".anonymizer"
+        self._run = f"run-{new_id()}"
+        self.work = self.private / self._run
+        try:
+            for folder in (self.ready, self.review, self.reports):
+                folder.mkdir(parents=True, exist_ok=True)
+            self.private.mkdir(mode=0o700, exist_ok=True)
+            self.work.mkdir(mode=0o700)
+        except OSError as error:
+            raise _output_error(self.root, error) from error
+        self._lock = FileLock(self.private / f"{self._run}.lock", mode=0o600)
+        try:
+            self._lock.acquire(timeout=0)
+            self.ledger = Ledger(self.private / "ledger.sqlite")
+            self._clean_after_dead_runs()
+        except BaseException:
+            self._dismantle()
+            raise
+
+    def __enter__(self) -> Gate:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ledger.close()
+        self._dismantle()
+
+    def begin(self, source: Path, settings: str) -> str:
+        """Start the work on a source: its new id, already in the ledger."""
+        id = new_id()
+        self.ledger.start(id, source, settings, self._run)
+        return id
+
+    def free_name(self, stem: str, suffix: str) -> str:
+        """A name that is free in ``ready/`` and in ``review/``, whatever the case: a number is added."""
+        taken = {path.name.casefold() for folder in (self.ready, self.review) for path in folder.iterdir()}
+        for number in itertools.count(1):
+            name = f"{stem}.{suffix}" if number == 1 else f"{stem}-{number}.{suffix}"
+            if name.casefold() not in taken:
+                return name
+        raise AssertionError("unreachable")
+
+    def admit(
+        self,
+        id: str,
+        staged: Path,
+        name: str,
+        sha256: str,
+        verdict: Verdict,
+        report: dict[str, bytes],
+        reasons: list[str],
+    ) -> Path:
+        """Publish the report, then the medium, to where the verdict sends it; the medium's final path.
+
+        ``report`` maps suffixes (``json``, ``html``) to bytes; ``sha256`` (hex) is the medium's. An
+        existing file is never replaced: where ``name`` is taken meanwhile, :class:`OutputError`.
+        """
+        folder = self.ready if verdict is Verdict.READY else self.review
+        try:
+            for suffix, content in report.items():
+                self._publish(content, self.reports / f"{id}.{suffix}")
+            if verdict is not Verdict.READY:
+                text = "".join(f"{reason}\n" for reason in reasons)
+                self._publish(text.encode(), self.review / f"{id}.reasons.txt")
+            _sync(self.reports)
+            # From here on a restart recognises the medium by its name and hash, wherever the kill strikes.
+            self.ledger.update(id, name=name, output=sha256)
+            final = folder / name
+            _place(staged, final)
+            _sync(folder)
+        except OSError as error:
+            self.withdraw(id)
+            raise _output_error(self.root, error) from error
+        self.ledger.finish(id, _STATE[verdict], name=name, output=sha256, reason=" ".join(reasons))
+        return final
+
+    def withdraw(self, id: str) -> None:
+        """Remove what the gate wrote about a medium that did not get through."""
+        left = [self.reports / f"{id}.json", self.reports / f"{id}.html", self.review / f"{id}.reasons.txt"]
+        for path in left:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+
+    def write_index(self, content: bytes) -> Path:
+        """Replace the run's overview page."""
+        try:
+            self._publish(content, self.reports / "index.html")
+        except OSError as error:
+            raise _output_error(self.root, error) from error
+        return self.reports / "index.html"
+
+    def _publish(self, content: bytes, path: Path) -> None:
+        temporary = self.work / f"{new_id()}.tmp"
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.utime(temporary, (NEUTRAL_TIME, NEUTRAL_TIME))
+        temporary.replace(path)
+
+    def _clean_after_dead_runs(self) -> None:
+        """Finish or undo what killed runs left: their lock is free, because a lock dies with its process."""
+        for folder in self.private.glob("run-*"):
+            if folder == self.work or not folder.is_dir():
+                continue
+            lock = FileLock(self.private / f"{folder.name}.lock", mode=0o600)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                continue
+            self._settle(folder.name)
+            shutil.rmtree(folder, ignore_errors=True)
+            lock.release()
+            Path(lock.lock_file).unlink(missing_ok=True)
+
+    def _settle(self, run: str) -> None:
+        for entry in self.ledger.entries(State.WORKING):
+            if entry.owner != run:
+                continue
+            for folder, state in ((self.ready, State.READY), (self.review, State.REVIEW)):
+                final = folder / entry.name
+                if not entry.name or not final.is_file():
+                    continue
+                if hashlib.sha256(final.read_bytes()).hexdigest() == entry.output:
+                    self.ledger.update(entry.id, state=state)
+                    break
+                final.unlink()
+            else:
+                self.withdraw(entry.id)
+                self.ledger.forget(entry.id)
+
+    def _dismantle(self) -> None:
+        shutil.rmtree(self.work, ignore_errors=True)
+        self._lock.release()
+        with contextlib.suppress(OSError):
+            Path(self._lock.lock_file).unlink(missing_ok=True)
+
+
+def _place(staged: Path, final: Path) -> None:
+    """Move a file to a name that nothing has yet; FileExistsError where something has.
+
+    A hard link claims the name and fails where it exists, which a rename does not; where the volume has
+    no links, an exclusively created empty file claims it.
+    """
+    try:
+        os.link(staged, final)
+    except FileExistsError:
+        raise
+    except OSError:
+        os.close(os.open(final, os.O_CREAT | os.O_EXCL, 0o644))
+        staged.replace(final)
+    else:
+        staged.unlink()
+
+
+def _sync(folder: Path) -> None:
+    """Make renames in a folder durable; Windows does this by itself and cannot open folders."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _output_error(root: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"The output folder {root} cannot be written ({error.strerror or error}); "
+        "free space or choose another folder with --out; nothing was published."
+    )

@@ -1,0 +1,182 @@
+"""The private ledger of one output folder: the only place that links a source to its output.
+
+SQLite in ``OUT/.anonymizer/ledger.sqlite``, readable by its owner alone. Each medium has one row, from the
+moment work on it starts until a person releases it; nothing here is ever copied into a report.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from anonymizer.errors import OutputError
+from anonymizer.settings import Settings
+
+VERSION = 1
+"""``PRAGMA user_version`` of the schema below; :data:`MIGRATIONS` lead from each version to the next."""
+
+MIGRATIONS = (
+    """
+    CREATE TABLE media (
+        id        TEXT PRIMARY KEY,       -- the output's neutral id
+        source    BLOB NOT NULL,          -- the source's path, as the system's own bytes
+        sha256    TEXT NOT NULL,          -- of the source's content, empty until it was read
+        settings  TEXT NOT NULL,          -- fingerprint of settings and program version
+        state     TEXT NOT NULL,
+        name      TEXT NOT NULL,          -- the output's name, empty until it has one
+        output    TEXT NOT NULL,          -- SHA-256 of the output
+        reason    TEXT NOT NULL,
+        attempts  INTEGER NOT NULL,
+        owner     TEXT NOT NULL,          -- the work folder of the run that holds the row
+        started   TEXT NOT NULL,
+        ended     TEXT NOT NULL
+    );
+    CREATE INDEX media_by_source ON media (sha256, settings);
+    CREATE INDEX media_by_state ON media (state);
+    """,
+)
+
+
+class State(StrEnum):
+    """Where a medium stands. ``WORKING`` is the only state that a crash can leave behind."""
+
+    QUEUED = "queued"
+    WORKING = "working"
+    READY = "ready"
+    REVIEW = "review"
+    FAILED = "failed"
+    RELEASED = "released"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row. ``source`` is the path as given; times are UTC, ISO 8601."""
+
+    id: str
+    source: Path
+    sha256: str
+    settings: str
+    state: State
+    name: str
+    output: str
+    reason: str
+    attempts: int
+    owner: str
+    started: str
+    ended: str
+
+
+def fingerprint(settings: Settings, program: str) -> str:
+    """What decides whether a medium must be done again: the settings and the program's version (hex)."""
+    text = f"{program}\n{settings.model_dump_json(exclude={'limits'})}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+class Ledger:
+    """The open ledger. Use it from one thread; other processes may hold it open at the same time.
+
+    Raises :class:`OutputError` where the file cannot be opened or written, or comes from a newer program.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            # Created by us first, so that it is never readable by others, not even for an instant.
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._migrate()
+        except (OSError, sqlite3.Error) as error:
+            raise OutputError(f"The ledger {path} cannot be opened: {error}.") from error
+
+    def _migrate(self) -> None:
+        with self.transaction() as db:
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version > VERSION:
+                raise OutputError(
+                    f"The ledger {self.path} was written by a newer version of the program; "
+                    "update anonymizer or choose another output folder."
+                )
+            for script in MIGRATIONS[version:]:
+                for statement in filter(str.strip, script.split(";")):
+                    db.execute(statement)
+            db.execute(f"PRAGMA user_version = {VERSION}")
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing; a failed write is an :class:`OutputError`."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise OutputError(f"The ledger {self.path} cannot be written: {error}.") from error
+
+    def start(self, id: str, source: Path, settings: str, owner: str) -> None:
+        """Record that work on a source begins, before anything of it is written."""
+        row = (id, os.fsencode(source), "", settings, State.WORKING, "", "", "", 1, owner, now(), "")
+        with self.transaction() as db:
+            db.execute(f"INSERT INTO media VALUES ({','.join('?' * len(row))})", row)
+
+    def update(self, id: str, **values: str | int) -> None:
+        """Change columns of one row."""
+        columns = ", ".join(f"{column} = ?" for column in values)
+        with self.transaction() as db:
+            db.execute(f"UPDATE media SET {columns} WHERE id = ?", (*values.values(), id))
+
+    def finish(self, id: str, state: State, *, name: str = "", output: str = "", reason: str = "") -> None:
+        """Record the end of the work on one medium."""
+        self.update(id, state=state, name=name, output=output, reason=reason, ended=now())
+
+    def forget(self, id: str) -> None:
+        """Remove the row of a medium whose work was cut off and cleaned."""
+        with self.transaction() as db:
+            db.execute("DELETE FROM media WHERE id = ?", (id,))
+
+    def entries(self, state: State | None = None) -> list[Entry]:
+        """Every row, oldest first; of one state if given."""
+        where, values = ("WHERE state = ?", (state,)) if state else ("", ())
+        return self._query(f"{where} ORDER BY rowid", values)
+
+    def get(self, id: str) -> Entry | None:
+        """The row with this id."""
+        return next(iter(self._query("WHERE id = ?", (id,))), None)
+
+    def by_source(self, sha256: str) -> list[Entry]:
+        """Every row of a source with this content, oldest first."""
+        return self._query("WHERE sha256 = ? ORDER BY rowid", (sha256,))
+
+    def _query(self, tail: str, values: tuple[str, ...]) -> list[Entry]:
+        try:
+            rows = self._db.execute(f"SELECT * FROM media {tail}", values).fetchall()
+        except sqlite3.Error as error:
+            raise OutputError(f"The ledger {self.path} cannot be read: {error}.") from error
+        return [_entry(row) for row in rows]
+
+    def close(self) -> None:
+        self._db.close()
+
+
+def _entry(row: tuple[Any, ...]) -> Entry:
+    id, source, sha256, settings, state, name, output, reason, attempts, owner, started, ended = row
+    path = Path(os.fsdecode(source))
+    return Entry(
+        id, path, sha256, settings, State(state), name, output, reason, attempts, owner, started, ended
+    )

@@ -41,6 +41,12 @@ def new_id() -> str:
     return "".join(secrets.choice(ID_ALPHABET) for _ in range(ID_LENGTH))
 
 
+def file_sha256(path: Path) -> str:
+    """SHA-256 (hex) of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def safe_name(name: str) -> str:
     """A source's stem made safe to write on every system, for ``keep_name`` alone."""
     text = unicodedata.normalize("NFC", name.encode("utf-8", "replace").decode("utf-8"))
@@ -92,6 +98,27 @@ class Gate:
         id = new_id()
         self.ledger.start(id, source, settings, self._run)
         return id
+
+    def staging(self, id: str) -> Path:
+        """Where a medium is written before it is examined, without suffix; private, on the same volume."""
+        folder = self.work / id
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder / id
+
+    def fail(self, id: str, reason: str) -> None:
+        """Record that a medium could not be processed; nothing of it is kept."""
+        self.withdraw(id)
+        self.ledger.finish(id, State.FAILED, reason=reason)
+
+    def abandon(self, id: str) -> None:
+        """Undo the work on a medium that was cut off: as if it had never been begun."""
+        self.withdraw(id)
+        with contextlib.suppress(OutputError):
+            self.ledger.forget(id)
+
+    def sweep(self, id: str) -> None:
+        """Remove the staging folder of a medium, whatever became of it."""
+        shutil.rmtree(self.work / id, ignore_errors=True)
 
     def free_name(self, stem: str, suffix: str) -> str:
         """A name that is free in ``ready/`` and in ``review/``, whatever the case: a number is added."""
@@ -183,7 +210,7 @@ class Gate:
                 final = folder / entry.name
                 if not entry.name or not final.is_file():
                     continue
-                if hashlib.sha256(final.read_bytes()).hexdigest() == entry.output:
+                if file_sha256(final) == entry.output:
                     self.ledger.update(entry.id, state=state)
                     break
                 final.unlink()

@@ -1,0 +1,359 @@
+"""The command line: it translates words into calls and outcomes into words, and decides nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from anonymizer import __version__
+from anonymizer.errors import AnonymizerError, ExitCode, UsageError
+from anonymizer.settings import AudioPolicy, Effort, Settings, TextPolicy, load
+from anonymizer.types import Shape, Style, Verdict
+
+app = typer.Typer(
+    name="anonymizer",
+    help="Make clinical photos and videos publishable: find, hide, clean, verify, and say why.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+models_app = typer.Typer(
+    help="The detectors' weights: which are here, fetch them, check them.", no_args_is_help=True
+)
+app.add_typer(models_app, name="models")
+
+out_console = Console(highlight=False, soft_wrap=True)
+err_console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Json = Annotated[
+    bool, typer.Option("--json", help="One JSON object per line on standard output, for scripts.")
+]
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and leave.", is_eager=True)
+    ] = False,
+) -> None:
+    if version:
+        out_console.print(f"anonymizer {__version__}")
+        raise typer.Exit
+
+
+def _rect(text: str) -> tuple[float, float, float, float]:
+    """``x,y,w,h`` in pixels of the upright picture."""
+    try:
+        x, y, w, h = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise UsageError(
+            f"{text!r} is not a rectangle; write x,y,w,h in pixels, for example 120,40,300,80."
+        ) from error
+    if w <= 0 or h <= 0:
+        raise UsageError(f"{text!r} is an empty rectangle; width and height must be more than 0.")
+    return x, y, w, h
+
+
+def _region(text: str) -> dict[str, Any]:
+    """``x,y,w,h`` or, for a clip, ``x,y,w,h@start-end`` in seconds."""
+    place, _, span = text.partition("@")
+    region: dict[str, Any] = {"rect": _rect(place)}
+    if span:
+        start, _, end = span.partition("-")
+        try:
+            region["start"] = float(start or 0)
+            region["end"] = float(end) if end else None
+        except ValueError as error:
+            raise UsageError(f"{text!r} has no time range; write x,y,w,h@start-end in seconds.") from error
+    return region
+
+
+@app.command()
+def blur(
+    paths: Annotated[
+        list[Path], typer.Argument(help="Photos, clips, or folders of them.", metavar="PATH...")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Output folder; default: a folder 'anonymized' beside the first PATH."),
+    ] = None,
+    settings_file: Annotated[
+        Path | None,
+        typer.Option("--settings", help="Settings file; default: anonymizer.toml in this folder, if there."),
+    ] = None,
+    detector: Annotated[Effort | None, typer.Option(help="How hard to search.")] = None,
+    style: Annotated[Style | None, typer.Option(help="How faces are hidden.")] = None,
+    shape: Annotated[Shape | None, typer.Option(help="Outline of a hidden face: ellipse or box.")] = None,
+    margin: Annotated[float | None, typer.Option(help="Growth of a face's box, 1.2 or more.")] = None,
+    grid: Annotated[int | None, typer.Option(help="Colour cells along a face's side, 8 or fewer.")] = None,
+    noise: Annotated[float | None, typer.Option(help="Noise on each cell, 20 or more (of 255).")] = None,
+    unsafe_strength: Annotated[
+        bool | None,
+        typer.Option("--unsafe-strength", help="Allow a weaker redaction; the file waits in review/."),
+    ] = None,
+    text: Annotated[TextPolicy | None, typer.Option(help="Which text to hide.")] = None,
+    codes: Annotated[
+        bool | None, typer.Option("--codes/--no-codes", help="Hide barcodes and QR codes.")
+    ] = None,
+    faces: Annotated[
+        bool | None, typer.Option("--faces/--no-faces", help="Hide faces; without, review/.")
+    ] = None,
+    marks: Annotated[
+        bool | None, typer.Option("--marks/--no-marks", help="Ask about likely tattoos.")
+    ] = None,
+    region: Annotated[
+        list[str] | None,
+        typer.Option(help="Hide this place too: x,y,w,h in pixels, for clips x,y,w,h@start-end. Repeatable."),
+    ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(help="Keep this place clear: x,y,w,h; the file waits in review/. Repeatable."),
+    ] = None,
+    keep_mouth: Annotated[
+        bool | None,
+        typer.Option("--keep-mouth", help="Keep the mouth visible in each face; waits in review/."),
+    ] = None,
+    keep_name: Annotated[
+        bool | None, typer.Option("--keep-name", help="Keep the file's name (it may name the patient).")
+    ] = None,
+    audio: Annotated[
+        AudioPolicy | None, typer.Option(help="A clip's sound; kept, it waits in review/.")
+    ] = None,
+    as_json: Json = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+) -> None:
+    """Make photos and clips publishable.
+
+    What is safe lands in OUT/ready, what a person must see in OUT/review, the reports in OUT/reports.
+    Exit codes: 0 all ready, 3 some in review, 4 some failed, 2 wrong use, 5 machine not ready.
+    """
+    from anonymizer.folder import collect
+    from anonymizer.pipeline import Session
+
+    flags: dict[str, Any] = {
+        "detector": detector, "style": style, "shape": shape, "margin": margin, "grid": grid, "noise": noise,
+        "unsafe_strength": unsafe_strength, "text": text, "codes": codes, "faces": faces, "marks": marks,
+        "regions": tuple(_region(r) for r in region) if region else None,
+        "keep": tuple(_rect(k) for k in keep) if keep else None,
+        "keep_mouth": keep_mouth, "keep_name": keep_name, "audio": audio,
+    }  # fmt: skip
+    settings = _settings(settings_file, flags)
+    target = (out or _beside(paths[0])).absolute()
+    sources = collect(paths, target)
+    counts: Counter[Verdict] = Counter()
+    with Session(target, settings) as session:
+        with _bar(len(sources), show=not (quiet or as_json)) as advance:
+            for source in sources:
+                outcome = session.run(source, lambda share, doing: advance(share, doing))
+                counts[outcome.verdict] += 1
+                if as_json:
+                    _emit(_outcome_json(outcome))
+                elif not quiet or outcome.verdict is Verdict.FAILED:
+                    _say_outcome(outcome)
+                advance(None, "")
+        index = session.write_index()
+    if not (quiet or as_json):
+        said = ", ".join(f"{counts[v]} {word}" for v, word in _COUNTED if counts[v])
+        out_console.print(f"{said}. Overview: {escape(_shown(index))}")
+    raise typer.Exit(_worst(counts))
+
+
+@app.command()
+def verify(
+    files: Annotated[list[Path], typer.Argument(help="Published files.", metavar="FILE...")],
+    reports: Annotated[
+        Path | None, typer.Option(help="Folder with the reports; default: looked for near the file.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check published files again: find each one's report by its hash, and re-run what needs no original."""
+    from anonymizer.published import verify as verify_file
+
+    counts: Counter[Verdict] = Counter()
+    for file in files:
+        try:
+            report = verify_file(file, reports)
+        except AnonymizerError as error:
+            counts[Verdict.FAILED] += 1
+            if as_json:
+                _emit({"file": _shown(file), "verdict": "failed", "reasons": [str(error)]})
+            else:
+                err_console.print(f"[red]failed[/] {escape(_shown(file))}: {escape(str(error))}")
+            continue
+        counts[report.verdict] += 1
+        if as_json:
+            _emit(
+                {"file": _shown(file), "verdict": report.verdict, "reasons": report.reasons, "id": report.id}
+            )
+        else:
+            word = {"ready": "[green]valid[/]", "review": "[yellow]review[/]", "failed": "[red]failed[/]"}
+            out_console.print(f"{word[report.verdict]} {escape(_shown(file))}")
+            for reason in report.reasons:
+                out_console.print(f"    {escape(reason)}")
+    raise typer.Exit(_worst(counts))
+
+
+@models_app.command("list")
+def models_list(as_json: Json = False) -> None:
+    """Every model: what it is for, its licence, and whether it is here."""
+    from anonymizer.detect.weights import Store
+
+    for entry, state in Store().check():
+        if as_json:
+            _emit({"name": entry.name, "state": state, "licence": entry.licence, "purpose": entry.purpose})
+        else:
+            out_console.print(f"{entry.name:22} {state:10} {entry.licence:12} {escape(entry.purpose)}")
+
+
+@models_app.command("fetch")
+def models_fetch(
+    names: Annotated[list[str] | None, typer.Argument(help="Which; default: all that a run needs.")] = None,
+) -> None:
+    """Fetch the models now, so that no later run needs a network."""
+    from anonymizer.detect.weights import Store
+
+    store = Store()
+    for path in store.fetch(names or None):
+        out_console.print(escape(str(path)))
+
+
+@models_app.command("check")
+def models_check(as_json: Json = False) -> None:
+    """Compare each model's file with its hash; exit 5 where one that a run needs is missing or wrong."""
+    from anonymizer.detect.weights import Store
+
+    good = True
+    for entry, state in Store().check():
+        good = good and (state == "ok" or entry.optional)
+        if as_json:
+            _emit({"name": entry.name, "state": state})
+        else:
+            out_console.print(f"{entry.name:22} {state}")
+    raise typer.Exit(ExitCode.OK if good else ExitCode.NOT_READY)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Is this machine ready: libraries, models, runtime device, outside checkers. Exit 5 if not."""
+    from anonymizer.doctor import examine
+
+    findings = examine()
+    for finding in findings:
+        if as_json:
+            _emit({"what": finding.what, "ok": finding.ok, "needed": finding.needed, "said": finding.said})
+        else:
+            mark = "[green]ok  [/]" if finding.ok else "[red]no  [/]" if finding.needed else "[yellow]none[/]"
+            out_console.print(f"{mark} {finding.what:18} {escape(finding.said)}")
+    ready = all(finding.ok or not finding.needed for finding in findings)
+    if not as_json:
+        out_console.print("This machine is ready." if ready else "This machine is not ready: see above.")
+    raise typer.Exit(ExitCode.OK if ready else ExitCode.NOT_READY)
+
+
+_COUNTED = (
+    (Verdict.READY, "ready"),
+    (Verdict.REVIEW, "in review"),
+    (Verdict.FAILED, "failed"),
+)
+
+
+def _settings(path: Path | None, flags: dict[str, Any]) -> Settings:
+    here = Path("anonymizer.toml")
+    return load(path or (here if here.is_file() else None), flags)
+
+
+def _beside(path: Path) -> Path:
+    return path.absolute().parent / "anonymized"
+
+
+def _worst(counts: Counter[Verdict]) -> ExitCode:
+    if counts[Verdict.FAILED]:
+        return ExitCode.FAILED
+    return ExitCode.REVIEW if counts[Verdict.REVIEW] else ExitCode.OK
+
+
+def _shown(path: Path) -> str:
+    """A path for the terminal: no control, direction or surrogate character gets through."""
+    text = str(path).encode("utf-8", "replace").decode("utf-8")
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def _emit(value: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(value) + "\n")
+    sys.stdout.flush()
+
+
+def _outcome_json(outcome: Any) -> dict[str, Any]:
+    return {
+        "source": _shown(outcome.source),
+        "verdict": outcome.verdict,
+        "id": outcome.id,
+        "output": str(outcome.output) if outcome.output else None,
+        "report": str(outcome.report) if outcome.report else None,
+        "reasons": list(outcome.reasons),
+        "redacted": outcome.redacted,
+        "seconds": round(outcome.seconds, 3),
+    }
+
+
+def _say_outcome(outcome: Any) -> None:
+    name = escape(_shown(outcome.source))
+    if outcome.verdict is Verdict.FAILED:
+        err_console.print(f"[red]failed[/] {name}: {escape(outcome.reasons[0])}")
+        return
+    hidden = f"{outcome.redacted} hidden" if outcome.redacted else "nothing to hide"
+    colour = "green" if outcome.verdict is Verdict.READY else "yellow"
+    where = escape(f"{outcome.output.parent.name}/{outcome.output.name}")
+    out_console.print(f"[{colour}]{outcome.verdict}[/] {name} → {where} ({hidden})")
+    for reason in outcome.reasons:
+        out_console.print(f"    {escape(reason)}")
+
+
+@contextmanager
+def _bar(total: int, *, show: bool) -> Iterator[Any]:
+    """A progress bar on a terminal, silence elsewhere; it appears by itself and goes when all is done."""
+    if not (show and err_console.is_terminal):
+        yield lambda share, doing: None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err_console, transient=True) as progress:
+        task = progress.add_task("", total=total)
+        done = 0
+
+        def advance(share: float | None, doing: str) -> None:
+            nonlocal done
+            done += share is None
+            progress.update(task, completed=done + (share or 0.0), description=doing)
+
+        yield advance
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; every error a person can cause is one sentence and an exit code."""
+    try:
+        app(args=arguments, standalone_mode=True)
+    except AnonymizerError as error:
+        err_console.print(f"[red]anonymizer:[/] {escape(_shown(Path(str(error))))}")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        err_console.print("Stopped. Nothing half done was kept; run the same command again to go on.")
+        sys.exit(ExitCode.INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

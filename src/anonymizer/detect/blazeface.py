@@ -10,6 +10,7 @@ import contextlib
 import os
 import sys
 import tempfile
+import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -40,22 +41,23 @@ class BlazeFace:
                 from mediapipe.tasks.python.core.base_options import BaseOptions
                 from mediapipe.tasks.python.vision import FaceDetector, FaceDetectorOptions
             except (ImportError, OSError) as error:
-                raise NotReadyError(f"MediaPipe does not load ({error}); install anonymizer again.") from error
+                raise NotReadyError(
+                    f"MediaPipe does not load ({error}); install anonymizer again."
+                ) from error
             options = FaceDetectorOptions(
                 base_options=BaseOptions(model_asset_buffer=content), min_detection_confidence=least
             )
             self._task: Any = FaceDetector.create_from_options(options)
             self._image: Any = mediapipe.Image
             self._format: Any = mediapipe.ImageFormat.SRGB
+            # Left to the interpreter's end, the task's own __del__ fails in a half-dismantled module.
+            self._close = weakref.finalize(self, _closed, self._task)
             # The first picture makes the library speak once more.
             self._detect(np.zeros((64, 64, 3), np.uint8))
 
     def close(self) -> None:
-        """Let go of the task, quietly. Later calls of :meth:`detect` are an error."""
-        task, self._task = self._task, None
-        if task is not None:
-            with hushed():
-                task.close()
+        """Let go of the task. Later calls of :meth:`detect` are an error."""
+        self._close()
 
     def detect(self, pictures: Sequence[Pixels], threshold: float) -> list[list[Detection]]:
         """The faces of each picture ``(h, w, 3)`` uint8 RGB, in its own pixels."""
@@ -80,6 +82,11 @@ class BlazeFace:
                 )
             )
         return found
+
+
+def _closed(task: Any) -> None:
+    with hushed():
+        task.close()
 
 
 @contextlib.contextmanager

@@ -1,0 +1,102 @@
+"""The decoding process: bytes in, pixels out. Run as ``python -m anonymizer.media.child``.
+
+It takes one job on standard input and answers on standard output, then ends: a decoder that a hostile file
+has taken over gets nothing else to see. It opens no file, may write none, and is held to limits of time
+and memory. The frame of both messages: a length (8 bytes, big-endian), JSON of that length, then the bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import sys
+from typing import Any, BinaryIO
+
+LENGTH = struct.Struct(">Q")
+
+
+def read_exactly(stream: BinaryIO, count: int) -> bytes:
+    """So many bytes; EOFError where the stream ends early."""
+    data = stream.read(count)
+    if data is None or len(data) < count:
+        raise EOFError
+    return data
+
+
+def read_message(stream: BinaryIO, most: int = 1 << 26) -> dict[str, Any]:
+    """The JSON part of a message. Raises EOFError, or ValueError for one that is too long."""
+    (length,) = LENGTH.unpack(read_exactly(stream, LENGTH.size))
+    if length > most:
+        raise ValueError("message too long")
+    message = json.loads(read_exactly(stream, length))
+    if not isinstance(message, dict):
+        raise ValueError("not a message")
+    return message
+
+
+def write_message(stream: BinaryIO, message: dict[str, Any]) -> None:
+    body = json.dumps(message).encode("ascii")
+    stream.write(LENGTH.pack(len(body)) + body)
+
+
+def _limit(memory: int, seconds: float) -> None:
+    """Hold this process to its bounds, where the system can (Windows leaves it to the parent's clock)."""
+    if os.name == "nt":
+        return
+    import resource
+
+    used = 1 << 30  # what the interpreter and its libraries map without using it
+    for what, value in (
+        (resource.RLIMIT_AS, memory + used),
+        (resource.RLIMIT_CPU, int(seconds) + 1),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        _, hard = resource.getrlimit(what)
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        try:
+            resource.setrlimit(what, (value, hard))
+        except (ValueError, OSError) as error:
+            # macOS refuses RLIMIT_AS; the parent's clock and the pixel limits still hold.
+            print(f"limit not set: {error}", file=sys.stderr)
+
+
+def main() -> int:
+    inside, outside = sys.stdin.buffer, sys.stdout.buffer
+    # The imports that cost time, before the job comes: a spare process waits with them done.
+    from anonymizer.errors import AnonymizerError
+    from anonymizer.media import decode, traces
+
+    try:
+        job = read_message(inside)
+    except EOFError:
+        return 0
+    _limit(job["memory"], job["seconds"])
+    content = read_exactly(inside, job["bytes"])
+    try:
+        picture = decode.decode(content, job["format"], job["max_pixels"])
+        found = traces.harvest(content, job["format"], picture.flags)
+    except AnonymizerError as error:
+        write_message(outside, {"error": type(error).__name__, "said": str(error)})
+    except MemoryError:
+        write_message(outside, {"error": "LimitError", "said": decode.TOO_MUCH})
+    else:
+        height, width = picture.pixels.shape[:2]
+        write_message(
+            outside,
+            {
+                "width": width,
+                "height": height,
+                "notes": picture.notes,
+                "kinds": list(found.kinds),
+                "strings": sorted(found.strings),
+            },
+        )
+        outside.write(picture.pixels.reshape(-1).data)
+    outside.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from anonymizer import __version__, clip, photo
+from anonymizer import __version__, photo
 from anonymizer.detect.finder import Finder
-from anonymizer.errors import AnonymizerError, ExitCode, MediumError, NotReadyError
+from anonymizer.errors import ExitCode, MediumError, UnsupportedError
 from anonymizer.gate import Gate, file_sha256, safe_name
 from anonymizer.ledger import State, fingerprint
 from anonymizer.media.sniff import sniff_file
@@ -112,7 +112,7 @@ class Session:
         form = sniff_file(path)
         staged = self.gate.staging(id)
         if form.is_clip:
-            return clip.process(path, form, self.finder, self.settings, staged, progress)
+            raise UnsupportedError("Clips are not supported yet; only photos are. Nothing was published.")
         source = read(path, self.settings.limits.max_bytes)
         self.gate.ledger.update(id, sha256=source.sha256)
         return photo.process(source, self.finder, self.settings, staged, self.decoder)
@@ -190,6 +190,3 @@ def anonymize(path: Path, settings: Settings | None = None, out: Path | None = N
         outcome = session.run(path)
         session.write_index()
         return outcome
-
-
-__all__ = ["AnonymizerError", "NotReadyError", "Outcome", "Session", "anonymize", "judge"]

@@ -29,24 +29,10 @@ def _codes(settings: Settings, store: Store) -> list[RegionFinder]:
     return [CodeFinder()] if settings.codes else []
 
 
-def _marks(settings: Settings, store: Store) -> list[RegionFinder]:
-    from anonymizer.detect.marks import MarkFinder
-
-    return [MarkFinder()] if settings.marks else []
-
-
-def _plugins(settings: Settings, store: Store) -> list[RegionFinder]:
-    from anonymizer.detect.plugin import plugin_finders
-
-    return list(plugin_finders(store))
-
-
 TABLE: tuple[Callable[[Settings, Store], list[RegionFinder]], ...] = (
     _faces,
     _text,
     _codes,
-    _marks,
-    _plugins,
 )
 """Every family of detectors. Each is imported when it is first wanted: the command line starts quickly."""
 

@@ -59,9 +59,7 @@ def decode(content: bytes, form: str, max_pixels: int) -> Picture:
     if form not in FORMATS:
         raise UnsupportedError(f"{form} is a format of clips, not of photos.")
     if form == "DICOM":
-        from anonymizer.media import dicom
-
-        return dicom.decode(content, max_pixels)
+        raise UnsupportedError("DICOM files are not opened; export the picture as JPEG or PNG.")
     if FORMATS[form].pillow == "HEIF":
         import pillow_heif
 

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
@@ -97,14 +97,14 @@ def open_still(source: Source, limits: Limits, decoder: Decoder) -> Still:
     }
     with decoder.process() as process:
         try:
-            assert process.stdin and process.stdout
-            write_message(process.stdin, job)
-            process.stdin.write(source.content)
-            process.stdin.close()
-            answer = read_message(process.stdout)
+            inside, outside = cast(BinaryIO, process.stdin), cast(BinaryIO, process.stdout)
+            write_message(inside, job)
+            inside.write(source.content)
+            inside.close()
+            answer = read_message(outside)
             if "error" in answer:
                 raise _REFUSALS.get(answer["error"], DamagedError)(str(answer["said"]))
-            pixels = _read_pixels(process.stdout, answer, limits)
+            pixels = _read_pixels(outside, answer, limits)
         except (OSError, EOFError, ValueError, KeyError) as error:
             raise _cut_off(process, limits) from error
     traces = Traces(

@@ -451,14 +451,6 @@ def _heif(content: bytes, found: _Found) -> None:
             found.kind(kind)
 
 
-def _dicom(content: bytes, found: _Found) -> None:
-    from anonymizer.media import dicom
-
-    traces = dicom.harvest(content)
-    found.kind(*traces.kinds)
-    found.strings.update(traces.strings)
-
-
 def _bmp(content: bytes, found: _Found) -> None:
     _tail(content[struct.unpack_from("<I", content, 2)[0] :], found)
 
@@ -481,7 +473,6 @@ _WALKERS = {
     "BMP": _bmp,
     "HEIF": _heif,
     "AVIF": _heif,
-    "DICOM": _dicom,
 }
 
 

@@ -1,0 +1,116 @@
+"""Text, with PP-OCR's detector (differentiable binarisation, Liao et al. 2020, arXiv:1911.08947).
+
+The network gives each pixel a chance to be in the core of a line of text; a core is grown back to the whole
+line by the ratio it was shrunk by in training. It finds lines at any angle and reading downwards, so turns
+add little; what it needs is size: print is found from some eight pixels of height in what it is shown.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymizer.detect.runtime import Network
+from anonymizer.detect.weights import Store
+from anonymizer.settings import Effort, TextPolicy
+from anonymizer.types import Box, Evidence, Kind, Model, Pixels, Point, Region
+
+CORE = 0.3
+"""Chance from which a pixel belongs to a core (PP-OCR's own setting)."""
+SURE = 0.6
+"""Mean chance over a core from which it is text; PP-OCR takes .5, which on skin and hair finds text."""
+UNCLIP = 1.6
+"""Growth of a core: area × ratio / perimeter on each side (PP-OCR's own setting)."""
+MIN_SIDE = 3.0
+"""Least height of a core in the shown picture, pixels."""
+MULTIPLE = 32
+SAME = 0.5
+PLANS = {Effort.FAST: (960,), Effort.STANDARD: (736, 1440), Effort.THOROUGH: (736, 1440, 2880)}
+"""Long sides at which the network looks. A small picture is enlarged at most :data:`ENLARGE` times."""
+RECHECK = (1088,)
+ENLARGE = 2.0
+NAME = "ppocr-det"
+
+
+class TextFinder:
+    """Finds lines of text; see :class:`anonymizer.detect.RegionFinder`.
+
+    Raises :class:`anonymizer.errors.ModelError` where the model cannot be had.
+    """
+
+    def __init__(
+        self, store: Store, policy: TextPolicy = TextPolicy.ALL, effort: Effort = Effort.STANDARD
+    ) -> None:
+        self.sides = PLANS[effort]
+        self.policy = policy
+        half = [127.5] * 3
+        self.network = Network(store.load(NAME), bgr=True, mean=half, scale=half)
+        entry = store.entry(NAME)
+        self._model = Model(entry.name, entry.sha256, entry.licence, self.network.device)
+
+    def models(self) -> list[Model]:
+        return [self._model]
+
+    def find(self, pixels: Pixels) -> list[Region]:
+        return _merged([region for side in self.sides for region in self._look(pixels, side, SURE)])
+
+    def recheck(self, pixels: Pixels) -> list[Region]:
+        return _merged([region for side in RECHECK for region in self._look(pixels, side, SURE + 0.1)])
+
+    def _look(self, pixels: Pixels, side: int, least: float) -> list[Region]:
+        height, width = pixels.shape[:2]
+        factor = min(side / max(height, width), ENLARGE)
+        w, h = (max(MULTIPLE, round(s * factor / MULTIPLE) * MULTIPLE) for s in (width, height))
+        how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+        shown = np.asarray(cv2.resize(pixels, (w, h), interpolation=how), np.uint8)
+        chances = np.asarray(self.network.run(shown[None])[0], np.float32).reshape(h, w)
+        return [
+            _region(quad, score, width / w, height / h, width, height)
+            for quad, score in _lines(chances, least)
+        ]
+
+
+def _lines(chances: NDArray[np.float32], least: float) -> list[tuple[NDArray[np.float64], float]]:
+    """Quadrilaterals ``(4, 2)`` of the lines in a map of chances ``(h, w)``, in its pixels, with their scores."""
+    cores = cv2.dilate((chances > CORE).astype(np.uint8), np.ones((2, 2), np.uint8))
+    contours, _ = cv2.findContours(cores, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
+    lines = []
+    for contour in contours:
+        rect = cv2.minAreaRect(contour)
+        (cx, cy), (w, h), angle = rect
+        if min(w, h) < MIN_SIDE:
+            continue
+        score = _mean_inside(chances, np.asarray(contour, np.int32))
+        if score < least:
+            continue
+        grow = w * h * UNCLIP / (2 * (w + h))
+        quad = cv2.boxPoints(((cx, cy), (w + 2 * grow, h + 2 * grow), angle))
+        lines.append((np.asarray(quad, np.float64), score))
+    return lines
+
+
+def _mean_inside(chances: NDArray[np.float32], contour: NDArray[np.int32]) -> float:
+    left, top, w, h = cv2.boundingRect(contour)
+    mask: NDArray[np.uint8] = np.zeros((h, w), np.uint8)
+    cv2.fillPoly(mask, [contour - np.array([[left, top]], np.int32)], 1)
+    return float(cv2.mean(chances[top : top + h, left : left + w], mask)[0])
+
+
+def _region(quad: NDArray[np.float64], score: float, sx: float, sy: float, width: int, height: int) -> Region:
+    points = quad * (sx, sy)
+    (x, y), (right, bottom) = points.min(axis=0), points.max(axis=0)
+    corners: tuple[Point, ...] = tuple((float(px), float(py)) for px, py in points)
+    box = Box(float(x), float(y), float(right - x), float(bottom - y)).within(width, height)
+    return Region(box, Kind.TEXT, (Evidence(NAME, round(score, 3)),), corners=corners)
+
+
+def _merged(regions: list[Region]) -> list[Region]:
+    """Without the views of one line that another view covers; the larger stays."""
+    kept: list[Region] = []
+    for region in sorted(regions, key=lambda r: -r.box.area):
+        if not any(
+            region.box.covered_by(other.box) > 0.9 and region.box.iou(other.box) > SAME for other in kept
+        ):
+            kept.append(region)
+    return kept

@@ -1,0 +1,133 @@
+"""From what the road made of a medium to the report that is handed out with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+
+from anonymizer import __version__
+from anonymizer.report.schema import (
+    CheckRecord,
+    EvidenceRecord,
+    MediumRecord,
+    ModelRecord,
+    ProgramRecord,
+    RegionRecord,
+    Report,
+)
+from anonymizer.settings import Settings
+from anonymizer.types import Check, Evidence, Processed, Verdict
+
+LIBRARIES = ("av", "mediapipe", "numpy", "opencv-python", "openvino", "pillow", "pillow-heif", "zxing-cpp")
+"""Libraries that took part in decoding, detecting or encoding."""
+
+NOT_CHECKED = (
+    "Tattoos, scars, jewellery, clothing and rooms by which a relative may know the patient: "
+    "likely tattoos are only pointed out, a person must decide.",
+    "The sensor's noise pattern, which can tell that two pictures come from the same camera.",
+    "Whether the case itself is so rare that its description names the patient.",
+    "Whether the patient has consented: hiding a face does not replace consent where the law asks for it.",
+)
+NOT_CHECKED_CLIP = (
+    "Gait, gestures and whatever else of a person's movement is known to those who know them.",
+)
+
+
+def build(
+    processed: Processed,
+    settings: Settings,
+    *,
+    id: str,
+    name: str,
+    sha256: str,
+    size: int,
+    verdict: Verdict,
+    reasons: Sequence[str],
+    checks: Sequence[Check],
+) -> Report:
+    """The report on one written medium; ``sha256`` (hex) and ``size`` (bytes) are the written file's."""
+    clip = processed.type == "clip"
+    return Report(
+        id=id,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        program=ProgramRecord(name="anonymizer", version=__version__, libraries=_libraries()),
+        medium=MediumRecord(
+            name=name,
+            type="clip" if clip else "photo",
+            format=processed.format,
+            width=processed.width,
+            height=processed.height,
+            bytes=size,
+            sha256=sha256,
+            frames=processed.frames,
+            duration=processed.duration,
+        ),
+        verdict=verdict,
+        reasons=list(reasons),
+        notes=list(processed.notes)
+        + (["The source's file name was kept, as asked."] if settings.keep_name else []),
+        checks=[
+            CheckRecord(name=c.name, result=c.result, evidence=c.evidence, data=dict(c.data)) for c in checks
+        ],
+        regions=_regions(processed),
+        source_traces=sorted(processed.traces.kinds),
+        models=[
+            ModelRecord(name=m.name, sha256=m.sha256, licence=m.licence, device=m.device)
+            for m in processed.models
+        ],
+        settings=settings.model_dump(mode="json", exclude={"limits"}),
+        not_checked=[*NOT_CHECKED, *(NOT_CHECKED_CLIP if clip else ()), *_switched_off(settings)],
+    )
+
+
+def _switched_off(settings: Settings) -> list[str]:
+    off = []
+    if not settings.faces:
+        off.append("Faces, as asked.")
+    if settings.text == "none":
+        off.append("Text, as asked.")
+    if not settings.codes:
+        off.append("Barcodes and QR codes, as asked.")
+    if not settings.marks:
+        off.append("Tattoos and other marks on skin, as asked.")
+    return off
+
+
+def _regions(processed: Processed) -> list[RegionRecord]:
+    photo = [
+        RegionRecord(
+            kind=v.kind, shape=v.shape, style=v.style, box=v.box, grid=v.grid, found_by=_evidence(v.evidence)
+        )
+        for v in processed.veils
+    ]
+    tracks = [
+        RegionRecord(
+            kind=t.kind,
+            shape=t.shape,
+            style=t.style,
+            box=t.box,
+            grid=t.grid,
+            found_by=_evidence(t.evidence),
+            first_seconds=round(t.first, 3),
+            last_seconds=round(t.last, 3),
+            frames=t.frames,
+            interpolated=t.interpolated,
+        )
+        for t in processed.tracks
+    ]
+    return photo + tracks
+
+
+def _evidence(evidence: Sequence[Evidence]) -> list[EvidenceRecord]:
+    return [EvidenceRecord(detector=e.detector, score=round(e.score, 3)) for e in evidence]
+
+
+def _libraries() -> dict[str, str]:
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

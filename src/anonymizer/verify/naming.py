@@ -1,0 +1,36 @@
+"""Name, times, attributes and links of the written file: they say nothing about the source."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from anonymizer.types import Check, Result
+
+NEUTRAL_TIME = 946_684_800
+"""2000-01-01T00:00:00Z (repeated from the writer on purpose)."""
+NAME = re.compile(r"[a-z0-9-]+\.(?:jpg|png|mp4)")
+SYSTEM = ("security.", "system.", "trusted.")
+"""Attributes that a file system sets by itself."""
+
+
+def check(path: Path, keep_name: bool) -> Check:
+    """Whether name, modification time and extended attributes are neutral."""
+    status = path.stat()
+    wrong = []
+    if not keep_name and not NAME.fullmatch(path.name):
+        wrong.append("its name is not a neutral one")
+    if int(status.st_mtime) != NEUTRAL_TIME:
+        wrong.append("its time is not the neutral one")
+    if hasattr(os, "listxattr") and any(not name.startswith(SYSTEM) for name in os.listxattr(path)):
+        wrong.append("it has extended attributes")
+    if wrong:
+        return Check(
+            "name-and-times", Result.FAIL, f"The written file gives something away: {', '.join(wrong)}."
+        )
+    if keep_name:
+        said = "The source's name was kept, as asked; times are neutral and there are no extended attributes."
+    else:
+        said = "Random name, neutral times, no extended attributes."
+    return Check("name-and-times", Result.PASS, said)

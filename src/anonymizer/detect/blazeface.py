@@ -6,6 +6,7 @@ Two networks: one for faces near the camera (input 128×128), one for faces up t
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import sys
@@ -50,8 +51,11 @@ class BlazeFace:
             self._task: Any = FaceDetector.create_from_options(options)
             self._image: Any = mediapipe.Image
             self._format: Any = mediapipe.ImageFormat.SRGB
-            # Left to the interpreter's end, the task's own __del__ fails in a half-dismantled module.
             self._close = weakref.finalize(self, _closed, self._task)
+            # At the interpreter's end the task would close itself through a thread pool that is already
+            # gone, and complain; the process ends anyway, so it is made to forget its handle.
+            self._close.atexit = False
+            atexit.register(setattr, self._task, "_handle", None)
             # The first picture makes the library speak once more.
             self._detect(np.zeros((64, 64, 3), np.uint8))
 

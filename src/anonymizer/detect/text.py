@@ -30,7 +30,7 @@ PLANS = {Effort.FAST: (960,), Effort.STANDARD: (736, 1440), Effort.THOROUGH: (73
 """Long sides at which the network looks. A small picture is enlarged at most :data:`ENLARGE` times."""
 RECHECK = (1088,)
 ENLARGE = 2.0
-NAME = "ppocr-det"
+NAME = "ppocr-detection"
 
 
 class TextFinder:

@@ -13,6 +13,8 @@ SIDES = (0, 1600, 800)
 """Long sides at which the reader looks (0: as it is): blur and moiré vanish at some and appear at others."""
 MAX_SIDE = 4000
 """A larger photo is searched at this size at most; a code whose bars are lost there is lost to a phone too."""
+QR_SIDE = 1600
+"""OpenCV's QR detector joins up to this long side: it takes as long as everything else beyond it."""
 SAME = 0.3
 ALIKE = 0.5
 """Rows whose profile correlates so well with the line that was read belong to the same bars."""
@@ -71,6 +73,8 @@ def _read(grey: NDArray[np.uint8]) -> list[Detection]:
         if linear:
             quad = _full_height(grey, quad)
         detections.append(_detection(_grown(quad), "zxing-cpp", 1.0 if code.valid else 0.6))
+    if max(grey.shape) > QR_SIDE:
+        return detections
     ok, quads = cv2.QRCodeDetector().detectMulti(grey)
     if ok and quads is not None:
         detections += [

@@ -180,6 +180,10 @@ def _to_srgb(image: Any, profile: bytes | None, notes: list[str]) -> Any:
     if profile:
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            # Most photos say sRGB and are: converting twelve megapixels to what they are takes a third of a second.
+            described = ImageCms.getProfileDescription(source).casefold()
+            if image.mode == "RGB" and described.startswith("srgb"):
+                return image
             if image.mode in ("L", "RGB", "CMYK", "LAB"):
                 target = ImageCms.createProfile("sRGB")
                 done = ImageCms.profileToProfile(image, source, target, outputMode="RGB")

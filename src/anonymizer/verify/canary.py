@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from anonymizer.types import Check, Result
 
@@ -29,12 +31,35 @@ def hits(data: bytes, strings: Iterable[str], vocabulary: bytes = b"") -> int:
     wanted = [
         s for s in strings if len(s) >= MIN_LENGTH and s.encode("utf-8", "replace").lower() not in known
     ]
-    forms = sorted({form for text in wanted for form in spellings(text)})
-    if not forms:
+    return _found(data, {form for text in wanted for form in spellings(text)})
+
+
+def _found(data: bytes, forms: set[bytes]) -> int:
+    """How many of these byte strings, four bytes or longer, stand in the data.
+
+    Two table look-ups, on the first two bytes and on the two after them, leave a few candidates in a
+    million places; those are compared in full. One pass whatever the number of strings: an alternation of
+    thousands of strings took seconds on a photo of 12 megapixels, this takes hundredths.
+    """
+    if not forms or len(data) < 4:
         return 0
-    # One alternation is one pass; the distinct first bytes let the engine skip the rest quickly.
-    pattern = re.compile(b"|".join(re.escape(form) for form in forms))
-    return len({match.group() for match in pattern.finditer(data)})
+    by_prefix: dict[bytes, list[bytes]] = {}
+    for form in forms:
+        by_prefix.setdefault(form[:4], []).append(form)
+    first: NDArray[np.bool_] = np.zeros(1 << 16, np.bool_)
+    second = first.copy()
+    for prefix in by_prefix:
+        first[int.from_bytes(prefix[:2], "little")] = True
+        second[int.from_bytes(prefix[2:], "little")] = True
+    raw = np.frombuffer(data, np.uint8).astype(np.uint16)
+    pairs = raw[:-1] | (raw[1:] << 8)
+    places = np.nonzero(first[pairs[:-2]] & second[pairs[2:]])[0]
+    hits = set()
+    for place in places.tolist():
+        for form in by_prefix.get(data[place : place + 4], ()):
+            if data.startswith(form, place):
+                hits.add(form)
+    return len(hits)
 
 
 def check(name: str, data: bytes, strings: Iterable[str], vocabulary: bytes = b"") -> Check:

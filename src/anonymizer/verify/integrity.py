@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 
@@ -46,5 +50,24 @@ def _needs_its_end(data: bytes, pixels: Pixels) -> bool:
     Blocks follow each other without a gap, so data that no block uses can only stand at the end; a
     decoder passes over them in silence. At most :data:`CUT` bytes could still hide there.
     """
-    cut = decoded(data[: -2 - CUT] + b"\xff\xd9")
+    with hushed():
+        cut = decoded(data[: -2 - CUT] + b"\xff\xd9")
     return cut is None or cut.shape != pixels.shape or not np.array_equal(cut[-32:], pixels[-32:])
+
+
+@contextlib.contextmanager
+def hushed() -> Iterator[None]:
+    """Keep libjpeg's complaint about the cut off the terminal: it writes to the descriptor, past Python."""
+    try:
+        saved = os.dup(2)
+    except OSError:
+        yield
+        return
+    sink = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(sink, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(sink)

@@ -24,6 +24,13 @@ UNCLIP = 1.6
 """Growth of a core: area × ratio / perimeter on each side (PP-OCR's own setting)."""
 MIN_SIDE = 3.0
 """Least height of a core in the shown picture, pixels."""
+LARGE = 72.0
+"""A core higher than this in the shown picture is left to a smaller look, where a line that large is read as
+well and a head against a wall is not taken for a letter …"""
+LARGE_SURE = 0.88
+"""… and at the smallest look must score so much …"""
+LARGE_ASPECT = 2.5
+"""… and be a line: to this network a whole patch of skin, or a head before a wall, is one large sign."""
 MULTIPLE = 32
 SAME = 0.5
 PLANS = {Effort.FAST: (960,), Effort.STANDARD: (736, 1440), Effort.THOROUGH: (736, 1440, 2880)}
@@ -65,14 +72,20 @@ class TextFinder:
         how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
         shown = np.asarray(cv2.resize(pixels, (w, h), interpolation=how), np.uint8)
         chances = np.asarray(self.network.run(shown[None])[0], np.float32).reshape(h, w)
+        large = LARGE_SURE if side == min(self.sides) else 1.0
         return [
             _region(quad, score, width / w, height / h, width, height)
-            for quad, score in _lines(chances, least)
+            for quad, score in _lines(chances, least, large)
         ]
 
 
-def _lines(chances: NDArray[np.float32], least: float) -> list[tuple[NDArray[np.float64], float]]:
-    """Quadrilaterals ``(4, 2)`` of the lines in a map of chances ``(h, w)``, in its pixels, with their scores."""
+def _lines(
+    chances: NDArray[np.float32], least: float, large: float
+) -> list[tuple[NDArray[np.float64], float]]:
+    """Quadrilaterals ``(4, 2)`` of the lines in a map of chances ``(h, w)``, in its pixels, with their scores.
+
+    ``least`` is the score from which a core is text, ``large`` the same for one higher than :data:`LARGE`.
+    """
     cores = cv2.dilate((chances > CORE).astype(np.uint8), np.ones((2, 2), np.uint8))
     contours, _ = cv2.findContours(cores, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
     lines = []
@@ -82,6 +95,8 @@ def _lines(chances: NDArray[np.float32], least: float) -> list[tuple[NDArray[np.
         if min(w, h) < MIN_SIDE:
             continue
         score = _mean_inside(chances, np.asarray(contour, np.int32))
+        if min(w, h) > LARGE and (score < large or max(w, h) < LARGE_ASPECT * min(w, h)):
+            continue
         if score < least:
             continue
         grow = w * h * UNCLIP / (2 * (w + h))

@@ -13,9 +13,13 @@ SIDES = (0, 1600, 800)
 """Long sides at which the reader looks (0: as it is): blur and moiré vanish at some and appear at others."""
 MAX_SIDE = 4000
 """A larger photo is searched at this size at most; a code whose bars are lost there is lost to a phone too."""
+ROUNDS = 6
+"""Searches at most, each in what the one before has left."""
 QR_SIDE = 1600
-"""OpenCV's QR detector joins up to this long side: it takes as long as everything else beyond it."""
+"""OpenCV's two detectors join up to this long side: they take as long as everything else beyond it."""
 SAME = 0.3
+INSIDE = 0.95
+"""A view that lies so far in a larger view of the same code adds nothing; any other is hidden too."""
 ALIKE = 0.5
 """Rows whose profile correlates so well with the line that was read belong to the same bars."""
 GAP = 0.06
@@ -38,24 +42,27 @@ class CodeFinder:
         return []
 
     def _search(self, pixels: Pixels, sides: tuple[int, ...]) -> list[Region]:
-        grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+        grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
         long_side = max(grey.shape)
+        sizes = list(dict.fromkeys(min(side or long_side, MAX_SIDE, long_side) for side in sides))
         found: list[Detection] = []
-        seen: set[int] = set()
-        for side in sides:
-            size = min(side or long_side, MAX_SIDE, long_side)
-            if size in seen:
-                continue
-            seen.add(size)
-            factor = size / long_side
-            shown = (
-                grey
-                if factor == 1
-                else cv2.resize(grey, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-            )
-            shown = np.asarray(shown, np.uint8)
-            found += [_scaled(d, 1 / factor) for d in _read(shown)]
+        for _ in range(ROUNDS):
+            new = [d for size in sizes for d in _at_size(grey, size)]
+            if not new:
+                break
+            found += new
+            # A code is hidden when no reader finds it any more: bars that lean or bend leave a legible strip
+            # beside the first rectangle, which the next round then finds.
+            for detection in new:
+                cv2.fillConvexPoly(grey, np.rint(np.array(detection.corners)).astype(np.int32), 0)
         return [_region(group) for group in _grouped(found)]
+
+
+def _at_size(grey: NDArray[np.uint8], size: int) -> list[Detection]:
+    """What the readers see with the long side shrunk to ``size``, in the pixels of the picture given."""
+    factor = size / max(grey.shape)
+    shown = np.asarray(cv2.resize(grey, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.uint8)
+    return [_scaled(d, 1 / factor) for d in _read(shown)]
 
 
 def _read(grey: NDArray[np.uint8]) -> list[Detection]:
@@ -80,6 +87,12 @@ def _read(grey: NDArray[np.uint8]) -> list[Detection]:
         detections += [
             _detection(_grown(np.asarray(q, np.float64)), "opencv-qr", 0.7) for q in quads if _convex(q)
         ]
+    # Unlike finder patterns, parallel edges are everywhere: its word counts where it can read the code.
+    ok, texts, quads, _ = cv2.barcode.BarcodeDetector().detectAndDecodeMulti(grey)
+    if ok and quads is not None:
+        for text, quad in zip(texts, quads, strict=True):
+            if text and _convex(quad):
+                detections.append(_detection(_grown(np.asarray(quad, np.float64)), "opencv-barcode", 0.9))
     return detections
 
 
@@ -158,7 +171,7 @@ def _grouped(found: list[Detection]) -> list[list[Detection]]:
     groups: list[list[Detection]] = []
     for detection in sorted(found, key=lambda d: -d.box.area):
         for group in groups:
-            if detection.box.iou(group[0].box) >= SAME or detection.box.covered_by(group[0].box) >= 0.8:
+            if detection.box.iou(group[0].box) >= SAME and detection.box.covered_by(group[0].box) >= INSIDE:
                 group.append(detection)
                 break
         else:

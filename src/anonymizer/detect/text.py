@@ -27,7 +27,7 @@ MIN_SIDE = 3.0
 LARGE = 72.0
 """A core higher than this in the shown picture is left to a smaller look, where a line that large is read as
 well and a head against a wall is not taken for a letter …"""
-LARGE_SURE = 0.88
+LARGE_SURE = 0.92
 """… and at the smallest look must score so much …"""
 LARGE_ASPECT = 2.5
 """… and be a line: to this network a whole patch of skin, or a head before a wall, is one large sign."""

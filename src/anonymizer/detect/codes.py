@@ -46,8 +46,12 @@ class CodeFinder:
         long_side = max(grey.shape)
         sizes = list(dict.fromkeys(min(side or long_side, MAX_SIDE, long_side) for side in sides))
         found: list[Detection] = []
-        for _ in range(ROUNDS):
+        for number in range(ROUNDS):
             new = [d for size in sizes for d in _at_size(grey, size)]
+            if number:
+                # ZXing gives a linear code's place as the mean of the rows it read: with the middle hidden,
+                # rows above and below still lead it there. So what is found again is made higher.
+                new = [_higher(d, 0.25 * number) for d in new]
             if not new:
                 break
             found += new
@@ -127,6 +131,16 @@ def _full_height(grey: NDArray[np.uint8], quad: NDArray[np.float64]) -> NDArray[
     up, down = _extent(alike[reach::-1], length), _extent(alike[reach:], length)
     return np.array(
         [left - normal * up, right - normal * up, right + normal * down, left + normal * down], np.float64
+    )
+
+
+def _higher(detection: Detection, share: float) -> Detection:
+    """The detection with this share of its length added to its height, both above and below."""
+    quad = np.array(detection.corners)
+    along = (quad[1] + quad[2] - quad[0] - quad[3]) / 2
+    normal = np.array([-along[1], along[0]]) * share
+    return _detection(
+        quad + np.array([-normal, -normal, normal, normal]), detection.detector, detection.score
     )
 
 

@@ -1,73 +1,99 @@
-"""Faces: an ensemble at several scales and at four rotations, then a sharper look at each doubt.
+"""Faces: an ensemble at several scales and at four rotations, then a sharper look at each large doubt.
 
-The first look takes every candidate that any network offers. What the networks do not settle between them
-is cut out upright, enlarged and shown to all of them again: confirmed, it is redacted; refuted, it is
-dropped; still open, it is a region with ``certain=False``, for a person. docs/detection.md has the
-measurements behind every number here.
+What a candidate needs depends on what a mistake costs. A small one is redacted on little evidence: a face
+missed is a patient shown, and a small blur too many hides nothing of the finding. A large one would hide the
+very skin that the photo is about, so it needs more; where the networks disagree on it, it is cut out,
+enlarged and shown to all of them at every turn: confirmed, it is redacted; refuted, it is dropped; still
+open, it is a region with ``certain=False``, for a person. docs/detection.md has the measurements behind
+every number here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from anonymizer.detect import blazeface, centerface, yunet
-from anonymizer.detect.fuse import View, clusters, fused, turned
+from anonymizer.detect.fuse import View, clusters, fused, landmarks, turned
 from anonymizer.detect.weights import Store
 from anonymizer.settings import Effort
-from anonymizer.types import Box, Detection, Model, Pixels, Region
+from anonymizer.types import Box, Detection, Model, Pixels, Point, Region
 
 ALL_TURNS = (0, 1, 2, 3)
 ENLARGE = 2.0
 """A small picture is enlarged at most this much: beyond it no network sees more."""
 TINY = 10.0
 """Least side of a face that is reported, pixels of the picture: below it nobody is recognised."""
+Levels = tuple[tuple[int, tuple[int, ...]], ...]
+"""``(long side in pixels, quarter turns)`` at which CenterFace looks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one effort looks at: ``(long side, quarter turns)`` for CenterFace; turns for the others."""
+    """What one effort looks at."""
 
-    levels: tuple[tuple[int, tuple[int, ...]], ...]
-    second: tuple[int, ...] = ALL_TURNS
-    second_side: int = 640
-    tile: int = 0
-    """Long side of the picture that is searched in tiles of 1280; 0 for none."""
+    levels: Levels
+    fine: tuple[int, ...] = ()
+    """Further long sides, for pictures larger than they are and at the turn at which most was found: small
+    faces are found a good deal off upright, and turning a large picture four times costs most of all."""
+    fine_turns: int = 1
+    others: bool = True
+    """Ask BlazeFace, and YuNet where its file is here."""
+    tiled: int = 0
+    """Long side at which a larger picture is searched in tiles as well; 0 for not at all."""
 
 
 PLANS = {
-    Effort.FAST: Plan(((320, ALL_TURNS), (640, ALL_TURNS))),
-    Effort.STANDARD: Plan(((320, ALL_TURNS), (640, ALL_TURNS), (960, ALL_TURNS))),
+    Effort.FAST: Plan(((320, ALL_TURNS), (640, ALL_TURNS)), others=False),
+    Effort.STANDARD: Plan(((320, ALL_TURNS), (640, ALL_TURNS)), fine=(1472,)),
     Effort.THOROUGH: Plan(
-        ((320, ALL_TURNS), (480, ALL_TURNS), (640, ALL_TURNS), (960, ALL_TURNS), (1280, ALL_TURNS)), tile=3840
+        ((224, ALL_TURNS), (320, ALL_TURNS), (480, ALL_TURNS), (640, ALL_TURNS), (960, ALL_TURNS)),
+        fine=(1472,),
+        fine_turns=4,
+        tiled=3840,
     ),
 }
-RECHECK = ((416, (0, 2)), (736, (0, 1, 3)))
-"""Scales between those of ``find``: a face that a scale missed is seen by its neighbour."""
+OTHERS_SIDE = 640
+RECHECK: Levels = ((512, ALL_TURNS),)
+"""A scale between those of ``find``: a face that both its neighbours missed is seen by it."""
+RECHECK_SCORE = 0.4
+GLANCE_SIDE = 640
+TILE = 1280
+TILE_OVERLAP = 128
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
-    """Scores between which a candidate is open: at or above ``sure`` redacted, below ``least`` not seen."""
+class Rules:
+    """The evidence that a redaction needs; scores are CenterFace's where nothing else is said."""
 
-    least: float
-    sure: float
+    small: float = 0.15
+    """A candidate that is not large."""
+    large: float = 0.20
+    """A large one: more than a fifth of the picture's lesser side, and 80 pixels."""
+    doubt: float = 0.15
+    """The least that keeps a large candidate open, together with :attr:`second`."""
+    confirmed: float = 0.30
+    """After the second look, together with :attr:`second`."""
+    second: float = 0.60
+    """BlazeFace's or YuNet's score that counts as a second opinion."""
+    alone: float = 0.80
+    """BlazeFace's or YuNet's score that keeps a large candidate open by itself."""
+    tiny_picture: float = 0.45
+    """BlazeFace's score for a candidate below 80 pixels that takes up most of its picture."""
 
 
-FIRST = {
-    centerface.NAME: Bounds(0.2, 0.5),
-    yunet.NAME: Bounds(0.5, 0.8),
-    blazeface.SHORT: Bounds(0.4, 0.8),
-    blazeface.FULL: Bounds(0.4, 0.7),
-}
+LARGE_SHARE = 0.2
+LARGE_SIDE = 80.0
+LEAST_OTHER = 0.4
+"""BlazeFace and YuNet: what scores less is no candidate."""
 LOOK_SIDE = 224
-"""Side of the enlarged crop of a doubtful candidate, pixels; the face takes up about half of it."""
+"""Side of the enlarged crop of a doubtful candidate, pixels."""
 LOOK_CONTEXT = 2.2
-CONFIRMED = 1.0
-REFUTED = 0.55
+"""The crop's side in sides of the candidate: a face without its head is hard to tell."""
 
 
 class FaceFinder:
@@ -78,14 +104,19 @@ class FaceFinder:
 
     def __init__(self, store: Store, effort: Effort = Effort.STANDARD) -> None:
         self.plan = PLANS[effort]
+        self.rules = Rules()
         self._store = store
         self._main = centerface.CenterFace(store)
-        self._others: list[blazeface.BlazeFace | yunet.YuNet] = [
-            blazeface.BlazeFace(store, blazeface.SHORT),
-            blazeface.BlazeFace(store, blazeface.FULL),
-        ]
-        if store.present(yunet.NAME):
-            self._others.append(yunet.YuNet(store))
+        self._others: list[blazeface.BlazeFace | yunet.YuNet] = []
+        if self.plan.others:
+            self._others += [blazeface.BlazeFace(store, name) for name in (blazeface.SHORT, blazeface.FULL)]
+            self._others += [yunet.YuNet(store)] if store.present(yunet.NAME) else []
+
+    def with_rules(self, rules: Rules) -> FaceFinder:
+        """The same networks under other rules: to measure what a rule does."""
+        other = copy.copy(self)
+        other.rules = rules
+        return other
 
     def models(self) -> list[Model]:
         """The networks that take part and where each runs."""
@@ -97,37 +128,28 @@ class FaceFinder:
 
     def find(self, pixels: Pixels) -> list[Region]:
         """Every face, and every place that may be one, in a picture ``(h, w, 3)`` uint8 RGB."""
-        candidates = self._first_look(pixels, self.plan)
-        return self._settled(pixels, candidates)
+        least = min(self.rules.small, self.rules.doubt)
+        found = self._look(pixels, self.plan.levels, least)
+        found += self._fine_look(pixels, found, least)
+        found += self._others_look(pixels)
+        if self.plan.tiled and max(pixels.shape[:2]) > TILE:
+            found += self._tiled_look(pixels, least)
+        return self._settled(pixels, found)
 
     def recheck(self, pixels: Pixels) -> list[Region]:
-        """Faces left in a redacted picture: other scales than ``find``'s, and only what is plain.
+        """Plain faces left in a redacted picture, at another scale than ``find``'s.
 
         The caller ignores what lies under a veil.
         """
-        seen = self._look(pixels, RECHECK, 0.35)
-        return self._settled(pixels, seen)
+        found = self._look(pixels, RECHECK, RECHECK_SCORE)
+        return [fused(group) for group in clusters(found) if _side(group) >= TINY]
 
     def glance(self, pixels: Pixels) -> list[Region]:
-        """The faces of one upright pass over a small frame, as it is given: no rotation, no second look."""
-        height, width = pixels.shape[:2]
-        view, small = resized(pixels, min(640, max(width, height)))
-        found = [view.back(d) for d in self._main.detect([small], 0.35)[0]]
-        return [fused(group) for group in clusters(found) if _size(group) >= TINY]
+        """The faces of one upright look at a small frame: no turns, no second opinion."""
+        found = self._look(pixels, ((GLANCE_SIDE, (0,)),), self.rules.large)
+        return [fused(group) for group in clusters(found) if _side(group) >= TINY]
 
-    def _first_look(self, pixels: Pixels, plan: Plan) -> list[Detection]:
-        found = self._look(pixels, plan.levels, FIRST[centerface.NAME].least)
-        view, small = resized(pixels, plan.second_side)
-        for turns in plan.second:
-            picture, turned_view = turned(small, turns), replace(view, turns=turns)
-            for other in self._others:
-                least = FIRST[other.name].least
-                found += [turned_view.back(d) for d in other.detect([picture], least)[0]]
-        return found
-
-    def _look(
-        self, pixels: Pixels, levels: Sequence[tuple[int, Sequence[int]]], threshold: float
-    ) -> list[Detection]:
+    def _look(self, pixels: Pixels, levels: Levels, threshold: float) -> list[Detection]:
         """CenterFace's word at each level and turn, in the picture's pixels."""
         views: list[View] = []
         pictures: list[Pixels] = []
@@ -141,44 +163,110 @@ class FaceFinder:
         answers = self._main.detect(pictures, threshold)
         return [view.back(d) for view, found in zip(views, answers, strict=True) for d in found]
 
-    def _settled(self, pixels: Pixels, candidates: Sequence[Detection]) -> list[Region]:
-        """One region per face; each doubt looked at again."""
-        height, width = pixels.shape[:2]
-        regions = []
-        for group in clusters(candidates):
-            if _size(group) < TINY or fused(group).box.within(width, height).area <= 0:
-                continue
-            if any(d.score >= FIRST[d.detector].sure for d in group):
-                regions.append(fused(group))
-                continue
-            again = self._second_look(pixels, group)
-            support = sum(d.score for d in best_of_each([*group, *again]))
-            if support >= CONFIRMED:
-                regions.append(fused([*group, *again]))
-            elif support >= REFUTED and _size(group) >= 0.25 * min(width, height):
-                regions.append(fused([*group, *again], certain=False))
-        return regions
+    def _fine_look(self, pixels: Pixels, found: Sequence[Detection], threshold: float) -> list[Detection]:
+        longest = max(pixels.shape[:2])
+        sides = [side for side in self.plan.fine if longest > self.plan.levels[-1][0]]
+        weight = dict.fromkeys(ALL_TURNS, 0.0)
+        for group in clusters(found):
+            weight[upright_turn(landmarks(group))] += group[0].score ** 2
+        # Stable: with nothing found, as the picture is.
+        turns = tuple(sorted(ALL_TURNS, key=lambda t: -weight[t])[: self.plan.fine_turns])
+        return self._look(pixels, tuple((min(side, longest), turns) for side in sides), threshold)
 
-    def _second_look(self, pixels: Pixels, group: Sequence[Detection]) -> list[Detection]:
-        """What every network says of the enlarged crop around a candidate, at the four turns."""
-        box = fused(group).box
-        view, crop = cut(pixels, box, LOOK_CONTEXT, LOOK_SIDE)
+    def _others_look(self, pixels: Pixels) -> list[Detection]:
+        if not self._others:
+            return []
+        view, small = resized(pixels, OTHERS_SIDE)
         found: list[Detection] = []
+        for turns in ALL_TURNS:
+            one, picture = replace(view, turns=turns), turned(small, turns)
+            for other in self._others:
+                found += [one.back(d) for d in other.detect([picture], LEAST_OTHER)[0]]
+        return found
+
+    def _tiled_look(self, pixels: Pixels, threshold: float) -> list[Detection]:
+        """A large picture in overlapping tiles, upright: small faces in a huge photo."""
+        height, width = pixels.shape[:2]
+        view, large = resized(pixels, min(self.plan.tiled, max(height, width)))
+        found = []
+        for top, left, tile in tiles(large):
+            for d in self._main.detect([tile], threshold)[0]:
+                moved = Box(d.box.x + left, d.box.y + top, d.box.w, d.box.h)
+                marks = tuple((x + left, y + top) for x, y in d.landmarks)
+                found.append(view.back(replace(d, box=moved, landmarks=marks)))
+        return found
+
+    def _settled(self, pixels: Pixels, candidates: Sequence[Detection]) -> list[Region]:
+        """One region per face; each large doubt looked at again."""
+        height, width = pixels.shape[:2]
+        certain: list[Region] = []
+        open_: list[list[Detection]] = []
+        for group in clusters(candidates):
+            side = _side(group)
+            if side < TINY or fused(group).box.within(width, height).area <= 0:
+                continue
+            large = side >= LARGE_SIDE and side >= LARGE_SHARE * min(width, height)
+            main, second = best(group, centerface.NAME), best_other(group)
+            if main >= (self.rules.large if large else self.rules.small):
+                certain.append(fused(group))
+            elif large and max(main / self.rules.doubt, second / self.rules.second) >= 1:
+                open_.append(group)
+            elif side < LARGE_SIDE and side >= 0.5 * min(width, height) and second >= self.rules.tiny_picture:
+                certain.append(fused(group))
+        doubts = []
+        for group in open_:
+            box = fused(group).box
+            if any(box.covered_by(region.box.scaled(1.2)) > 0.5 for region in certain):
+                continue
+            both = [*group, *self._second_look(pixels, box)]
+            main, second = best(both, centerface.NAME), best_other(both)
+            if main >= self.rules.confirmed and second >= self.rules.second:
+                certain.append(fused(both))
+            elif (main >= self.rules.doubt and second >= self.rules.second) or second >= self.rules.alone:
+                doubts.append(fused(both, certain=False))
+        return certain + doubts
+
+    def _second_look(self, pixels: Pixels, box: Box) -> list[Detection]:
+        """What every network says of the enlarged crop around a candidate, at the four turns."""
+        view, crop = cut(pixels, box, LOOK_CONTEXT, LOOK_SIDE)
         views = [replace(view, turns=t) for t in ALL_TURNS]
         pictures = [turned(crop, t) for t in ALL_TURNS]
+        found: list[Detection] = []
         for network in (self._main, *self._others):
-            for one, answers in zip(views, network.detect(pictures, 0.2), strict=True):
+            for one, answers in zip(views, network.detect(pictures, self.rules.doubt), strict=True):
                 found += [one.back(d) for d in answers]
         return [d for d in found if d.box.iou(box) >= 0.35]
 
 
-def best_of_each(detections: Sequence[Detection]) -> list[Detection]:
-    """The best detection of each network."""
-    best: dict[str, Detection] = {}
-    for d in detections:
-        if d.detector not in best or d.score > best[d.detector].score:
-            best[d.detector] = d
-    return list(best.values())
+def best(detections: Sequence[Detection], name: str) -> float:
+    """The best score of one network, 0 if it saw nothing."""
+    return max((d.score for d in detections if d.detector == name), default=0.0)
+
+
+def best_other(detections: Sequence[Detection]) -> float:
+    """The best score of the networks beside CenterFace, 0 if they saw nothing."""
+    return max((d.score for d in detections if d.detector != centerface.NAME), default=0.0)
+
+
+def upright_turn(marks: Sequence[Point]) -> int:
+    """The quarter turns anticlockwise that set a face upright, from its five landmarks; 0 without them."""
+    if len(marks) < 5:
+        return 0
+    (ax, ay), (bx, by), _, (cx, cy), (dx, dy) = marks[:5]
+    right, down = cx + dx - ax - bx, cy + dy - ay - by
+    if abs(down) >= abs(right):
+        return 0 if down >= 0 else 2
+    # A chin on the left comes down with one quarter turn anticlockwise, one on the right with three.
+    return 1 if right < 0 else 3
+
+
+def tiles(picture: Pixels) -> Iterator[tuple[int, int, Pixels]]:
+    """``(top, left, tile)``: tiles of at most :data:`TILE` pixels a side that share an overlap."""
+    height, width = picture.shape[:2]
+    step = TILE - TILE_OVERLAP
+    for top in range(0, max(1, height - TILE_OVERLAP), step):
+        for left in range(0, max(1, width - TILE_OVERLAP), step):
+            yield top, left, np.ascontiguousarray(picture[top : top + TILE, left : left + TILE])
 
 
 def resized(pixels: Pixels, side: int, origin: tuple[int, int] | None = None) -> tuple[View, Pixels]:
@@ -218,5 +306,5 @@ def cut(pixels: Pixels, box: Box, context: float, side: int) -> tuple[View, Pixe
     return View(reach, reach, 0, (side / reach, side / reach), left, top), crop
 
 
-def _size(group: Sequence[Detection]) -> float:
+def _side(group: Sequence[Detection]) -> float:
     return min(group[0].box.w, group[0].box.h)

@@ -115,7 +115,7 @@ def fused(group: Sequence[Detection], certain: bool = True) -> Region:
     """One region from the detections of one face.
 
     Its box is the mean of the boxes weighted by the square of their scores; its evidence the best score of
-    each detector; its landmarks those of the best detection that has all five.
+    each detector; its landmarks those that :func:`landmarks` trusts.
     """
     weight = np.array([max(d.score, 1e-3) ** 2 for d in group])
     edges = np.array([(d.box.x, d.box.y, d.box.right, d.box.bottom) for d in group])
@@ -124,11 +124,47 @@ def fused(group: Sequence[Detection], certain: bool = True) -> Region:
     for d in group:
         best[d.detector] = max(best.get(d.detector, 0.0), min(1.0, d.score))
     ranked = sorted(best.items(), key=lambda item: -item[1])
-    marked = max((d for d in group if len(d.landmarks) >= 5), key=lambda d: d.score, default=None)
     return Region(
         Box(x, y, right - x, bottom - y),
         Kind.FACE,
         tuple(Evidence(name, round(score, 4)) for name, score in ranked),
-        marked.landmarks if marked else (),
+        landmarks(group),
         certain=certain,
     )
+
+
+def plausible(detection: Detection) -> bool:
+    """Five landmarks that can be a face's: eyes apart, and the mouth clearly beside their line.
+
+    A network that sees a face lying on its side offers a box that fits and landmarks that do not.
+    """
+    if len(detection.landmarks) < 5:
+        return False
+    a, b, _, c, d = (np.array(point) for point in detection.landmarks[:5])
+    side = min(detection.box.w, detection.box.h)
+    eyes, down = b - a, (c + d - a - b) / 2
+    apart, drop = float(np.hypot(*eyes)), float(np.hypot(*down))
+    if apart < 0.25 * side or drop < 0.25 * side:
+        return False
+    # Eyes and chin at right angles, give or take 35 degrees.
+    return abs(float(eyes @ down)) <= 0.57 * apart * drop
+
+
+def landmarks(group: Sequence[Detection]) -> tuple[Point, ...]:
+    """The five landmarks that the other detections of the same face bear out most; none if none is plausible.
+
+    The best score is no guide: a network that is shown a face lying on its side may see it well and draw
+    its landmarks as if it stood. The others, at other turns, then agree with each other and not with it.
+    """
+
+    def agreement(one: Detection) -> float:
+        side = max(1.0, min(one.box.w, one.box.h))
+        total = 0.0
+        for other in group:
+            if len(other.landmarks) >= 3:
+                apart = np.subtract(one.landmarks[:3], other.landmarks[:3])
+                total += other.score * float(np.exp(-4 * np.hypot(apart[:, 0], apart[:, 1]).mean() / side))
+        return total
+
+    trusted = max((d for d in group if plausible(d)), key=agreement, default=None)
+    return trusted.landmarks if trusted else ()

@@ -1,0 +1,66 @@
+# make demo   publishable photos from sample_media/, with their reports, in demo/
+# make test   style, types, tests
+# Both set themselves up first: all they need is Python 3.11 or newer with pip, and a package index.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.set-up
+HEADLESS := opencv-python-headless
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help setup models demo test bench lock clean
+
+help:
+	@sed -n 's/^# //p' $(firstword $(MAKEFILE_LIST))
+
+setup: $(STAMP)
+
+# Everything comes from the lock file, by hash. Three builds of OpenCV write the folder cv2; the one that needs
+# no graphics library is laid over the others last (docs/dependencies.md). A Python without ensurepip, as Debian
+# ships it, gets its environment through the pip outside of it.
+$(STAMP): requirements.lock pyproject.toml src/anonymizer/__init__.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || $(PYTHON) -m venv --clear --without-pip $(VENV)
+	@awk -v name='$(HEADLESS)==' '/^[a-z]/ { other = index($$0, name) != 1 } other' requirements.lock >$(VENV)/most.lock
+	@awk -v name='$(HEADLESS)==' '/^[a-z]/ { wanted = index($$0, name) == 1 } wanted' requirements.lock >$(VENV)/headless.lock
+	@echo 'Setting up $(VENV) (about 400 MB the first time) …'
+	@pip="$(BIN)/python -m pip"; $$pip --version >/dev/null 2>&1 || pip="$(PYTHON) -m pip --python $(BIN)/python"; \
+		set -e; \
+		$$pip install --quiet --require-hashes --only-binary :all: -r $(VENV)/most.lock; \
+		$(BIN)/python -m pip install --quiet --require-hashes --no-deps --force-reinstall -r $(VENV)/headless.lock; \
+		$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .; \
+		$(BIN)/python -m pip check; \
+		$(BIN)/python -c 'import cv2; print("OpenCV", cv2.__version__)'
+	@touch $@
+
+models: $(STAMP)
+	@$(BIN)/anonymizer models fetch >/dev/null
+
+# Exit code 3 says that some media wait in review/ for a person: part of the demo, no error.
+demo: models
+	@rm -rf demo
+	@$(BIN)/anonymizer blur sample_media --out demo || test $$? -eq 3
+	@echo
+	@echo 'Look at demo/ready (publishable), demo/review (a person decides) and demo/reports/index.html (why).'
+
+test: models
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+# The photos with labelled faces are no part of the project: make bench FACES=path/to/faces.json
+FACES ?= ../shared/media/faces.json
+bench: models
+	$(BIN)/python benchmarks/recall.py $(FACES)
+	$(BIN)/python benchmarks/speed.py
+
+# Needs uv. --no-emit-index-url: every user's own package index serves.
+lock:
+	uv pip compile pyproject.toml --group dev --group setup --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --upgrade --output-file requirements.lock
+
+clean:
+	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from anonymizer import __version__
 from anonymizer.errors import AnonymizerError, ExitCode, UsageError
@@ -153,14 +153,13 @@ def blur(
     counts: Counter[Verdict] = Counter()
     with Session(target, settings) as session:
         with _bar(len(sources), show=not (quiet or as_json)) as advance:
-            for source in sources:
-                outcome = session.run(source, lambda share, doing: advance(share, doing))
+            for outcome in session.run_all(sources):
                 counts[outcome.verdict] += 1
                 if as_json:
                     _emit(_outcome_json(outcome))
                 elif not quiet or outcome.verdict is Verdict.FAILED:
                     _say_outcome(outcome)
-                advance(None, "")
+                advance()
         index = session.write_index()
     if not (quiet or as_json):
         said = ", ".join(f"{counts[v]} {word}" for v, word in _COUNTED if counts[v])
@@ -323,24 +322,16 @@ def _say_outcome(outcome: Any) -> None:
 def _bar(total: int, *, show: bool) -> Iterator[Any]:
     """A progress bar on a terminal, silence elsewhere; it appears by itself and goes when all is done."""
     if not (show and err_console.is_terminal):
-        yield lambda share, doing: None
+        yield lambda: None
         return
     columns = (
-        TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=err_console, transient=True) as progress:
-        task = progress.add_task("", total=total)
-        done = 0
-
-        def advance(share: float | None, doing: str) -> None:
-            nonlocal done
-            done += share is None
-            progress.update(task, completed=done + (share or 0.0), description=doing)
-
-        yield advance
+        task = progress.add_task("photos", total=total)
+        yield lambda: progress.advance(task)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

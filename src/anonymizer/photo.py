@@ -1,74 +1,130 @@
-"""The road of one photo: open, detect, redact, write clean, verify. The gate comes after, in the pipeline."""
+"""The road of one opened photo: detect, redact, write clean, verify. The gate comes after, in the pipeline."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from anonymizer.detect import RegionFinder
 from anonymizer.detect.finder import doubts
-from anonymizer.media.source import Source
-from anonymizer.media.still import Decoder, open_still
+from anonymizer.media.still import Still
 from anonymizer.media.write import write_photo
 from anonymizer.redact import mouth_box, redact, restore
 from anonymizer.settings import Settings
-from anonymizer.types import Box, Check, Evidence, Kind, Pixels, Processed, Region, Result, Veil
+from anonymizer.types import (
+    Box,
+    Check,
+    Evidence,
+    Kind,
+    Model,
+    Pixels,
+    Processed,
+    Region,
+    Result,
+    Traces,
+    Veil,
+)
 from anonymizer.verify import Expected, decode, examine
 
 VEILED = 0.5
 """A re-found region counts as hidden when this share of its box lies under the veils."""
 
 
-def process(
-    source: Source, finder: RegionFinder, settings: Settings, staged: Path, decoder: Decoder
-) -> Processed:
-    """Make one photo publishable: ``staged`` (without suffix) is where the clean file is written.
+@dataclass(frozen=True, slots=True)
+class Treated:
+    """A photo that is redacted and written, and all that its examination needs."""
 
-    Nothing is left unsaid: whatever a person must decide is a reason, whatever is wrong a failed check.
-    Raises :class:`anonymizer.errors.MediumError` where the photo cannot be opened and
-    :class:`anonymizer.errors.OutputError` where it cannot be written.
+    path: Path
+    form: str
+    size: tuple[int, int]
+    veils: tuple[Veil, ...]
+    kept: tuple[tuple[int, int, int, int], ...]
+    residual: Check
+    asked: tuple[str, ...]
+    traces: Traces
+    notes: tuple[str, ...]
+    source_sha256: str
+    pixels: Pixels
+    """The written file, decoded."""
+
+
+def treat(still: Still, sha256: str, finder: RegionFinder, settings: Settings, staged: Path) -> Treated:
+    """Detect, redact, write, search again: ``staged`` (without suffix) is where the clean file is written.
+
+    ``sha256`` (hex) is the source's. Raises :class:`anonymizer.errors.OutputError` where it cannot be
+    written.
     """
-    still = open_still(source, settings.limits, decoder)
     height, width = still.pixels.shape[:2]
     form = "PNG" if still.format_name == "PNG" else "JPEG"
     staged = staged.with_suffix(".png" if form == "PNG" else ".jpg")
 
     regions = finder.find(still.pixels) + drawn_regions(settings)
     veils, kept = _write(still.pixels, regions, settings, staged, form)
-    found = unveiled(finder.recheck(decode(staged)), veils)
+    written = decode(staged)
+    found = _search_again(finder, written, veils)
     searched = "one search of the output"
     if any(region.certain for region in found):
         # What the second look found is hidden too, and the output searched once more.
         regions += [region for region in found if region.certain]
         staged.unlink()
         veils, kept = _write(still.pixels, regions, settings, staged, form)
-        found = unveiled(finder.recheck(decode(staged)), veils)
+        written = decode(staged)
+        found = _search_again(finder, written, veils)
         searched = "two searches of the output, the second after adding what the first had found"
-
-    expected = Expected(
-        format=form,
+    return Treated(
+        path=staged,
+        form=form,
         size=(width, height),
         veils=tuple(veils),
         kept=tuple(kept),
-        source_sha256=source.sha256,
+        residual=residual(found, searched),
+        asked=tuple(doubts(_unheeded([*regions, *found], veils))),
         traces=still.traces,
+        notes=still.notes,
+        source_sha256=sha256,
+        pixels=written,
+    )
+
+
+def examined(treated: Treated, models: Sequence[Model], settings: Settings) -> Processed:
+    """Every other check on the written file, and the end of the photo's road."""
+    expected = Expected(
+        format=treated.form,
+        size=treated.size,
+        veils=treated.veils,
+        kept=treated.kept,
+        source_sha256=treated.source_sha256,
+        traces=treated.traces,
         keep_name=settings.keep_name,
         grid_limit=settings.grid,
     )
-    asked = doubts([*regions, *unveiled([r for r in found if not r.certain], veils)])
     return Processed(
-        path=staged,
+        path=treated.path,
         type="photo",
-        format=form,
-        width=width,
-        height=height,
-        veils=tuple(veils),
-        checks=(residual(found, searched), *examine(staged, expected)),
-        traces=still.traces,
-        reasons=(*asked, *_reasons(settings, bool(kept))),
-        notes=still.notes,
-        models=tuple(finder.models()),
+        format=treated.form,
+        width=treated.size[0],
+        height=treated.size[1],
+        veils=treated.veils,
+        checks=(treated.residual, *examine(treated.path, expected, treated.pixels)),
+        traces=treated.traces,
+        reasons=(*treated.asked, *_reasons(settings, bool(treated.kept))),
+        notes=treated.notes,
+        models=tuple(models),
     )
+
+
+def _search_again(finder: RegionFinder, written: Pixels, veils: Sequence[Veil]) -> list[Region]:
+    return unveiled(finder.recheck(written), veils) if written.size else []
+
+
+def _unheeded(regions: Sequence[Region], veils: Sequence[Veil]) -> list[Region]:
+    """Each doubt once, and only where no veil hides the place anyway."""
+    kept: list[Region] = []
+    for region in unveiled([r for r in regions if not r.certain], veils):
+        if all(region.box.iou(other.box) < VEILED for other in kept):
+            kept.append(region)
+    return kept
 
 
 def drawn_regions(settings: Settings) -> list[Region]:

@@ -1,12 +1,14 @@
 """The road: open → detect → track → redact → write clean → verify → report → gate.
 
-Every way in (a file, a folder, the watch folder, the page) calls :meth:`Session.run`, once per medium.
+Every way in (a file, a folder, the Python API) goes through :class:`Session`.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from anonymizer.gate import Gate, file_sha256, safe_name
 from anonymizer.ledger import State, fingerprint
 from anonymizer.media.sniff import sniff_file
 from anonymizer.media.source import read
-from anonymizer.media.still import Decoder
+from anonymizer.media.still import Decoder, Still, open_still
 from anonymizer.report.build import build
 from anonymizer.report.index import Failure, render_index
 from anonymizer.report.page import render
@@ -26,9 +28,6 @@ from anonymizer.report.vocabulary import vocabulary
 from anonymizer.settings import Settings
 from anonymizer.types import Check, Processed, Result, Verdict
 from anonymizer.verify import scan_bytes
-
-Progress = Callable[[float, str], None]
-"""Called with the share done (0 to 1) and what is being done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +48,21 @@ class Outcome:
         return _EXIT[self.verdict]
 
 
+@dataclass(eq=False, slots=True)
+class _Job:
+    """One medium on its way: what it waits for, and why it was refused if it was."""
+
+    path: Path
+    id: str
+    started: float
+    opened: Future[tuple[Still, str]] | None = None
+    examined: Future[Processed] | None = None
+    refusal: MediumError | None = None
+
+
+LARGE = 3 * 60_000_000
+"""Bytes of pixels beyond which photos are examined one after the other: the memory bound of docs/input.md."""
+
 _EXIT = {
     Verdict.READY: ExitCode.OK,
     Verdict.REVIEW: ExitCode.REVIEW,
@@ -67,8 +81,8 @@ class Session:
         self.settings = settings.checked()
         self._fingerprint = fingerprint(self.settings, __version__)
         self.finder = Finder(self.settings)
-        self.decoder = Decoder(self.settings.limits)
         self.gate = Gate(out)
+        self.decoder = Decoder(self.settings.limits)
 
     def __enter__(self) -> Session:
         return self
@@ -77,25 +91,83 @@ class Session:
         self.decoder.close()
         self.gate.__exit__()
 
-    def run(self, path: Path, progress: Progress | None = None) -> Outcome:
-        """Take one medium down the road, whatever it is; a medium that cannot be done is an outcome.
+    def run(self, path: Path) -> Outcome:
+        """Take one medium down the road; see :meth:`run_all`."""
+        return next(self.run_all([path]))
 
-        Raises :class:`anonymizer.errors.AnonymizerError` only for what would stop every other medium
-        too: an output folder that is full or gone, a model that is missing.
+    def run_all(self, paths: Iterable[Path]) -> Iterator[Outcome]:
+        """Take media down the road, in order; one that cannot be done is an outcome like any other.
+
+        While one photo is searched, the next is opened and the one before examined, each in a thread of
+        its own: detection alone does not fill two cores. Raises
+        :class:`anonymizer.errors.AnonymizerError` only for what would stop every other medium too: an
+        output folder that is full or gone. What was under way is then undone.
         """
-        started = time.monotonic()
-        id = self.gate.begin(path, self._fingerprint)
+        under_way: list[_Job] = []
+        with ThreadPoolExecutor(1) as opener, ThreadPoolExecutor(1) as examiner:
+            try:
+                waiting: deque[_Job] = deque()
+                for job in self._opened_ahead(paths, opener, under_way):
+                    waiting.append(job)
+                    self._treat(job, examiner)
+                    while waiting and (len(waiting) > 1 or not waiting[0].examined):
+                        yield self._end(waiting.popleft(), under_way)
+                while waiting:
+                    yield self._end(waiting.popleft(), under_way)
+            except BaseException:
+                for job in under_way:
+                    self.gate.abandon(job.id)
+                raise
+            finally:
+                for job in under_way:
+                    self.gate.sweep(job.id)
+
+    def _opened_ahead(self, paths: Iterable[Path], opener: Executor, under_way: list[_Job]) -> Iterator[_Job]:
+        """A job for each path, the next one's opening already under way when one is given out."""
+        ahead: deque[_Job] = deque()
+        for path in paths:
+            job = _Job(path, self.gate.begin(path, self._fingerprint), time.monotonic())
+            under_way.append(job)
+            job.opened = opener.submit(self._open, path)
+            ahead.append(job)
+            if len(ahead) > 1:
+                yield ahead.popleft()
+        yield from ahead
+
+    def _open(self, path: Path) -> tuple[Still, str]:
+        form = sniff_file(path)
+        if form.is_clip:
+            raise UnsupportedError("Clips are not opened yet, only photos are; nothing was published.")
+        source = read(path, self.settings.limits.max_bytes)
+        return open_still(source, self.settings.limits, self.decoder), source.sha256
+
+    def _treat(self, job: _Job, examiner: Executor) -> None:
+        """Search and redact an opened photo, and have it examined; a refusal is kept for its outcome."""
+        assert job.opened
         try:
-            processed = self._process(id, path, progress)
-            return self._admit(id, path, processed, started)
+            still, sha256 = job.opened.result()
+            job.opened = None
+            self.gate.ledger.update(job.id, sha256=sha256)
+            treated = photo.treat(still, sha256, self.finder, self.settings, self.gate.staging(job.id))
         except MediumError as error:
-            self.gate.fail(id, str(error))
-            return Outcome(path, Verdict.FAILED, id, None, None, (str(error),), time.monotonic() - started)
-        except BaseException:
-            self.gate.abandon(id)
-            raise
-        finally:
-            self.gate.sweep(id)
+            job.refusal = error
+            return
+        job.examined = examiner.submit(photo.examined, treated, self.finder.models(), self.settings)
+        if still.pixels.size > LARGE:
+            # Two of these at once would not fit into the stated memory: wait.
+            job.examined.result()
+
+    def _end(self, job: _Job, under_way: list[_Job]) -> Outcome:
+        """Let a finished photo through the gate, or record why not."""
+        if job.examined:
+            outcome = self._admit(job.id, job.path, job.examined.result(), job.started)
+        else:
+            self.gate.fail(job.id, str(job.refusal))
+            spent = time.monotonic() - job.started
+            outcome = Outcome(job.path, Verdict.FAILED, job.id, None, None, (str(job.refusal),), spent)
+        self.gate.sweep(job.id)
+        under_way.remove(job)
+        return outcome
 
     def write_index(self) -> Path:
         """The overview of everything in the output folder."""
@@ -107,15 +179,6 @@ class Session:
             elif path.is_file():
                 reports.append(Report.model_validate_json(path.read_bytes()))
         return self.gate.write_index(render_index(reports, failures).encode())
-
-    def _process(self, id: str, path: Path, progress: Progress | None) -> Processed:
-        form = sniff_file(path)
-        staged = self.gate.staging(id)
-        if form.is_clip:
-            raise UnsupportedError("Clips are not supported yet; only photos are. Nothing was published.")
-        source = read(path, self.settings.limits.max_bytes)
-        self.gate.ledger.update(id, sha256=source.sha256)
-        return photo.process(source, self.finder, self.settings, staged, self.decoder)
 
     def _admit(self, id: str, path: Path, processed: Processed, started: float) -> Outcome:
         stem = safe_name(path.stem) if self.settings.keep_name else id
@@ -141,7 +204,7 @@ class Session:
         report = report_with([*checks, scan_report(report_with(checks), processed)])
         contents = {
             "json": report.model_dump_json(indent=1).encode(),
-            "html": render(report, processed.contact_sheet).encode(),
+            "html": render(report).encode(),
         }
         output = self.gate.admit(id, processed.path, name, sha256, report.verdict, contents, report.reasons)
         page = self.gate.reports / f"{id}.html"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from urllib.parse import quote
 
-from anonymizer.report.page import RESULTS, VERDICTS, document
+from anonymizer.report.page import VERDICTS, document, facts, pill
 from anonymizer.report.schema import Report
 from anonymizer.types import Result, Verdict
 
@@ -20,36 +21,48 @@ class Failure:
 
 
 _WORD = {Verdict.READY: Result.PASS, Verdict.REVIEW: Result.REVIEW, Verdict.FAILED: Result.FAIL}
+_ORDER = {Verdict.REVIEW: 0, Verdict.FAILED: 1, Verdict.READY: 2}
+_FOLDER = {Verdict.READY: "ready", Verdict.REVIEW: "review", Verdict.FAILED: "review"}
 
 
 def render_index(reports: Sequence[Report], failures: Sequence[Failure]) -> str:
     """The overview page. Links are relative: the folder can be moved."""
     counts = {verdict: sum(r.verdict is verdict for r in reports) for verdict in Verdict}
-    said = (
-        f"{counts[Verdict.READY]} ready to publish, {counts[Verdict.REVIEW]} waiting for a person, "
-        f"{counts[Verdict.FAILED] + len(failures)} not processed."
+    figures = facts(
+        [
+            ("Ready to publish", str(counts[Verdict.READY])),
+            ("Waiting for a person", str(counts[Verdict.REVIEW])),
+            ("Not processed", str(counts[Verdict.FAILED] + len(failures))),
+        ],
+        "big",
     )
-    order = {Verdict.REVIEW: 0, Verdict.FAILED: 1, Verdict.READY: 2}
     rows = [_failed(failure) for failure in failures]
-    rows += [_row(report) for report in sorted(reports, key=lambda r: (order[r.verdict], r.id))]
-    head = "".join(f"<th scope=col>{h}</th>" for h in ("Verdict", "Medium", "Hidden", "Why"))
+    rows += [_row(report) for report in sorted(reports, key=lambda r: (_ORDER[r.verdict], r.id))]
+    head = "".join(
+        f"<th scope=col{css}>{h}</th>"
+        for h, css in (("Verdict", ""), ("File", ""), ("Hidden", " class=num"), ("Why", ""), ("", ""))
+    )
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-    return document("Overview", f"<h1>Overview</h1><p>{escape(said)}</p>{table}")
+    foot = (
+        "<footer>What waits for a person stands in the folder review, what may be published in the folder ready; "
+        "each has a report of its own, which can be handed out with it.</footer>"
+    )
+    return document("Overview", f"<header><h1>Overview</h1></header>{figures}<p></p>{table}{foot}")
 
 
 def _row(report: Report) -> str:
-    css, sign, _ = RESULTS[_WORD[report.verdict]]
-    hidden = len(report.regions)
+    name = report.medium.name
+    link = f"../{_FOLDER[report.verdict]}/{quote(name)}"
     return (
-        f'<tr><td class="mark {css}"><span aria-hidden=true>{sign}</span> {VERDICTS[report.verdict][0]}</td>'
-        f'<td><a href="{escape(report.id)}.html">{escape(report.medium.name)}</a></td><td class=num>{hidden}</td>'
-        f"<td>{escape(' '.join(report.reasons))}</td></tr>"
+        f"<tr><td>{pill(_WORD[report.verdict], VERDICTS[report.verdict][0])}</td>"
+        f'<td class=name><a href="{escape(link)}"><code>{escape(name)}</code></a></td>'
+        f"<td class=num>{len(report.regions)}</td><td>{'<br>'.join(map(escape, report.reasons))}</td>"
+        f'<td><a href="{quote(report.id)}.html">Report</a></td></tr>'
     )
 
 
 def _failed(failure: Failure) -> str:
-    css, sign, _ = RESULTS[Result.FAIL]
     return (
-        f'<tr><td class="mark {css}"><span aria-hidden=true>{sign}</span> Not processed</td>'
-        f"<td>{escape(failure.id)}</td><td class=num>–</td><td>{escape(failure.reason)}</td></tr>"
+        f"<tr><td>{pill(Result.FAIL, 'Not processed')}</td><td><code>{escape(failure.id)}</code></td>"
+        f"<td class=num>–</td><td>{escape(failure.reason)}</td><td></td></tr>"
     )

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
+from datetime import datetime
 from html import escape
 
 from anonymizer.report.schema import CheckRecord, RegionRecord, Report
 from anonymizer.types import Kind, Result, Shape, Verdict
 
 VERDICTS = {
-    Verdict.READY: ("Ready to publish", "Every check passed."),
+    Verdict.READY: (
+        "Ready to publish",
+        "Every check that was made passed, and nothing is left for a person to decide.",
+    ),
     Verdict.REVIEW: ("Waits for a person", "Do not publish before somebody has looked at the points below."),
     Verdict.FAILED: ("Not published", "The medium could not be shown to be safe."),
 }
@@ -26,12 +31,22 @@ CHECKS = {
     "second-reader": "Second reader",
     "timing": "Frames and times",
 }
+MEANINGS = {
+    "structure": "Room for metadata, a thumbnail or a second picture is a failure, whatever stands in it.",
+    "residual": "The detectors searched the written picture again, at other sizes than before.",
+    "strength": "A redacted place holds a coarse grid of colours at most: there is no finer detail left to bring back.",
+    "canaries": "Every name, number and text that the source held was searched for, in four spellings.",
+    "second-opinion": "An independent program's view; its absence decides nothing.",
+}
+SIGNS = {Verdict.READY: "✓", Verdict.REVIEW: "?", Verdict.FAILED: "✗"}
 RESULTS = {
     Result.PASS: ("pass", "✓", "passed"),
     Result.REVIEW: ("ask", "?", "to be looked at"),
     Result.FAIL: ("fail", "✗", "failed"),
     Result.SKIPPED: ("skip", "–", "not made"),
 }
+SHOWN = 200
+"""Regions that the page lists; a clip of a crowd has thousands, and the JSON has them all."""
 KINDS = {
     Kind.FACE: "face",
     Kind.TEXT: "text",
@@ -40,30 +55,55 @@ KINDS = {
     Kind.DRAWN: "drawn by a person",
 }
 STYLE = """
-:root{color-scheme:light dark;--ink:#16202a;--soft:#4d5b68;--paper:#fff;--card:#f4f6f8;--line:#d5dce2;
---good:#0b6b3a;--ask:#8a4b00;--bad:#a3141e;--goodbg:#e3f4ea;--askbg:#fdf0dc;--badbg:#fbe4e5}
-@media(prefers-color-scheme:dark){:root{--ink:#e8edf2;--soft:#a9b6c2;--paper:#12181e;--card:#1b242c;--line:#33404b;
---good:#6fd59d;--ask:#f2b665;--bad:#ff9aa0;--goodbg:#12301f;--askbg:#36270f;--badbg:#3b1518}}
+:root{color-scheme:light dark;--ink:#16202a;--soft:#52606d;--paper:#fff;--card:#f5f7f9;--line:#dce2e8;--deep:#123047;
+--good:#0b6b3a;--ask:#8a4b00;--bad:#a3141e;--goodbg:#e5f4eb;--askbg:#fdf1de;--badbg:#fbe6e7}
+@media(prefers-color-scheme:dark){:root{--ink:#e8edf2;--soft:#a9b6c2;--paper:#10161c;--card:#19222a;--line:#303c47;
+--deep:#9fc6e6;--good:#6fd59d;--ask:#f2b665;--bad:#ff9aa0;--goodbg:#12301f;--askbg:#36270f;--badbg:#3b1518}}
 *{box-sizing:border-box}body{margin:0;background:var(--paper);color:var(--ink);
-font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
-main{max-width:60rem;margin:0 auto;padding:2rem 1.25rem 4rem}h1{font-size:1.05rem;font-weight:600;margin:0 0 1rem}
-h2{font-size:1.1rem;margin:2.2rem 0 .7rem}p{margin:.4rem 0}.soft{color:var(--soft)}
-.verdict{border-radius:.75rem;padding:1.2rem 1.4rem;border-left:.5rem solid}
-.verdict strong{display:block;font-size:1.7rem;line-height:1.2}.verdict ul{margin:.6rem 0 0;padding-left:1.2rem}
-.ready{background:var(--goodbg);border-color:var(--good)}.ready strong{color:var(--good)}
-.review{background:var(--askbg);border-color:var(--ask)}.review strong{color:var(--ask)}
-.failed{background:var(--badbg);border-color:var(--bad)}.failed strong{color:var(--bad)}
-table{width:100%;border-collapse:collapse}th,td{text-align:left;padding:.5rem .6rem;vertical-align:top;
-border-bottom:1px solid var(--line)}th{font-weight:600}thead th{color:var(--soft);font-size:.85rem}
-.mark{white-space:nowrap;font-weight:600}.pass{color:var(--good)}.ask{color:var(--ask)}.fail{color:var(--bad)}
-.skip{color:var(--soft)}code{font:.85em ui-monospace,Consolas,monospace;overflow-wrap:anywhere}
+font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",sans-serif}
+main{max-width:62rem;margin:0 auto;padding:2.2rem 1.25rem 3rem}
+header{display:flex;justify-content:space-between;align-items:baseline;gap:1rem;margin:0 0 1rem}
+h1{font-size:1.25rem;margin:0;color:var(--deep)}h2{font-size:1.15rem;margin:2.4rem 0 .6rem;color:var(--deep)}
+p{margin:.35rem 0}.soft{color:var(--soft)}.lead{max-width:46rem;color:var(--soft);margin-bottom:.8rem}
+.verdict{border-radius:.8rem;padding:1.3rem 1.5rem;display:grid;grid-template-columns:auto 1fr;gap:0 1.1rem}
+.verdict>.sign{font-size:1.9rem;line-height:1;width:3.2rem;height:3.2rem;border-radius:50%;display:grid;
+place-items:center;color:var(--paper);font-weight:700}
+.verdict strong{display:block;font-size:1.75rem;line-height:1.2}.verdict ul{margin:.6rem 0 0;padding-left:1.2rem}
+.ready{background:var(--goodbg)}.ready strong{color:var(--good)}.ready>.sign{background:var(--good)}
+.review{background:var(--askbg)}.review strong{color:var(--ask)}.review>.sign{background:var(--ask)}
+.failed{background:var(--badbg)}.failed strong{color:var(--bad)}.failed>.sign{background:var(--bad)}
+dl.facts{display:flex;flex-wrap:wrap;gap:1px;margin:1rem 0 0;
+background:var(--line);border:1px solid var(--line);border-radius:.6rem;overflow:hidden}
+.facts div{background:var(--card);padding:.65rem .9rem;flex:1 1 auto}dt{color:var(--soft);font-size:.82rem}
+dd{margin:0;font-weight:600;overflow-wrap:anywhere}.facts .big{font-size:1.9rem;line-height:1.25}
+table{width:100%;border-collapse:collapse}th,td{text-align:left;padding:.55rem .6rem;vertical-align:top;
+border-bottom:1px solid var(--line)}th{font-weight:600}thead th{color:var(--soft);font-size:.82rem;padding-bottom:.3rem}
+td small{display:block;color:var(--soft);font-size:.85rem;line-height:1.4}
+.pill{display:inline-block;white-space:nowrap;font-weight:600;font-size:.85rem;border-radius:1rem;padding:.05rem .65rem}
+.pass{color:var(--good);background:var(--goodbg)}.ask{color:var(--ask);background:var(--askbg)}
+.fail{color:var(--bad);background:var(--badbg)}.skip{color:var(--soft);background:var(--card)}
+code{font:.85em ui-monospace,SFMono-Regular,Consolas,monospace;overflow-wrap:anywhere}
+figure{margin:0}figcaption{color:var(--soft);font-size:.85rem;margin-top:.4rem}
 .plan{background:var(--card);border:1px solid var(--line);border-radius:.5rem;display:block;width:100%;
-max-height:22rem}.cols{display:grid;grid-template-columns:minmax(0,1fr) minmax(0,1fr);gap:1.5rem}
+max-height:24rem;color:var(--deep)}.plan text{stroke:none;fill:var(--ink);fill-opacity:1;font-weight:600;
+dominant-baseline:central}
+.cols{display:grid;grid-template-columns:minmax(0,2fr) minmax(0,3fr);gap:1.6rem}
 @media(max-width:44rem){.cols{grid-template-columns:1fr}}img{max-width:100%;border-radius:.5rem}
-ul{padding-left:1.2rem}li{margin:.2rem 0}a{color:inherit}.num{text-align:right}
-@media print{:root{color-scheme:light}body{font-size:10.5px;background:#fff;color:#000}main{padding:0;max-width:none}
-h2{margin:1rem 0 .3rem}.verdict{-webkit-print-color-adjust:exact;print-color-adjust:exact}
-.plan{max-height:9rem}tr{break-inside:avoid}@page{size:A4;margin:14mm}}
+ul{padding-left:1.2rem;margin:.4rem 0}li{margin:.25rem 0}a{color:inherit;text-underline-offset:.15em}
+.chips{list-style:none;padding:0;display:flex;flex-wrap:wrap;gap:.4rem}
+.chips li{margin:0;background:var(--card);border:1px solid var(--line);border-radius:1rem;padding:.1rem .75rem}
+.how th{width:11rem;color:var(--soft);font-weight:400}.how td,.how th{padding:.3rem .6rem;font-size:.9rem}
+.num{text-align:right}.name{min-width:11.5rem}
+footer{margin-top:2.5rem;padding-top:.8rem;border-top:1px solid var(--line);
+color:var(--soft);font-size:.85rem}
+@media print{:root{color-scheme:light;--ink:#16202a;--soft:#52606d;--paper:#fff;--card:#f5f7f9;--line:#dce2e8;
+--deep:#123047;--good:#0b6b3a;--ask:#8a4b00;--bad:#a3141e;--goodbg:#e5f4eb;--askbg:#fdf1de;--badbg:#fbe6e7}
+html{font-size:11px}.cols{display:block}.cols figure{width:45%;margin-bottom:.6rem}
+*{-webkit-print-color-adjust:exact;print-color-adjust:exact}body{font-size:1rem;line-height:1.4}
+main{padding:0;max-width:none}h2{margin:1.2rem 0 .3rem;break-after:avoid}th,td{padding:.25rem .4rem}
+.how td,.how th{padding:.15rem .4rem;font-size:.85em}td small,dt,figcaption,footer,.pill,thead th{font-size:.85em}
+.verdict{padding:.9rem 1.1rem}.verdict strong{font-size:1.9em}.plan{max-height:11rem}
+tr,figure,.verdict,.facts{break-inside:avoid}footer{margin-top:1rem}@page{size:A4;margin:14mm}}
 """
 TEMPLATE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
@@ -81,44 +121,85 @@ def document(title: str, body: str) -> str:
 def render(report: Report, contact_sheet: bytes = b"") -> str:
     """The page of one report; ``contact_sheet`` is a JPEG of redacted frames."""
     title, lead = VERDICTS[report.verdict]
-    medium = report.medium
-    size = f"{medium.width} × {medium.height} pixels, {medium.bytes / 1e6:.2f} MB"
-    if medium.duration is not None:
-        size += f", {medium.frames} frames, {medium.duration:.1f} s"
     parts = [
-        "<h1>Verification report</h1>",
-        f'<section class="verdict {report.verdict}"><strong>{escape(title)}</strong><p>{escape(lead)}</p>',
-        _list(report.reasons),
-        "</section>",
-        f"<p class=soft>{escape(medium.format)} {medium.type}, {size}. Checked {escape(report.created)} by "
-        f"{escape(report.program.name)} {escape(report.program.version)}.</p>",
+        f"<header><h1>Verification report</h1><span class=soft>{escape(_when(report.created))}</span></header>",
+        f'<section class="verdict {report.verdict}"><span class=sign aria-hidden=true>{SIGNS[report.verdict]}</span>',
+        f"<div><strong>{escape(title)}</strong><p>{escape(lead)}</p>{_list(report.reasons)}</div></section>",
+        _facts(report),
+        "<h2>What was checked on the written file</h2>",
+        "<p class=lead>The file was read back from the disk and examined by code that had no part in writing it.</p>",
+        _checks(report.checks),
         "<h2>What was hidden</h2>",
         _hidden(report),
         _contact(contact_sheet),
-        "<h2>What was checked on the written file</h2>",
-        _checks(report.checks),
-        "<h2>What was not checked</h2>",
-        _list(report.not_checked),
         "<h2>What the source held and the output does not</h2>",
-        _list(report.source_traces) or "<p>No metadata was found in the source.</p>",
+        _list(report.source_traces, "chips") or "<p>No metadata was found in the source.</p>",
+        "<h2>What was not checked</h2>",
+        "<p class=lead>No program can see these. Whoever publishes has to judge them.</p>",
+        _list(report.not_checked),
         "<h2>Good to know</h2>" + _list(report.notes) if report.notes else "",
         "<h2>How it was made</h2>",
         _technical(report),
+        "<footer>This report says what was looked for and what was found. It holds nothing of the source: no name, "
+        "no date, no value of its metadata. It belongs to the one file with the SHA-256 above.</footer>",
     ]
-    return document(f"{title}: {medium.name or report.id}", "\n".join(part for part in parts if part))
+    return document(f"{title}: {report.medium.name or report.id}", "\n".join(part for part in parts if part))
 
 
-def _list(items: list[str]) -> str:
-    return "<ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>" if items else ""
+def facts(pairs: Sequence[tuple[str, str]], css: str = "") -> str:
+    """A row of labelled values."""
+    cells = "".join(f'<div><dt>{escape(k)}</dt><dd class="{css}">{escape(v)}</dd></div>' for k, v in pairs)
+    return f"<dl class=facts>{cells}</dl>"
 
 
-def _checks(checks: list[CheckRecord]) -> str:
+def pill(result: Result, word: str = "") -> str:
+    """A result as a coloured word with a sign, so that colour is not needed to read it."""
+    css, sign, plain = RESULTS[result]
+    return f'<span class="pill {css}"><span aria-hidden=true>{sign}</span> {escape(word or plain)}</span>'
+
+
+def _facts(report: Report) -> str:
+    medium = report.medium
+    size = f"{medium.width} × {medium.height}"
+    if medium.duration is not None:
+        size += f", {medium.frames} frames, {medium.duration:.1f} s"
+    made = [check for check in report.checks if check.result is not Result.SKIPPED]
+    passed = sum(check.result is Result.PASS for check in made)
+    pairs = [
+        ("File", medium.name),
+        ("Kind", f"{medium.format} {medium.type}, {_bytes(medium.bytes)}"),
+        ("Pixels", size),
+        ("Places hidden", str(len(report.regions))),
+        ("Checks passed", f"{passed} of {len(made)}"),
+    ]
+    return facts(pairs)
+
+
+def _bytes(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{max(1, round(count / 1e3))} kB"
+
+
+def _when(created: str) -> str:
+    """The time in words; as it stands where it is none."""
+    try:
+        moment = datetime.fromisoformat(created)
+    except ValueError:
+        return created
+    return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
+
+
+def _list(items: Sequence[str], css: str = "") -> str:
+    rows = "".join(f"<li>{escape(item)}</li>" for item in items)
+    return f'<ul class="{css}">{rows}</ul>' if items else ""
+
+
+def _checks(checks: Sequence[CheckRecord]) -> str:
     rows = []
     for check in checks:
-        css, sign, word = RESULTS[check.result]
+        meaning = MEANINGS.get(check.name, "")
         rows.append(
-            f'<tr><td class="mark {css}"><span aria-hidden=true>{sign}</span> {word}</td>'
-            f"<th scope=row>{escape(CHECKS.get(check.name, check.name))}</th><td>{escape(check.evidence)}</td></tr>"
+            f"<tr><td>{pill(check.result)}</td><th scope=row>{escape(CHECKS.get(check.name, check.name))}</th>"
+            f"<td>{escape(check.evidence)}{f'<small>{escape(meaning)}</small>' if meaning else ''}</td></tr>"
         )
     head = (
         "<thead><tr><th scope=col>Result</th><th scope=col>Check</th><th scope=col>Evidence</th></tr></thead>"
@@ -133,13 +214,15 @@ def _hidden(report: Report) -> str:
     for region in report.regions:
         counts[KINDS[region.kind]] = counts.get(KINDS[region.kind], 0) + 1
     said = ", ".join(f"{n} × {kind}" for kind, n in counts.items())
-    rows = "".join(_region_row(number, region) for number, region in enumerate(report.regions[:200], 1))
+    rows = "".join(_region_row(number, region) for number, region in enumerate(report.regions[:SHOWN], 1))
     when = "<th scope=col>Seconds</th>" if report.medium.type == "clip" else ""
     table = (
         f"<table><thead><tr><th scope=col>No.</th><th scope=col>Kind</th><th scope=col>Drawn</th>{when}"
         f"<th scope=col>Found by (score)</th></tr></thead><tbody>{rows}</tbody></table>"
     )
-    return f"<p>{escape(said)}.</p><div class=cols><div>{_plan(report)}</div><div>{table}</div></div>"
+    more = len(report.regions) - SHOWN
+    rest = f"<p class=soft>… and {more} more, listed in the JSON report.</p>" if more > 0 else ""
+    return f"<p>{escape(said)}.</p><div class=cols>{_plan(report)}<div>{table}{rest}</div></div>"
 
 
 def _region_row(number: int, region: RegionRecord) -> str:
@@ -155,21 +238,28 @@ def _region_row(number: int, region: RegionRecord) -> str:
 
 
 def _plan(report: Report) -> str:
-    """Where the regions lie, as outlines on an empty field: a drawing, not the picture."""
+    """Where the regions lie, as numbered outlines on an empty field: a drawing, not the picture."""
     width, height = report.medium.width, report.medium.height
-    stroke = max(width, height) / 250
-    shapes = []
-    for region in report.regions[:200]:
+    unit = max(width, height) / 250
+    shapes, labels = [], []
+    for number, region in enumerate(report.regions[:SHOWN], 1):
         left, top, right, bottom = region.box
         w, h = right - left, bottom - top
         if region.shape is Shape.ELLIPSE:
             shapes.append(f'<ellipse cx="{left + w / 2}" cy="{top + h / 2}" rx="{w / 2}" ry="{h / 2}"/>')
+            x, y, anchor = left + w / 2, top + h / 2, "middle"
         else:
             shapes.append(f'<rect x="{left}" y="{top}" width="{w}" height="{h}"/>')
+            # In its corner: boxes often surround an ellipse, whose number stands in the middle.
+            x, y, anchor = max(left, 0) + 3 * unit, max(top, 0) + 8 * unit, "start"
+        x, y = min(max(x, 0), width), min(max(y, 0), height)
+        labels.append(f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{number}</text>')
     label = f"Plan of the picture with {len(report.regions)} hidden regions"
     return (
-        f'<svg class=plan viewBox="0 0 {width} {height}" role=img aria-label="{label}" fill="currentColor" '
-        f'fill-opacity=".28" stroke="currentColor" stroke-width="{stroke:.1f}">{"".join(shapes)}</svg>'
+        f'<figure><svg class=plan viewBox="0 0 {width} {height}" role=img aria-label="{label}" '
+        f'fill="currentColor" fill-opacity=".22" stroke="currentColor" stroke-width="{unit:.1f}" '
+        f'font-size="{11 * unit:.1f}">{"".join(shapes)}{"".join(labels)}</svg>'
+        "<figcaption>Where in the picture, drawn to scale.</figcaption></figure>"
     )
 
 
@@ -182,9 +272,9 @@ def _contact(jpeg: bytes) -> str:
 
 def _technical(report: Report) -> str:
     rows = [
-        ("File", report.medium.name),
-        ("SHA-256", report.medium.sha256),
+        ("SHA-256 of the file", report.medium.sha256),
         ("Report", report.id),
+        ("Program", f"{report.program.name} {report.program.version}"),
         ("Settings", ", ".join(f"{key} = {_plain(value)}" for key, value in report.settings.items())),
         ("Libraries", ", ".join(f"{name} {number}" for name, number in report.program.libraries.items())),
     ]
@@ -192,7 +282,7 @@ def _technical(report: Report) -> str:
     body = "".join(
         f"<tr><th scope=row>{escape(k)}</th><td><code>{escape(v)}</code></td></tr>" for k, v in rows
     )
-    return f"<table><tbody>{body}</tbody></table>"
+    return f"<table class=how><tbody>{body}</tbody></table>"
 
 
 def _plain(value: object) -> str:

@@ -30,21 +30,21 @@ class Expected:
 
 
 def decode(path: Path) -> Pixels:
-    """The written photo as others will see it, for the residual search; an empty picture if it does not decode."""
-    import numpy as np
-
-    pixels = integrity.decoded(path.read_bytes())
-    return np.zeros((1, 1, 3), np.uint8) if pixels is None else pixels
+    """The written photo as others will see it, for the residual search; an empty array if it does not
+    decode, which the integrity check then says."""
+    return integrity.decoded(path.read_bytes())
 
 
-def examine(path: Path, expected: Expected) -> list[Check]:
-    """Every check of a photo that can be made without a detector, in the order of the report."""
+def examine(path: Path, expected: Expected, pixels: Pixels) -> list[Check]:
+    """Every check of a photo that can be made without a detector, in the order of the report.
+
+    ``pixels`` is what :func:`decode` gave for this path.
+    """
     second_opinion = exiftool.start(path)
     data = path.read_bytes()
-    pixels = integrity.decoded(data)
     same = hashlib.sha256(data).hexdigest() == expected.source_sha256
     checks = [structure(data, expected.format), integrity.check(data, pixels, expected.size, same)]
-    if pixels is not None:
+    if pixels.size:
         checks.append(strength.check(pixels, expected.veils, expected.kept, expected.grid_limit))
     checks.append(naming.check(path, expected.keep_name))
     checks.append(canary.check("canaries", data, expected.traces.strings))

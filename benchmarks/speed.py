@@ -1,0 +1,119 @@
+"""Photos per second at 12 megapixels, whole program against whole program, and where the time goes.
+
+    python benchmarks/speed.py [--photos 6] [--own FOLDER]
+
+Input, unless a folder of your own is named: the sample media's group and portrait, enlarged to 4032 by 3024
+pixels with a camera's noise, as JPEG. Each program is started once on all of them, model loading included:
+deface 1.5.0 at its defaults (its own environment, made in the cache folder), this program for faces alone,
+and with everything that it does by default; ours include the second search, every check and the report.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+import rivals
+from anonymizer import photo, pipeline
+from anonymizer.detect.weights import cache_folder
+from anonymizer.settings import Settings, TextPolicy
+
+SIZE = (4032, 3024)
+SAMPLES = Path(__file__).parents[1] / "sample_media"
+
+
+def make(folder: Path, count: int) -> list[Path]:
+    """The photos: real faces at a phone's size, no two files alike."""
+    paths = []
+    for number in range(count):
+        name = ("group.jpg", "portrait.jpg")[number % 2]
+        picture = Image.open(SAMPLES / name).convert("RGB").resize(SIZE, Image.Resampling.LANCZOS)
+        noise = np.random.default_rng(number).normal(0, 4, (SIZE[1], SIZE[0], 1))
+        pixels = np.clip(np.asarray(picture) + noise, 0, 255).astype(np.uint8)
+        paths.append(folder / f"photo-{number}.jpg")
+        Image.fromarray(pixels).save(paths[-1], quality=92)
+    return paths
+
+
+def run(command: list[Any]) -> float:
+    """Seconds that a program takes; exit codes 0 and 3 (some photos wait for a person) are both success."""
+    start = time.perf_counter()
+    code = subprocess.run(
+        [str(c) for c in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ).returncode
+    if code not in (0, 3):
+        raise SystemExit(f"{command[0]} ended with {code}")
+    return time.perf_counter() - start
+
+
+def stages(paths: list[Path], settings: Settings) -> dict[str, float]:
+    """Seconds per photo in each stage, models loaded and warm, measured in this process."""
+    spent: dict[str, float] = defaultdict(float)
+
+    def timed(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapper(*args: Any, **more: Any) -> Any:
+            start = time.perf_counter()
+            try:
+                return function(*args, **more)
+            finally:
+                spent[name] += time.perf_counter() - start
+
+        return wrapper
+
+    for name in ("open_still", "redact", "write_photo", "decode", "examine"):
+        setattr(photo, name, timed(name, getattr(photo, name)))
+    with tempfile.TemporaryDirectory() as out, pipeline.Session(Path(out), settings) as session:
+        session.run(paths[0])
+        spent.clear()
+        for finder in session.finder.finders:
+            kind = type(finder).__name__
+            finder.find = timed(f"find: {kind}", finder.find)  # type: ignore[method-assign]
+            finder.recheck = timed(f"recheck: {kind}", finder.recheck)  # type: ignore[method-assign]
+        start = time.perf_counter()
+        for path in paths:
+            session.run(path)
+        spent["(all)"] = time.perf_counter() - start
+    return {name: seconds / len(paths) for name, seconds in spent.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--photos", type=int, default=6)
+    parser.add_argument("--own", type=Path, help="a folder of JPEGs to use instead")
+    options = parser.parse_args()
+    python = rivals.environment(cache_folder().parent / "deface")
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        paths = sorted(options.own.glob("*.jpg")) if options.own else make(folder, options.photos)
+        ours = [sys.executable, "-m", "anonymizer.cli", "blur", *paths, "--quiet", "--out"]
+        faces_only = ["--text", "none", "--no-codes"]
+        results = {
+            "deface 1.5.0, defaults": run([python.parent / "deface", *paths]),
+            "anonymizer, faces, verified": run([*ours, folder / "a", *faces_only]),
+            "anonymizer, all, verified": run([*ours, folder / "b"]),
+        }
+        rival = results["deface 1.5.0, defaults"]
+        print(f"{len(paths)} photos, {sys.platform}")
+        for name, seconds in results.items():
+            print(f"{name:32} {len(paths) / seconds:6.2f} photos/s   {rival / seconds:5.2f} × deface")
+        for title, settings in (
+            ("faces", Settings(text=TextPolicy.NONE, codes=False)),
+            ("all", Settings()),
+        ):
+            print(f"\nwhere the time goes ({title}), ms per photo, models warm")
+            for name, seconds in sorted(stages(paths, settings).items(), key=lambda item: -item[1]):
+                print(f"  {name:24} {1000 * seconds:8.0f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -23,8 +23,8 @@ LIBRARIES = ("av", "mediapipe", "numpy", "opencv-python", "openvino", "pillow", 
 """Libraries that took part in decoding, detecting or encoding."""
 
 NOT_CHECKED = (
-    "Tattoos, scars, jewellery, clothing and rooms by which a relative may know the patient: "
-    "likely tattoos are only pointed out, a person must decide.",
+    "Tattoos, scars, jewellery, clothing and rooms by which somebody may know the patient: no detector looks for "
+    "them.",
     "The sensor's noise pattern, which can tell that two pictures come from the same camera.",
     "Whether the case itself is so rare that its description names the patient.",
     "Whether the patient has consented: hiding a face does not replace consent where the law asks for it.",

@@ -1,0 +1,288 @@
+"""The report: what it says, what it must never say, and that it stays a page whatever a string holds."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from anonymizer.pipeline import judge, scan_report
+from anonymizer.report.build import NOT_CHECKED, NOT_CHECKED_CLIP, build
+from anonymizer.report.index import Failure, render_index
+from anonymizer.report.page import SHOWN, render
+from anonymizer.report.schema import Report
+from anonymizer.settings import Settings, TextPolicy
+from anonymizer.types import (
+    Check,
+    Evidence,
+    Kind,
+    Model,
+    Processed,
+    Result,
+    Shape,
+    Style,
+    Traces,
+    TrackSummary,
+    Veil,
+    Verdict,
+)
+
+HOSTILE = "<script>alert(1)</script><img src=http://evil.example/x>\"'&\x00\u202e</title>"
+FACE = Veil(
+    Kind.FACE, Shape.ELLIPSE, Style.BLUR, (-10, 20, 110, 160), (8, 8), (Evidence("centerface", 0.91),)
+)
+LABEL = Veil(Kind.TEXT, Shape.QUAD, Style.FILL, (200, 300, 380, 340), (1, 1), (Evidence("ppocr", 0.8),))
+CHECKS = (
+    Check("structure", Result.PASS, "Every byte is accounted for.", {"segments": 9}),
+    Check("second-opinion", Result.SKIPPED, "ExifTool is not installed."),
+)
+
+
+def processed(**change: object) -> Processed:
+    values: dict[str, object] = {
+        "path": Path("staged.jpg"),
+        "type": "photo",
+        "format": "JPEG",
+        "width": 640,
+        "height": 480,
+        "veils": (FACE, LABEL),
+        "checks": CHECKS,
+        "traces": Traces(("GPS position", "serial number"), frozenset({"Martha Mustermann", "SN-4711-0815"})),
+        "models": (Model("centerface", "ab" * 32, "MIT", "CPU"),),
+    }
+    return Processed(**(values | change))  # type: ignore[arg-type]
+
+
+def report(verdict: Verdict = Verdict.READY, reasons: list[str] | None = None, **change: object) -> Report:
+    made = processed(**change)
+    return build(
+        made,
+        Settings(),
+        id="abcdefgh2345",
+        name="abcdefgh2345.jpg",
+        sha256="cd" * 32,
+        size=123_456,
+        verdict=verdict,
+        reasons=reasons or [],
+        checks=list(made.checks),
+    )
+
+
+class Page(HTMLParser):
+    """The tags with their attributes, and the text, as a browser sees them."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "img", "br", "rect", "ellipse"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in ("rect", "ellipse", "br"):
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if not self.open or self.open[-1] != "style":
+            self.text += data
+
+    def addresses(self) -> Iterator[str]:
+        for _, attributes in self.tags:
+            for name in ("href", "src", "action", "data", "poster", "srcset", "xlink:href"):
+                if attributes.get(name):
+                    yield str(attributes[name])
+
+
+def assert_sound(text: str) -> Page:
+    """A whole page, without a script, an outside address or a word that promises too much."""
+    page = Page(text)
+    assert page.open == []
+    tags = {tag for tag, _ in page.tags}
+    assert tags.isdisjoint({"script", "iframe", "object", "embed", "link", "form", "base", "audio", "video"})
+    assert all(not name.startswith("on") for _, attributes in page.tags for name in attributes)
+    for address in page.addresses():
+        assert address.startswith("data:image/jpeg;base64,") or re.fullmatch(r"[\w./%~-]+", address), address
+    assert "url(" not in text and "@import" not in text
+    # The word of the law, in English and German, in any form; the program's own name is not one of them.
+    assert not re.search(r"anonym(?!izer)", page.text, re.IGNORECASE)
+    return page
+
+
+@pytest.mark.parametrize(
+    ("verdict", "word"),
+    [
+        (Verdict.READY, "Ready to publish"),
+        (Verdict.REVIEW, "Waits for a person"),
+        (Verdict.FAILED, "Not published"),
+    ],
+)
+def test_each_verdict_is_said_in_words_and_with_its_reasons(verdict: Verdict, word: str) -> None:
+    reasons = [] if verdict is Verdict.READY else ["There may be a face.", "There may be text."]
+    page = assert_sound(render(report(verdict, reasons)))
+    assert word in page.text
+    assert all(reason in page.text for reason in reasons)
+
+
+def test_the_page_holds_what_the_report_holds() -> None:
+    made = report()
+    page = assert_sound(render(made)).text
+    for said in (
+        made.medium.sha256, made.id, "640 × 480", "123 kB", "1 × face, 1 × text", "centerface (0.91)",
+        "8 × 8 cells", "Every byte is accounted for.", "ExifTool is not installed.", "not made", "1 of 1",
+        "GPS position", "serial number", "ab" * 32, *NOT_CHECKED, made.program.version,
+    ):  # fmt: skip
+        assert said in page
+    assert str(made.settings["margin"]) in page
+
+
+def test_no_metadata_and_nothing_hidden_are_said() -> None:
+    page = assert_sound(render(report(veils=(), traces=Traces()))).text
+    assert "No metadata was found in the source." in page
+    assert "nothing was hidden" in page
+
+
+def test_hostile_strings_stay_text() -> None:
+    made = report(
+        Verdict.REVIEW,
+        [HOSTILE],
+        notes=(HOSTILE,),
+        checks=(Check(HOSTILE, Result.FAIL, HOSTILE, {HOSTILE: HOSTILE}),),
+        traces=Traces((HOSTILE,)),
+        models=(Model(HOSTILE, HOSTILE, HOSTILE, HOSTILE),),
+        veils=(Veil(Kind.FACE, Shape.BOX, Style.BLUR, (0, 0, 9, 9), (1, 1), (Evidence(HOSTILE, 1),)),),
+    )
+    made = made.model_copy(
+        update={
+            "id": HOSTILE,
+            "created": HOSTILE,
+            "medium": made.medium.model_copy(update={"name": HOSTILE, "sha256": HOSTILE, "format": HOSTILE}),
+            "settings": {HOSTILE: [HOSTILE]},
+        }
+    )
+    for text in (render(made), render_index([made], [Failure(HOSTILE, HOSTILE)])):
+        page = Page(text)
+        assert {tag for tag, _ in page.tags}.isdisjoint({"script", "img"})
+        assert page.open == []
+        assert all(re.fullmatch(r"[\w./%~-]+", address) for address in page.addresses())
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.text(max_size=40))
+def test_any_name_and_reason_give_a_whole_page(text: str) -> None:
+    made = report(Verdict.REVIEW, [text])
+    made = made.model_copy(update={"medium": made.medium.model_copy(update={"name": text})})
+    assert Page(render(made)).open == []
+    assert Page(render_index([made], [Failure(text, text)])).open == []
+
+
+def test_a_clip_tells_its_tracks_and_shows_its_frames() -> None:
+    track = TrackSummary(
+        Kind.FACE, Style.BLUR, Shape.ELLIPSE, 0.0, 2.5, 75, 4, (Evidence("centerface", 0.9),), (1, 2, 30, 40), (8, 8)
+    )  # fmt: skip
+    made = report(type="clip", format="MP4", veils=(), tracks=(track,), frames=90, duration=3.0)
+    page = assert_sound(render(made, b"\xff\xd8jpeg\xff\xd9"))
+    assert "0.00–2.50" in page.text and "90 frames, 3.0 s" in page.text
+    assert all(said in page.text for said in NOT_CHECKED_CLIP)
+    assert any(tag == "img" for tag, _ in page.tags)
+    assert (made.regions[0].frames, made.regions[0].interpolated) == (75, 4)
+
+
+def test_thousands_of_regions_are_counted_and_not_all_drawn() -> None:
+    page = assert_sound(render(report(veils=(FACE,) * 3000)))
+    assert "3000 × face" in page.text
+    assert sum(tag == "ellipse" for tag, _ in page.tags) == SHOWN
+    assert f"{3000 - SHOWN} more" in page.text
+
+
+def test_what_was_switched_off_is_said() -> None:
+    off = Settings(faces=False, text=TextPolicy.NONE, codes=False, marks=False, keep_name=True)
+    made = build(
+        processed(), off, id="a", name="b.jpg", sha256="c", size=1, verdict=Verdict.REVIEW, reasons=[], checks=[]
+    )  # fmt: skip
+    said = " ".join(made.not_checked)
+    assert all(word in said for word in ("Faces, as asked", "Text, as asked", "codes, as asked", "marks"))
+    assert made.notes == ["The source's file name was kept, as asked."]
+
+
+def test_json_round_trip_and_schema() -> None:
+    made = report(Verdict.REVIEW, ["There may be a face."])
+    again = Report.model_validate_json(made.model_dump_json())
+    assert again == made
+    assert json.loads(made.model_dump_json())["schema_version"] == 1
+    needed = set(Report.model_json_schema()["required"])
+    assert {"id", "verdict", "checks", "regions", "medium", "models", "not_checked"} <= needed
+
+
+@pytest.mark.parametrize("change", [{"schema_version": 2}, {"verdict": "fine"}, {"patient": "Martha"}])
+def test_a_report_of_another_shape_is_refused(change: dict[str, object]) -> None:
+    values = json.loads(report().model_dump_json()) | change
+    with pytest.raises(ValidationError):
+        Report.model_validate(values)
+
+
+def test_no_string_of_the_source_is_in_the_report() -> None:
+    made = processed()
+    text = report().model_dump_json() + render(report())
+    assert not any(string in text for string in made.traces.strings)
+    assert scan_report(report(), made).result is Result.PASS
+
+
+@pytest.mark.parametrize("where", ["notes", "reasons", "evidence"])
+def test_a_string_of_the_source_that_slipped_in_is_found(where: str) -> None:
+    leak = "Seen on Martha Mustermann's wrist."
+    change: dict[str, object] = {}
+    if where == "notes":
+        change["notes"] = (leak,)
+    if where == "evidence":
+        change["checks"] = (*CHECKS, Check("residual", Result.PASS, leak))
+    made = report(reasons=[leak] if where == "reasons" else [], **change)
+    assert scan_report(made, processed()).result is Result.FAIL
+
+
+@pytest.mark.parametrize("result", [Result.FAIL, Result.REVIEW])
+def test_one_check_that_did_not_pass_keeps_the_medium_from_ready(result: Result) -> None:
+    verdict, reasons = judge(processed(), [*CHECKS, Check("strength", result, "Region 1 shows too much.")])
+    assert verdict is Verdict.REVIEW
+    assert reasons == ["Region 1 shows too much."]
+    assert judge(processed(), list(CHECKS))[0] is Verdict.READY
+
+
+def test_the_index_counts_links_and_puts_the_open_questions_first() -> None:
+    ready = report()
+    review = report(Verdict.REVIEW, ["There may be a face."]).model_copy(update={"id": "zzzzzzzz2345"})
+    text = render_index([ready, review], [Failure("ffffffff2345", "The file is empty.")])
+    page = assert_sound(text)
+    assert "The file is empty." in page.text
+    assert text.index("ffffffff2345") < text.index("zzzzzzzz2345.html") < text.index("abcdefgh2345.html")
+    assert {"../ready/abcdefgh2345.jpg", "../review/abcdefgh2345.jpg", "zzzzzzzz2345.html"} <= set(
+        page.addresses()
+    )
+    counts = re.findall(r"<dd[^>]*>(\d+)</dd>", text)
+    assert counts == ["1", "1", "1"]
+
+
+def test_the_index_of_ten_thousand_is_one_whole_page() -> None:
+    made = report()
+    many = [made.model_copy(update={"id": f"{number:012d}"}) for number in range(10_000)]
+    text = render_index(many, [])
+    page = Page(text)
+    assert page.open == []
+    assert sum(tag == "tr" for tag, _ in page.tags) == 10_001
+    assert len(text) < 6_000_000
+
+
+def test_an_empty_index_is_a_page() -> None:
+    assert re.findall(r"<dd[^>]*>(\d+)</dd>", render_index([], [])) == ["0", "0", "0"]

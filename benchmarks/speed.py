@@ -70,8 +70,15 @@ def stages(paths: list[Path], settings: Settings) -> dict[str, float]:
 
         return wrapper
 
-    for name in ("open_still", "redact", "write_photo", "decode", "examine"):
-        setattr(photo, name, timed(name, getattr(photo, name)))
+    for module, name in (
+        (pipeline, "open_still"),
+        (photo, "redact"),
+        (photo, "write_photo"),
+        (photo, "decode"),
+        (photo, "examine"),
+        (pipeline, "scan_report"),
+    ):
+        setattr(module, name, timed(name, getattr(module, name)))
     with tempfile.TemporaryDirectory() as out, pipeline.Session(Path(out), settings) as session:
         session.run(paths[0])
         spent.clear()

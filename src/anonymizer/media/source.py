@@ -34,13 +34,13 @@ def read(path: Path, max_bytes: int) -> Source:
                 "raise limits.max_bytes in the settings file if you trust it."
             )
         try:
-            content = file.read(max_bytes + 1)
+            # One byte more than announced: a file that grew meanwhile shows it.
+            content = file.read(before.st_size + 1)
+            after = os.fstat(file.fileno())
         except OSError as error:
             raise UnreadableError(f"Reading the file failed ({error.strerror}); check its disk.") from error
-        after = os.fstat(file.fileno())
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or len(
-        content
-    ) != after.st_size:
+    unchanged = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
+    if not unchanged or len(content) != before.st_size:
         raise UnreadableError("The file changed while it was read; wait until it is complete and try again.")
     if not content:
         raise DamagedError("The file is empty; copy it from the camera again.")

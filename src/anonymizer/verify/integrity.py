@@ -11,7 +11,7 @@ from PIL import Image
 from anonymizer.types import Check, Pixels, Result
 
 CUT = 16
-"""Bytes cut off the end of a JPEG's coded data to see whether any pixel needed them."""
+"""Bytes at the end of a JPEG's coded data that are changed to see whether any pixel needed them."""
 
 
 def decoded(data: bytes) -> Pixels:
@@ -49,12 +49,13 @@ def _needs_its_end(data: bytes) -> bool:
     Blocks follow each other without a gap, so data that no block uses can only stand at the end; a
     decoder passes over them in silence. At most :data:`CUT` bytes could still hide there.
     """
-    whole, cut = _bottom(data), _bottom(data[: -2 - CUT] + b"\xff\xd9")
-    return cut is None or not np.array_equal(whole, cut)
+    changed = data[: -2 - CUT] + b"\xa5" * CUT + data[-2:]
+    whole, other = _bottom(data), _bottom(changed)
+    return whole is None or other is None or not np.array_equal(whole, other)
 
 
 def _bottom(data: bytes) -> Pixels | None:
-    """The last rows of a JPEG, by Pillow: OpenCV lets libjpeg complain of the cut on the terminal."""
+    """The last rows of a JPEG, by Pillow: OpenCV lets libjpeg complain of the damage on the terminal."""
     try:
         with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
             return np.asarray(image.crop((0, max(0, image.height - 32), image.width, image.height)), np.uint8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -13,16 +14,23 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from anonymizer import __version__
 from anonymizer.errors import AnonymizerError, ExitCode, UsageError
-from anonymizer.settings import AudioPolicy, Effort, Settings, TextPolicy, load
+from anonymizer.settings import Effort, Settings, TextPolicy, load
 from anonymizer.types import Shape, Style, Verdict
 
 app = typer.Typer(
     name="anonymizer",
-    help="Make clinical photos and videos publishable: find, hide, clean, verify, and say why.",
+    help="Make clinical photos publishable: find, hide, clean, verify, and say why.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -64,25 +72,9 @@ def _rect(text: str) -> tuple[float, float, float, float]:
     return x, y, w, h
 
 
-def _region(text: str) -> dict[str, Any]:
-    """``x,y,w,h`` or, for a clip, ``x,y,w,h@start-end`` in seconds."""
-    place, _, span = text.partition("@")
-    region: dict[str, Any] = {"rect": _rect(place)}
-    if span:
-        start, _, end = span.partition("-")
-        try:
-            region["start"] = float(start or 0)
-            region["end"] = float(end) if end else None
-        except ValueError as error:
-            raise UsageError(f"{text!r} has no time range; write x,y,w,h@start-end in seconds.") from error
-    return region
-
-
 @app.command()
 def blur(
-    paths: Annotated[
-        list[Path], typer.Argument(help="Photos, clips, or folders of them.", metavar="PATH...")
-    ],
+    paths: Annotated[list[Path], typer.Argument(help="Photos, or folders of them.", metavar="PATH...")],
     out: Annotated[
         Path | None,
         typer.Option(help="Output folder; default: a folder 'anonymized' beside the first PATH."),
@@ -108,12 +100,9 @@ def blur(
     faces: Annotated[
         bool | None, typer.Option("--faces/--no-faces", help="Hide faces; without, review/.")
     ] = None,
-    marks: Annotated[
-        bool | None, typer.Option("--marks/--no-marks", help="Ask about likely tattoos.")
-    ] = None,
     region: Annotated[
         list[str] | None,
-        typer.Option(help="Hide this place too: x,y,w,h in pixels, for clips x,y,w,h@start-end. Repeatable."),
+        typer.Option(help="Hide this place too: x,y,w,h in pixels of the upright picture. Repeatable."),
     ] = None,
     keep: Annotated[
         list[str] | None,
@@ -126,13 +115,10 @@ def blur(
     keep_name: Annotated[
         bool | None, typer.Option("--keep-name", help="Keep the file's name (it may name the patient).")
     ] = None,
-    audio: Annotated[
-        AudioPolicy | None, typer.Option(help="A clip's sound; kept, it waits in review/.")
-    ] = None,
     as_json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
-    """Make photos and clips publishable.
+    """Make photos publishable.
 
     What is safe lands in OUT/ready, what a person must see in OUT/review, the reports in OUT/reports.
     Exit codes: 0 all ready, 3 some in review, 4 some failed, 2 wrong use, 5 machine not ready.
@@ -142,15 +128,16 @@ def blur(
 
     flags: dict[str, Any] = {
         "detector": detector, "style": style, "shape": shape, "margin": margin, "grid": grid, "noise": noise,
-        "unsafe_strength": unsafe_strength, "text": text, "codes": codes, "faces": faces, "marks": marks,
-        "regions": tuple(_region(r) for r in region) if region else None,
+        "unsafe_strength": unsafe_strength, "text": text, "codes": codes, "faces": faces,
+        "regions": tuple({"rect": _rect(r)} for r in region) if region else None,
         "keep": tuple(_rect(k) for k in keep) if keep else None,
-        "keep_mouth": keep_mouth, "keep_name": keep_name, "audio": audio,
+        "keep_mouth": keep_mouth, "keep_name": keep_name,
     }  # fmt: skip
     settings = _settings(settings_file, flags)
     target = (out or _beside(paths[0])).absolute()
     sources = collect(paths, target)
     counts: Counter[Verdict] = Counter()
+    _have_models(settings, show=not (quiet or as_json))
     with Session(target, settings) as session:
         with _bar(len(sources), show=not (quiet or as_json)) as advance:
             for outcome in session.run_all(sources):
@@ -222,7 +209,8 @@ def models_fetch(
     from anonymizer.detect.weights import Store
 
     store = Store()
-    for path in store.fetch(names or None):
+    wanted = names or [entry.name for entry in store.entries() if not entry.optional]
+    for path in _fetch(store, wanted, show=True):
         out_console.print(escape(str(path)))
 
 
@@ -281,8 +269,8 @@ def _worst(counts: Counter[Verdict]) -> ExitCode:
     return ExitCode.REVIEW if counts[Verdict.REVIEW] else ExitCode.OK
 
 
-def _shown(path: Path) -> str:
-    """A path for the terminal: no control, direction or surrogate character gets through."""
+def _shown(path: Path | str) -> str:
+    """A path or a sentence for the terminal: no control, direction or surrogate character gets through."""
     text = str(path).encode("utf-8", "replace").decode("utf-8")
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
@@ -318,6 +306,35 @@ def _say_outcome(outcome: Any) -> None:
         out_console.print(f"    {escape(reason)}")
 
 
+def _have_models(settings: Settings, *, show: bool) -> None:
+    """Fetch the models that this run needs and that are not here yet, under a progress bar: once, at first use."""
+    from anonymizer.detect.finder import models_needed
+    from anonymizer.detect.weights import Store
+
+    _fetch(Store(), models_needed(settings), show=show)
+
+
+def _fetch(store: Any, names: Sequence[str], *, show: bool) -> list[Path]:
+    missing = [name for name in names if not store.present(name)]
+    if not (missing and show):
+        return [store.path(name) for name in names]
+    if not err_console.is_terminal:
+        err_console.print(f"Fetching {len(missing)} models (once) …")
+        return [store.path(name) for name in names]
+    columns = (TextColumn("fetching {task.description}"), BarColumn(), DownloadColumn())
+    with Progress(*columns, console=err_console, transient=True) as progress:
+        tasks = {name: progress.add_task(name, total=store.entry(name).size) for name in missing}
+        return [
+            store.path(
+                name,
+                progress=lambda model, done, total: progress.update(
+                    tasks[model], completed=done, total=total or None
+                ),
+            )
+            for name in names
+        ]
+
+
 @contextmanager
 def _bar(total: int, *, show: bool) -> Iterator[Any]:
     """A progress bar on a terminal, silence elsewhere; it appears by itself and goes when all is done."""
@@ -337,13 +354,26 @@ def _bar(total: int, *, show: bool) -> Iterator[Any]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; every error a person can cause is one sentence and an exit code."""
     try:
-        app(args=arguments, standalone_mode=True)
+        code = app(args=arguments, standalone_mode=False)
     except AnonymizerError as error:
-        err_console.print(f"[red]anonymizer:[/] {escape(_shown(Path(str(error))))}")
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+        err_console.print(f"[red]anonymizer:[/] {escape(_shown(str(error)))}")
+        code = error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
         err_console.print("Stopped. Nothing half done was kept; run the same command again to go on.")
-        sys.exit(ExitCode.INTERRUPTED)
+        code = ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has left: nobody is there to be told.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = ExitCode.UNEXPECTED
+    except typer.Exit as done:
+        code = done.exit_code
+    except Exception as error:
+        if not hasattr(error, "format_message"):
+            raise
+        # A wrong option or argument, in the words of the option parser.
+        err_console.print(f"[red]anonymizer:[/] {escape(_shown(error.format_message()))} Try --help.")
+        code = ExitCode.USAGE
+    sys.exit(int(code or 0))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from anonymizer import __version__, photo
 from anonymizer.detect.finder import Finder
-from anonymizer.errors import ExitCode, MediumError, UnsupportedError
+from anonymizer.errors import ExitCode, MediumError, SettingsError, UnsupportedError
 from anonymizer.gate import Gate, file_sha256, safe_name
 from anonymizer.ledger import State, fingerprint
 from anonymizer.media.sniff import sniff_file
@@ -25,7 +25,7 @@ from anonymizer.report.index import Failure, render_index
 from anonymizer.report.page import render
 from anonymizer.report.schema import Report
 from anonymizer.report.vocabulary import vocabulary
-from anonymizer.settings import Settings
+from anonymizer.settings import Settings, with_sidecar
 from anonymizer.types import Check, Processed, Result, Verdict
 from anonymizer.verify import scan_bytes
 
@@ -55,7 +55,8 @@ class _Job:
     path: Path
     id: str
     started: float
-    opened: Future[tuple[Still, str]] | None = None
+    settings: Settings
+    opened: Future[tuple[Still, str, Settings]] | None = None
     examined: Future[Processed] | None = None
     refusal: MediumError | None = None
 
@@ -126,7 +127,8 @@ class Session:
         """A job for each path, the next one's opening already under way when one is given out."""
         ahead: deque[_Job] = deque()
         for path in paths:
-            job = _Job(path, self.gate.begin(path, self._fingerprint), time.monotonic())
+            id = self.gate.begin(path, self._fingerprint)
+            job = _Job(path, id, time.monotonic(), self.settings)
             under_way.append(job)
             job.opened = opener.submit(self._open, path)
             ahead.append(job)
@@ -134,25 +136,29 @@ class Session:
                 yield ahead.popleft()
         yield from ahead
 
-    def _open(self, path: Path) -> tuple[Still, str]:
+    def _open(self, path: Path) -> tuple[Still, str, Settings]:
         form = sniff_file(path)
         if form.is_clip:
             raise UnsupportedError("Clips are not opened yet, only photos are; nothing was published.")
         source = read(path, self.settings.limits.max_bytes)
-        return open_still(source, self.settings.limits, self.decoder), source.sha256
+        try:
+            settings = with_sidecar(self.settings, path)
+        except SettingsError as error:
+            raise MediumError(str(error)) from error
+        return open_still(source, settings.limits, self.decoder), source.sha256, settings
 
     def _treat(self, job: _Job, examiner: Executor) -> None:
         """Search and redact an opened photo, and have it examined; a refusal is kept for its outcome."""
         assert job.opened
         try:
-            still, sha256 = job.opened.result()
+            still, sha256, job.settings = job.opened.result()
             job.opened = None
             self.gate.ledger.update(job.id, sha256=sha256)
-            treated = photo.treat(still, sha256, self.finder, self.settings, self.gate.staging(job.id))
+            treated = photo.treat(still, sha256, self.finder, job.settings, self.gate.staging(job.id))
         except MediumError as error:
             job.refusal = error
             return
-        job.examined = examiner.submit(photo.examined, treated, self.finder.models(), self.settings)
+        job.examined = examiner.submit(photo.examined, treated, self.finder.models(), job.settings)
         if still.pixels.size > LARGE:
             # Two of these at once would not fit into the stated memory: wait.
             job.examined.result()
@@ -160,7 +166,7 @@ class Session:
     def _end(self, job: _Job, under_way: list[_Job]) -> Outcome:
         """Let a finished photo through the gate, or record why not."""
         if job.examined:
-            outcome = self._admit(job.id, job.path, job.examined.result(), job.started)
+            outcome = self._admit(job, job.examined.result())
         else:
             self.gate.fail(job.id, str(job.refusal))
             spent = time.monotonic() - job.started
@@ -180,8 +186,9 @@ class Session:
                 reports.append(Report.model_validate_json(path.read_bytes()))
         return self.gate.write_index(render_index(reports, failures).encode())
 
-    def _admit(self, id: str, path: Path, processed: Processed, started: float) -> Outcome:
-        stem = safe_name(path.stem) if self.settings.keep_name else id
+    def _admit(self, job: _Job, processed: Processed) -> Outcome:
+        id, path, settings = job.id, job.path, job.settings
+        stem = safe_name(path.stem) if settings.keep_name else id
         name = self.gate.free_name(stem, processed.path.suffix[1:])
         sha256 = file_sha256(processed.path)
         size = processed.path.stat().st_size
@@ -190,7 +197,7 @@ class Session:
             verdict, reasons = judge(processed, checks)
             return build(
                 processed,
-                self.settings,
+                settings,
                 id=id,
                 name=name,
                 sha256=sha256,
@@ -215,7 +222,7 @@ class Session:
             output,
             page,
             tuple(report.reasons),
-            time.monotonic() - started,
+            time.monotonic() - job.started,
             len(report.regions),
         )
 

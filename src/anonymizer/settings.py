@@ -34,25 +34,17 @@ class Effort(StrEnum):
 
 
 class TextPolicy(StrEnum):
-    """Which text to hide: all of it, all but what is clearly harmless, or none."""
+    """Which text to hide: all of it, or none."""
 
     ALL = "all"
-    IDENTIFYING = "identifying"
     NONE = "none"
-
-
-class AudioPolicy(StrEnum):
-    """What becomes of a clip's sound: a voice identifies."""
-
-    DROP = "drop"
-    KEEP = "keep"
 
 
 RectValue = tuple[float, float, Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
 
 
 class DrawnRegion(BaseModel):
-    """A person's region: ``x, y, w, h`` in pixels of the upright picture; for a clip also a time range.
+    """A person's region: ``x, y, w, h`` in pixels of the upright picture.
 
     Filled like text by default, because nobody says what is in it; ``kind = "face"`` has it blurred.
     """
@@ -61,8 +53,6 @@ class DrawnRegion(BaseModel):
 
     rect: RectValue
     kind: Kind = Kind.DRAWN
-    start: float = Field(0.0, ge=0)
-    end: float | None = None
 
 
 class Limits(BaseModel):
@@ -72,8 +62,6 @@ class Limits(BaseModel):
 
     max_pixels: int = Field(200_000_000, gt=0, description="pixels of one picture or frame")
     max_bytes: int = Field(1 << 30, gt=0, description="bytes of one photo")
-    max_clip_bytes: int = Field(64 << 30, gt=0, description="bytes of one clip")
-    max_clip_seconds: float = Field(6 * 3600, gt=0, description="length of one clip")
     decode_seconds: float = Field(60, gt=0, description="time to decode one photo")
     decode_memory: int = Field(4 << 30, gt=0, description="memory of the decoding process, bytes")
 
@@ -87,7 +75,6 @@ class Settings(BaseModel):
     faces: bool = True
     text: TextPolicy = TextPolicy.ALL
     codes: bool = True
-    marks: bool = True
 
     style: Style = Style.BLUR
     shape: Shape = Shape.ELLIPSE
@@ -102,8 +89,6 @@ class Settings(BaseModel):
 
     keep_name: bool = False
     jpeg_quality: int = Field(95, ge=70, le=100)
-    audio: AudioPolicy = AudioPolicy.DROP
-    crf: int = Field(20, ge=0, le=40, description="quality of a clip, lower is better")
 
     limits: Limits = Limits()
 
@@ -151,6 +136,32 @@ def load(path: Path | None = None, overrides: dict[str, Any] | None = None) -> S
         return Settings.model_validate(values | given).checked()
     except ValidationError as error:
         raise SettingsError(_sentence(error, path, text, given)) from error
+
+
+SIDECAR_KEYS = frozenset({"regions", "keep", "keep_mouth"})
+
+
+def with_sidecar(settings: Settings, photo: Path) -> Settings:
+    """The settings for one photo: with the regions of ``PHOTO.toml`` beside it (``case.jpg.toml``), if there.
+
+    Only :data:`SIDECAR_KEYS` may stand there. Raises :class:`SettingsError` as :func:`load` does.
+    """
+    sidecar = photo.with_name(f"{photo.name}.toml")
+    if not sidecar.is_file():
+        return settings
+    own = load(sidecar)
+    if extra := own.model_fields_set - SIDECAR_KEYS:
+        allowed = ", ".join(sorted(SIDECAR_KEYS))
+        raise SettingsError(
+            f"{sidecar}: {', '.join(sorted(extra))}: a photo's own file holds {allowed} alone."
+        )
+    return settings.model_copy(
+        update={
+            "regions": (*settings.regions, *own.regions),
+            "keep": (*settings.keep, *own.keep),
+            "keep_mouth": settings.keep_mouth or own.keep_mouth,
+        }
+    )
 
 
 def _sentence(error: ValidationError, path: Path | None, text: str, given: dict[str, Any]) -> str:

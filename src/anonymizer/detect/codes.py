@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from anonymizer.types import Box, Detection, Evidence, Kind, Model, Pixels, Point, Region
 
-SIDES = (0, 1600, 800)
+SIDES = (0, 1200, 800)
 """Long sides at which the reader looks (0: as it is): blur and moiré vanish at some and appear at others."""
-MAX_SIDE = 4000
+MAX_SIDE = 2400
 """A larger photo is searched at this size at most; a code whose bars are lost there is lost to a phone too."""
 ROUNDS = 6
 """Searches at most, each in what the one before has left."""
-QR_SIDE = 1600
+QR_SIDE = 1200
 """OpenCV's two detectors join up to this long side: they take as long as everything else beyond it."""
 SAME = 0.3
 INSIDE = 0.95
@@ -36,7 +36,7 @@ class CodeFinder:
 
     def recheck(self, pixels: Pixels) -> list[Region]:
         """The same readers at sizes in between."""
-        return self._search(pixels, (1200,))
+        return self._search(pixels, (1600,))
 
     def models(self) -> list[Model]:
         return []

@@ -37,6 +37,12 @@ TABLE: tuple[Callable[[Settings, Store], list[RegionFinder]], ...] = (
 """Every family of detectors. Each is imported when it is first wanted: the command line starts quickly."""
 
 
+def models_needed(settings: Settings) -> list[str]:
+    """The models that a run with these settings cannot do without."""
+    faces = ["centerface", "blazeface-short", "blazeface-full"] if settings.faces else []
+    return faces + (["ppocr-detection"] if settings.text is not TextPolicy.NONE else [])
+
+
 class Finder:
     """Every finder that the settings ask for, answering as one :class:`RegionFinder`.
 

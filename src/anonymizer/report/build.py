@@ -89,8 +89,6 @@ def _switched_off(settings: Settings) -> list[str]:
         off.append("Text, as asked.")
     if not settings.codes:
         off.append("Barcodes and QR codes, as asked.")
-    if not settings.marks:
-        off.append("Tattoos and other marks on skin, as asked.")
     return off
 
 

@@ -1,0 +1,100 @@
+"""What many tests share: a real portrait, one set of loaded detectors, and a command line to call."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+from PIL import Image
+
+from anonymizer import cli
+from anonymizer.detect.finder import Finder
+from anonymizer.settings import Settings
+from anonymizer.types import Pixels
+
+ROOT = Path(__file__).parents[1]
+SAMPLES = ROOT / "sample_media"
+
+settings.register_profile(
+    "project",
+    deadline=None,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.load_profile("project")
+
+
+@pytest.fixture(scope="session")
+def portrait() -> Pixels:
+    """The public-domain portrait of the sample media, ``(1024, 1024, 3)``."""
+    with Image.open(SAMPLES / "portrait.jpg") as image:
+        return np.asarray(image.convert("RGB"))
+
+
+@pytest.fixture(scope="session")
+def finders() -> Callable[[Settings], Finder]:
+    """Real detectors, loaded once for each choice of them."""
+    loaded: dict[tuple[object, ...], Finder] = {}
+
+    def finder(chosen: Settings) -> Finder:
+        key = (chosen.detector, chosen.faces, chosen.text, chosen.codes, chosen.marks)
+        if key not in loaded:
+            loaded[key] = Finder(chosen)
+        return loaded[key]
+
+    return finder
+
+
+@pytest.fixture
+def loaded_once(finders: Callable[[Settings], Finder], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sessions of this test take the detectors that are loaded already."""
+    monkeypatch.setattr("anonymizer.pipeline.Finder", finders)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a call of the command line said and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(loaded_once: None, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Ran]]:
+    """Call the command line in this process."""
+
+    def call(*arguments: str | Path) -> Ran:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            cli.main([str(argument) for argument in arguments])
+        said = capsys.readouterr()
+        return Ran(int(left.value.code or 0), said.out, said.err)
+
+    yield call
+
+
+def fingerprints(folder: Path) -> dict[str, tuple[str, int]]:
+    """Content and time of every file below a folder: to show that nobody touched them."""
+    return {
+        str(path.relative_to(folder)): (
+            hashlib.sha256(path.read_bytes()).hexdigest(),
+            path.stat().st_mtime_ns,
+        )
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def everything_written(out: Path) -> bytes:
+    """Every byte that a run hands out: media, reports, reasons, overview and names, not the private ledger."""
+    parts = []
+    for folder in ("ready", "review", "reports"):
+        for path in sorted((out / folder).rglob("*")):
+            parts += [str(path.relative_to(out)).encode("utf-8", "surrogateescape"), path.read_bytes()]
+    return b"\n".join(parts)

@@ -1,0 +1,262 @@
+"""Redaction: what it may touch, what it must not depend on, and that it cannot be predicted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anonymizer.redact import (
+    FEATHER,
+    averages,
+    coverage,
+    drawn,
+    grid_size,
+    mouth_box,
+    noised,
+    redact,
+    restore,
+    veil_box,
+)
+from anonymizer.settings import DrawnRegion, Settings
+from anonymizer.types import Box, Evidence, Kind, Pixels, Point, Region, Shape, Style
+
+EVIDENCE = (Evidence("a test", 1.0),)
+HEIGHT, WIDTH = 90, 120
+
+
+def region(
+    x: float, y: float, w: float, h: float, kind: Kind = Kind.FACE, corners: tuple[Point, ...] = ()
+) -> Region:
+    return Region(Box(x, y, w, h), kind, EVIDENCE, corners=corners)
+
+
+def noise_picture(seed: int = 1, height: int = HEIGHT, width: int = WIDTH) -> Pixels:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@st.composite
+def regions(draw: st.DrawFn) -> Region:
+    x, y = draw(st.floats(-60, 160)), draw(st.floats(-60, 130))
+    w, h = draw(st.floats(0.2, 150)), draw(st.floats(0.2, 120))
+    kind = draw(st.sampled_from(Kind))
+    corners: tuple[Point, ...] = ()
+    if kind is Kind.TEXT and draw(st.booleans()):
+        corners = ((x, y + h / 4), (x + w * 0.9, y), (x + w, y + h * 0.7), (x + w / 10, y + h))
+    return region(x, y, w, h, kind, corners)
+
+
+@st.composite
+def ways(draw: st.DrawFn) -> Settings:
+    return Settings(
+        style=draw(st.sampled_from(Style)),
+        shape=draw(st.sampled_from([Shape.ELLIPSE, Shape.BOX])),
+        grid=draw(st.integers(1, 8)),
+        margin=draw(st.floats(1.2, 2.5)),
+    )
+
+
+@given(st.lists(regions(), max_size=4), ways())
+def test_nothing_changes_outside_the_veils_and_their_rim(places: list[Region], settings: Settings) -> None:
+    before = noise_picture()
+    kept = before.copy()
+    after, veils = redact(before, places, settings)
+    assert np.array_equal(before, kept), "the source's own pixels were changed"
+    assert after.shape == before.shape and after.dtype == np.uint8
+    allowed = np.zeros((HEIGHT, WIDTH), bool)
+    for veil in veils:
+        left, top, right, bottom = veil.box
+        rim = 0
+        if veil.shape is Shape.ELLIPSE and veil.style is not Style.PIXELATE:
+            rim = max(1, round(FEATHER * min(right - left, bottom - top)))
+        allowed[max(0, top - rim) : max(0, bottom + rim), max(0, left - rim) : max(0, right + rim)] = True
+    assert not (after != before).any(axis=2)[~allowed].any()
+
+
+@given(regions(), ways())
+def test_a_region_is_veiled_exactly_where_its_grown_box_meets_the_picture(
+    place: Region, settings: Settings
+) -> None:
+    _, veils = redact(noise_picture(), [place], settings)
+    left, top, right, bottom = veil_box(place, settings)
+    meets = left < WIDTH and right > 0 and top < HEIGHT and bottom > 0
+    assert len(veils) == meets
+    for veil in veils:
+        assert max(veil.grid) <= settings.grid <= 8
+        assert veil.kind is place.kind and veil.evidence == EVIDENCE
+
+
+@given(regions(), ways())
+def test_no_pixel_of_the_thing_itself_shows_through(place: Region, settings: Settings) -> None:
+    """Drawn over opposite colours the veil's inside must come out the same: nothing is blended."""
+    dark, light = np.zeros((HEIGHT, WIDTH, 3), np.uint8), np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
+    solid = settings.model_copy(update={"style": Style.FILL})
+    one, veils = redact(dark, [place], solid)
+    other, _ = redact(light, [place], solid)
+    for veil in veils:
+        left, top, right, bottom = veil.box
+        alpha = coverage(veil.shape, veil.box, veil.corners, 0)
+        full = np.zeros((HEIGHT, WIDTH), bool)
+        y0, x0, y1, x1 = max(0, top), max(0, left), min(HEIGHT, bottom), min(WIDTH, right)
+        full[y0:y1, x0:x1] = alpha[y0 - top : y1 - top, x0 - left : x1 - left] >= 1
+        assert full.any() or veil.shape is not Shape.BOX
+        assert np.array_equal(one[full], other[full])
+        assert not one[full].any(), "a fill is one constant colour"
+
+
+@pytest.mark.parametrize("style", [Style.BLUR, Style.PIXELATE])
+@pytest.mark.parametrize("shape", [Shape.ELLIPSE, Shape.BOX])
+@given(seed=st.integers(0, 1000), cell=st.tuples(st.integers(5, 9), st.integers(5, 9)))
+def test_the_drawing_does_not_depend_on_detail(
+    style: Style, shape: Shape, seed: int, cell: tuple[int, int]
+) -> None:
+    """Two pictures with the same area averages and different detail give the same drawing."""
+    columns, rows = 8 * cell[0], 8 * cell[1]
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(60, 190, (8, 8, 3)).astype(np.uint8)
+    plain = np.zeros((rows + 40, columns + 40, 3), np.uint8)
+    plain[20:-20, 20:-20] = np.repeat(np.repeat(coarse, cell[1], 0), cell[0], 1)
+    # Detail that every cell's average cancels: each cell's values shifted by a pattern of sum 0.
+    shift = rng.integers(-50, 50, (cell[1], cell[0]))
+    shift[0, 0] -= shift.sum()
+    while abs(shift[0, 0]) > 55:
+        at = rng.integers(0, cell[1]), rng.integers(0, cell[0])
+        step = 1 if shift[0, 0] < 0 else -1
+        if at != (0, 0) and abs(shift[at] - step) <= 55:
+            shift[at] -= step
+            shift[0, 0] += step
+    detailed = plain.astype(int)
+    detailed[20:-20, 20:-20] += np.tile(shift, (8, 8))[..., None]
+    other = detailed.astype(np.uint8)
+    place, settings = region(20, 20, columns, rows), Settings(margin=1.0, style=style, shape=shape)
+    one, veils = redact(plain, [place], settings, seed=seed)
+    two, _ = redact(other, [place], settings, seed=seed)
+    assert veils[0].grid == (8, 8)
+    covered = coverage(shape, veils[0].box, (), 0) >= 1
+    assert covered.mean() > 0.7
+    assert np.array_equal(one[20:-20, 20:-20][covered], two[20:-20, 20:-20][covered])
+
+
+@given(st.integers(1, 4000), st.integers(1, 4000), st.integers(1, 8))
+def test_the_grid_never_exceeds_its_limit_nor_cells_fall_under_five_pixels(
+    w: int, h: int, limit: int
+) -> None:
+    columns, rows = grid_size(w, h, limit)
+    assert 1 <= columns <= limit and 1 <= rows <= limit
+    assert columns == 1 or w / columns >= 5
+    assert rows == 1 or h / rows >= 5
+
+
+def test_a_blurred_region_holds_no_more_than_its_grid(portrait: Pixels) -> None:
+    """The drawing of a region is a linear picture of 64 numbers per channel: its rank is at most 8."""
+    place = region(380, 100, 240, 300)
+    out, veils = redact(portrait, [place], Settings(shape=Shape.BOX))
+    left, top, right, bottom = veils[0].box
+    values = np.linalg.svd(out[top:bottom, left:right, 0].astype(float), compute_uv=False)
+    # Rounding to whole numbers leaves a floor of noise behind the eighth singular value.
+    assert values[8] < 0.002 * values[0] < values[7] * 4
+
+
+def test_noise_cannot_be_predicted(portrait: Pixels) -> None:
+    place = region(400, 100, 200, 260)
+    one, _ = redact(portrait, [place], Settings())
+    two, _ = redact(portrait, [place], Settings())
+    assert not np.array_equal(one, two)
+    grid = np.full((200, 200, 3), 128, np.float32)
+    assert np.std(noised(grid, 20.0)) == pytest.approx(20, rel=0.05)
+    assert np.array_equal(noised(grid, 20.0, seed=3), noised(grid, 20.0, seed=3))
+
+
+def test_averages_are_area_averages_and_cells_are_flat() -> None:
+    patch = noise_picture(height=40, width=80)
+    grid = averages(patch, (8, 8))
+    cells = patch.reshape(8, 5, 8, 10, 3).mean(axis=(1, 3))
+    assert np.abs(grid - cells).max() <= 0.51
+    mosaic = drawn(grid, 80, 40, Style.PIXELATE).reshape(8, 5, 8, 10, 3)
+    assert (mosaic == mosaic[:, :1, :, :1]).all()
+
+
+def test_overlapping_regions_do_not_depend_on_their_order() -> None:
+    places = [region(10, 10, 60, 50), region(40, 30, 50, 40, Kind.TEXT), region(5, 50, 40, 30, Kind.CODE)]
+    settings = Settings(style=Style.FILL)
+    forwards, _ = redact(noise_picture(), places, settings)
+    backwards, _ = redact(noise_picture(), places[::-1], settings)
+    assert np.array_equal(forwards, backwards)
+
+
+def test_a_face_drawn_over_a_label_never_softens_it() -> None:
+    face, label = region(10, 10, 60, 50), region(40, 30, 50, 20, Kind.TEXT)
+    for order in ([face, label], [label, face]):
+        out, veils = redact(noise_picture(), order, Settings())
+        (text,) = [veil for veil in veils if veil.kind is Kind.TEXT]
+        left, top, right, bottom = text.box
+        assert not out[top:bottom, left:right].any()
+
+
+@pytest.mark.parametrize("style", list(Style))
+def test_a_region_of_one_pixel(style: Style) -> None:
+    before = noise_picture()
+    after, (veil,) = redact(before, [region(50.2, 40.3, 0.1, 0.1)], Settings(style=style))
+    assert veil.grid == (1, 1)
+    assert not np.array_equal(after[40, 50], before[40, 50])
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 50), (50, 1), (2, 3)])
+@pytest.mark.parametrize("style", list(Style))
+def test_a_tiny_picture(size: tuple[int, int], style: Style) -> None:
+    before = noise_picture(height=size[0], width=size[1])
+    after, veils = redact(before, [region(-5, -5, 100, 100)], Settings(style=style))
+    assert after.shape == before.shape and len(veils) == 1
+
+
+def test_a_region_beyond_the_edge_takes_its_averages_from_what_is_visible() -> None:
+    """A white picture stays bright where a face leaves it: pixels that do not exist are not averaged in."""
+    white = np.full((100, 100, 3), 255, np.uint8)
+    out, _ = redact(white, [region(-60, 20, 80, 60)], Settings(shape=Shape.BOX), seed=1)
+    assert out.min() > 255 - 6 * 20
+
+
+def test_restore_puts_back_exactly_the_rectangle_and_says_whether_it_changed_anything() -> None:
+    before = noise_picture()
+    after, _ = redact(before, [region(20, 20, 60, 50, Kind.DRAWN)], Settings())
+    redacted = after.copy()
+    assert restore(after, before, [Box(30, 30, 10, 10)])
+    assert np.array_equal(after[30:40, 30:40], before[30:40, 30:40])
+    after[30:40, 30:40] = redacted[30:40, 30:40]
+    assert np.array_equal(after, redacted)
+    assert not restore(after, before, [Box(100, 75, 10, 10)]), "nothing was hidden there"
+    assert not restore(after, before, [Box(500, 500, 10, 10)])
+
+
+def test_mouth_box_holds_lips_and_not_the_nose() -> None:
+    upright = Region(
+        Box(0, 0, 100, 120), Kind.FACE, EVIDENCE, ((30, 40), (70, 40), (50, 65), (35, 90), (65, 90))
+    )
+    mouth = mouth_box(upright)
+    assert mouth is not None
+    assert mouth.x < 35 and mouth.right > 65 and mouth.y < 90 < mouth.bottom
+    assert mouth.y > 65, "the nose tip stays hidden"
+    assert mouth_box(region(0, 0, 100, 100)) is None
+    assert mouth_box(Region(Box(0, 0, 9, 9), Kind.TEXT, EVIDENCE, upright.landmarks)) is None
+
+
+def test_mouth_box_of_a_head_on_its_side() -> None:
+    turned = Region(
+        Box(0, 0, 120, 100), Kind.FACE, EVIDENCE, ((80, 30), (80, 70), (55, 50), (30, 35), (30, 65))
+    )
+    mouth = mouth_box(turned)
+    assert mouth is not None
+    assert mouth.h > mouth.w and mouth.x < 30 < mouth.right < 55
+    assert mouth.y < 35 and mouth.bottom > 65
+
+
+def test_what_a_person_drew_is_filled_as_drawn_unless_it_is_called_a_face() -> None:
+    drawn_region = DrawnRegion(rect=(10, 20, 30, 25))
+    assert drawn_region.kind is Kind.DRAWN
+    before = noise_picture()
+    out, (veil,) = redact(before, [region(10, 20, 30, 25, Kind.DRAWN)], Settings())
+    assert veil.box == (10, 20, 40, 45) and veil.style is Style.FILL and veil.shape is Shape.BOX
+    assert not out[20:45, 10:40].any()
+    _, (face,) = redact(before, [region(10, 20, 30, 25, Kind.FACE)], Settings())
+    assert face.style is Style.BLUR and face.shape is Shape.ELLIPSE

@@ -177,8 +177,11 @@ def is_medium(path: Path) -> bool:
 
 
 _PICTURE_SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .png .webp .tif .tiff .bmp .gif .heic .heif .hif .avif .dcm .mp4 .mov .m4v .avi .mkv "
-    ".webm .mts .m2ts .ts .3gp .3g2".split()
+    {
+        *(".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"),
+        *(".heic", ".heif", ".hif", ".avif", ".dcm"),
+        *(".mp4", ".mov", ".m4v", ".3gp", ".3g2", ".avi", ".mkv", ".webm", ".mts", ".m2ts", ".ts"),
+    }
 )
 
 

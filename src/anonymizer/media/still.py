@@ -148,7 +148,7 @@ def _read_pixels(stream: IO[bytes], answer: dict[str, Any], limits: Limits) -> P
     if width < 1 or height < 1 or width * height > limits.max_pixels:
         raise ValueError("impossible size")
     pixels = np.empty((height, width, 3), np.uint8)
-    view = memoryview(pixels.reshape(-1))
+    view = pixels.reshape(-1).data
     done = 0
     while done < len(view):
         count = stream.readinto(view[done:])  # type: ignore[attr-defined]

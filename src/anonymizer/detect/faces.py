@@ -24,10 +24,10 @@ from anonymizer.settings import Effort
 from anonymizer.types import Box, Detection, Model, Pixels, Point, Region
 
 ALL_TURNS = (0, 1, 2, 3)
-ENLARGE = 2.0
+ENLARGE = 4.0
 """A small picture is enlarged at most this much: beyond it no network sees more."""
-TINY = 10.0
-"""Least side of a face that is reported, pixels of the picture: below it nobody is recognised."""
+TINY = 7.0
+"""Least side of a face that is reported, pixels of the picture. Nobody is recognised by ten, but boxes are tight."""
 Levels = tuple[tuple[int, tuple[int, ...]], ...]
 """``(long side in pixels, quarter turns)`` at which CenterFace looks."""
 
@@ -49,16 +49,23 @@ class Plan:
 
 PLANS = {
     Effort.FAST: Plan(((320, ALL_TURNS), (640, ALL_TURNS)), others=False),
-    Effort.STANDARD: Plan(((320, ALL_TURNS), (640, ALL_TURNS)), fine=(1472,)),
+    Effort.STANDARD: Plan(((320, ALL_TURNS), (480, ALL_TURNS), (800, ALL_TURNS)), fine=(1280,)),
     Effort.THOROUGH: Plan(
-        ((224, ALL_TURNS), (320, ALL_TURNS), (480, ALL_TURNS), (640, ALL_TURNS), (960, ALL_TURNS)),
-        fine=(1472,),
+        (
+            (224, ALL_TURNS),
+            (320, ALL_TURNS),
+            (480, ALL_TURNS),
+            (640, ALL_TURNS),
+            (800, ALL_TURNS),
+            (1120, ALL_TURNS),
+        ),
+        fine=(1600,),
         fine_turns=4,
         tiled=3840,
     ),
 }
 OTHERS_SIDE = 640
-RECHECK: Levels = ((512, ALL_TURNS),)
+RECHECK: Levels = ((608, ALL_TURNS),)
 """A scale between those of ``find``: a face that both its neighbours missed is seen by it."""
 RECHECK_SCORE = 0.4
 GLANCE_SIDE = 640

@@ -1,0 +1,131 @@
+"""The face ensemble on a real, public-domain portrait, at every turn; and what it must leave alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from anonymizer.detect.faces import FaceFinder
+from anonymizer.detect.fuse import View, turned
+from anonymizer.detect.weights import Store
+from anonymizer.errors import ModelError
+from anonymizer.redact import redact
+from anonymizer.settings import Effort, Settings
+from anonymizer.types import Box, Pixels
+
+ROOT = Path(__file__).resolve().parents[1]
+FACE_SHARE = Box(0.345, 0.125, 0.20, 0.27)
+"""Where the face is in scikit-image's picture of the astronaut, in shares of its sides."""
+
+
+@pytest.fixture(scope="module")
+def portrait() -> Pixels:
+    data = pytest.importorskip("skimage.data", reason="scikit-image brings the public-domain portrait")
+    return np.ascontiguousarray(data.astronaut())
+
+
+@pytest.fixture(scope="module")
+def finder() -> FaceFinder:
+    return FaceFinder(Store())
+
+
+def truth(picture: Pixels) -> Box:
+    height, width = picture.shape[:2]
+    b = FACE_SHARE
+    return Box(b.x * width, b.y * height, b.w * width, b.h * height)
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_the_face_is_found_once_at_every_turn(finder: FaceFinder, portrait: Pixels, turns: int) -> None:
+    view = View(portrait.shape[1], portrait.shape[0], turns)
+    regions = finder.find(turned(portrait, turns))
+    hits = [r for r in regions if view.box_back(r.box).iou(truth(portrait)) > 0.4]
+    assert len(hits) == 1 and hits[0].certain
+    names = {e.detector for e in hits[0].evidence}
+    assert "centerface" in names and names & {"blazeface-short", "blazeface-full"}
+    right, left, nose, mouth_right, mouth_left = (view.point_back(p) for p in hits[0].landmarks)
+    assert right[0] < nose[0] < left[0] and mouth_right[0] < mouth_left[0]
+    assert max(right[1], left[1]) < nose[1] < min(mouth_right[1], mouth_left[1])
+
+
+@pytest.mark.parametrize("size", [(96, 96), (300, 300), (3024, 3024)])
+def test_the_face_is_found_at_every_size(finder: FaceFinder, portrait: Pixels, size: tuple[int, int]) -> None:
+    picture = np.asarray(cv2.resize(portrait, size, interpolation=cv2.INTER_AREA), np.uint8)
+    assert any(r.certain and r.box.iou(truth(picture)) > 0.4 for r in finder.find(picture))
+
+
+def test_a_face_that_fills_the_frame_is_found(finder: FaceFinder, portrait: Pixels) -> None:
+    left, top, right, bottom = truth(portrait).pixels(512, 512)
+    close = np.asarray(cv2.resize(portrait[top:bottom, left:right], (900, 1200)), np.uint8)
+    assert any(r.certain and r.box.area > 0.3 * 900 * 1200 for r in finder.find(close))
+
+
+def test_the_recheck_finds_a_face_and_is_silent_once_it_is_hidden(
+    finder: FaceFinder, portrait: Pixels
+) -> None:
+    assert any(r.box.iou(truth(portrait)) > 0.4 for r in finder.recheck(portrait))
+    regions = finder.find(portrait)
+    hidden, veils = redact(portrait, regions, Settings(), seed=1)
+    for region in finder.recheck(hidden):
+        boxes = [Box(v.box[0], v.box[1], v.box[2] - v.box[0], v.box[3] - v.box[1]) for v in veils]
+        assert any(region.box.covered_by(box) > 0.5 for box in boxes), region
+
+
+def test_a_glance_finds_the_upright_face(finder: FaceFinder, portrait: Pixels) -> None:
+    small = np.asarray(cv2.resize(portrait, (320, 320), interpolation=cv2.INTER_AREA), np.uint8)
+    assert any(r.box.iou(truth(small)) > 0.4 for r in finder.glance(small))
+
+
+@pytest.mark.parametrize("effort", [Effort.FAST, Effort.THOROUGH])
+def test_other_efforts_find_it_too(portrait: Pixels, effort: Effort) -> None:
+    other = FaceFinder(Store(), effort)
+    picture = np.asarray(cv2.resize(portrait, (1600, 1600)), np.uint8)
+    assert any(r.certain and r.box.iou(truth(picture)) > 0.4 for r in other.find(turned(picture, 0)))
+
+
+def test_nothing_is_found_where_nothing_is(finder: FaceFinder) -> None:
+    y, x = np.mgrid[:600, :800]
+    ramp = np.stack([x * 255 // 800, y * 255 // 600, (x + y) % 200], axis=2).astype(np.uint8)
+    assert finder.find(ramp) == []
+    assert finder.recheck(ramp) == []
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 500), (700, 2)])
+def test_odd_pictures_are_no_error(finder: FaceFinder, shape: tuple[int, int]) -> None:
+    picture = np.full((*shape, 3), 128, np.uint8)
+    assert finder.find(picture) == [] and finder.recheck(picture) == [] and finder.glance(picture) == []
+
+
+def test_the_picture_is_not_changed(finder: FaceFinder, portrait: Pixels) -> None:
+    before = portrait.copy()
+    finder.find(portrait)
+    finder.recheck(portrait)
+    assert np.array_equal(before, portrait)
+
+
+def test_models_say_what_took_part(finder: FaceFinder) -> None:
+    models = finder.models()
+    assert [m.name for m in models][:3] == ["centerface", "blazeface-short", "blazeface-full"]
+    assert all(len(m.sha256) == 64 and m.licence and m.device for m in models)
+
+
+def test_a_file_that_is_no_network_is_said(tmp_path: Path) -> None:
+    from anonymizer.detect.runtime import Network
+
+    with pytest.raises(ModelError, match="cannot be run"):
+        Network(b"this is not a network")
+
+
+def test_skin_keeps_its_finding(finder: FaceFinder) -> None:
+    """Close-ups of hands and feet, which one of the networks takes for faces, are not redacted."""
+    folder = ROOT / "../shared/media/skin"
+    if not folder.is_dir():
+        pytest.skip("the dermatology photos are not part of the project")
+    for name in ("skin-10.jpg", "skin-11.jpg", "skin-19.jpg"):
+        stored = cv2.imread(str(folder / name), cv2.IMREAD_COLOR)
+        assert stored is not None
+        picture = np.ascontiguousarray(stored[:, :, ::-1])
+        assert [r for r in finder.find(picture) if r.certain and r.box.w > 80] == []

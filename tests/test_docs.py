@@ -1,0 +1,124 @@
+"""The documentation against the code: a page that is wrong is worse than none."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from anonymizer.errors import ExitCode
+from anonymizer.report.page import CHECKS
+from anonymizer.settings import Limits, Settings, load, with_sidecar
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted([ROOT / "README.md", ROOT / "sample_media" / "README.md", *DOCS.glob("*.md")])
+NOT_FOR_PHOTOS = {"coverage", "second-reader", "timing"}
+
+
+def page(name: str) -> str:
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+def table(text: str, columns: int) -> list[list[str]]:
+    """The cells of every table row with so many columns, without heads and rules."""
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"
+    ]
+    return [row for row in rows if len(row) == columns and not row[0].startswith("---")]
+
+
+def examples() -> list[str]:
+    return re.findall(r"```toml\n(.*?)```", page("settings.md"), re.DOTALL)
+
+
+def test_every_setting_is_described_with_its_default() -> None:
+    rows = {row[0].strip("`"): row[1].strip("`") for row in table(page("settings.md"), 5)[1:]}
+
+    def keys(model: type[BaseModel], prefix: str) -> dict[str, object]:
+        return {
+            prefix + name: field.default for name, field in model.model_fields.items() if name != "limits"
+        }
+
+    expected = keys(Settings, "") | keys(Limits, "limits.")
+    assert rows.keys() == expected.keys()
+    for name, default in expected.items():
+        if default == ():
+            assert rows[name] == "none"
+        else:
+            assert type(default)(tomllib.loads(f"x = {quoted(rows[name])}")["x"]) == default, name
+
+
+def quoted(word: str) -> str:
+    return word if re.fullmatch(r"true|false|[\d.]+", word) else f'"{word}"'
+
+
+def test_the_example_settings_load(tmp_path: Path) -> None:
+    file = tmp_path / "anonymizer.toml"
+    file.write_text(examples()[0], encoding="utf-8")
+    settings = load(file)
+    assert (settings.grid, settings.limits.max_pixels) == (6, 50_000_000)
+    assert settings.regions[0].rect == (3400, 2900, 632, 124)
+
+
+def test_the_example_of_a_photos_own_file_loads(tmp_path: Path) -> None:
+    (tmp_path / "case.jpg.toml").write_text(examples()[1], encoding="utf-8")
+    settings = with_sidecar(Settings(), tmp_path / "case.jpg")
+    assert settings.keep_mouth
+    assert settings.regions[0].rect == (120, 40, 300, 80)
+
+
+def test_every_exit_code_is_described() -> None:
+    rows = [(int(row[0]), row[1]) for row in table(page("exit-codes.md"), 4)[1:]]
+    assert rows == [(code.value, code.name) for code in ExitCode]
+
+
+def test_every_check_is_described_under_its_names() -> None:
+    rows = {row[1].strip("`"): row[0] for row in table(page("verification.md"), 4)[1:]}
+    assert rows == {name: CHECKS[name] for name in CHECKS if name not in NOT_FOR_PHOTOS}
+
+
+def test_every_dependency_is_described_and_pinned() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    groups = [project["project"]["dependencies"], *project["dependency-groups"].values()]
+    said = page("dependencies.md")
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    for requirement in (one for group in groups for one in group):
+        name = re.split(r"[<>=!~ ]", requirement)[0]
+        pinned = re.findall(rf"^{name}==(\S+)", lock, re.MULTILINE)
+        assert pinned, name
+        assert name in said and pinned[0] in said, f"{name} {pinned[0]}"
+
+
+def test_the_lock_names_no_host_and_every_line_has_a_hash() -> None:
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    assert "://" not in lock
+    packages = re.split(r"^(?=[a-z])", lock, flags=re.MULTILINE)[1:]
+    assert len(packages) > 40
+    assert all("--hash=sha256:" in package for package in packages)
+
+
+def test_the_three_builds_of_opencv_are_one_release() -> None:
+    import cv2
+
+    releases = {version(f"opencv-{kind}") for kind in ("python", "contrib-python", "python-headless")}
+    assert releases == {"5.0.0.93"}
+    assert cv2.__version__.startswith("5.0.0")
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    targets = re.findall(r"\]\(([^)#\s]+)", text) + re.findall(r'(?:src|href)="([^"#]+)"', text)
+    local = [target for target in targets if not target.startswith(("http://", "https://"))]
+    assert [target for target in local if not (path.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_page_calls_a_picture_anonymous(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"\banonymous\b(?!\")", text, re.IGNORECASE)

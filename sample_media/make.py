@@ -82,7 +82,13 @@ def group(face: Image.Image) -> Image.Image:
     head = face.crop((240, 0, 700, 620))
     rng = np.random.default_rng(7)
     for index, (x, y, size, tilt) in enumerate(
-        [(60, 180, 300, 0), (380, 90, 230, -8), (640, 240, 330, 12), (960, 120, 200, -20), (1090, 470, 150, 5)]
+        [
+            (60, 180, 300, 0),
+            (380, 90, 230, -8),
+            (640, 240, 330, 12),
+            (960, 120, 200, -20),
+            (1090, 470, 150, 5),
+        ]
     ):
         one = head if index % 2 == 0 else head.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         tint = rng.uniform(0.75, 1.1, 3)
@@ -101,7 +107,9 @@ def masked(face: Image.Image) -> Image.Image:
     """The face fills the frame, with a surgical mask over nose and mouth."""
     close = face.crop((300, 40, 620, 440)).resize((960, 1200), Image.Resampling.LANCZOS)
     pen = ImageDraw.Draw(close)
-    pen.polygon([(150, 640), (430, 560), (760, 640), (740, 900), (460, 1050), (210, 900)], fill=(150, 196, 214))
+    pen.polygon(
+        [(150, 640), (430, 560), (760, 640), (740, 900), (460, 1050), (210, 900)], fill=(150, 196, 214)
+    )
     for y in (700, 770, 840):
         pen.line([(180, y), (450, y - 30), (740, y)], fill=(120, 168, 188), width=4)
     return close.filter(ImageFilter.GaussianBlur(0.8))
@@ -111,7 +119,10 @@ def skin(width: int, height: int) -> Image.Image:
     """A patch of skin with a pigmented lesion: what must stay as it is."""
     rng = np.random.default_rng(3)
     noise = sum(
-        cv2.resize(rng.normal(0, 1, (height // s, width // s)), (width, height), interpolation=cv2.INTER_CUBIC) * s
+        cv2.resize(
+            rng.normal(0, 1, (height // s, width // s)), (width, height), interpolation=cv2.INTER_CUBIC
+        )
+        * s
         for s in (2, 8, 32, 96)
     )
     base = np.array([214, 168, 146]) + np.asarray(noise)[..., None] * np.array([0.16, 0.15, 0.14])
@@ -120,7 +131,9 @@ def skin(width: int, height: int) -> Image.Image:
     far = np.hypot((x - width / 2) / 150, (y - height / 2) / 110) / wobble
     dark = 1 / (1 + np.exp((far - 1) * 9))
     lesion = np.array([96, 60, 48]) + np.asarray(noise)[..., None] * 0.25
-    return Image.fromarray(np.clip(base * (1 - dark[..., None]) + lesion * dark[..., None], 0, 255).astype(np.uint8))
+    return Image.fromarray(
+        np.clip(base * (1 - dark[..., None]) + lesion * dark[..., None], 0, 255).astype(np.uint8)
+    )
 
 
 def label_and_code() -> Image.Image:
@@ -133,7 +146,11 @@ def label_and_code() -> Image.Image:
     pen.text((160, 585), "geb. 01.02.1970   Fall 2024-0815", fill=(20, 24, 28), font=small)
     pen.text((160, 640), "Praxis Dr. Beispiel, Berlin", fill=(20, 24, 28), font=small)
     code = zxingcpp.create_barcode(f"{PATIENT};1970-02-01;2024-0815", zxingcpp.BarcodeFormat.QRCode)
-    picture = Image.fromarray(np.asarray(code.to_image(scale=6))).convert("RGB").resize((200, 200), Image.Resampling.NEAREST)
+    picture = (
+        Image.fromarray(np.asarray(code.to_image(scale=6)))
+        .convert("RGB")
+        .resize((200, 200), Image.Resampling.NEAREST)
+    )
     scene.paste(picture, (860, 500))
     return scene
 

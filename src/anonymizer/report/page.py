@@ -35,7 +35,7 @@ MEANINGS = {
     "structure": "Room for metadata, a thumbnail or a second picture is a failure, whatever stands in it.",
     "residual": "The detectors searched the written picture again, at other sizes than before.",
     "strength": "A redacted place holds a coarse grid of colours at most: there is no finer detail left to bring back.",
-    "canaries": "Every name, number and text that the source held was searched for, in four spellings.",
+    "canaries": "Names, numbers and texts of the source, from five characters on, were searched for in four spellings.",
     "second-opinion": "An independent program's view; its absence decides nothing.",
 }
 SIGNS = {Verdict.READY: "✓", Verdict.REVIEW: "?", Verdict.FAILED: "✗"}

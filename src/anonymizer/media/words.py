@@ -21,10 +21,11 @@ MAX_LENGTH = 80
 """Longer texts are looked for by their lines and words."""
 
 _COMMON = """
+    company copyright description location metadata resource
     about adobe after album albums anonymized apple application applications archive ascii backup
     before benutzer bilder camera cameras clinic clinical clips copies custom default desktop document
     documents dokumente download downloads dropbox exported facebook false folder fotos gallery google
-    guest image images import inbox incoming input library linear local mandatory media metadata microsoft resource description copyright company location
+    guest image images import inbox incoming input library linear local mandatory media microsoft
     mobile mobiles mount movie movies network normal onedrive original originals output outputs patient
     patients photo photos photoshop picture pictures practice private processed project projects public
     pytest result results sample sample_media scans schreibtisch screen screenshot screenshots shared

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from PIL import Image
 
@@ -56,10 +56,11 @@ def write_photo(pixels: Pixels, path: Path, form: str, quality: int) -> None:
         raise _failed(error) from error
     try:
         with os.fdopen(handle, "wb") as file:
+            target = cast(BinaryIO, _Bytes(file))
             if form == "PNG":
-                image.save(_Bytes(file), "PNG", compress_level=PNG_LEVEL)
+                image.save(target, "PNG", compress_level=PNG_LEVEL)
             else:
-                image.save(_Bytes(file), "JPEG", quality=quality, subsampling=0)
+                image.save(target, "JPEG", quality=quality, subsampling=0)
             file.flush()
             if hasattr(os, "fchmod"):
                 # What is published may be read by whatever publishes it.

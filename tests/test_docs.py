@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from anonymizer.errors import ExitCode
 from anonymizer.report.page import CHECKS
 from anonymizer.settings import Limits, Settings, load, with_sidecar
+from anonymizer.types import Style
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -70,6 +71,18 @@ def test_the_example_of_a_photos_own_file_loads(tmp_path: Path) -> None:
     settings = with_sidecar(Settings(), tmp_path / "case.jpg")
     assert settings.keep_mouth
     assert settings.regions[0].rect == (120, 40, 300, 80)
+
+
+def test_the_python_example_of_the_readme_names_what_there_is() -> None:
+    (example,) = re.findall(
+        r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    names: dict[str, object] = {}
+    exec("\n".join(line for line in example.splitlines() if re.match(r"from|import", line)), names)
+    called = set(re.findall(r"\b([A-Za-z]\w*)\(", example)) - {"print"}
+    assert called >= {"anonymize", "verify"}
+    assert all(callable(names[name]) for name in called)
+    assert Settings(style=Style("fill")).style is Style.FILL
 
 
 def test_every_exit_code_is_described() -> None:

@@ -49,7 +49,7 @@ class Plan:
 
 PLANS = {
     Effort.FAST: Plan(((320, ALL_TURNS), (640, ALL_TURNS)), others=False),
-    Effort.STANDARD: Plan(((320, ALL_TURNS), (480, ALL_TURNS), (800, ALL_TURNS)), fine=(1280,)),
+    Effort.STANDARD: Plan(((320, ALL_TURNS), (480, ALL_TURNS), (800, ALL_TURNS)), fine=(1152,)),
     Effort.THOROUGH: Plan(
         (
             (224, ALL_TURNS),
@@ -65,7 +65,7 @@ PLANS = {
     ),
 }
 OTHERS_SIDE = 640
-RECHECK: Levels = ((608, ALL_TURNS),)
+RECHECK: Levels = ((544, ALL_TURNS),)
 """A scale between those of ``find``: a face that both its neighbours missed is seen by it."""
 RECHECK_SCORE = 0.4
 GLANCE_SIDE = 640

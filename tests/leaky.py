@@ -89,13 +89,13 @@ def exif_with_thumbnail(order: str = "<") -> bytes:
 
 
 EXIF_KINDS = frozenset(
-    {"description or comment", "name of author or owner", "device make and model", "date and time"}
+    {"description or comment", "owner or author name", "device make and model", "capture date"}
     | {"serial number", "GPS position"}
 )
 EXIF_STRINGS = frozenset(
     {"CANARY_DESC", "CANARY_ARTIST Dr X", "CANARYCAM", "SN-4711-0815", "2024-05-17", "52.5200", "13.4050"}
 )
-BEHIND = frozenset({"data behind the end of the picture"})
+BEHIND = frozenset({"data after the end of the picture"})
 XMP = b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta xmlns:x='adobe:ns:meta/'><a>CANARY_XMP</a></x:xmpmeta>"
 
 
@@ -129,11 +129,11 @@ def _jpegs() -> list[Leaky]:
         one(
             "private.jpg",
             with_segments(base, segment(0xE7, b"CANARY_APP7"), segment(0xEB, b"JP\0\1CANARY_JUMBF")),
-            {"private application data", "C2PA or JUMBF record"},
+            {"unknown segment or chunk"},
             {"CANARY_APP7", "CANARY_JUMBF"},
         ),
-        one("movie-behind.jpg", base + movie, BEHIND | {"embedded video"}, {"CANARY"}),
-        one("picture-behind.jpg", base + small, BEHIND | {"further pictures"}, set()),
+        one("movie-behind.jpg", base + movie, BEHIND | {"motion photo video"}, {"CANARY"}),
+        one("picture-behind.jpg", base + small, BEHIND | {"embedded preview or second picture"}, set()),
         one("fill.jpg", base[:-2] + b"\xff" * 7 + b"\xff\xd9CANARY_AFTER", BEHIND, {"CANARY_AFTER"}),
         one(
             "profile.jpg",
@@ -142,7 +142,10 @@ def _jpegs() -> list[Leaky]:
             set(),
         ),
         one(
-            "mpf.jpg", with_segments(base, segment(0xE2, b"MPF\0II*\0")) + small, {"further pictures"}, set()
+            "mpf.jpg",
+            with_segments(base, segment(0xE2, b"MPF\0II*\0")) + small,
+            {"embedded preview or second picture"},
+            set(),
         ),
     ]
 
@@ -167,7 +170,7 @@ def _pngs() -> list[Leaky]:
         one(
             "private.png",
             plain[:33] + date + chunk(b"caNb", b"CANARY_CHUNK") + plain[33:],
-            {"date and time", "private application data"},
+            {"capture date", "unknown segment or chunk"},
             {"CANARY_CHUNK", "2024-03-15"},
         ),
         one("behind.png", plain + b"CANARY_AFTER_IEND", BEHIND, {"CANARY_AFTER_IEND"}),
@@ -201,11 +204,9 @@ def _others() -> list[Leaky]:
         one("comment.gif", "GIF", gif, comment, {"CANARY_GIF"}),
         one("behind.gif", "GIF", gif + b"CANARY_AFTER", comment | BEHIND, {"CANARY_AFTER"}),
         one("exif.webp", "WebP", webp, EXIF_KINDS | {"XMP"}, {"CANARY_DESC", "52.5200", "CANARY_WEBP"}),
-        one("chunk.webp", "WebP", more, {"private application data"}, {"CANARY_CHUNK"}),
+        one("chunk.webp", "WebP", more, {"unknown segment or chunk"}, {"CANARY_CHUNK"}),
         one("behind.webp", "WebP", webp + b"CANARY_AFTER", BEHIND, {"CANARY_AFTER"}),
-        one(
-            "pages.tif", "TIFF", tiff, comment | {"name of author or owner"}, {"CANARY_TIFF", "CANARY_ARTIST"}
-        ),
+        one("pages.tif", "TIFF", tiff, comment | {"owner or author name"}, {"CANARY_TIFF", "CANARY_ARTIST"}),
         one("behind.tif", "TIFF", tiff + b"CANARY_TAIL", comment, {"CANARY_TAIL"}),
         one("behind.bmp", "BMP", saved(picture(), "BMP") + b"CANARY_BMP", BEHIND, {"CANARY_BMP"}),
         one(

@@ -16,10 +16,10 @@ FOLDER = Path(__file__).parents[1] / "sample_media"
 JPEGS = ["close-up-mask.jpg", "group.jpg", "no-face.jpg", "portrait.jpg", "portrait-turned.jpg"]
 TRACES = {
     "GPS position",
-    "date and time",
+    "capture date",
     "device make and model",
     "embedded thumbnail",
-    "name of author or owner",
+    "owner or author name",
     "serial number",
 }
 
@@ -49,7 +49,7 @@ def test_the_jpegs_name_the_patient(name: str) -> None:
 def test_two_jpegs_go_on_behind_their_end() -> None:
     assert (FOLDER / "portrait-turned.jpg").read_bytes().endswith(b"\xff\xd9")
     for name in ("group.jpg", "portrait-turned.jpg"):
-        assert "data behind the end of the picture" in harvest((FOLDER / name).read_bytes(), "JPEG", []).kinds
+        assert "data after the end of the picture" in harvest((FOLDER / name).read_bytes(), "JPEG", []).kinds
 
 
 def test_the_turned_portrait_is_the_portrait() -> None:

@@ -48,15 +48,20 @@ Json = Annotated[
 ]
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        out_console.print(f"anonymizer {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version and leave.", is_eager=True)
+        bool,
+        typer.Option("--version", help="Show the version and leave.", callback=_say_version, is_eager=True),
     ] = False,
 ) -> None:
-    if version:
-        out_console.print(f"anonymizer {__version__}")
-        raise typer.Exit
+    """The options that stand before a command."""
 
 
 def _rect(text: str) -> tuple[float, float, float, float]:
@@ -359,7 +364,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         err_console.print(f"[red]anonymizer:[/] {escape(_shown(str(error)))}")
         code = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        err_console.print("Stopped. Nothing half done was kept; run the same command again to go on.")
         code = ExitCode.INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has left: nobody is there to be told.
@@ -373,6 +377,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # A wrong option or argument, in the words of the option parser.
         err_console.print(f"[red]anonymizer:[/] {escape(_shown(error.format_message()))} Try --help.")
         code = ExitCode.USAGE
+    # Typer turns Ctrl-C into this code without a word.
+    if code == ExitCode.INTERRUPTED:
+        err_console.print("Stopped. Nothing half done was kept; run the same command again to go on.")
     sys.exit(int(code or 0))
 
 

@@ -61,19 +61,21 @@ def _runtime() -> Finding:
 
 
 def _models() -> list[Finding]:
-    from anonymizer.detect.weights import Store
+    from anonymizer.detect.weights import State, Store
 
     try:
         states = Store().check()
     except ModelError as error:
         return [Finding("models", False, True, str(error))]
-    cure = {"missing": "not here yet; run 'anonymizer models fetch'", "ok": "here, hash right"}
-    return [
-        Finding(
-            f"model {entry.name}", state == "ok", not entry.optional, cure.get(state, f"{state}; delete it")
-        )
-        for entry, state in states
-    ]
+    findings = []
+    for entry, state in states:
+        said = {
+            State.OK: "here, hash right",
+            State.MISSING: f"{'optional, ' if entry.optional else ''}not here; run 'anonymizer models fetch {entry.name}'",
+            State.WRONG: "its file has a wrong hash; delete it and fetch it again",
+        }[state]
+        findings.append(Finding(f"model {entry.name}", state is State.OK, not entry.optional, said))
+    return findings
 
 
 def _ffmpeg() -> Finding:

@@ -1,0 +1,203 @@
+"""The strength check measures pixels: it believes no claim, and it lets every honest redaction pass."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as given_settings
+from hypothesis import strategies as st
+
+from anonymizer.media.write import write_photo
+from anonymizer.redact import redact, restore, veil_box
+from anonymizer.settings import Settings
+from anonymizer.types import Box, Check, Evidence, Kind, Pixels, Region, Result, Shape, Style, Veil
+from anonymizer.verify import integrity, strength
+
+FACE = Region(Box(430, 90, 190, 240), Kind.FACE, (Evidence("a test", 1.0),))
+"""Where the portrait's face is."""
+
+
+def claimed(shape: Shape = Shape.ELLIPSE, style: Style = Style.BLUR, grid: tuple[int, int] = (8, 8)) -> Veil:
+    """A veil over the portrait's face, whatever was really drawn there."""
+    return Veil(Kind.FACE, shape, style, veil_box(FACE, Settings()), grid, FACE.evidence)
+
+
+def reread(pixels: Pixels, quality: int = 95) -> Pixels:
+    """What a quality of 95 without subsampling leaves of the pixels."""
+    _, data = cv2.imencode(
+        ".jpg",
+        cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR),
+        [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, 0x111111],
+    )
+    return integrity.decoded(data.tobytes())
+
+
+def judged(pixels: Pixels, *veils: Veil, limit: int = 8) -> Check:
+    return strength.check(reread(pixels), veils, [], limit)
+
+
+@pytest.mark.parametrize("shape", [Shape.ELLIPSE, Shape.BOX])
+@pytest.mark.parametrize("style", [Style.BLUR, Style.PIXELATE, Style.FILL])
+def test_a_clear_face_fails_whatever_is_claimed(portrait: Pixels, shape: Shape, style: Style) -> None:
+    grid = (1, 1) if style is Style.FILL else (8, 8)
+    assert judged(portrait, claimed(shape, style, grid)).result is Result.FAIL
+
+
+@pytest.mark.parametrize("share", [0.02, 0.05])
+def test_a_plain_gaussian_blur_fails(portrait: Pixels, share: float) -> None:
+    veil = claimed()
+    left, top, right, bottom = veil.box
+    weak = portrait.copy()
+    weak[top:bottom, left:right] = cv2.GaussianBlur(portrait, (0, 0), share * (right - left))[
+        top:bottom, left:right
+    ]
+    assert judged(weak, veil).result is Result.FAIL
+
+
+@pytest.mark.parametrize("cells", [12, 16])
+@pytest.mark.parametrize("style", [Style.BLUR, Style.PIXELATE])
+def test_a_finer_grid_than_claimed_fails(portrait: Pixels, style: Style, cells: int) -> None:
+    weak, (veil,) = redact(portrait, [FACE], Settings(grid=cells, noise=0, style=style), seed=1)
+    lying = Veil(veil.kind, veil.shape, veil.style, veil.box, (8, 8), veil.evidence)
+    assert judged(weak, lying).result is Result.FAIL
+    assert judged(weak, veil).result is Result.FAIL, "an honest claim of too fine a grid fails too"
+    assert judged(weak, veil, limit=cells).result is Result.PASS, "unless a person allowed it"
+
+
+@pytest.mark.parametrize("side", ["left", "right", "top", "bottom"])
+@pytest.mark.parametrize("style", list(Style))
+def test_a_half_covered_face_fails(portrait: Pixels, style: Style, side: str) -> None:
+    hidden, (veil,) = redact(portrait, [FACE], Settings(style=style, shape=Shape.BOX))
+    left, top, right, bottom = veil.box
+    middle_x, middle_y = (left + right) // 2, (top + bottom) // 2
+    half = {
+        "left": np.s_[top:bottom, left:middle_x],
+        "right": np.s_[top:bottom, middle_x:right],
+        "top": np.s_[top:middle_y, left:right],
+        "bottom": np.s_[middle_y:bottom, left:right],
+    }[side]
+    hidden[half] = portrait[half]
+    assert judged(hidden, veil).result is Result.FAIL
+
+
+def test_a_veil_drawn_beside_the_face_fails(portrait: Pixels) -> None:
+    aside = Region(FACE.box.scaled(1.0).padded(0), Kind.FACE, FACE.evidence).moved(Box(30, 500, 190, 240))
+    hidden, _ = redact(portrait, [aside], Settings())
+    assert judged(hidden, claimed()).result is Result.FAIL
+
+
+def test_eyes_left_clear_fail(portrait: Pixels) -> None:
+    """A hundredth of the region is enough: the strip of the eyes alone identifies."""
+    hidden, (veil,) = redact(portrait, [FACE], Settings())
+    restore(hidden, portrait, [Box(450, 160, 150, 40)])
+    assert judged(hidden, veil).result is Result.FAIL
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+@pytest.mark.parametrize("shape", [Shape.ELLIPSE, Shape.BOX])
+@pytest.mark.parametrize("style", list(Style))
+def test_every_style_and_shape_passes_as_written(
+    portrait: Pixels, style: Style, shape: Shape, form: str, tmp_path: Path
+) -> None:
+    hidden, veils = redact(portrait, [FACE], Settings(style=style, shape=shape))
+    path = tmp_path / "written"
+    write_photo(hidden, path, form, 95)
+    check = strength.check(integrity.decoded(path.read_bytes()), veils, [], 8)
+    assert check.result is Result.PASS, check.evidence
+
+
+SCENES = {
+    "noise": np.random.default_rng(3).integers(0, 256, (300, 400, 3), dtype=np.uint8),
+    "saturated": np.random.default_rng(4).choice(np.uint8([0, 255]), (300, 400, 3)),
+    "white": np.full((300, 400, 3), 255, np.uint8),
+    "black": np.zeros((300, 400, 3), np.uint8),
+    "stripes": np.tile(np.uint8([[[255, 0, 0]], [[0, 0, 255]]]), (150, 400, 1)),
+}
+
+
+@given_settings(max_examples=100)
+@given(
+    scene=st.sampled_from(sorted(SCENES)),
+    box=st.tuples(st.floats(-40, 390), st.floats(-40, 290), st.floats(3, 300), st.floats(3, 300)),
+    kind=st.sampled_from([Kind.FACE, Kind.FACE, Kind.TEXT, Kind.DRAWN]),
+    style=st.sampled_from(Style),
+    shape=st.sampled_from([Shape.ELLIPSE, Shape.BOX]),
+    grid=st.integers(1, 8),
+)
+def test_no_honest_redaction_is_refused(
+    scene: str, box: tuple[float, float, float, float], kind: Kind, style: Style, shape: Shape, grid: int
+) -> None:
+    region = Region(Box(*box), kind, ())
+    hidden, veils = redact(SCENES[scene], [region], Settings(style=style, shape=shape, grid=grid))
+    check = strength.check(reread(hidden), veils, [], 8)
+    assert check.result is Result.PASS, (check.evidence, veils)
+
+
+@given_settings(max_examples=25)
+@given(
+    boxes=st.lists(
+        st.tuples(st.floats(0, 300), st.floats(0, 200), st.floats(20, 150), st.floats(20, 150)),
+        min_size=2,
+        max_size=5,
+    ),
+    kinds=st.lists(st.sampled_from([Kind.FACE, Kind.TEXT]), min_size=5, max_size=5),
+    style=st.sampled_from(Style),
+    shape=st.sampled_from([Shape.ELLIPSE, Shape.BOX]),
+)
+def test_overlapping_honest_redactions_are_not_refused(
+    boxes: list[tuple[float, float, float, float]], kinds: list[Kind], style: Style, shape: Shape
+) -> None:
+    regions = [Region(Box(*box), kind, ()) for box, kind in zip(boxes, kinds, strict=False)]
+    hidden, veils = redact(SCENES["noise"], regions, Settings(style=style, shape=shape))
+    check = strength.check(reread(hidden), veils, [], 8)
+    assert check.result is Result.PASS, (check.evidence, veils)
+
+
+def test_a_tilted_label_is_measured_inside_its_corners() -> None:
+    corners = ((50.0, 80.0), (250.0, 40.0), (260.0, 90.0), (60.0, 130.0))
+    label = Region(Box(50, 40, 210, 90), Kind.TEXT, (), corners=corners)
+    hidden, veils = redact(SCENES["noise"], [label], Settings())
+    assert veils[0].shape is Shape.QUAD
+    assert strength.check(reread(hidden), veils, [], 8).result is Result.PASS
+    assert strength.check(SCENES["noise"], veils, [], 8).result is Result.FAIL
+
+
+def test_what_was_kept_clear_on_request_is_left_out_and_nothing_else(portrait: Pixels) -> None:
+    hidden, veils = redact(portrait, [FACE], Settings())
+    mouth = Box(480, 240, 90, 50)
+    restore(hidden, portrait, [mouth])
+    pixels = reread(hidden)
+    assert strength.check(pixels, veils, [], 8).result is Result.FAIL
+    assert strength.check(pixels, veils, [mouth.padded(8).pixels(1024, 1024)], 8).result is Result.PASS
+    restore(hidden, portrait, [Box(450, 140, 150, 60)])
+    assert strength.check(reread(hidden), veils, [mouth.pixels(1024, 1024)], 8).result is Result.FAIL
+
+
+def test_a_clear_face_beside_a_later_ellipse_is_still_measured(portrait: Pixels) -> None:
+    """What a later veil is said to hide counts only where its outline lies, not in its box's corners."""
+    left, top, right, bottom = claimed().box
+    width, height = right - left, bottom - top
+    # The face lies in the upper left corner of the later veil's box, outside its ellipse.
+    later = Region(Box(left, top, 8 * width, 8 * height), Kind.FACE, ())
+    hidden, (veil,) = redact(portrait, [later], Settings(margin=1.0))
+    assert judged(hidden, veil).result is Result.PASS
+    assert judged(hidden, claimed(), veil).result is Result.FAIL
+
+
+@pytest.mark.parametrize("height", [8, 10, 12, 16, 24])
+@pytest.mark.parametrize("style", [Style.BLUR, Style.PIXELATE])
+def test_a_clear_face_of_a_few_pixels_fails(portrait: Pixels, style: Style, height: int) -> None:
+    scale = height / FACE.box.h
+    small = cv2.resize(portrait, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    box = Box(*(scale * value for value in (FACE.box.x, FACE.box.y, FACE.box.w, FACE.box.h)))
+    hidden, veils = redact(small, [Region(box, Kind.FACE, ())], Settings(style=style))
+    assert strength.check(reread(hidden), veils, [], 8).result is Result.PASS
+    assert strength.check(reread(small), veils, [], 8).result is Result.FAIL
+
+
+def test_nothing_to_hide_passes(portrait: Pixels) -> None:
+    assert judged(portrait).result is Result.PASS

@@ -111,7 +111,11 @@ class Gate:
         self.ledger.finish(id, State.FAILED, reason=reason)
 
     def abandon(self, id: str) -> None:
-        """Undo the work on a medium that was cut off: as if it had never been begun."""
+        """Undo the work on a medium that was cut off, as if it had never been begun; what is done stays."""
+        with contextlib.suppress(OutputError):
+            entry = self.ledger.get(id)
+            if entry and entry.state is not State.WORKING:
+                return
         self.withdraw(id)
         with contextlib.suppress(OutputError):
             self.ledger.forget(id)
@@ -144,7 +148,8 @@ class Gate:
         ``report`` maps suffixes (``json``, ``html``) to bytes; ``sha256`` (hex) is the medium's. An
         existing file is never replaced: where ``name`` is taken meanwhile, :class:`OutputError`.
         """
-        folder = self.ready if verdict is Verdict.READY else self.review
+        final = (self.ready if verdict is Verdict.READY else self.review) / name
+        inode = staged.stat().st_ino
         try:
             for suffix, content in report.items():
                 self._publish(content, self.reports / f"{id}.{suffix}")
@@ -154,13 +159,18 @@ class Gate:
             _sync(self.reports)
             # From here on a restart recognises the medium by its name and hash, wherever the kill strikes.
             self.ledger.update(id, name=name, output=sha256)
-            final = folder / name
             _place(staged, final)
-            _sync(folder)
-        except OSError as error:
+            _sync(final.parent)
+            self.ledger.finish(id, _STATE[verdict], name=name, output=sha256, reason=" ".join(reasons))
+        except BaseException as error:
+            # The medium goes before its report; a file of that name which is not ours stays.
+            with contextlib.suppress(OSError):
+                if final.stat().st_ino == inode:
+                    final.unlink()
             self.withdraw(id)
-            raise _output_error(self.root, error) from error
-        self.ledger.finish(id, _STATE[verdict], name=name, output=sha256, reason=" ".join(reasons))
+            if isinstance(error, OSError):
+                raise _output_error(self.root, error) from error
+            raise
         return final
 
     def withdraw(self, id: str) -> None:
@@ -237,7 +247,11 @@ def _place(staged: Path, final: Path) -> None:
         raise
     except OSError:
         os.close(os.open(final, os.O_CREAT | os.O_EXCL, 0o644))
-        staged.replace(final)
+        try:
+            staged.replace(final)
+        except BaseException:
+            final.unlink(missing_ok=True)
+            raise
     else:
         staged.unlink()
 

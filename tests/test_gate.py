@@ -1,0 +1,415 @@
+"""The gate: a report before its medium, all or nothing, whatever breaks and wherever a run is killed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anonymizer import gate as gate_module
+from anonymizer.errors import ExitCode, OutputError
+from anonymizer.gate import ID_ALPHABET, ID_LENGTH, NEUTRAL_TIME, Gate, file_sha256, new_id, safe_name
+from anonymizer.ledger import Ledger, State
+from anonymizer.types import Verdict
+
+CONTENT = b"the redacted picture"
+REPORT = {"json": b"{}", "html": b"<p>"}
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+def stage(gate: Gate, source: str = "/x/portrait.jpg") -> tuple[str, Path]:
+    id = gate.begin(Path(source), "settings")
+    staged = gate.staging(id).with_suffix(".jpg")
+    staged.write_bytes(CONTENT)
+    os.utime(staged, (NEUTRAL_TIME, NEUTRAL_TIME))
+    return id, staged
+
+
+def admit(gate: Gate, id: str, staged: Path, verdict: Verdict = Verdict.READY, name: str = "") -> Path:
+    reasons = [] if verdict is Verdict.READY else ["There may be a face.", "Look twice."]
+    return gate.admit(id, staged, name or f"{id}.jpg", file_sha256(staged), verdict, REPORT, reasons)
+
+
+def handed_out(out: Path) -> list[str]:
+    found = []
+    for folder in ("ready", "review", "reports"):
+        found += [f"{folder}/{path.name}" for path in sorted((out / folder).glob("*"))]
+    return found
+
+
+def private(out: Path) -> list[str]:
+    return sorted(path.name for path in (out / ".anonymizer").iterdir() if "sqlite" not in path.name)
+
+
+def test_what_is_ready_stands_beside_its_report(out: Path) -> None:
+    with Gate(out) as gate:
+        id, staged = stage(gate)
+        final = admit(gate, id, staged)
+        assert final == out / "ready" / f"{id}.jpg"
+        row = gate.ledger.get(id)
+        assert row is not None
+        assert (row.state, row.name, row.output) == (State.READY, final.name, file_sha256(final))
+    assert handed_out(out) == [f"ready/{id}.jpg", f"reports/{id}.html", f"reports/{id}.json"]
+    assert final.read_bytes() == CONTENT
+    assert final.stat().st_nlink == 1, "no second name for it is left"
+    assert private(out) == []
+
+
+def test_what_waits_for_a_person_has_its_reasons_beside_it(out: Path) -> None:
+    with Gate(out) as gate:
+        id, staged = stage(gate)
+        final = admit(gate, id, staged, Verdict.REVIEW)
+    assert final.parent.name == "review"
+    assert (final.parent / f"{id}.reasons.txt").read_text() == "There may be a face.\nLook twice.\n"
+    assert not list((out / "ready").iterdir())
+
+
+def test_everything_handed_out_has_the_neutral_time(out: Path) -> None:
+    with Gate(out) as gate:
+        id, staged = stage(gate)
+        admit(gate, id, staged, Verdict.REVIEW)
+        gate.write_index(b"index")
+    for folder in ("review", "reports"):
+        for path in (out / folder).iterdir():
+            assert path.stat().st_mtime == NEUTRAL_TIME, path.name
+
+
+def test_work_folder_is_private(out: Path) -> None:
+    with Gate(out) as gate:
+        _, staged = stage(gate)
+        for folder in (gate.private, gate.work, staged.parent):
+            assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_the_report_is_on_the_disk_before_the_medium_appears(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[str]] = []
+    place = gate_module._place
+
+    def watched(staged: Path, final: Path) -> None:
+        seen.append(handed_out(out))
+        place(staged, final)
+
+    monkeypatch.setattr(gate_module, "_place", watched)
+    with Gate(out) as gate:
+        id, staged = stage(gate)
+        admit(gate, id, staged)
+    assert seen == [[f"reports/{id}.html", f"reports/{id}.json"]]
+
+
+def full(*_: object, **__: object) -> Any:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("verdict", [Verdict.READY, Verdict.REVIEW])
+@pytest.mark.parametrize("broken", ["fsync", "link and open", "utime", "replace"])
+def test_a_full_disk_publishes_nothing(
+    out: Path, monkeypatch: pytest.MonkeyPatch, broken: str, verdict: Verdict
+) -> None:
+    with Gate(out) as gate:
+        id, staged = stage(gate)
+        with monkeypatch.context() as patch:
+            if broken == "link and open":
+                # The report can be written, the medium's place cannot be claimed in either way.
+                patch.setattr(os, "link", full)
+                patch.setattr(os, "open", full)
+            elif broken == "replace":
+                patch.setattr(Path, "replace", full)
+            else:
+                patch.setattr(os, broken, full)
+            with pytest.raises(OutputError, match=r"No space left.*nothing was published") as caught:
+                admit(gate, id, staged, verdict)
+        assert caught.value.exit_code is ExitCode.FAILED
+        assert str(out) in str(caught.value)
+        assert handed_out(out) == []
+        gate.abandon(id)
+        assert gate.ledger.entries() == []
+
+
+def test_a_failing_sync_after_placing_leaves_no_medium_without_report(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder's sync comes last: when it fails, medium and report must go together."""
+    with Gate(out) as gate:
+        id, staged = stage(gate)
+        calls = []
+
+        def sync(folder: Path) -> None:
+            calls.append(folder.name)
+            if folder.name == "ready":
+                full()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(gate_module, "_sync", sync)
+            with pytest.raises(OutputError):
+                admit(gate, id, staged)
+        assert calls == ["reports", "ready"]
+        assert handed_out(out) == []
+
+
+@pytest.mark.parametrize("error", [OutputError("The ledger cannot be written."), KeyboardInterrupt()])
+def test_an_end_that_the_ledger_does_not_take_leaves_nothing(
+    out: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    """A full disk or Ctrl-C after the medium was placed, before its row says so."""
+    with Gate(out) as gate:
+        id, staged = stage(gate)
+
+        def fail(*_: object, **__: object) -> None:
+            raise error
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Ledger, "finish", fail)
+            with pytest.raises(type(error)):
+                admit(gate, id, staged)
+        gate.abandon(id)
+        assert handed_out(out) == [] and gate.ledger.entries() == []
+
+
+def test_what_is_done_cannot_be_abandoned(out: Path) -> None:
+    with Gate(out) as gate:
+        id, staged = stage(gate)
+        admit(gate, id, staged)
+        gate.abandon(id)
+        row = gate.ledger.get(id)
+        assert row is not None and row.state is State.READY
+    assert len(handed_out(out)) == 3
+
+
+def test_a_claimed_name_is_given_back_when_the_medium_cannot_be_moved(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Gate(out) as gate:
+        id, staged = stage(gate)
+        replace = Path.replace
+
+        def only_reports(self: Path, target: Path) -> Path:
+            return full() if target.suffix == ".jpg" else replace(self, target)
+
+        monkeypatch.setattr(os, "link", full)
+        monkeypatch.setattr(Path, "replace", only_reports)
+        with pytest.raises(OutputError, match="No space left"):
+            admit(gate, id, staged)
+        assert handed_out(out) == []
+
+
+def test_a_volume_without_links_still_never_replaces_a_file(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    with Gate(out) as gate:
+        id, staged = stage(gate)
+        assert admit(gate, id, staged, name="a.jpg").read_bytes() == CONTENT
+        other, staged = stage(gate)
+        (out / "ready" / "a.jpg").write_bytes(b"somebody else's")
+        with pytest.raises(OutputError):
+            admit(gate, other, staged, name="a.jpg")
+    assert (out / "ready" / "a.jpg").read_bytes() == b"somebody else's"
+    assert not (out / "reports" / f"{other}.json").exists()
+
+
+def test_an_existing_name_is_never_replaced(out: Path) -> None:
+    with Gate(out) as gate:
+        (out / "ready" / "a.jpg").write_bytes(b"somebody else's")
+        id, staged = stage(gate)
+        with pytest.raises(OutputError):
+            admit(gate, id, staged, name="a.jpg")
+    assert (out / "ready" / "a.jpg").read_bytes() == b"somebody else's"
+    assert handed_out(out) == ["ready/a.jpg"]
+
+
+def test_free_names_count_up_whatever_the_case_and_the_folder(out: Path) -> None:
+    with Gate(out) as gate:
+        assert gate.free_name("Photo", "jpg") == "Photo.jpg"
+        (out / "ready" / "PHOTO.JPG").touch()
+        assert gate.free_name("photo", "jpg") == "photo-2.jpg"
+        (out / "review" / "Photo-2.jpg").touch()
+        assert gate.free_name("photo", "jpg") == "photo-3.jpg"
+        assert gate.free_name("photo", "png") == "photo.png"
+        (out / "ready" / "STRASSE.jpg").touch()
+        assert gate.free_name("straße", "jpg") == "straße-2.jpg"
+
+
+def test_failing_and_abandoning_leave_no_trace_but_the_reason(out: Path) -> None:
+    with Gate(out) as gate:
+        failed, _ = stage(gate)
+        gate.fail(failed, "The file is empty.")
+        gate.sweep(failed)
+        dropped, _ = stage(gate)
+        gate.abandon(dropped)
+        gate.sweep(dropped)
+        (row,) = gate.ledger.entries()
+        assert (row.id, row.state, row.reason) == (failed, State.FAILED, "The file is empty.")
+        assert not list(gate.work.iterdir())
+    assert handed_out(out) == []
+
+
+STEPS = ("fsync", "link", "utime", "unlink", "replace", "mkdir", "rename")
+
+
+def killed_after(out: Path, steps: int, verdict: Verdict) -> bool:
+    """In a forked process: admit one medium, and die at the given call to the file system. Was it reached?"""
+    child = os.fork()
+    if child == 0:  # pragma: no cover - the child never returns
+        left = [steps]
+
+        def dying(real: Callable[..., Any]) -> Callable[..., Any]:
+            def call(*arguments: Any, **named: Any) -> Any:
+                left[0] -= 1
+                if left[0] == 0:
+                    os._exit(9)
+                return real(*arguments, **named)
+
+            return call
+
+        try:
+            gate = Gate(out)
+            id, staged = stage(gate)
+            for name in STEPS:
+                setattr(os, name, dying(getattr(os, name)))
+            Ledger.update = dying(Ledger.update)  # type: ignore[method-assign]
+            Path.replace = dying(Path.replace)  # type: ignore[method-assign]
+            Path.unlink = dying(Path.unlink)  # type: ignore[method-assign]
+            admit(gate, id, staged, verdict)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    code = os.waitstatus_to_exitcode(status)
+    assert code in (0, 9), "the child's work failed"
+    return code == 9
+
+
+@pytest.mark.skipif(not hasattr(os, "fork") or sys.platform == "darwin", reason="needs fork")
+@pytest.mark.parametrize("verdict", [Verdict.READY, Verdict.REVIEW])
+def test_a_run_killed_anywhere_is_finished_or_undone_by_the_next(out: Path, verdict: Verdict) -> None:
+    finished = []
+    for steps in range(1, 60):
+        shutil.rmtree(out, ignore_errors=True)
+        killed = killed_after(out, steps, verdict)
+        placed = [name for name in handed_out(out) if name.endswith(".jpg")]
+        for name in placed:
+            assert f"reports/{Path(name).stem}.json" in handed_out(out), "a medium without its report"
+        with Gate(out) as gate:
+            rows = gate.ledger.entries()
+            assert private(out) == sorted([gate.work.name, f"{gate.work.name}.lock"])
+        names = handed_out(out)
+        if placed:
+            (row,) = rows
+            assert row.state.value == verdict.value
+            (medium,) = placed
+            assert medium == f"{verdict.value}/{row.name}"
+            assert (out / medium).read_bytes() == CONTENT
+            assert (out / medium).stat().st_nlink == 1
+            assert f"reports/{row.id}.html" in names
+        else:
+            assert rows == [] and names == []
+        finished.append(bool(placed))
+        if not killed:
+            break
+    else:
+        pytest.fail("the child never came to its end")
+    assert len(finished) > 8, "the run was killed at too few places to mean anything"
+    assert not finished[0] and finished[-1]
+
+
+def test_a_killed_run_that_only_claimed_a_name_is_undone(out: Path) -> None:
+    """On volumes without links the name is claimed by an empty file first."""
+    with Gate(out) as gate:
+        ledger = gate.ledger
+        ledger.start("dead", Path("x"), "s", "run-dead")
+        ledger.update("dead", name="dead.jpg", output=file_sha256(Path(__file__)))
+        (gate.private / "run-dead").mkdir()
+    (out / "ready" / "dead.jpg").touch()
+    (out / "reports" / "dead.json").touch()
+    with Gate(out) as gate:
+        assert gate.ledger.entries() == []
+    assert handed_out(out) == []
+
+
+def test_a_run_that_still_works_is_left_alone(out: Path) -> None:
+    with Gate(out) as working:
+        id, staged = stage(working)
+        with Gate(out) as other:
+            assert other.work != working.work
+        assert staged.exists()
+        assert working.ledger.get(id) is not None
+        admit(working, id, staged)
+    assert len(handed_out(out)) == 3
+
+
+@pytest.fixture
+def blocked(tmp_path: Path) -> Iterator[Path]:
+    file = tmp_path / "file"
+    file.write_bytes(b"")
+    yield file / "out"
+
+
+def test_an_output_folder_that_cannot_be_made_is_one_sentence(blocked: Path) -> None:
+    with pytest.raises(OutputError, match="choose another folder"):
+        Gate(blocked)
+
+
+def test_a_read_only_folder_is_one_sentence(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(OutputError, match="Permission denied"):
+        Gate(out)
+
+
+def test_ids_are_random_and_neutral() -> None:
+    ids = {new_id() for _ in range(2000)}
+    assert len(ids) == 2000
+    assert all(len(id) == ID_LENGTH and set(id) <= set(ID_ALPHABET) for id in ids)
+
+
+@given(st.text(max_size=300))
+def test_a_kept_name_is_safe_on_every_system(name: str) -> None:
+    safe = safe_name(name)
+    assert safe and len(safe) <= 102
+    assert not set(safe) & set('<>:"/\\|?*\0\n\r\u202e')
+    assert not safe.startswith((".", "-", " ")) and not safe.endswith((".", " "))
+    assert safe == safe_name(safe)
+    safe.encode("utf-8")
+
+
+@pytest.mark.parametrize("name", ["CON", "con.backup", "Nul", "com1", "LPT9.x"])
+def test_names_that_windows_keeps_for_devices_are_changed(name: str) -> None:
+    assert safe_name(name) == f"_{name}"
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("Müller_Anna", "Müller_Anna"),
+        ("Mu\u0308ller", "Müller"),
+        ("a\u202egpj", "agpj"),
+        ("line\nbreak", "linebreak"),
+        ("-rf", "rf"),
+        ("..", "unnamed"),
+        ("\udcff", "?".replace("?", "_")),
+        ("🙂 smile", "🙂 smile"),
+        ("file:stream", "file_stream"),
+    ],
+)
+def test_kept_names(name: str, safe: str) -> None:
+    assert safe_name(name) == safe

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from leaky import LEAKY, box
 
 from anonymizer.errors import AnonymizerError, DamagedError, UnreadableError, UnsupportedError
 from anonymizer.media import sniff
 from anonymizer.media.sniff import is_medium, open_regular, sniff_file
+from leaky import LEAKY, box
 
 
 @pytest.mark.parametrize("leak", LEAKY.values(), ids=lambda leak: leak.name)

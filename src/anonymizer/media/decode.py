@@ -206,12 +206,13 @@ def _first_picture(image: Any, form: str, max_pixels: int) -> Picture:
         which = "primary one" if form == "HEIF" else "first"
         notes.append(f"The source holds {frames} pictures; only the {which} was processed.")
         flags.append("embedded preview or second picture")
-    orientation = _orientation(image, form)
     profile = image.info.get("icc_profile")
     image.load()
     if image.width * image.height > max_pixels:
         # libheif may find another size than the one announced.
         raise LimitError(_too_many(max_pixels))
+    # Asked after loading: a PNG may hold its EXIF behind the pixels, and Pillow turns a TIFF by itself.
+    orientation = _orientation(image, form)
     convert = plan(image, profile if isinstance(profile, bytes) else None, notes, flags)
     return Picture(Upright(image, orientation, convert), notes, flags, frames)
 

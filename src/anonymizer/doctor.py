@@ -71,7 +71,7 @@ def _models() -> list[Finding]:
     for entry, state in states:
         said = {
             State.OK: "here, hash right",
-            State.MISSING: f"{'optional, ' if entry.optional else ''}not here; run 'anonymizer models fetch {entry.name}'",
+            State.MISSING: f"not here; run 'anonymizer models fetch {entry.name}'",
             State.WRONG: "its file has a wrong hash; delete it and fetch it again",
         }[state]
         findings.append(Finding(f"model {entry.name}", state is State.OK, not entry.optional, said))

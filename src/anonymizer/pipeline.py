@@ -251,7 +251,7 @@ def scan_report(report: Report, processed: Processed) -> Check:
 
 
 def anonymize(path: Path, settings: Settings | None = None, out: Path | None = None) -> Outcome:
-    """Make one photo or clip publishable; into ``anonymized`` beside it unless ``out`` is given.
+    """Make one photo publishable; into ``anonymized`` beside it unless ``out`` is given.
 
     Raises :class:`anonymizer.errors.AnonymizerError` where the folder or a model is not to be had; a
     medium that cannot be processed is an :class:`Outcome` with verdict ``FAILED`` and a reason.

@@ -35,7 +35,7 @@ def verify(path: Path, reports: Path | None = None) -> Report:
 
     The report is looked for in ``reports``, else beside the file and in the output folder it lies in.
     Without one the verdict is ``FAILED``: nothing says what was looked for in it. Raises
-    :class:`anonymizer.errors.MediumError` where the file cannot be read or is no photo or clip.
+    :class:`anonymizer.errors.MediumError` where the file cannot be read or is no photo.
     """
     with open_regular(path) as file:
         head = file.read(4096)

@@ -52,7 +52,7 @@ def confine(memory: int, seconds: float) -> None:
         return
     import resource
 
-    used = 1 << 30  # what the interpreter and its libraries map without using it
+    used = _mapped()
     for what, value in (
         (resource.RLIMIT_AS, memory + used),
         (resource.RLIMIT_CPU, int(seconds) + 1),
@@ -68,6 +68,15 @@ def confine(memory: int, seconds: float) -> None:
         except (ValueError, OSError) as error:
             # macOS refuses RLIMIT_AS; the parent's clock and the pixel limits still hold.
             print(f"limit not set: {error}", file=sys.stderr)
+
+
+def _mapped() -> int:
+    """Bytes of address space that the interpreter and its libraries take, mostly without using them."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123  pathlib is not imported yet
+            return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        return 1 << 30
 
 
 def main() -> int:

@@ -21,7 +21,7 @@ MAX_LENGTH = 80
 """Longer texts are looked for by their lines and words."""
 
 _COMMON = """
-    company copyright description location metadata resource
+    alpha color colour company copyright description location metadata resource
     about adobe after album albums anonymized apple application applications archive ascii backup
     before benutzer bilder camera cameras clinic clinical clips copies custom default desktop document
     documents dokumente download downloads dropbox exported facebook false folder fotos gallery google
@@ -51,7 +51,8 @@ _KNOWN = "\n".join(_BOILERPLATE).casefold()
 _VOCABULARIES = re.compile(
     r"[\w:]*=?[\"']?https?://(?:ns\.|www\.w3|purl\.|cipa\.|iptc\.|www\.iec|www\.metadataworking)[^\"'\s>]*"
 )
-_WORD = re.compile(r"[^\W_]{5,}")
+# A letter may be followed by its accent (macOS writes names so).
+_WORD = re.compile(r"(?:[^\W_][\u0300-\u036f]*){5,}")
 _DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)([-:./_ ]?)(0[1-9]|1[0-2])\2(0[1-9]|[12]\d|3[01])(?!\d)")
 _DAY_FIRST = re.compile(r"(?<!\d)(0?[1-9]|[12]\d|3[01])([-./_])(0?[1-9]|1[0-2])\2((?:19|20)\d\d)(?!\d)")
 _CLOCK = re.compile(r"(?<!\d)([01]\d|2[0-3]):([0-5]\d):([0-5]\d)")

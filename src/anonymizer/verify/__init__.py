@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from anonymizer.types import Check, Pixels, Result, Traces, Veil
 from anonymizer.verify import canary, exiftool, integrity, jpeg, naming, png, strength
 from anonymizer.verify.jpeg import StructureError
+
+if TYPE_CHECKING:
+    from anonymizer.report.schema import Report
 
 WALKERS: dict[str, Callable[[bytes], dict[str, int]]] = {"JPEG": jpeg.walk, "PNG": png.walk}
 """The structure audit of each format that is written."""
@@ -77,3 +83,15 @@ def structure(data: bytes, form: str) -> Check:
 def scan_bytes(data: bytes, strings: frozenset[str], vocabulary: bytes = b"") -> Check:
     """The canary scan over any bytes; see :mod:`anonymizer.verify.canary`."""
     return canary.check("canaries", data, strings, vocabulary)
+
+
+class _CallableModule(ModuleType):
+    """``anonymizer.verify(path)`` is promised to callers, and this package has the same name: it answers too."""
+
+    def __call__(self, path: Path, reports: Path | None = None) -> Report:
+        from anonymizer.published import verify
+
+        return verify(path, reports)
+
+
+sys.modules[__name__].__class__ = _CallableModule

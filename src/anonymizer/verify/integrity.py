@@ -6,7 +6,7 @@ import io
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from anonymizer.types import Check, Pixels, Result
 
@@ -67,9 +67,13 @@ def _differs(changed: bytes, pixels: Pixels) -> bool:
 
 
 def _bottom(data: bytes) -> Pixels | None:
-    """The last rows of a JPEG, by Pillow: OpenCV lets libjpeg complain of the damage on the terminal."""
+    """The last rows of a JPEG, by Pillow: OpenCV lets libjpeg complain of the damage on the terminal.
+
+    The class is called by itself, without ``Image.open``: that would apply a limit of pixels meant for
+    strangers' files to one that this program wrote.
+    """
     try:
-        with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+        with JpegImageFile(io.BytesIO(data)) as image:
             return np.asarray(image.crop((0, max(0, image.height - 32), image.width, image.height)), np.uint8)
     except (OSError, SyntaxError):
         return None

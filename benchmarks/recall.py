@@ -5,8 +5,8 @@
 The labels are a JSON list of ``{"image", "boxes": [[x, y, w, h], …], "loose"}`` in pixels of the stored file.
 A face counts as hidden when half of the middle of its box (the inscribed ellipse at 0.7 of its size) lies
 under what is drawn: many labels take in the whole head, and of a head in profile the face is half. A loose
-box takes in hair or hood: there a detection that lies mostly inside the box and covers a tenth of it is asked
-for. The falsely redacted area is the share of the picture drawn over outside all labelled boxes; some faces
+box takes in hair or hood: there a detection is asked for that lies mostly inside the box, and whose veil is a tenth
+of it. The falsely redacted area is the share of the picture drawn over outside all labelled boxes; some faces
 are unlabelled, so it is an upper bound.
 Every second picture was used to choose the thresholds; both halves are reported.
 """
@@ -95,7 +95,8 @@ def ellipse(x: NDArray[np.floating], y: NDArray[np.floating], box: Box) -> NDArr
 def hidden(face: Box, drawn: Sequence[Box], found: Sequence[Box], loose: bool) -> bool:
     """See the module's docstring; ``drawn`` are the veils' boxes, ``found`` the detections'."""
     if loose:
-        return any(box.covered_by(face) >= 0.5 and box.area >= 0.1 * face.area for box in found)
+        pairs = zip(found, drawn, strict=True)
+        return any(f.covered_by(face) >= 0.5 and np.pi / 4 * d.area >= 0.1 * face.area for f, d in pairs)
     core = face.scaled(CORE)
     y, x = np.mgrid[:40, :40]
     px, py = core.x + (x + 0.5) / 40 * core.w, core.y + (y + 0.5) / 40 * core.h

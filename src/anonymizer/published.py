@@ -15,19 +15,27 @@ from anonymizer.types import Check, Processed, Result, Traces, Verdict
 from anonymizer.verify import audit
 
 
-def find_report(sha256: str, folders: list[Path]) -> Report | None:
-    """The report whose medium has this hash, in any of the folders. One that does not parse is passed over."""
+def find_report(sha256: str, name: str, folders: list[Path]) -> Report | None:
+    """The report whose medium has this hash, in any of the folders; None if there is none.
+
+    Two sources may give the same bytes: the report that also has the file's ``name`` is preferred. One
+    that does not parse is passed over.
+    """
+    found: Report | None = None
     for path in _reports(folders):
         try:
             text = path.read_text(encoding="utf-8")
             # Parsing thousands of reports costs seconds; the hash as text decides which one to parse.
-            if sha256 in text:
-                report = Report.model_validate_json(text)
-                if report.medium.sha256 == sha256:
-                    return report
+            if sha256 not in text:
+                continue
+            report = Report.model_validate_json(text)
         except (OSError, UnicodeDecodeError, ValidationError):
             continue
-    return None
+        if report.medium.sha256 == sha256:
+            if report.medium.name == name:
+                return report
+            found = found or report
+    return found
 
 
 def verify(path: Path, reports: Path | None = None) -> Report:
@@ -42,7 +50,8 @@ def verify(path: Path, reports: Path | None = None) -> Report:
     form = sniff(head)
     sha256 = file_sha256(path)
     here = path.absolute().parent
-    report = find_report(sha256, [reports] if reports else [here, here / "reports", here.parent / "reports"])
+    folders = [reports] if reports else [here, here / "reports", here.parent / "reports"]
+    report = find_report(sha256, path.name, folders)
     keep_name = bool(report and report.settings.get("keep_name"))
     checks = audit(path, keep_name)
     if report is None:

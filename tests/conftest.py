@@ -14,11 +14,16 @@ from PIL import Image
 
 from anonymizer import cli
 from anonymizer.detect.finder import Finder
-from anonymizer.settings import Settings
+from anonymizer.settings import Settings, TextPolicy
 from anonymizer.types import Pixels
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "sample_media"
+
+FAST = ("--no-faces", "--text", "none", "--no-codes")
+"""No detector at all: such a photo goes to review/, for faces were not looked for."""
+QUICK = Settings(faces=False, text=TextPolicy.NONE, codes=False)
+"""The same, as settings."""
 
 settings.register_profile(
     "project",
@@ -42,7 +47,7 @@ def finders() -> Callable[[Settings], Finder]:
     loaded: dict[tuple[object, ...], Finder] = {}
 
     def finder(chosen: Settings) -> Finder:
-        key = (chosen.detector, chosen.faces, chosen.text, chosen.codes, chosen.marks)
+        key = (chosen.detector, chosen.faces, chosen.text, chosen.codes)
         if key not in loaded:
             loaded[key] = Finder(chosen)
         return loaded[key]

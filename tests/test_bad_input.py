@@ -1,300 +1,228 @@
-"""Bad input, at the door: one sentence each, nothing else happens, and the next file is opened as ever."""
+"""Odd names, links, pipes and vanishing files: each ends in an outcome, and nobody's original is touched."""
 
 from __future__ import annotations
 
-import io
 import os
-import struct
-import sys
-import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
-import pillow_heif
 import pytest
-from PIL import Image
 
-from anonymizer.errors import (
-    DamagedError,
-    LimitError,
-    MediumError,
-    NotReadyError,
-    UnreadableError,
-    UnsupportedError,
-)
-from anonymizer.media import still
-from anonymizer.media.source import Source, read
-from anonymizer.media.still import Decoder, open_still
+from anonymizer.errors import OutputError, UsageError
+from anonymizer.folder import collect
+from anonymizer.ledger import State
+from anonymizer.media.write import write_photo
+from anonymizer.pipeline import Session, anonymize, scan_report
 from anonymizer.settings import Limits
-from leaky import chunk, exif_with_thumbnail, jpeg, picture, saved, with_segments
+from anonymizer.types import Result, Verdict
+from conftest import FAST, QUICK, Ran, everything_written, fingerprints
+from leaky import jpeg, picture
 
-LIMITS = Limits()
+Run = Callable[..., Ran]
+GOOD = jpeg(picture())
 
 
-@pytest.fixture(scope="module")
-def decoder() -> Iterator[Decoder]:
-    with Decoder(LIMITS) as one:
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[Session]:
+    with Session(tmp_path / "out", QUICK) as one:
         yield one
 
 
-def refused(content: bytes, decoder: Decoder, kind: type[MediumError], limits: Limits = LIMITS) -> str:
-    """The one sentence with which these bytes are refused."""
-    with pytest.raises(kind) as error:
-        open_still(Source(content, "0" * 64, Path("photo.jpg")), limits, decoder)
-    said = str(error.value)
-    assert said.endswith(".") and "\n" not in said and "Traceback" not in said and len(said) < 300
-    return said
+NAMES = [
+    "with space.jpg", "Müller_Anna_1970-01-01.jpg", "Mu\u0308ller.jpg", "山田太郎さん.jpg", "smile 🙂 here.jpg",
+    "line\nbreak.jpg", "tab\there.jpg", "-rf.jpg", "--out.jpg", "seq%03d.jpg", "=HYPERLINK(x).jpg",
+    "<img src=x onerror=alert(1)>.jpg", "a\u202egpj.exe", "[red]markup[blink].jpg", "quote'\"$(id)`id`.jpg",
+    "x" * 200 + ".jpg", "trailing-dot..jpg", "CON.jpg", "file:stream.jpg", "back\\slash.jpg", ".hidden.jpg",
+    "no-suffix", os.fsdecode(b"invalid-\xff\xfe.jpg"),
+]  # fmt: skip
 
 
-def heic() -> bytes:
-    buffer = io.BytesIO()
-    pillow_heif.from_pillow(picture()).save(buffer, quality=80)
-    return buffer.getvalue()
-
-
-def tiled_heic() -> bytes:
-    """As phones write it: a grid of tiles, each of which libheif decodes by itself."""
-    buffer = io.BytesIO()
-    pillow_heif.from_pillow(picture(512, 512)).save(buffer, quality=80, tile_size=128)
-    return buffer.getvalue()
-
-
-WHOLE = {
-    "JPEG": jpeg(picture()),
-    "JPEG, progressive": jpeg(picture(), progressive=True),
-    # The thumbnail's own end must not be taken for the picture's.
-    "JPEG with a thumbnail": with_segments(jpeg(picture()), exif_with_thumbnail()),
-    "PNG": saved(picture(), "PNG"),
-    "PNG, interlaced by chance of size": saved(picture(33, 17), "PNG"),
-    "WebP": saved(picture(), "WEBP"),
-    "WebP, lossless": saved(picture(), "WEBP", lossless=True),
-    "TIFF": saved(picture(), "TIFF"),
-    "TIFF, LZW": saved(picture(), "TIFF", compression="tiff_lzw"),
-    "BMP": saved(picture(), "BMP"),
-    "GIF": saved(picture().quantize(64), "GIF"),
-    "HEIC": heic(),
-    "HEIC, tiles": tiled_heic(),
-    "AVIF": saved(picture(), "AVIF"),
-}
-
-
-@pytest.mark.parametrize("name", WHOLE)
-def test_half_a_file_is_damaged_wherever_it_ends(name: str, decoder: Decoder) -> None:
-    content = WHOLE[name]
-    for share in (0.4, 0.75, 0.97):
-        said = refused(content[: int(len(content) * share)], decoder, DamagedError)
-        assert "damaged or incomplete" in said
-
-
-@pytest.mark.parametrize("name", WHOLE)
-def test_the_whole_file_opens(name: str, decoder: Decoder) -> None:
-    content = WHOLE[name]
-    assert open_still(Source(content, "", Path("x")), LIMITS, decoder).pixels.size > 0
-
-
-def test_only_the_magic_number(decoder: Decoder) -> None:
-    for head in (b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"II*\0", b"RIFF\0\0\0\0WEBP"):
-        refused(head, decoder, DamagedError)
-
-
-def test_the_name_decides_nothing(decoder: Decoder) -> None:
-    for name in ("photo.png", "photo.exe", "photo", "photo.jpg.pdf"):
-        opened = open_still(Source(WHOLE["GIF"], "", Path(name)), LIMITS, decoder)
-        assert opened.format_name == "GIF"
-
-
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        (b"Dear colleague, enclosed you find\n", "a text file"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n", "a PostScript program"),
-        (b"<script>alert(1)</script>", "a web page"),
-        (b'<svg><image href="file:///etc/passwd"/></svg>', "an SVG drawing"),
-        (b"%PDF-1.7", "a PDF document"),
-        (b"\x1aE\xdf\xa3" + b"\0" * 100, "a clip"),
-    ],
-)
-def test_another_content_named_jpg_never_reaches_a_decoder(content, says, monkeypatch) -> None:
-    def never() -> None:
-        raise AssertionError("a process was started")
-
-    monkeypatch.setattr(still, "_start", lambda: None)
-    decoder = Decoder(LIMITS)
-    monkeypatch.setattr(still, "_start", never)
-    assert says in refused(content, decoder, UnsupportedError)
-
-
-def bits(width: int, height: int) -> bytes:
-    """A PNG of one bit per pixel, all black: a few kilobytes for any number of pixels."""
-    engine = zlib.compressobj(9)
-    row = b"\0" * (1 + (width + 7) // 8)
-    body = b"".join(engine.compress(row) for _ in range(height)) + engine.flush()
-    head = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
-    data = chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + data
-
-
-def test_a_bomb_of_144_megapixels_against_a_lower_limit(decoder: Decoder) -> None:
-    """Pillow only warns between its limit and twice it: here both are refused alike."""
-    bomb = bits(12000, 12000)
-    for limit in (100_000_000, 143_999_999, 60_000_000):
-        said = refused(bomb, decoder, LimitError, Limits(max_pixels=limit))
-        assert "megapixels" in said and "limits.max_pixels" in said
-
-
-def test_a_bomb_of_1200_megapixels(decoder: Decoder) -> None:
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 40000, 30000, 1, 0, 0, 0, 0))
-    bomb = b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
-    assert "200 megapixels" in refused(bomb, decoder, LimitError)
-
-
-@pytest.mark.parametrize("form", ["GIF", "BMP", "TIFF", "WebP", "HEIC", "JPEG"])
-def test_the_limit_holds_in_every_format(form: str, decoder: Decoder) -> None:
-    refused(WHOLE[form], decoder, LimitError, Limits(max_pixels=320 * 240 - 1))
-    limits = Limits(max_pixels=320 * 240)
-    assert open_still(Source(WHOLE[form], "", Path("x")), limits, decoder).pixels.shape == (240, 320, 3)
-
-
-def test_a_bomb_of_compressed_text(decoder: Decoder) -> None:
-    png = WHOLE["PNG"]
-    bomb = chunk(b"zTXt", b"c\0\0" + zlib.compress(b"A" * 50_000_000, 9))
-    refused(png[:33] + bomb + png[33:], decoder, DamagedError)
-
-
-def test_twenty_thousand_frames_are_counted_and_left(decoder: Decoder) -> None:
-    gif = saved(picture().quantize(64), "GIF")
-    bomb = gif[:-1] + b"\x2c\0\0\0\0\1\0\1\0\0\2\2\x44\1\0" * 20_000 + b";"
-    opened = open_still(Source(bomb, "", Path("x")), LIMITS, decoder)
-    assert opened.frames == 20_001 and opened.pixels.shape == (240, 320, 3)
-    assert opened.notes == ("The source holds 20001 pictures; only the first was processed.",)
-
-
-def test_a_decoder_that_needs_too_long_is_stopped(tmp_path, monkeypatch) -> None:
-    limits = Limits(decode_seconds=0.5)
-    act_as_child(monkeypatch, tmp_path, "import time\ntime.sleep(60)")
-    with Decoder(limits) as decoder:
-        assert "0.5 s" in refused(WHOLE["JPEG"], decoder, LimitError, limits)
-
-
-def test_a_decoder_that_needs_too_much_memory_is_stopped() -> None:
-    if sys.platform != "linux":
-        pytest.skip("only Linux bounds a process's memory")
-    limits = Limits(decode_memory=100 << 20)
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 14000, 14000, 1, 0, 0, 0, 0))
-    bomb = b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
-    with Decoder(limits) as decoder:
-        said = refused(bomb, decoder, LimitError, limits)
-    assert "limits.decode_memory" in said
-
-
-@pytest.mark.parametrize(
-    "program",
-    [
-        "import os; os.abort()",
-        "raise SystemExit(0)",
-        "raise RuntimeError",
-        "import os; os.write(1, b'\\xff' * 8)",
-        "import os; os.write(1, b'garbage that is no message at all')",
-        "answer('[]')",
-        "answer('{}')",
-        'answer(\'{"width": -1, "height": 5}\')',
-        'answer(\'{"width": 100000, "height": 100000}\')',
-        'answer(\'{"width": "many", "height": null}\')',
-        'answer(\'{"width": 10, "height": 10, "kinds": [], "strings": [], "notes": [], "frames": 1}\')',
-    ],
-)
-def test_a_decoder_that_crashes_or_lies_is_not_believed(program, tmp_path, monkeypatch) -> None:
-    """A file that has taken over its decoder can make it say anything; it is held to the announced size."""
-    act_as_child(monkeypatch, tmp_path, program)
-    with Decoder(LIMITS) as decoder:
-        assert "gave up" in refused(WHOLE["JPEG"], decoder, DamagedError)
-
-
-def act_as_child(monkeypatch: pytest.MonkeyPatch, folder: Path, program: str) -> None:
-    """Run this in place of the decoding process."""
-    script = folder / "child.py"
-    script.write_text(
-        "import os, struct, sys\n"
-        "def answer(text):\n"
-        "    sys.stdin.buffer.read()\n"
-        "    os.write(1, struct.pack('>Q', len(text)) + text.encode())\n" + program + "\n"
-    )
-    real = still.subprocess.Popen
-
-    def start(command: list[str], **options: object) -> object:
-        return real([sys.executable, str(script)], **options)  # type: ignore[call-overload]
-
-    monkeypatch.setattr(still.subprocess, "Popen", start)
-
-
-def test_a_library_that_is_missing_is_not_the_files_fault(tmp_path, monkeypatch) -> None:
-    act_as_child(monkeypatch, tmp_path, "raise SystemExit(70)")
-    with Decoder(LIMITS) as decoder, pytest.raises(NotReadyError, match="doctor"):
-        open_still(Source(WHOLE["JPEG"], "", Path("x")), LIMITS, decoder)
-
-
-def test_after_a_refusal_the_next_file_opens(decoder: Decoder) -> None:
-    for bad in (WHOLE["JPEG"][:900], b"GIF89a", bits(20000, 20000)):
-        with pytest.raises(MediumError):
-            open_still(Source(bad, "", Path("x")), LIMITS, decoder)
-        good = open_still(Source(WHOLE["PNG"], "", Path("x")), LIMITS, decoder)
-        assert np.array_equal(good.pixels, np.asarray(picture()))
-
-
-def test_a_raw_file_in_a_tiffs_clothes_is_not_published_as_its_preview(decoder: Decoder) -> None:
-    dng = saved(picture(), "TIFF", tiffinfo={0xC612: b"\1\4\0\0"})
-    assert "raw picture" in refused(dng, decoder, UnsupportedError)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "Müller, Änne.jpg",
-        "two  spaces and\ttab.jpg",
-        "line\nbreak.jpg",
-        "-rf.jpg",
-        "=HYPERLINK(1).jpg",
-        "seq%03d.jpg",
-        "file:stream.jpg",
-        "<img src=x onerror=alert(1)>.jpg",
-        "a\u202egpj.exe",
-        os.fsdecode(b"latin-1 \xfc\xff.jpg"),
-        "\udcfe\udcff",
-        "🦷" * 60,
-    ],
-)
-def test_any_name_can_be_opened_and_is_harvested_without_harm(name, tmp_path, decoder) -> None:
-    folder = tmp_path / "Praxis Dr. Grün"
+@pytest.mark.skipif(os.name == "nt", reason="Windows refuses most of these names itself")
+@pytest.mark.parametrize("kept", [False, True])
+def test_any_name_the_system_allows(run: Run, tmp_path: Path, kept: bool) -> None:
+    folder = tmp_path / "in"
     folder.mkdir()
-    path = folder / name
-    path.write_bytes(WHOLE["JPEG"])
-    opened = open_still(read(path, 1 << 20), LIMITS, decoder)
-    assert "Praxis Dr. Grün" in opened.traces.strings
-    for text in opened.traces.strings:
-        text.encode("utf-8")
+    for name in NAMES:
+        (folder / name).write_bytes(GOOD)
+    before = fingerprints(folder)
+    paths = [folder / name for name in NAMES]
+    ran = run("blur", "--out", tmp_path / "out", *FAST, *(["--keep-name"] if kept else []), "--", *paths)
+    assert ran.code == 3, ran.err
+    assert f"{len(NAMES)} in review." in ran.out
+    assert "\u202e" not in ran.out and "line\nbreak" not in ran.out, "no control character reaches a terminal"
+    media = [p for p in (tmp_path / "out" / "review").iterdir() if p.suffix == ".jpg"]
+    assert len(media) == len(NAMES)
+    assert fingerprints(folder) == before
+    if not kept:
+        written = everything_written(tmp_path / "out")
+        for telling in (
+            "Müller",
+            "Mu\u0308ller",
+            "山田太郎",
+            "smile",
+            "onerror",
+            "HYPERLINK",
+            "slash",
+            "invalid-",
+        ):
+            assert telling.encode() not in written, telling
 
 
-def test_a_file_that_vanishes_before_it_is_read(tmp_path: Path) -> None:
+@pytest.mark.skipif(os.name == "nt", reason="POSIX names")
+def test_a_hostile_kept_name_stays_inside_the_folder_and_a_page_stays_a_page(
+    run: Run, tmp_path: Path
+) -> None:
+    source = tmp_path / "<script>alert(1)<script>.jpg"
+    source.write_bytes(GOOD)
+    run("blur", source, "--out", tmp_path / "out", *FAST, "--keep-name")
+    pages = list((tmp_path / "out" / "reports").glob("*.html"))
+    assert pages
+    for page in pages:
+        assert "<script>alert" not in page.read_text()
+
+
+def test_a_folder_is_walked_without_following_links_or_taking_debris(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    (folder / "sub" / ".thumbnails").mkdir(parents=True)
+    for name in ("b.jpg", "a.jpg", "sub/c.jpg", "sub/.thumbnails/t.jpg", ".hidden.jpg", "Thumbs.db"):
+        (folder / name).write_bytes(GOOD)
+    (folder / "notes.txt").write_text("notes")
+    (folder / "link.jpg").symlink_to(folder / "a.jpg")
+    (folder / "loop").symlink_to(folder, target_is_directory=True)
+    os.mkfifo(folder / "pipe.jpg")
+    (folder / "folder.jpg").mkdir()
+    found = collect([folder], tmp_path / "out")
+    assert [str(path.relative_to(folder)) for path in found] == ["a.jpg", "b.jpg", "sub/c.jpg"]
+
+
+def test_a_path_named_twice_is_done_once(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
-    path.write_bytes(b"x")
-    path.unlink()
-    with pytest.raises(UnreadableError, match="gone"):
-        read(path, 100)
+    path.write_bytes(GOOD)
+    assert collect([path, tmp_path, path], tmp_path / "out") == [path]
 
 
-def test_a_file_without_permission(tmp_path: Path) -> None:
+def test_an_output_folder_among_the_inputs_is_refused_however_it_is_spelt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.jpg").write_bytes(GOOD)
+    monkeypatch.chdir(tmp_path)
+    for spelt in (Path("in"), Path("./in"), Path("in/../in"), tmp_path / "in"):
+        with pytest.raises(UsageError, match="also an input"):
+            collect([spelt], (tmp_path / "in").absolute())
+
+
+def test_links_pipes_and_folders_given_by_name_fail_alone(session: Session, tmp_path: Path) -> None:
+    good, link, pipe, folder = (tmp_path / name for name in ("a.jpg", "link.jpg", "pipe.jpg", "d.jpg"))
+    good.write_bytes(GOOD)
+    link.symlink_to(good)
+    os.mkfifo(pipe)
+    folder.mkdir()
+    outcomes = list(session.run_all([link, pipe, folder, tmp_path / "gone.jpg", Path("/dev/zero"), good]))
+    assert [outcome.verdict for outcome in outcomes] == [Verdict.FAILED] * 5 + [Verdict.REVIEW]
+    for outcome in outcomes[:5]:
+        assert outcome.output is None and outcome.report is None
+        assert outcome.reasons[0].endswith(".")
+    assert "symbolic link" in outcomes[0].reasons[0]
+
+
+def test_outcomes_come_in_the_order_of_the_inputs(session: Session, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.jpg" for number in range(7)]
+    for number, path in enumerate(paths):
+        path.write_bytes(GOOD if number % 3 else b"")
+    outcomes = list(session.run_all(paths))
+    assert [outcome.source for outcome in outcomes] == paths
+    assert [outcome.verdict is Verdict.FAILED for outcome in outcomes] == [n % 3 == 0 for n in range(7)]
+    assert not list(session.gate.work.iterdir()), "no unfinished copy is left"
+
+
+def test_limits_are_outcomes(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
-    path.write_bytes(b"x")
-    path.chmod(0)
-    if os.geteuid() == 0:
-        pytest.skip("root may read everything")
-    with pytest.raises(UnreadableError, match="permissions"):
-        read(path, 100)
+    path.write_bytes(GOOD)
+    for limit in ({"max_bytes": 100}, {"max_pixels": 100}):
+        settings = QUICK.model_copy(update={"limits": Limits.model_validate(limit)})
+        outcome = anonymize(path, settings, tmp_path / "out")
+        assert outcome.verdict is Verdict.FAILED
+        assert f"limits.{next(iter(limit))}" in outcome.reasons[0]
+        assert outcome.exit_code == 4
 
 
-def test_a_colour_profile_of_nonsense_is_no_way_in(decoder: Decoder) -> None:
-    for junk in (os.urandom(3000), b"\0" * 128 + b"\xff\xff\xff\xff" + os.urandom(500)):
-        content = jpeg(Image.new("RGB", (8, 8)), icc_profile=junk)
-        opened = open_still(Source(content, "", Path("x")), LIMITS, decoder)
-        assert opened.pixels.shape == (8, 8, 3)
+def test_a_disk_that_fills_up_stops_the_run_and_undoes_what_was_under_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    paths = [folder / f"{number}.jpg" for number in range(5)]
+    for path in paths:
+        path.write_bytes(GOOD)
+    before = fingerprints(folder)
+    calls = []
+
+    def filling(*arguments: object) -> None:
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise OutputError("The output cannot be written (No space left on device).")
+        write_photo(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("anonymizer.photo.write_photo", filling)
+    out = tmp_path / "out"
+    with Session(out, QUICK) as session:
+        done = []
+        with pytest.raises(OutputError, match="No space left"):
+            for outcome in session.run_all(paths):
+                done.append(outcome)
+        assert {entry.state for entry in session.gate.ledger.entries()} <= {State.REVIEW}
+        assert len(session.gate.ledger.entries()) == len(done) < 3
+        assert not list(session.gate.work.iterdir())
+    media = list((out / "review").glob("*.jpg"))
+    assert len(media) == len(done) == len(list((out / "reports").glob("*.json")))
+    assert not list((out / "ready").iterdir())
+    assert fingerprints(folder) == before
+
+
+def test_a_defect_in_the_program_publishes_nothing_of_its_medium(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(GOOD)
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("anonymizer.photo.examine", broken)
+    out = tmp_path / "out"
+    with Session(out, QUICK) as session, pytest.raises(ZeroDivisionError):
+        session.run(path)
+    for folder in ("ready", "review", "reports"):
+        assert not list((out / folder).iterdir())
+    assert not list((out / ".anonymizer").glob("run-*"))
+
+
+def test_a_report_never_raises_a_false_alarm_for_ordinary_words(tmp_path: Path) -> None:
+    """Folder and file names of every day, and words that stand in the report anyway."""
+    folder = tmp_path / "verification report" / "software" / "January" / "ellipse"
+    folder.mkdir(parents=True)
+    path = folder / "portrait face blurred.jpg"
+    path.write_bytes(GOOD)
+    outcome = anonymize(path, QUICK, tmp_path / "out")
+    assert outcome.reasons == ("Faces were not looked for, as asked.",)
+
+
+def test_a_sources_own_string_in_a_report_keeps_it_from_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from anonymizer import pipeline
+
+    build = pipeline.build
+
+    def leaking(processed: object, *arguments: object, **named: object) -> object:
+        report = build(processed, *arguments, **named)  # type: ignore[arg-type]
+        return report.model_copy(update={"notes": ["Photo of Mustermann."]})
+
+    monkeypatch.setattr(pipeline, "build", leaking)
+    path = tmp_path / "Mustermann.jpg"
+    path.write_bytes(GOOD)
+    outcome = anonymize(path, QUICK, tmp_path / "out")
+    assert outcome.verdict is Verdict.REVIEW
+    assert any("The report itself" in reason for reason in outcome.reasons)
+    assert scan_report.__doc__ and Result.FAIL

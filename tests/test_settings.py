@@ -112,6 +112,14 @@ def test_not_a_number_is_no_strength() -> None:
             load(overrides={key: float("nan")})
 
 
+@pytest.mark.parametrize("rect", ["[nan, 0, 5, 5]", "[0, -inf, 5, 5]", "[0, 0, inf, 5]", "[0, 0, 5]"])
+def test_a_rectangle_is_four_finite_numbers(file: Path, rect: str) -> None:
+    for text in (f"keep = [{rect}]\n", f"[[regions]]\nrect = {rect}\n"):
+        file.write_text(text)
+        with pytest.raises(SettingsError, match="line"):
+            load(file)
+
+
 def test_the_fingerprint_follows_treatment_and_program_not_limits() -> None:
     one = fingerprint(Settings(), "1.0")
     assert one == fingerprint(Settings(limits=Limits(max_pixels=5)), "1.0")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from collections import Counter
@@ -72,6 +73,8 @@ def _rect(text: str) -> tuple[float, float, float, float]:
         raise UsageError(
             f"{text!r} is not a rectangle; write x,y,w,h in pixels, for example 120,40,300,80."
         ) from error
+    if not all(math.isfinite(value) for value in (x, y, w, h)):
+        raise UsageError(f"{text!r} is not a rectangle; write four numbers of pixels.")
     if w <= 0 or h <= 0:
         raise UsageError(f"{text!r} is an empty rectangle; width and height must be more than 0.")
     return x, y, w, h

@@ -22,8 +22,9 @@ def collect(paths: Sequence[Path], out: Path) -> list[Path]:
     the output folder is one of the inputs.
     """
     found: list[Path] = []
+    out = out.resolve()
     for path in paths:
-        if path.absolute() == out:
+        if path.resolve() == out:
             raise UsageError(f"The output folder {path} is also an input; choose another folder with --out.")
         if path.is_dir() and not path.is_symlink():
             media = list(_walk(path, out))
@@ -40,7 +41,7 @@ def collect(paths: Sequence[Path], out: Path) -> list[Path]:
 def _walk(folder: Path, out: Path) -> Iterator[Path]:
     for current, folders, names in os.walk(folder):
         here = Path(current)
-        if here.absolute() == out or (here / ".anonymizer").is_dir():
+        if here.resolve() == out or (here / ".anonymizer").is_dir():
             folders.clear()
             continue
         folders[:] = sorted(name for name in folders if not name.startswith("."))

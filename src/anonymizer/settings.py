@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from anonymizer.errors import SettingsError
 from anonymizer.types import Kind, Shape, Style
@@ -40,7 +40,8 @@ class TextPolicy(StrEnum):
     NONE = "none"
 
 
-RectValue = tuple[float, float, Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
+_Side = Annotated[FiniteFloat, Field(gt=0)]
+RectValue = tuple[FiniteFloat, FiniteFloat, _Side, _Side]
 
 
 class DrawnRegion(BaseModel):

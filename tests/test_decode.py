@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given
 from hypothesis import settings as given_settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from anonymizer.errors import DamagedError, LimitError, MediumError, NotReadyError, UnsupportedError
 from anonymizer.media import still
@@ -36,6 +37,12 @@ PLAIN = {
     "HEIF": LEAKY["exif.heic"].content,
     "AVIF": saved(picture(), "AVIF"),
 }
+
+
+@pytest.fixture(autouse=True)
+def _pillows_own_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What :func:`decode` sets for its own process is put back in this one."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +83,7 @@ def test_a_truncated_picture_is_refused(form: str, share: float, decoder: Decode
         opened(content[: int(len(content) * share)], decoder)
 
 
-@given_settings(max_examples=60)
+@given_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(form=st.sampled_from(sorted(PLAIN)), data=st.data())
 def test_damaged_bytes_are_refused_or_opened_and_nothing_else(form: str, data: st.DataObject) -> None:
     damaged = bytearray(PLAIN[form])

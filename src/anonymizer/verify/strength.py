@@ -50,6 +50,7 @@ def check(
         peak = float(np.percentile(np.abs(left_over), 99))
         worst = max(worst, rms)
         small = min(veil.box[2] - veil.box[0], veil.box[3] - veil.box[1]) < SMALL
+        small = small or len(left_over) < SMALL * SMALL  # the rest lies under later veils
         if rms > (SMALL_RMS if small else RMS) or peak > PEAK:
             said = f"Region {number + 1} shows more than its bound allows (left over: {rms:.1f} of 255)."
             return Check("strength", Result.FAIL, said, {"region": number + 1, "rms": round(rms, 2)})

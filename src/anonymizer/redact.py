@@ -111,15 +111,14 @@ def coverage(
     mask: NDArray[np.uint8] = np.zeros((height, width), np.uint8)
     if shape is Shape.ELLIPSE:
         # Half a pixel more than inscribed: every pixel that the ellipse touches counts as inside.
-        y, x = np.ogrid[:height, :width]
         a, b = (right - left) / 2 + 0.5, (bottom - top) / 2 + 0.5
-        cx, cy = width / 2 - 0.5, height / 2 - 0.5
-        distance = ((x - cx) / a) ** 2 + ((y - cy) / b) ** 2
+        x = (np.arange(width, dtype=np.float32) - (width / 2 - 0.5)) / a
+        y = (np.arange(height, dtype=np.float32) - (height / 2 - 0.5)) / b
+        radius = np.sqrt((x * x)[None, :] + (y * y)[:, None])
         if not feather:
-            return (distance <= 1).astype(np.float32)
-        radius = np.sqrt(distance)
-        fade = 1 - (radius - 1) * min(a, b) / feather
-        return np.clip(fade, 0, 1).astype(np.float32)
+            return (radius <= 1).astype(np.float32)
+        fade = 1 - (radius - 1) * np.float32(min(a, b) / feather)
+        return np.asarray(np.clip(fade, 0, 1), np.float32)
     if shape is Shape.QUAD and len(corners) == 4:
         points = np.array([(x - left + feather, y - top + feather) for x, y in corners])
         pad = 2 * max(2, round(TEXT_PAD * _least_side(points)))
@@ -226,8 +225,9 @@ def _blend(
     before, after = max(0, visible[0] - left), max(0, right - visible[2])
     cover = np.pad(cover, ((above, below), (before, after), (0, 0)), mode="edge")
     target = out[top:bottom, left:right]
-    if not soft:
-        target[alpha > 0] = cover[alpha > 0]
-        return
-    mixed = target + (cover.astype(np.float32) - target) * alpha[..., None]
-    target[...] = np.where(alpha[..., None] >= 1, cover, np.rint(mixed).astype(np.uint8))
+    inside = (alpha >= 1).astype(np.uint8)
+    if soft:
+        # OpenCV's own blending: a face that fills twelve megapixels took a tenth of a second with arrays.
+        target[...] = cv2.blendLinear(np.ascontiguousarray(cover), target.copy(), alpha.copy(), 1 - alpha)
+    hidden = cv2.copyTo(np.ascontiguousarray(cover), inside, target.copy())
+    target[...] = hidden

@@ -116,7 +116,7 @@ def coverage(
         y = (np.arange(height, dtype=np.float32) - (height / 2 - 0.5)) / b
         radius = np.sqrt((x * x)[None, :] + (y * y)[:, None])
         if not feather:
-            return (radius <= 1).astype(np.float32)
+            return np.asarray(radius <= 1, np.float32)
         fade = 1 - (radius - 1) * np.float32(min(a, b) / feather)
         return np.asarray(np.clip(fade, 0, 1), np.float32)
     if shape is Shape.QUAD and len(corners) == 4:

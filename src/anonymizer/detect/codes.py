@@ -7,10 +7,13 @@ import numpy as np
 import zxingcpp
 from numpy.typing import NDArray
 
+from anonymizer.detect.bars import are_bars, full_height
 from anonymizer.types import Box, Detection, Evidence, Kind, Model, Pixels, Point, Region
 
 SIDES = (0, 1200, 800)
 """Long sides at which the reader looks (0: as it is): blur and moiré vanish at some and appear at others."""
+SMALL = 800
+"""A picture up to this long side is looked at in half and double size as well."""
 MAX_SIDE = 2400
 """A larger photo is searched at this size at most; a code whose bars are lost there is lost to a phone too."""
 ROUNDS = 6
@@ -20,10 +23,6 @@ QR_SIDE = 1200
 SAME = 0.3
 INSIDE = 0.95
 """A view that lies so far in a larger view of the same code adds nothing; any other is hidden too."""
-ALIKE = 0.5
-"""Rows whose profile correlates so well with the line that was read belong to the same bars."""
-GAP = 0.06
-"""… and gaps of this share of the line's length (a glare, a crease) do not end them."""
 QUIET = 0.06
 """Growth of a code on each side, as a share of its longer side: ZXing's corners lie a little inside."""
 
@@ -32,7 +31,9 @@ class CodeFinder:
     """Finds codes; see :class:`anonymizer.detect.RegionFinder`. It has no model to load."""
 
     def find(self, pixels: Pixels) -> list[Region]:
-        return self._search(pixels, SIDES)
+        long_side = max(pixels.shape[:2])
+        more = (long_side // 2, 2 * long_side) if long_side <= SMALL else ()
+        return self._search(pixels, (*SIDES, *more))
 
     def recheck(self, pixels: Pixels) -> list[Region]:
         """The same readers at sizes in between."""
@@ -44,7 +45,8 @@ class CodeFinder:
     def _search(self, pixels: Pixels, sides: tuple[int, ...]) -> list[Region]:
         grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
         long_side = max(grey.shape)
-        sizes = list(dict.fromkeys(min(side or long_side, MAX_SIDE, long_side) for side in sides))
+        most = min(MAX_SIDE, long_side) if long_side > SMALL else 2 * long_side
+        sizes = list(dict.fromkeys(min(side or long_side, most) for side in sides))
         found: list[Detection] = []
         for number in range(ROUNDS):
             new = [d for size in sizes for d in _at_size(grey, size)]
@@ -65,7 +67,8 @@ class CodeFinder:
 def _at_size(grey: NDArray[np.uint8], size: int) -> list[Detection]:
     """What the readers see with the long side shrunk to ``size``, in the pixels of the picture given."""
     factor = size / max(grey.shape)
-    shown = np.asarray(cv2.resize(grey, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.uint8)
+    how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+    shown = np.asarray(cv2.resize(grey, None, fx=factor, fy=factor, interpolation=how), np.uint8)
     return [_scaled(d, 1 / factor) for d in _read(shown)]
 
 
@@ -82,7 +85,7 @@ def _read(grey: NDArray[np.uint8]) -> list[Detection]:
         if not code.valid and linear:
             continue
         if linear:
-            quad = _full_height(grey, quad)
+            quad = full_height(grey, quad)
         detections.append(_detection(_grown(quad), "zxing-cpp", 1.0 if code.valid else 0.6))
     if max(grey.shape) > QR_SIDE:
         return detections
@@ -91,47 +94,16 @@ def _read(grey: NDArray[np.uint8]) -> list[Detection]:
         detections += [
             _detection(_grown(np.asarray(q, np.float64)), "opencv-qr", 0.7) for q in quads if _convex(q)
         ]
-    # Unlike finder patterns, parallel edges are everywhere: its word counts where it can read the code.
-    ok, texts, quads, _ = cv2.barcode.BarcodeDetector().detectAndDecodeMulti(grey)
-    if ok and quads is not None:
-        for text, quad in zip(texts, quads, strict=True):
-            if text and _convex(quad):
-                detections.append(_detection(_grown(np.asarray(quad, np.float64)), "opencv-barcode", 0.9))
+    # This one points at any parallel edges: its word counts where it can read them, or where they are bars.
+    _, texts, quads, _ = cv2.barcode.BarcodeDetector().detectAndDecodeMulti(grey)
+    for text, found in zip(texts or (), () if quads is None else quads, strict=False):
+        quad = np.asarray(found, np.float64).reshape(4, 2)
+        if _convex(quad) and (text or are_bars(grey, quad)):
+            detections.append(_detection(_grown(quad), "opencv-barcode", 0.9 if text else 0.5))
     return detections
 
 
 _LINEAR = frozenset(zxingcpp.barcode_formats_list(zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.AllLinear)))
-
-
-def _full_height(grey: NDArray[np.uint8], quad: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A linear code's quadrilateral from the lines that were read to the full height of its bars.
-
-    The picture around it is turned so that the bars stand upright; rows above and below belong to the code
-    as long as their profile correlates with the profile of the rows that were read.
-    """
-    left, right = (quad[0] + quad[3]) / 2, (quad[1] + quad[2]) / 2
-    along = right - left
-    length = float(np.hypot(*along))
-    if length < 8:
-        return quad
-    along /= length
-    normal = np.array([-along[1], along[0]])
-    reach = int(length) + 1
-    width = int(length)
-    # Row r of the strip lies r - reach pixels along the normal from the middle line.
-    matrix = np.array([[along[0], normal[0], left[0] - normal[0] * reach],
-                       [along[1], normal[1], left[1] - normal[1] * reach]])  # fmt: skip
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    strip = cv2.warpAffine(grey, matrix, (width, 2 * reach + 1), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    rows = strip.astype(np.float32)
-    rows -= rows.mean(axis=1, keepdims=True)
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True) + 1e-6
-    middle = rows[reach - 1 : reach + 2].mean(axis=0)
-    alike = rows @ (middle / (np.linalg.norm(middle) + 1e-6)) >= ALIKE
-    up, down = _extent(alike[reach::-1], length), _extent(alike[reach:], length)
-    return np.array(
-        [left - normal * up, right - normal * up, right + normal * down, left + normal * down], np.float64
-    )
 
 
 def _higher(detection: Detection, share: float) -> Detection:
@@ -142,17 +114,6 @@ def _higher(detection: Detection, share: float) -> Detection:
     return _detection(
         quad + np.array([-normal, -normal, normal, normal]), detection.detector, detection.score
     )
-
-
-def _extent(alike: NDArray[np.bool_], length: float) -> float:
-    """How far from the middle row the code reaches, bridging short gaps."""
-    last = 0
-    for row, good in enumerate(alike.tolist()):
-        if good:
-            last = row
-        elif row - last > max(3.0, GAP * length):
-            break
-    return last + 2.0
 
 
 def _grown(quad: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,0 +1,103 @@
+"""The bars of a linear code: how far they reach, and whether a texture is bars at all."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+ALIKE = 0.5
+"""Rows whose profile correlates so well with the line that was read belong to the same bars."""
+GAP = 0.06
+"""… and gaps of this share of the line's length (a glare, a crease) do not end them."""
+STRAIGHT = 0.9
+"""Share of a code's middle rows that look like each other: hair, cloth and skin do not come near it …"""
+ROW = 0.6
+"""… where a row looks like the others from this correlation with their median on."""
+LEAST_RUNS = 24
+"""Dark and light bars from which a texture is a code. EAN-8, the shortest, has 43, and some 30 when blurred;
+on 110 photos of faces and skin no texture that is as straight had more than 12."""
+UNEVEN = 0.3
+"""Least variation (σ / mean) of their widths: a comb, a ruler and corduroy are even."""
+CONTRAST = 5.0
+"""Least σ of the profile about its local mean, of 255: below it there is nothing to read."""
+
+
+def full_height(grey: NDArray[np.uint8], quad: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A linear code's quadrilateral ``(4, 2)`` from the lines that were read to the full height of its bars.
+
+    Corners run clockwise from the code's own top left. The picture around it is turned so that the bars
+    stand upright; rows above and below belong to the code as long as their profile correlates with the
+    profile of the rows that were read.
+    """
+    left, right = (quad[0] + quad[3]) / 2, (quad[1] + quad[2]) / 2
+    along = right - left
+    length = float(np.hypot(*along))
+    if length < 8:
+        return quad
+    along /= length
+    normal = np.array([-along[1], along[0]])
+    reach = int(length) + 1
+    width = int(length)
+    # Row r of the strip lies r - reach pixels along the normal from the middle line.
+    matrix = np.array([[along[0], normal[0], left[0] - normal[0] * reach],
+                       [along[1], normal[1], left[1] - normal[1] * reach]])  # fmt: skip
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    size = (width, 2 * reach + 1)
+    strip = cv2.warpAffine(grey, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    rows = _normalised(np.asarray(strip, np.uint8))
+    middle = rows[reach - 1 : reach + 2].mean(axis=0)
+    alike = rows @ (middle / (np.linalg.norm(middle) + 1e-6)) >= ALIKE
+    up, down = _extent(alike[reach::-1], length), _extent(alike[reach:], length)
+    return np.array(
+        [left - normal * up, right - normal * up, right + normal * down, left + normal * down], np.float64
+    )
+
+
+def are_bars(grey: NDArray[np.uint8], quad: NDArray[np.float64]) -> bool:
+    """Whether the quadrilateral ``(4, 2)`` holds a linear code's bars, readable or not, along either side."""
+    return any(_barred(_upright(grey, np.roll(quad, -side, axis=0))) for side in (0, 1))
+
+
+def _upright(grey: NDArray[np.uint8], quad: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """The quadrilateral's content with its first side on top, at its own size."""
+    width = max(100, int(np.linalg.norm(quad[1] - quad[0])))
+    height = max(8, int(np.linalg.norm(quad[2] - quad[1])))
+    there = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
+    matrix = cv2.getPerspectiveTransform(quad.astype(np.float32), there)
+    return np.asarray(cv2.warpPerspective(grey, matrix, (width, height)), np.uint8)
+
+
+def _barred(strip: NDArray[np.uint8]) -> bool:
+    height, width = strip.shape
+    middle = strip[height // 4 : height - height // 4]
+    profile = np.median(middle, axis=0).astype(np.float32)
+    window = max(5, width // 12) | 1
+    mean = cv2.blur(profile[None], (window, 1), borderType=cv2.BORDER_REPLICATE)[0]
+    if float((profile - mean).std()) < CONTRAST:
+        return False
+    runs = np.diff(np.flatnonzero(np.diff((profile > mean).astype(np.int8))))
+    if len(runs) < LEAST_RUNS or runs.std() < UNEVEN * runs.mean():
+        return False
+    typical = profile - profile.mean()
+    alike = _normalised(middle) @ (typical / (np.linalg.norm(typical) + 1e-6))
+    return bool((alike > ROW).mean() >= STRAIGHT)
+
+
+def _normalised(strip: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Each row with mean 0 and length 1."""
+    rows = strip.astype(np.float32)
+    rows -= rows.mean(axis=1, keepdims=True)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True) + 1e-6
+    return rows
+
+
+def _extent(alike: NDArray[np.bool_], length: float) -> float:
+    """How far from the middle row the code reaches, bridging short gaps."""
+    last = 0
+    for row, good in enumerate(alike.tolist()):
+        if good:
+            last = row
+        elif row - last > max(3.0, GAP * length):
+            break
+    return last + 2.0

@@ -63,11 +63,10 @@ def within(content: bytes, **limits: float) -> Still:
         return opened(content, one)
 
 
-@pytest.mark.parametrize("name", LEAKY)
+# A PNG with data behind its picture may be refused as damaged or opened: either is safe.
+@pytest.mark.parametrize("name", sorted(set(LEAKY) - {"surplus.png"}))
 def test_every_leaky_file_opens_with_its_traces(name: str, decoder: Decoder) -> None:
     leak = LEAKY[name]
-    if name == "surplus.png":
-        pytest.skip("a PNG with data behind its picture may be refused or opened")
     photo = opened(leak.content, decoder)
     assert photo.format_name == leak.form
     assert photo.pixels.shape == (240, 320, 3) and photo.pixels.dtype == np.uint8

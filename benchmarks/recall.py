@@ -8,7 +8,7 @@ under what is drawn: many labels take in the whole head, and of a head in profil
 box takes in hair or hood: there a detection is asked for that lies mostly inside the box, and whose veil is a tenth
 of it. The falsely redacted area is the share of the picture drawn over outside all labelled boxes; some faces
 are unlabelled, so it is an upper bound.
-Every second picture was used to choose the thresholds; both halves are reported.
+Every second picture was used to fit the thresholds (docs/detection.md says how far); both halves are reported.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Photos per second at 12 megapixels, whole program against whole program, and where the time goes.
 
-    python benchmarks/speed.py [--photos 12] [--own FOLDER]
+    python benchmarks/speed.py [--photos 16] [--own FOLDER]
 
 Input, unless a folder of your own is named: the sample media's group and portrait, enlarged to 4032 by 3024
 pixels with a camera's noise, as JPEG. Each program is started once on all of them, model loading included:
@@ -95,7 +95,7 @@ def stages(paths: list[Path], settings: Settings) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--photos", type=int, default=12)
+    parser.add_argument("--photos", type=int, default=16)
     parser.add_argument("--own", type=Path, help="a folder of JPEGs to use instead")
     options = parser.parse_args()
     python = rivals.environment(cache_folder().parent / "deface")

@@ -46,6 +46,7 @@ def examine(path: Path, expected: Expected, pixels: Pixels) -> list[Check]:
 
     ``pixels`` is what :func:`decode` gave for this path.
     """
+    second_opinion = exiftool.start(path)
     data = path.read_bytes()
     same = hashlib.sha256(data).hexdigest() == expected.source_sha256
     checks = [structure(data, expected.format), integrity.check(data, pixels, expected.size, same)]
@@ -53,17 +54,18 @@ def examine(path: Path, expected: Expected, pixels: Pixels) -> list[Check]:
         checks.append(strength.check(pixels, expected.veils, expected.kept, expected.grid_limit))
     checks.append(naming.check(path, expected.keep_name))
     checks.append(canary.check("canaries", data, expected.traces.strings))
-    checks.append(exiftool.check(path))
+    checks.append(second_opinion())
     return checks
 
 
 def audit(path: Path, keep_name: bool = False) -> list[Check]:
     """What a published photo can be asked with neither source nor report at hand."""
+    second_opinion = exiftool.start(path)
     data = path.read_bytes()
     form = "PNG" if data.startswith(png.SIGNATURE) else "JPEG"
     pixels = integrity.decoded(data)
     checks = [structure(data, form), integrity.check(data, pixels, None, same=False)]
-    return [*checks, naming.check(path, keep_name), exiftool.check(path)]
+    return [*checks, naming.check(path, keep_name), second_opinion()]
 
 
 def structure(data: bytes, form: str) -> Check:

@@ -97,6 +97,35 @@ def test_eyes_left_clear_fail(portrait: Pixels) -> None:
     assert judged(hidden, veil).result is Result.FAIL
 
 
+@pytest.mark.parametrize("shape", [Shape.ELLIPSE, Shape.BOX])
+@pytest.mark.parametrize("style", list(Style))
+def test_half_an_eye_left_clear_fails(portrait: Pixels, style: Style, shape: Shape) -> None:
+    """Half a hundredth of the region: averaged over all of it, this would not be noticed."""
+    hidden, (veil,) = redact(portrait, [FACE], Settings(style=style, shape=shape))
+    restore(hidden, portrait, [Box(465, 163, 32, 16)])
+    assert judged(hidden, veil).result is Result.FAIL
+
+
+@pytest.mark.parametrize("style", list(Style))
+def test_a_small_clear_face_under_a_large_veil_fails(portrait: Pixels, style: Style) -> None:
+    hidden, veils = redact(portrait, [Region(Box(50, 50, 900, 900), Kind.FACE, ())], Settings(style=style))
+    face = FACE.box.pixels(1024, 1024)
+    small = cv2.resize(portrait[face[1] : face[3], face[0] : face[2]], (40, 50), interpolation=cv2.INTER_AREA)
+    hidden[480:530, 480:520] = small
+    assert judged(hidden, *veils).result is Result.FAIL
+
+
+@pytest.mark.parametrize("style", list(Style))
+def test_every_cell_is_fitted_however_little_of_it_is_seen(style: Style) -> None:
+    """A large ellipse shows but a sliver of its corner cells; that is no remainder."""
+    light = np.full((900, 1200, 3), 250, np.uint8)
+    for aside in (0.0, 311.5, 700.3):
+        region = Region(Box(aside - 200, 20 - aside / 9, 801, 777), Kind.FACE, ())
+        hidden, veils = redact(light, [region], Settings(style=style))
+        check = judged(hidden, *veils)
+        assert check.result is Result.PASS, check.evidence
+
+
 @pytest.mark.parametrize("form", ["JPEG", "PNG"])
 @pytest.mark.parametrize("shape", [Shape.ELLIPSE, Shape.BOX])
 @pytest.mark.parametrize("style", list(Style))

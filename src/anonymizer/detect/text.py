@@ -2,10 +2,13 @@
 
 The network gives each pixel a chance to be in the core of a line of text; a core is grown back to the whole
 line by the ratio it was shrunk by in training. It finds lines at any angle and reading downwards, so turns
-add little; what it needs is size: print is found from some eight pixels of height in what it is shown.
+add little; what it needs is size: print is found from some eight pixels of height in what it is shown. So it
+is shown the whole picture small, and tiles of it large where there are thin strokes (:mod:`.strokes`).
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -13,6 +16,7 @@ from numpy.typing import NDArray
 
 from anonymizer.detect.fuse import turned
 from anonymizer.detect.runtime import Network
+from anonymizer.detect.strokes import TILE, scaled, strokes, tiles
 from anonymizer.detect.weights import Store
 from anonymizer.settings import Effort, TextPolicy
 from anonymizer.types import Box, Evidence, Kind, Model, Pixels, Point, Region
@@ -35,12 +39,25 @@ LARGE_ASPECT = 2.5
 MULTIPLE = 32
 SAME = 0.5
 Looks = tuple[tuple[int, int], ...]
-PLANS: dict[Effort, Looks] = {
-    Effort.FAST: ((960, 0),),
-    Effort.STANDARD: ((736, 0), (1088, 1), (1440, 0)),
-    Effort.THOROUGH: ((736, 0), (1088, 1), (1440, 0), (1440, 1), (2880, 0)),
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Where the network looks: at the whole picture, and through tiles where there may be small print."""
+
+    whole: Looks
+    """Long sides, each with the quarter turns: it reads downwards too, but less surely."""
+    tiled: tuple[int, ...]
+    """Long sides of the picture that the tiles are cut from; 0 is its own."""
+    most: int
+    """Tiles at most per such side, those with the most strokes first."""
+
+
+PLANS: dict[Effort, Plan] = {
+    Effort.FAST: Plan(((960, 0),), (), 0),
+    Effort.STANDARD: Plan(((736, 0), (736, 1)), (1440, 0), 12),
+    Effort.THOROUGH: Plan(((736, 0), (1088, 1), (1440, 0)), (1440, 2880, 0), 400),
 }
-"""Long sides at which the network looks, with the quarter turns: it reads downwards too, but less surely."""
 RECHECK: Looks = ((960, 0),)
 RECHECK_SURE = 0.7
 ENLARGE = 2.0
@@ -56,7 +73,7 @@ class TextFinder:
     def __init__(
         self, store: Store, policy: TextPolicy = TextPolicy.ALL, effort: Effort = Effort.STANDARD
     ) -> None:
-        self.looks = PLANS[effort]
+        self.plan = PLANS[effort]
         self.policy = policy
         half = [127.5] * 3
         self.network = Network(store.load(NAME), bgr=True, mean=half, scale=half)
@@ -67,25 +84,65 @@ class TextFinder:
         return [self._model]
 
     def find(self, pixels: Pixels) -> list[Region]:
-        return _merged([region for look in self.looks for region in self._look(pixels, *look, SURE)])
+        found = [r for look in self.plan.whole for r in self._look(pixels, *look, SURE)]
+        done: set[tuple[int, int]] = set()
+        for side in self.plan.tiled:
+            shown = resized(pixels, side or max(pixels.shape))
+            if shown.shape[:2] not in done:
+                done.add(shown.shape[:2])
+                found += self._tiles(shown, pixels.shape[:2], found if len(done) > 1 else [])
+        return _merged(found)
 
     def recheck(self, pixels: Pixels) -> list[Region]:
         return _merged([region for look in RECHECK for region in self._look(pixels, *look, RECHECK_SURE)])
 
     def _look(self, pixels: Pixels, side: int, turns: int, least: float) -> list[Region]:
-        height, width = pixels.shape[:2]
-        factor = min(side / max(height, width), ENLARGE)
-        w, h = (max(MULTIPLE, round(s * factor / MULTIPLE) * MULTIPLE) for s in (width, height))
-        how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
-        shown = np.asarray(cv2.resize(pixels, (w, h), interpolation=how), np.uint8)
-        answer = self.network.run(turned(shown, turns)[None])[0]
+        shown = resized(pixels, side)
+        large = LARGE_SURE if side == self.plan.whole[0][0] else 1.0
+        return self._read(shown, (0, 0), shown.shape[:2], pixels.shape[:2], turns, least, large)
+
+    def _tiles(self, shown: Pixels, size: tuple[int, int], known: list[Region]) -> list[Region]:
+        """Lines in the tiles of ``shown`` that may hold print and no line that is known already."""
+        scale = shown.shape[1] / size[1], shown.shape[0] / size[0]
+        places = tiles(strokes(shown), [scaled(r.box, *scale) for r in known], self.plan.most)
+        found = []
+        for left, top in places:
+            tile = np.zeros((TILE, TILE, 3), np.uint8)
+            part = shown[top : top + TILE, left : left + TILE]
+            tile[: part.shape[0], : part.shape[1]] = part
+            found += self._read(tile, (left, top), shown.shape[:2], size, 0, SURE, 1.0)
+        return found
+
+    def _read(
+        self,
+        view: Pixels,
+        corner: tuple[int, int],
+        shown: tuple[int, int],
+        size: tuple[int, int],
+        turns: int,
+        least: float,
+        large: float,
+    ) -> list[Region]:
+        """The lines in a view, in the picture's pixels.
+
+        The view's top left is at ``corner`` (x, y) of a picture ``shown`` (h, w), which is the picture of
+        ``size`` (h, w) at another size.
+        """
+        h, w = view.shape[:2]
+        answer = self.network.run(turned(view, turns)[None])[0]
         chances = np.asarray(answer, np.float32).reshape((w, h) if turns % 2 else (h, w))
         chances = np.ascontiguousarray(np.rot90(chances, -turns))
-        large = LARGE_SURE if side == self.looks[0][0] else 1.0
-        return [
-            _region(quad, score, width / w, height / h, width, height)
-            for quad, score in _lines(chances, least, large)
-        ]
+        back = size[1] / shown[1], size[0] / shown[0]
+        return [_region((quad + corner) * back, score, size) for quad, score in _lines(chances, least, large)]
+
+
+def resized(pixels: Pixels, side: int) -> Pixels:
+    """The picture with about this long side (at most twice its own), both sides multiples of 32."""
+    height, width = pixels.shape[:2]
+    factor = min(side / max(height, width), ENLARGE)
+    w, h = (max(MULTIPLE, round(s * factor / MULTIPLE) * MULTIPLE) for s in (width, height))
+    how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(pixels, (w, h), interpolation=how), np.uint8)
 
 
 def _lines(
@@ -121,11 +178,10 @@ def _mean_inside(chances: NDArray[np.float32], contour: NDArray[np.int32]) -> fl
     return float(cv2.mean(chances[top : top + h, left : left + w], mask)[0])
 
 
-def _region(quad: NDArray[np.float64], score: float, sx: float, sy: float, width: int, height: int) -> Region:
-    points = quad * (sx, sy)
+def _region(points: NDArray[np.float64], score: float, size: tuple[int, int]) -> Region:
     (x, y), (right, bottom) = points.min(axis=0), points.max(axis=0)
     corners: tuple[Point, ...] = tuple((float(px), float(py)) for px, py in points)
-    box = Box(float(x), float(y), float(right - x), float(bottom - y)).within(width, height)
+    box = Box(float(x), float(y), float(right - x), float(bottom - y)).within(size[1], size[0])
     return Region(box, Kind.TEXT, (Evidence(NAME, round(score, 3)),), corners=corners)
 
 

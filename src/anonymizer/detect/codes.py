@@ -20,6 +20,8 @@ ROUNDS = 6
 """Searches at most, each in what the one before has left."""
 QR_SIDE = 1200
 """OpenCV's two detectors join up to this long side: they take as long as everything else beyond it."""
+MATRIX_CONTRAST = 60
+"""Between dark and light, of 255, in a matrix code that was seen and not decoded."""
 SAME = 0.3
 INSIDE = 0.95
 """A view that lies so far in a larger view of the same code adds nothing; any other is hidden too."""
@@ -81,8 +83,8 @@ def _read(grey: NDArray[np.uint8]) -> list[Detection]:
             [(q.x, q.y) for q in (p.top_left, p.top_right, p.bottom_right, p.bottom_left)], np.float64
         )
         linear = code.format in _LINEAR
-        # With an error, linear readers "see" codes in any texture; matrix codes need their finder patterns.
-        if not code.valid and linear:
+        # With an error, linear readers "see" codes in any texture, and the one for Data Matrix in folds of skin.
+        if not code.valid and (linear or not _like_a_code(grey, quad)):
             continue
         if linear:
             quad = full_height(grey, quad)
@@ -104,6 +106,17 @@ def _read(grey: NDArray[np.uint8]) -> list[Detection]:
 
 
 _LINEAR = frozenset(zxingcpp.barcode_formats_list(zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.AllLinear)))
+
+
+def _like_a_code(grey: NDArray[np.uint8], quad: NDArray[np.float64]) -> bool:
+    """Whether a quadrilateral that was seen and not decoded may be a matrix code: no sliver, and black on white."""
+    sides = np.linalg.norm(quad - np.roll(quad, 1, axis=0), axis=1)
+    if not _convex(quad) or sides.min() < max(16.0, 0.3 * sides.max()):
+        return False
+    left, top, w, h = cv2.boundingRect(quad.astype(np.int32))
+    part = grey[max(0, top) : top + h, max(0, left) : left + w]
+    low, high = np.percentile(part, (10, 90)) if part.size else (0, 0)
+    return bool(high - low >= MATRIX_CONTRAST)
 
 
 def _higher(detection: Detection, share: float) -> Detection:

@@ -66,9 +66,10 @@ def tiles(busy: NDArray[np.bool_], known: list[Box], most: int) -> list[tuple[in
     return [(x, y) for _, x, y in found[:most]]
 
 
-def _starts(length: int, step: int) -> range:
-    """Where tiles begin so that the last one reaches the end."""
-    return range(0, max(1, length - OVERLAP), step)
+def _starts(length: int, step: int) -> list[int]:
+    """Where tiles begin so that they reach the end without going beyond it: padding looks like print."""
+    last = max(0, length - TILE)
+    return [*range(0, last, step), last]
 
 
 def scaled(box: Box, fx: float, fy: float) -> Box:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image, Jpeg2KImagePlugin, JpegImagePlugin
 from pydicom.charset import python_encoding
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi
 from pydicom.uid import UID
@@ -39,6 +39,7 @@ for _name in set(python_encoding.values()):
     codecs.lookup(_name)
 
 PARSING = (
+    BytesLengthException,
     InvalidDicomError, OSError, EOFError, ValueError, TypeError, LookupError, AttributeError, RuntimeError,
     NotImplementedError, ArithmeticError, AssertionError, struct.error, zlib.error,
 )  # fmt: skip

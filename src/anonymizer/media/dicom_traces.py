@@ -13,7 +13,7 @@ import pydicom
 from pydicom.charset import decode_bytes
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.tag import BaseTag
 
 from anonymizer.media.found import Found
@@ -48,6 +48,7 @@ _BYTES = frozenset({"OB", "OW", "UN", "OB or OW", "US or OW", "OL", "OD", "OF", 
 _STANDARD = "1.2.840.10008."
 _DEPTH = 16
 _BROKEN = (
+    BytesLengthException,
     InvalidDicomError, ValueError, TypeError, LookupError, AttributeError, OSError, EOFError, RuntimeError,
     NotImplementedError, ArithmeticError, AssertionError, struct.error, zlib.error,
 )  # fmt: skip

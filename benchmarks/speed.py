@@ -27,7 +27,7 @@ import numpy as np
 from PIL import Image
 
 import rivals
-from anonymizer import photo, pipeline
+from anonymizer import photo, pipeline, work
 from anonymizer.detect.weights import cache_folder
 from anonymizer.settings import Settings, TextPolicy
 
@@ -74,7 +74,7 @@ def stages(paths: list[Path], settings: Settings) -> dict[str, float]:
         return wrapper
 
     for module, name in (
-        (pipeline, "open_still"),
+        (work, "open_still"),
         (photo, "redact"),
         (photo, "write_photo"),
         (photo, "decode"),
@@ -85,7 +85,7 @@ def stages(paths: list[Path], settings: Settings) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as out, pipeline.Session(Path(out), settings) as session:
         session.run(paths[0])
         spent.clear()
-        for finder in session.finder.finders:
+        for finder in session.worker.finder.finders:
             kind = type(finder).__name__
             finder.find = timed(f"find: {kind}", finder.find)  # type: ignore[method-assign]
             finder.recheck = timed(f"recheck: {kind}", finder.recheck)  # type: ignore[method-assign]

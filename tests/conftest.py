@@ -58,7 +58,7 @@ def finders() -> Callable[[Settings], Finder]:
 @pytest.fixture
 def loaded_once(finders: Callable[[Settings], Finder], monkeypatch: pytest.MonkeyPatch) -> None:
     """Sessions of this test take the detectors that are loaded already."""
-    monkeypatch.setattr("anonymizer.pipeline.Finder", finders)
+    monkeypatch.setattr("anonymizer.work.Finder", finders)
 
 
 @dataclass(frozen=True)

@@ -307,7 +307,7 @@ def test_a_missing_model_is_code_5(
     def missing(*_: object) -> None:
         raise ModelError("The model x is missing; run 'anonymizer models fetch'.")
 
-    monkeypatch.setattr("anonymizer.pipeline.Finder", missing)
+    monkeypatch.setattr("anonymizer.work.Finder", missing)
     with pytest.raises(SystemExit) as left:
         cli.main(["blur", str(plain(tmp_path / "a.jpg")), "--out", str(tmp_path / "out")])
     assert left.value.code == 5

@@ -26,7 +26,7 @@ from rich.progress import (
 
 from anonymizer import __version__
 from anonymizer.errors import AnonymizerError, ExitCode, UsageError
-from anonymizer.settings import Effort, Settings, TextPolicy, load
+from anonymizer.settings import AudioPolicy, Effort, Settings, TextPolicy, load
 from anonymizer.types import Shape, Style, Verdict
 
 app = typer.Typer(
@@ -80,6 +80,21 @@ def _rect(text: str) -> tuple[float, float, float, float]:
     return x, y, w, h
 
 
+def _region(text: str) -> dict[str, Any]:
+    """``x,y,w,h``, and for a clip the seconds in which it stands: ``x,y,w,h@start-end``, ``x,y,w,h@start-``."""
+    place, _, times = text.partition("@")
+    if not times:
+        return {"rect": _rect(place)}
+    start, dash, end = times.partition("-")
+    try:
+        values = {"start": float(start or 0), "end": float(end) if end else None}
+    except ValueError as error:
+        raise UsageError(f"{text!r}: write the seconds as start-end, for example {place}@2.5-7.") from error
+    if not dash or (values["end"] is not None and not values["end"] > (values["start"] or 0)):
+        raise UsageError(f"{text!r}: write the seconds as start-end, for example {place}@2.5-7.")
+    return {"rect": _rect(place)} | values
+
+
 @app.command()
 def blur(
     paths: Annotated[list[Path], typer.Argument(help="Photos, or folders of them.", metavar="PATH...")],
@@ -110,7 +125,7 @@ def blur(
     ] = None,
     region: Annotated[
         list[str] | None,
-        typer.Option(help="Hide this place too: x,y,w,h in pixels of the upright picture. Repeatable."),
+        typer.Option(help="Hide this place too: x,y,w,h in pixels; in a clip x,y,w,h@start-end. Repeatable."),
     ] = None,
     keep: Annotated[
         list[str] | None,
@@ -119,6 +134,10 @@ def blur(
     keep_mouth: Annotated[
         bool | None,
         typer.Option("--keep-mouth", help="Keep the mouth visible in each face; waits in review/."),
+    ] = None,
+    crf: Annotated[int | None, typer.Option(help="A clip's quality, 0 to 40: smaller is better.")] = None,
+    audio: Annotated[
+        AudioPolicy | None, typer.Option(help="A clip's sound: drop, or keep (waits in review/).")
     ] = None,
     keep_name: Annotated[
         bool | None, typer.Option("--keep-name", help="Keep the file's name (it may name the patient).")
@@ -137,9 +156,9 @@ def blur(
     flags: dict[str, Any] = {
         "detector": detector, "style": style, "shape": shape, "margin": margin, "grid": grid, "noise": noise,
         "unsafe_strength": unsafe_strength, "text": text, "codes": codes, "faces": faces,
-        "regions": tuple({"rect": _rect(r)} for r in region) if region else None,
+        "regions": tuple(_region(r) for r in region) if region else None,
         "keep": tuple(_rect(k) for k in keep) if keep else None,
-        "keep_mouth": keep_mouth, "keep_name": keep_name,
+        "keep_mouth": keep_mouth, "keep_name": keep_name, "crf": crf, "audio": audio,
     }  # fmt: skip
     settings = _settings(settings_file, flags)
     target = (out or _beside(paths[0])).absolute()

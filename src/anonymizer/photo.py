@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from anonymizer.detect import RegionFinder
@@ -17,12 +16,10 @@ from anonymizer.types import (
     Check,
     Evidence,
     Kind,
-    Model,
     Pixels,
     Processed,
     Region,
     Result,
-    Traces,
     Veil,
 )
 from anonymizer.verify import Expected, decode, examine
@@ -31,26 +28,8 @@ VEILED = 0.5
 """A re-found region counts as hidden when this share of its box lies under the veils."""
 
 
-@dataclass(frozen=True, slots=True)
-class Treated:
-    """A photo that is redacted and written, and all that its examination needs."""
-
-    path: Path
-    form: str
-    size: tuple[int, int]
-    veils: tuple[Veil, ...]
-    kept: tuple[tuple[int, int, int, int], ...]
-    residual: Check
-    asked: tuple[str, ...]
-    traces: Traces
-    notes: tuple[str, ...]
-    source_sha256: str
-    pixels: Pixels
-    """The written file, decoded."""
-
-
-def treat(still: Still, sha256: str, finder: RegionFinder, settings: Settings, staged: Path) -> Treated:
-    """Detect, redact, write, search again: ``staged`` (without suffix) is where the clean file is written.
+def process(still: Still, sha256: str, finder: RegionFinder, settings: Settings, staged: Path) -> Processed:
+    """Detect, redact, write, search again, examine: ``staged`` (without suffix) is where the clean file goes.
 
     ``sha256`` (hex) is the source's. Raises :class:`anonymizer.errors.OutputError` where it cannot be
     written.
@@ -72,45 +51,28 @@ def treat(still: Still, sha256: str, finder: RegionFinder, settings: Settings, s
         written = decode(staged)
         found = _search_again(finder, written, veils)
         searched = "two searches of the output, the second after adding what the first had found"
-    return Treated(
-        path=staged,
-        form=form,
-        size=(width, height),
-        veils=tuple(veils),
-        kept=tuple(kept),
-        residual=residual(found, searched),
-        asked=tuple(doubts(_unheeded([*regions, *found], veils))),
-        traces=still.traces,
-        notes=still.notes,
-        source_sha256=sha256,
-        pixels=written,
-    )
-
-
-def examined(treated: Treated, models: Sequence[Model], settings: Settings) -> Processed:
-    """Every other check on the written file, and the end of the photo's road."""
     expected = Expected(
-        format=treated.form,
-        size=treated.size,
-        veils=treated.veils,
-        kept=treated.kept,
-        source_sha256=treated.source_sha256,
-        traces=treated.traces,
+        format=form,
+        size=(width, height),
+        veils=veils,
+        kept=kept,
+        source_sha256=sha256,
+        traces=still.traces,
         keep_name=settings.keep_name,
         grid_limit=settings.grid,
     )
     return Processed(
-        path=treated.path,
+        path=staged,
         type="photo",
-        format=treated.form,
-        width=treated.size[0],
-        height=treated.size[1],
-        veils=treated.veils,
-        checks=(treated.residual, *examine(treated.path, expected, treated.pixels)),
-        traces=treated.traces,
-        reasons=(*treated.asked, *_reasons(settings, bool(treated.kept))),
-        notes=treated.notes,
-        models=tuple(models),
+        format=form,
+        width=width,
+        height=height,
+        veils=tuple(veils),
+        checks=(residual(found, searched), *examine(staged, expected, written)),
+        traces=still.traces,
+        reasons=(*doubts(_unheeded([*regions, *found], veils)), *reasons(settings, bool(kept))),
+        notes=still.notes,
+        models=tuple(finder.models()),
     )
 
 
@@ -174,12 +136,13 @@ def _write(
     return veils, kept if changed else []
 
 
-def _reasons(settings: Settings, kept: bool) -> list[str]:
-    reasons = []
+def reasons(settings: Settings, kept: bool) -> list[str]:
+    """What the settings themselves send to a person: sentences for the report."""
+    said = []
     if kept:
-        reasons.append("A part of a redacted region was kept clear, as asked: a person must judge it.")
+        said.append("A part of a redacted region was kept clear, as asked: a person must judge it.")
     if weak := settings.below_safe_bound():
-        reasons.append(f"The redaction is weaker than the safe bound, as asked ({', '.join(weak)}).")
+        said.append(f"The redaction is weaker than the safe bound, as asked ({', '.join(weak)}).")
     if not settings.faces:
-        reasons.append("Faces were not looked for, as asked.")
-    return reasons
+        said.append("Faces were not looked for, as asked.")
+    return said

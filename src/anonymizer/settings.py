@@ -44,16 +44,26 @@ _Side = Annotated[FiniteFloat, Field(gt=0)]
 RectValue = tuple[FiniteFloat, FiniteFloat, _Side, _Side]
 
 
+class AudioPolicy(StrEnum):
+    """What becomes of a clip's sound: a voice identifies, so keeping it sends the clip to a person."""
+
+    DROP = "drop"
+    KEEP = "keep"
+
+
 class DrawnRegion(BaseModel):
     """A person's region: ``x, y, w, h`` in pixels of the upright picture.
 
-    Filled like text by default, because nobody says what is in it; ``kind = "face"`` has it blurred.
+    Filled like text by default, because nobody says what is in it; ``kind = "face"`` has it blurred. In a
+    clip it stands from ``start`` to ``end``, seconds from the first frame: to the last one unless given.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     rect: RectValue
     kind: Kind = Kind.DRAWN
+    start: float = Field(0.0, ge=0)
+    end: float | None = Field(None, ge=0)
 
 
 class Limits(BaseModel):
@@ -63,8 +73,10 @@ class Limits(BaseModel):
 
     max_pixels: int = Field(200_000_000, gt=0, description="pixels of one picture or frame")
     max_bytes: int = Field(1 << 30, gt=0, description="bytes of one photo")
-    decode_seconds: float = Field(60, gt=0, description="time to decode one photo")
+    decode_seconds: float = Field(60, gt=0, description="time to decode one photo, or to wait for one frame")
     decode_memory: int = Field(4 << 30, gt=0, description="memory of the decoding process, bytes")
+    max_clip_bytes: int = Field(32 << 30, gt=0, description="bytes of one clip")
+    max_clip_seconds: float = Field(4 * 3600, gt=0, description="duration of one clip")
 
 
 class Settings(BaseModel):
@@ -90,6 +102,8 @@ class Settings(BaseModel):
 
     keep_name: bool = False
     jpeg_quality: int = Field(95, ge=70, le=100)
+    crf: int = Field(20, ge=0, le=40, description="a clip's quality: smaller is better and larger on disk")
+    audio: AudioPolicy = AudioPolicy.DROP
 
     limits: Limits = Limits()
 

@@ -1,0 +1,72 @@
+"""One source into one staged, examined medium: everything on the road before the gate.
+
+It knows no output folder and no ledger, only the path that it is told to write to, so it can run in another
+process, or on another machine, than the one that publishes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from anonymizer import photo
+from anonymizer.detect.finder import Finder
+from anonymizer.errors import MediumError, SettingsError, UnsupportedError
+from anonymizer.media.sniff import sniff_file
+from anonymizer.media.source import read
+from anonymizer.media.still import Decoder, open_still
+from anonymizer.settings import Settings, with_sidecar
+from anonymizer.types import Processed
+
+Progress = Callable[[str, int, int], None]
+"""Told of a clip's work: the stage ("searching", "hiding", "checking"), frames done, frames in all (0: unknown)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """A staged medium, the SHA-256 (hex) of its source, and the settings that held for it, sidecar included."""
+
+    processed: Processed
+    sha256: str
+    settings: Settings
+
+
+class Worker:
+    """Models loaded once, a decoding process ready. Use it from one thread; close it, or use ``with``.
+
+    Raises :class:`anonymizer.errors.ModelError` where a model cannot be had.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings.checked()
+        self.finder = Finder(self.settings)
+        self.decoder = Decoder(self.settings.limits)
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.decoder.close()
+
+    def process(self, path: Path, staged: Path, progress: Progress | None = None) -> Worked:
+        """Take one source down the road; the clean file is written to ``staged`` plus its suffix.
+
+        Raises :class:`MediumError` where the source cannot be processed and
+        :class:`anonymizer.errors.OutputError` where nothing can be written.
+        """
+        form = sniff_file(path)
+        try:
+            settings = with_sidecar(self.settings, path)
+        except SettingsError as error:
+            raise MediumError(str(error)) from error
+        if form.is_clip:
+            raise UnsupportedError("Clips are not opened yet, only photos are; nothing was published.")
+        source = read(path, settings.limits.max_bytes)
+        still = open_still(source, settings.limits, self.decoder)
+        return Worked(
+            photo.process(still, source.sha256, self.finder, settings, staged), source.sha256, settings
+        )

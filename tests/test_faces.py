@@ -76,7 +76,7 @@ def test_the_recheck_finds_a_face_and_is_silent_once_it_is_hidden(
 
 def test_a_glance_finds_the_upright_face(finder: FaceFinder, portrait: Pixels) -> None:
     small = np.asarray(cv2.resize(portrait, (320, 320), interpolation=cv2.INTER_AREA), np.uint8)
-    assert any(r.box.iou(truth(small)) > 0.4 for r in finder.glance(small))
+    assert any(r.box.iou(truth(small)) > 0.4 for r in finder.glances([small])[0])
 
 
 @pytest.mark.parametrize("effort", [Effort.FAST, Effort.THOROUGH])
@@ -96,7 +96,7 @@ def test_nothing_is_found_where_nothing_is(finder: FaceFinder) -> None:
 @pytest.mark.parametrize("shape", [(1, 1), (3, 500), (700, 2)])
 def test_odd_pictures_are_no_error(finder: FaceFinder, shape: tuple[int, int]) -> None:
     picture = np.full((*shape, 3), 128, np.uint8)
-    assert finder.find(picture) == [] and finder.recheck(picture) == [] and finder.glance(picture) == []
+    assert finder.find(picture) == [] and finder.recheck(picture) == [] and finder.glances([picture]) == [[]]
 
 
 def test_the_picture_is_not_changed(finder: FaceFinder, portrait: Pixels) -> None:

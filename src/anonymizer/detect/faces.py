@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import cv2
 import numpy as np
@@ -151,10 +152,23 @@ class FaceFinder:
         found = self._look(pixels, RECHECK, RECHECK_SCORE)
         return [fused(group) for group in clusters(found) if _side(group) >= TINY]
 
-    def glance(self, pixels: Pixels) -> list[Region]:
-        """The faces of one upright look at a small frame: no turns, no second opinion."""
-        found = self._look(pixels, ((GLANCE_SIDE, (0,)),), self.rules.large)
-        return [fused(group) for group in clusters(found) if _side(group) >= TINY]
+    def glances(
+        self, pictures: Sequence[Pixels], turns: tuple[int, ...] = (0,), side: int = GLANCE_SIDE
+    ) -> list[list[Region]]:
+        """The faces of one cheap look at each of several frames of one size: no second opinion.
+
+        ``turns`` are the quarter turns at which each is looked at, ``side`` its long side for that, pixels.
+        """
+        views: list[View] = []
+        looked: list[Pixels] = []
+        for pixels in pictures:
+            view, small = resized(pixels, side)
+            views += [replace(view, turns=t) for t in turns]
+            looked += [turned(small, t) for t in turns]
+        answers = self._main.detect(looked, self.rules.large) if looked else []
+        backs = [[view.back(d) for d in found] for view, found in zip(views, answers, strict=True)]
+        each = [list(chain(*backs[i : i + len(turns)])) for i in range(0, len(backs), len(turns))]
+        return [[fused(g) for g in clusters(found) if _side(g) >= TINY] for found in each]
 
     def _look(self, pixels: Pixels, levels: Levels, threshold: float) -> list[Detection]:
         """CenterFace's word at each level and turn, in the picture's pixels."""

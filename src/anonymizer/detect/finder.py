@@ -54,18 +54,38 @@ class Finder:
         self.finders: list[RegionFinder] = [finder for build in TABLE for finder in build(settings, store)]
 
     def find(self, pixels: Pixels) -> list[Region]:
-        return [region for finder in self.finders for region in finder.find(pixels)]
+        return self.faces(pixels) + self.others(pixels)
 
-    def glance(self, pixels: Pixels) -> list[Region]:
-        """The faces that one cheap upright look finds: for the frames of a clip between full searches."""
-        glances = (getattr(finder, "glance", None) for finder in self.finders)
-        return [region for glance in glances if glance for region in glance(pixels)]
+    def faces(self, pixels: Pixels) -> list[Region]:
+        """What :meth:`find` says of faces alone."""
+        return [r for finder in self.finders if _looks_at_faces(finder) for r in finder.find(pixels)]
+
+    def others(self, pixels: Pixels) -> list[Region]:
+        """What :meth:`find` says of everything but faces."""
+        return [r for finder in self.finders if not _looks_at_faces(finder) for r in finder.find(pixels)]
+
+    def glances(
+        self, pictures: Sequence[Pixels], turns: tuple[int, ...] = (0,), side: int = 640
+    ) -> list[list[Region]]:
+        """The faces that one cheap look at each of several small frames finds, between full searches.
+
+        ``turns`` are the quarter turns at which to look, ``side`` the long side of the look in pixels.
+        """
+        found: list[list[Region]] = [[] for _ in pictures]
+        for glance in (getattr(finder, "glances", None) for finder in self.finders):
+            for regions, more in zip(found, glance(pictures, turns, side) if glance else [], strict=False):
+                regions += more
+        return found
 
     def recheck(self, pixels: Pixels) -> list[Region]:
         return [region for finder in self.finders for region in finder.recheck(pixels)]
 
     def models(self) -> list[Model]:
         return [model for finder in self.finders for model in finder.models()]
+
+
+def _looks_at_faces(finder: RegionFinder) -> bool:
+    return hasattr(finder, "glances")
 
 
 def doubts(regions: Sequence[Region]) -> list[str]:

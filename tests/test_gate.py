@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import stat
@@ -22,7 +23,6 @@ from anonymizer.ledger import Ledger, State
 from anonymizer.types import Verdict
 
 CONTENT = b"the redacted picture"
-REPORT = {"json": b"{}", "html": b"<p>"}
 
 
 @pytest.fixture
@@ -40,7 +40,10 @@ def stage(gate: Gate, source: str = "/x/portrait.jpg") -> tuple[str, Path]:
 
 def admit(gate: Gate, id: str, staged: Path, verdict: Verdict = Verdict.READY, name: str = "") -> Path:
     reasons = [] if verdict is Verdict.READY else ["There may be a face.", "Look twice."]
-    return gate.admit(id, staged, name or f"{id}.jpg", file_sha256(staged), verdict, REPORT, reasons)
+    sha256 = file_sha256(staged)
+    said = {"verdict": verdict, "medium": {"sha256": sha256}}
+    report = {"json": json.dumps(said).encode(), "html": b"<p>"}
+    return gate.admit(id, staged, name or f"{id}.jpg", sha256, verdict, report, reasons)
 
 
 def handed_out(out: Path) -> list[str]:
@@ -51,7 +54,10 @@ def handed_out(out: Path) -> list[str]:
 
 
 def private(out: Path) -> list[str]:
-    return sorted(path.name for path in (out / ".anonymizer").iterdir() if "sqlite" not in path.name)
+    """What a run leaves or holds in the private folder, besides the ledger and an empty folder."""
+    assert not list((out / ".anonymizer" / "rejected").iterdir())
+    names = (path.name for path in (out / ".anonymizer").iterdir())
+    return sorted(name for name in names if "sqlite" not in name and name != "rejected")
 
 
 def test_what_is_ready_stands_beside_its_report(out: Path) -> None:
@@ -98,13 +104,13 @@ def test_the_report_is_on_the_disk_before_the_medium_appears(
     out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[list[str]] = []
-    place = gate_module._place
+    place = gate_module.place
 
     def watched(staged: Path, final: Path) -> None:
         seen.append(handed_out(out))
         place(staged, final)
 
-    monkeypatch.setattr(gate_module, "_place", watched)
+    monkeypatch.setattr(gate_module, "place", watched)
     with Gate(out) as gate:
         id, staged = stage(gate)
         admit(gate, id, staged)
@@ -154,7 +160,7 @@ def test_a_failing_sync_after_placing_leaves_no_medium_without_report(
                 full()
 
         with monkeypatch.context() as patch:
-            patch.setattr(gate_module, "_sync", sync)
+            patch.setattr(gate_module, "sync_folder", sync)
             with pytest.raises(OutputError):
                 admit(gate, id, staged)
         assert calls == ["reports", "ready"]

@@ -64,6 +64,10 @@ class OutputError(AnonymizerError):
     """The output folder cannot be written: full, read-only, gone."""
 
 
+class DecisionError(AnonymizerError):
+    """What a person decided cannot be done with this medium; nothing was changed."""
+
+
 class NotReadyError(AnonymizerError):
     """A model or a library that the work needs is missing or not what it should be."""
 

@@ -3,7 +3,7 @@
     OUT/ready/      what passed every check
     OUT/review/     what waits for a person, with the reasons beside it
     OUT/reports/    one JSON and one page per medium, and the overview
-    OUT/.anonymizer/  private: the ledger, and each run's work folder
+    OUT/.anonymizer/  private: the ledger, each run's work folder, what a person rejected, what the page was given
 
 A medium is written and examined in the work folder (same volume, mode 0700), then its report is moved into
 ``reports/``, then the medium into ``ready/`` or ``review/``, each step fsynced. A run that was killed
@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
+import json
 import os
 import re
 import secrets
@@ -25,7 +26,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from anonymizer.errors import OutputError
-from anonymizer.ledger import Ledger, State
+from anonymizer.ledger import Decision, Entry, Ledger, State
 from anonymizer.types import Verdict
 
 NEUTRAL_TIME = 946_684_800
@@ -68,16 +69,18 @@ class Gate:
         self.review = self.root / "review"
         self.reports = self.root / "reports"
         self.private = self.root / ".anonymizer"
-        self._run = f"run-{new_id()}"
-        self.work = self.private / self._run
+        self.rejected = self.private / "rejected"
+        self.run = f"run-{new_id()}"
+        self.work = self.private / self.run
         try:
             for folder in (self.ready, self.review, self.reports):
                 folder.mkdir(parents=True, exist_ok=True)
-            self.private.mkdir(mode=0o700, exist_ok=True)
+            for folder in (self.private, self.rejected):
+                folder.mkdir(mode=0o700, exist_ok=True)
             self.work.mkdir(mode=0o700)
         except OSError as error:
             raise _output_error(self.root, error) from error
-        self._lock = FileLock(self.private / f"{self._run}.lock", mode=0o600)
+        self._lock = FileLock(self.private / f"{self.run}.lock", mode=0o600)
         try:
             self._lock.acquire(timeout=0)
             self.ledger = Ledger(self.private / "ledger.sqlite")
@@ -93,11 +96,18 @@ class Gate:
         self.ledger.close()
         self._dismantle()
 
-    def begin(self, source: Path, settings: str) -> str:
-        """Start the work on a source: its new id, already in the ledger."""
+    def begin(self, source: Path, settings: str, replaces: str = "") -> str:
+        """Start the work on a source: its new id, already in the ledger.
+
+        ``replaces`` is the id of the output that this one is to succeed; :meth:`retire` removes it then.
+        """
         id = new_id()
-        self.ledger.start(id, source, settings, self._run)
+        self.ledger.start(id, source, settings, self.run, replaces)
         return id
+
+    def folder(self, state: State) -> Path:
+        """Where a medium in this state stands. Raises KeyError for a state without a file."""
+        return {State.READY: self.ready, State.REVIEW: self.review, State.REJECTED: self.rejected}[state]
 
     def staging(self, id: str) -> Path:
         """Where a medium is written before it is examined, without suffix; private, on the same volume."""
@@ -125,8 +135,9 @@ class Gate:
         shutil.rmtree(self.work / id, ignore_errors=True)
 
     def free_name(self, stem: str, suffix: str) -> str:
-        """A name that is free in ``ready/`` and in ``review/``, whatever the case: a number is added."""
-        taken = {path.name.casefold() for folder in (self.ready, self.review) for path in folder.iterdir()}
+        """A name that no output has, wherever it stands and whatever the case: a number is added."""
+        folders = (self.ready, self.review, self.rejected)
+        taken = {path.name.casefold() for folder in folders for path in folder.iterdir()}
         for number in itertools.count(1):
             name = f"{stem}.{suffix}" if number == 1 else f"{stem}-{number}.{suffix}"
             if name.casefold() not in taken:
@@ -152,15 +163,15 @@ class Gate:
         inode = staged.stat().st_ino
         try:
             for suffix, content in report.items():
-                self._publish(content, self.reports / f"{id}.{suffix}")
+                self.publish(content, self.reports / f"{id}.{suffix}")
             if verdict is not Verdict.READY:
                 text = "".join(f"{reason}\n" for reason in reasons)
-                self._publish(text.encode(), self.review / f"{id}.reasons.txt")
-            _sync(self.reports)
+                self.publish(text.encode(), self.review / f"{id}.reasons.txt")
+            sync_folder(self.reports)
             # From here on a restart recognises the medium by its name and hash, wherever the kill strikes.
             self.ledger.update(id, name=name, output=sha256)
-            _place(staged, final)
-            _sync(final.parent)
+            place(staged, final)
+            sync_folder(final.parent)
             self.ledger.finish(id, _STATE[verdict], name=name, output=sha256, reason=" ".join(reasons))
         except BaseException as error:
             # The medium goes before its report; a file of that name which is not ours stays.
@@ -180,15 +191,28 @@ class Gate:
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
 
+    def retire(self, id: str) -> None:
+        """Remove an output whose successor is on the disk: the medium first, then its report."""
+        entry = self.ledger.get(id)
+        if entry is None or entry.state not in (State.READY, State.REVIEW, State.REJECTED):
+            return
+        try:
+            (self.folder(entry.state) / entry.name).unlink(missing_ok=True)
+        except OSError as error:
+            raise _output_error(self.root, error) from error
+        self.withdraw(id)
+        self.ledger.update(id, state=State.REPLACED)
+
     def write_index(self, content: bytes) -> Path:
         """Replace the run's overview page."""
         try:
-            self._publish(content, self.reports / "index.html")
+            self.publish(content, self.reports / "index.html")
         except OSError as error:
             raise _output_error(self.root, error) from error
         return self.reports / "index.html"
 
-    def _publish(self, content: bytes, path: Path) -> None:
+    def publish(self, content: bytes, path: Path) -> None:
+        """Write a file whole and durable, or not at all, in place of what may stand there."""
         temporary = self.work / f"{new_id()}.tmp"
         with temporary.open("xb") as file:
             file.write(content)
@@ -199,34 +223,66 @@ class Gate:
 
     def _clean_after_dead_runs(self) -> None:
         """Finish or undo what killed runs left: their lock is free, because a lock dies with its process."""
-        for folder in self.private.glob("run-*"):
-            if folder == self.work or not folder.is_dir():
-                continue
-            lock = FileLock(self.private / f"{folder.name}.lock", mode=0o600)
+        owners = {entry.owner for entry in self.ledger.entries(State.WORKING)}
+        runs = {folder.name for folder in self.private.glob("run-*") if folder.is_dir()}
+        for run in (runs | owners) - {self.run}:
+            lock = FileLock(self.private / f"{run}.lock", mode=0o600)
             try:
                 lock.acquire(timeout=0)
             except Timeout:
                 continue
-            self._settle(folder.name)
-            shutil.rmtree(folder, ignore_errors=True)
+            for entry in self.ledger.entries(State.WORKING):
+                if entry.owner == run:
+                    self._settle(entry)
+            shutil.rmtree(self.private / run, ignore_errors=True)
             lock.release()
             Path(lock.lock_file).unlink(missing_ok=True)
+        for entry in self.ledger.overtaken():
+            self.retire(entry.id)
 
-    def _settle(self, run: str) -> None:
-        for entry in self.ledger.entries(State.WORKING):
-            if entry.owner != run:
-                continue
-            for folder, state in ((self.ready, State.READY), (self.review, State.REVIEW)):
-                final = folder / entry.name
-                if not entry.name or not final.is_file():
-                    continue
-                if file_sha256(final) == entry.output:
-                    self.ledger.update(entry.id, state=state)
-                    break
-                final.unlink()
-            else:
-                self.withdraw(entry.id)
-                self.ledger.forget(entry.id)
+    def _settle(self, entry: Entry) -> None:
+        """Finish or undo the work on one medium, or a person's decision on it: its report says which."""
+        places = [self.folder(state) / entry.name for state in (State.READY, State.REVIEW, State.REJECTED)]
+        found = [place for place in places if entry.name and place.is_file()]
+        ours = [place for place in found if file_sha256(place) == entry.output]
+        for claimed in set(found) - set(ours):
+            claimed.unlink()
+        if not ours:
+            self.withdraw(entry.id)
+            self.ledger.forget(entry.id)
+            return
+        state, decision = self._reported(entry)
+        final = self.folder(state) / entry.name
+        if final not in ours:
+            place(ours[0], final)
+        for other in set(ours) - {final}:
+            other.unlink(missing_ok=True)
+        sync_folder(final.parent)
+        if state is not State.REVIEW:
+            (self.review / f"{entry.id}.reasons.txt").unlink(missing_ok=True)
+        taken = self.ledger.decisions(entry.id)
+        if decision and (not taken or taken[-1].at != decision.at):
+            self.ledger.decide(decision, state, entry.reason)
+        else:
+            self.ledger.update(entry.id, state=state)
+
+    def _reported(self, entry: Entry) -> tuple[State, Decision | None]:
+        """Where its report sends a medium, and the decision in it; to a person where it cannot be read."""
+        try:
+            said = json.loads((self.reports / f"{entry.id}.json").read_bytes())
+            state = _STATE[Verdict(said["verdict"])]
+            made = said.get("decision")
+            if said["medium"]["sha256"] != entry.output:
+                return State.REVIEW, None
+            if not made:
+                return (state if state is State.READY else State.REVIEW), None
+            changes = json.dumps(made["changes"])
+            decision = Decision(
+                entry.id, made["action"], made["initials"], "", changes, entry.output, made["decided"]
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            return State.REVIEW, None
+        return (State.REJECTED if state is State.FAILED else state), decision
 
     def _dismantle(self) -> None:
         shutil.rmtree(self.work, ignore_errors=True)
@@ -235,7 +291,7 @@ class Gate:
             Path(self._lock.lock_file).unlink(missing_ok=True)
 
 
-def _place(staged: Path, final: Path) -> None:
+def place(staged: Path, final: Path) -> None:
     """Move a file to a name that nothing has yet; FileExistsError where something has.
 
     A hard link claims the name and fails where it exists, which a rename does not; where the volume has
@@ -256,7 +312,7 @@ def _place(staged: Path, final: Path) -> None:
         staged.unlink()
 
 
-def _sync(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make renames in a folder durable; Windows does this by itself and cannot open folders."""
     if os.name == "nt":
         return

@@ -11,7 +11,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any
 from anonymizer.errors import OutputError
 from anonymizer.settings import Settings
 
-VERSION = 1
+VERSION = 2
 """``PRAGMA user_version`` of the schema below; :data:`MIGRATIONS` lead from each version to the next."""
 
 MIGRATIONS = (
@@ -42,6 +42,19 @@ MIGRATIONS = (
     CREATE INDEX media_by_source ON media (sha256, settings);
     CREATE INDEX media_by_state ON media (state);
     """,
+    """
+    ALTER TABLE media ADD COLUMN replaces TEXT NOT NULL DEFAULT '';  -- id of the output that this one succeeds
+    CREATE TABLE decisions (
+        number    INTEGER PRIMARY KEY,    -- in the order in which they were taken
+        medium    TEXT NOT NULL,          -- its id
+        action    TEXT NOT NULL,          -- approved, rejected, reopened
+        who       TEXT NOT NULL,          -- initials
+        note      TEXT NOT NULL,          -- private: free text may name the patient
+        changes   TEXT NOT NULL,          -- what was changed by hand, JSON
+        output    TEXT NOT NULL,          -- SHA-256 of the file that was decided on
+        at        TEXT NOT NULL
+    );
+    """,
 )
 
 
@@ -54,6 +67,10 @@ class State(StrEnum):
     REVIEW = "review"
     FAILED = "failed"
     RELEASED = "released"
+    REJECTED = "rejected"
+    """A person decided against it; the file lies in the private folder until somebody takes that back."""
+    REPLACED = "replaced"
+    """A later run on the same source, with a person's corrections, took its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +89,20 @@ class Entry:
     owner: str
     started: str
     ended: str
+    replaces: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a person decided about one medium. ``changes`` is JSON; ``output`` the decided file's SHA-256."""
+
+    medium: str
+    action: str
+    who: str
+    note: str
+    changes: str
+    output: str
+    at: str
 
 
 def fingerprint(settings: Settings, program: str) -> str:
@@ -129,9 +160,26 @@ class Ledger:
         except sqlite3.Error as error:
             raise OutputError(f"The ledger {self.path} cannot be written: {error}.") from error
 
-    def start(self, id: str, source: Path, settings: str, owner: str) -> None:
-        """Record that work on a source begins, before anything of it is written."""
-        row = (id, os.fsencode(source), "", settings, State.WORKING, "", "", "", 1, owner, now(), "")
+    def start(self, id: str, source: Path, settings: str, owner: str, replaces: str = "") -> None:
+        """Record that work on a source begins, before anything of it is written.
+
+        ``replaces`` is the id of an earlier output of the same source that this one is to succeed.
+        """
+        row = (
+            id,
+            os.fsencode(source),
+            "",
+            settings,
+            State.WORKING,
+            "",
+            "",
+            "",
+            1,
+            owner,
+            now(),
+            "",
+            replaces,
+        )
         with self.transaction() as db:
             db.execute(f"INSERT INTO media VALUES ({','.join('?' * len(row))})", row)
 
@@ -144,6 +192,41 @@ class Ledger:
     def finish(self, id: str, state: State, *, name: str = "", output: str = "", reason: str = "") -> None:
         """Record the end of the work on one medium."""
         self.update(id, state=state, name=name, output=output, reason=reason, ended=now())
+
+    def claim(self, id: str, state: State, owner: str) -> bool:
+        """Take a row that stands in ``state`` to decide on it: False where somebody else has it, or had it."""
+        with self.transaction() as db:
+            changed = db.execute(
+                "UPDATE media SET state = ?, owner = ? WHERE id = ? AND state = ?",
+                (State.WORKING, owner, id, state),
+            )
+            return changed.rowcount == 1
+
+    def decide(self, decision: Decision, state: State, reason: str) -> None:
+        """Record a decision and the state that it leads to, both or neither."""
+        row = tuple(getattr(decision, field.name) for field in fields(decision))
+        with self.transaction() as db:
+            db.execute(
+                "INSERT INTO decisions (medium, action, who, note, changes, output, at) VALUES (?,?,?,?,?,?,?)",
+                row,
+            )
+            db.execute(
+                "UPDATE media SET state = ?, reason = ? WHERE id = ?", (state, reason, decision.medium)
+            )
+
+    def decisions(self, id: str | None = None) -> list[Decision]:
+        """Every decision in the order in which they were taken; of one medium if given."""
+        where, values = ("WHERE medium = ?", (id,)) if id else ("", ())
+        columns = ", ".join(field.name for field in fields(Decision))
+        rows = self._rows(f"SELECT {columns} FROM decisions {where} ORDER BY number", values)
+        return [Decision(*row) for row in rows]
+
+    def overtaken(self) -> list[Entry]:
+        """Outputs whose successor is finished and which have not gone yet."""
+        return self._query(
+            "WHERE state IN (?, ?, ?) AND id IN (SELECT replaces FROM media WHERE state IN (?, ?)) ORDER BY rowid",
+            (State.READY, State.REVIEW, State.REJECTED, State.READY, State.REVIEW),
+        )
 
     def forget(self, id: str) -> None:
         """Remove the row of a medium whose work was cut off and cleaned."""
@@ -164,19 +247,18 @@ class Ledger:
         return self._query("WHERE sha256 = ? ORDER BY rowid", (sha256,))
 
     def _query(self, tail: str, values: tuple[str, ...]) -> list[Entry]:
+        return [_entry(row) for row in self._rows(f"SELECT * FROM media {tail}", values)]
+
+    def _rows(self, query: str, values: tuple[str, ...]) -> list[tuple[Any, ...]]:
         try:
-            rows = self._db.execute(f"SELECT * FROM media {tail}", values).fetchall()
+            return self._db.execute(query, values).fetchall()
         except sqlite3.Error as error:
             raise OutputError(f"The ledger {self.path} cannot be read: {error}.") from error
-        return [_entry(row) for row in rows]
 
     def close(self) -> None:
         self._db.close()
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:
-    id, source, sha256, settings, state, name, output, reason, attempts, owner, started, ended = row
-    path = Path(os.fsdecode(source))
-    return Entry(
-        id, path, sha256, settings, State(state), name, output, reason, attempts, owner, started, ended
-    )
+    values = dict(zip((field.name for field in fields(Entry)), row, strict=True))
+    return Entry(**values | {"source": Path(os.fsdecode(values["source"])), "state": State(values["state"])})

@@ -75,6 +75,30 @@ class ModelRecord(_Part):
     device: str
 
 
+class ChangesRecord(_Part):
+    """How many places a person changed by hand before deciding."""
+
+    drawn: int = 0
+    """Hidden by a person, or moved or resized."""
+    dismissed: int = 0
+    """Found by a detector and taken off by a person."""
+    kept: int = 0
+    """Kept clear on purpose, mouths apart."""
+    keep_mouth: bool = False
+
+
+class DecisionRecord(_Part):
+    """What a person decided. Their note is free text that may name the patient: it stays in the ledger."""
+
+    action: Literal["approved", "rejected"]
+    initials: str
+    decided: str
+    """UTC, ISO 8601, whole seconds."""
+    reasons: list[str]
+    """What the person was asked to judge."""
+    changes: ChangesRecord = ChangesRecord()
+
+
 class Report(_Part):
     """Everything that was checked and found on one written medium. It never says "anonymous"."""
 
@@ -97,3 +121,5 @@ class Report(_Part):
     settings: dict[str, Any]
     not_checked: list[str]
     """What no check here can see: for the person who publishes."""
+    decision: DecisionRecord | None = None
+    """Who let a medium through, or not; None where nobody was asked or nobody has answered."""

@@ -1,0 +1,360 @@
+"""What a person decides: recorded, durable, undone where it fails, and never a file in ready/ unexamined."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from anonymizer import gate as gate_module
+from anonymizer.decide import REJECTED, UNDECIDED, approve, read_report, reject, reopen
+from anonymizer.errors import DecisionError, OutputError
+from anonymizer.gate import NEUTRAL_TIME, Gate, file_sha256
+from anonymizer.ledger import Ledger, State
+from anonymizer.pipeline import Session
+from anonymizer.published import verify
+from anonymizer.types import Verdict
+from conftest import QUICK
+
+REASON = "Faces were not looked for, as asked."
+
+
+@pytest.fixture(scope="module")
+def waiting(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """An output folder with one photo in review/, to be copied, and the photo's id."""
+    folder = tmp_path_factory.mktemp("waiting")
+    pixels = np.random.default_rng(1).integers(0, 255, (60, 80, 3), np.uint8)
+    Image.fromarray(pixels).save(folder / "source.png")
+    with Session(folder / "out", QUICK) as session:
+        outcome = session.run(folder / "source.png")
+    assert outcome.verdict is Verdict.REVIEW
+    return folder / "out", outcome.id
+
+
+@pytest.fixture
+def out(waiting: tuple[Path, str], tmp_path: Path) -> Path:
+    shutil.copytree(waiting[0], tmp_path / "out")
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def id(waiting: tuple[Path, str]) -> str:
+    return waiting[1]
+
+
+def standing(out: Path) -> list[str]:
+    """Where media and reasons stand, the private folder for rejected ones included."""
+    folders = {"ready": "ready", "review": "review", "rejected": ".anonymizer/rejected"}
+    return [f"{name}/{path.name}" for name, at in folders.items() for path in sorted((out / at).iterdir())]
+
+
+def verdict(out: Path, id: str) -> Verdict:
+    return Verdict(json.loads((out / "reports" / f"{id}.json").read_bytes())["verdict"])
+
+
+def page(out: Path, id: str) -> str:
+    return (out / "reports" / f"{id}.html").read_text(encoding="utf-8")
+
+
+def test_what_is_approved_is_ready_and_says_who_and_when(out: Path, id: str) -> None:
+    with Gate(out) as gate:
+        final = approve(gate, id, " A.B. ", "Seen with Dr Meier")
+        row = gate.ledger.get(id)
+        (taken,) = gate.ledger.decisions(id)
+        report = read_report(gate, id)
+    assert final == out / "ready" / f"{id}.png"
+    assert standing(out) == [f"ready/{id}.png"]
+    assert row is not None and (row.state, row.reason) == (State.READY, "")
+    assert (taken.action, taken.who, taken.note) == ("approved", "A.B.", "Seen with Dr Meier")
+    assert taken.output == file_sha256(final) and taken.at
+    assert report.verdict is Verdict.READY and report.reasons == []
+    assert report.decision is not None
+    assert (report.decision.initials, report.decision.decided) == ("A.B.", taken.at)
+    assert report.decision.reasons == [REASON]
+    assert "Ready to publish" in page(out, id)
+    assert verify(final).verdict is Verdict.READY
+    assert final.stat().st_mtime == (out / "reports" / f"{id}.json").stat().st_mtime == NEUTRAL_TIME
+
+
+def test_the_note_stays_private(out: Path, id: str) -> None:
+    with Gate(out) as gate:
+        approve(gate, id, "AB", "Anna Muster, born 1984")
+    for path in (out / "reports").iterdir():
+        assert b"Muster" not in path.read_bytes()
+
+
+def test_what_is_rejected_leaves_review_and_can_be_taken_back(out: Path, id: str) -> None:
+    with Gate(out) as gate:
+        reject(gate, id, "AB")
+        assert standing(out) == [f"rejected/{id}.png"]
+        row = gate.ledger.get(id)
+        assert row is not None and (row.state, row.reason) == (State.REJECTED, REJECTED)
+        assert verdict(out, id) is Verdict.FAILED
+        reopen(gate, id, "CD")
+        assert standing(out) == [f"review/{id}.png", f"review/{id}.reasons.txt"]
+        assert (out / "review" / f"{id}.reasons.txt").read_text() == f"{REASON}\n"
+        assert [taken.action for taken in gate.ledger.decisions(id)] == ["rejected", "reopened"]
+        assert read_report(gate, id).reasons == [REASON]
+        approve(gate, id, "AB")
+    assert standing(out) == [f"ready/{id}.png"]
+
+
+def test_what_was_approved_can_be_taken_back(out: Path, id: str) -> None:
+    with Gate(out) as gate:
+        approve(gate, id, "AB")
+        reopen(gate, id, "AB")
+        report = read_report(gate, id)
+    assert standing(out) == [f"review/{id}.png", f"review/{id}.reasons.txt"]
+    assert (report.verdict, report.decision, report.reasons) == (Verdict.REVIEW, None, [REASON])
+
+
+def test_what_was_ready_by_itself_and_is_taken_back_has_a_reason(out: Path, id: str) -> None:
+    with Gate(out) as gate:
+        report = read_report(gate, id).model_copy(update={"verdict": Verdict.READY, "reasons": []})
+        gate.publish(report.model_dump_json().encode(), gate.reports / f"{id}.json")
+        (gate.review / f"{id}.png").rename(gate.ready / f"{id}.png")
+        gate.ledger.update(id, state=State.READY)
+        reopen(gate, id, "AB")
+        assert read_report(gate, id).reasons == [UNDECIDED]
+
+
+@pytest.mark.parametrize("initials", ["", "   ", "a" * 13, "A<b>", "A\nB", "../x"])
+def test_without_initials_nothing_is_decided(out: Path, id: str, initials: str) -> None:
+    with Gate(out) as gate, pytest.raises(DecisionError, match="initials"):
+        approve(gate, id, initials)
+    assert standing(out) == [f"review/{id}.png", f"review/{id}.reasons.txt"]
+
+
+def test_a_note_without_end_is_refused(out: Path, id: str) -> None:
+    with Gate(out) as gate, pytest.raises(DecisionError, match="too long"):
+        approve(gate, id, "AB", "x" * 1001)
+
+
+@pytest.mark.parametrize("other", ["unknown", "../../etc/passwd", ""])
+def test_what_does_not_wait_cannot_be_decided(out: Path, id: str, other: str) -> None:
+    with Gate(out) as gate:
+        with pytest.raises(DecisionError, match="not there any more"):
+            approve(gate, other, "AB")
+        approve(gate, id, "AB")
+        for decide in (approve, reject):
+            with pytest.raises(DecisionError, match="not there any more"):
+                decide(gate, id, "AB")
+
+
+def test_two_people_decide_once(out: Path, id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both saw it waiting; the second comes too late."""
+    with Gate(out) as first, Gate(out) as second:
+        seen = second.ledger.get(id)
+        approve(first, id, "AB")
+        monkeypatch.setattr(second.ledger, "get", lambda _: seen)
+        with pytest.raises(DecisionError):
+            reject(second, id, "CD")
+    assert standing(out) == [f"ready/{id}.png"]
+    assert verdict(out, id) is Verdict.READY
+
+
+@pytest.mark.parametrize(
+    "what", ["medium", "report's hash", "report", "medium gone", "other name", "other id"]
+)
+def test_what_was_changed_since_it_was_checked_cannot_be_approved(out: Path, id: str, what: str) -> None:
+    report = out / "reports" / f"{id}.json"
+    medium = out / "review" / f"{id}.png"
+    said = json.loads(report.read_bytes())
+    if what == "medium":
+        medium.write_bytes(medium.read_bytes() + b"x")
+    elif what == "report's hash":
+        said["medium"]["sha256"] = "0" * 64
+    elif what == "report":
+        report.write_bytes(b"{")
+    elif what == "medium gone":
+        medium.unlink()
+    elif what == "other name":
+        said["medium"]["name"] = "another.png"
+    else:
+        said["id"] = "another"
+    if what.startswith(("report's", "other")):
+        report.write_text(json.dumps(said))
+    with Gate(out) as gate:
+        with pytest.raises(DecisionError, match="process"):
+            approve(gate, id, "AB")
+        row = gate.ledger.get(id)
+        assert row is not None and row.state is State.REVIEW
+    assert not list((out / "ready").iterdir())
+
+
+def test_a_failed_check_cannot_be_approved_but_rejected(out: Path, id: str) -> None:
+    path = out / "reports" / f"{id}.json"
+    said = json.loads(path.read_bytes())
+    said["checks"][0] |= {"result": "fail", "evidence": "Something of the source is in it."}
+    path.write_text(json.dumps(said))
+    with Gate(out) as gate:
+        with pytest.raises(DecisionError, match="Something of the source"):
+            approve(gate, id, "AB")
+        reject(gate, id, "AB")
+
+
+def test_the_file_is_examined_again_on_the_way(out: Path, id: str) -> None:
+    """Hash, ledger and report agree on a file that holds a comment: the structure audit still sees it."""
+    medium = out / "review" / f"{id}.png"
+    Image.open(medium).save(medium, pnginfo=_comment())
+    os.utime(medium, (NEUTRAL_TIME, NEUTRAL_TIME))
+    path = out / "reports" / f"{id}.json"
+    said = json.loads(path.read_bytes())
+    said["medium"]["sha256"] = file_sha256(medium)
+    path.write_text(json.dumps(said))
+    with Gate(out) as gate:
+        gate.ledger.update(id, output=file_sha256(medium))
+        with pytest.raises(DecisionError, match="chunks are not"):
+            approve(gate, id, "AB")
+    assert not list((out / "ready").iterdir())
+
+
+def _comment() -> Any:
+    from PIL.PngImagePlugin import PngInfo
+
+    info = PngInfo()
+    info.add_text("Author", "Anna Muster")
+    return info
+
+
+def full(*_: object, **__: object) -> Any:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("broken", ["fsync", "utime", "link and open", "sync_folder", "ledger", "interrupt"])
+@pytest.mark.parametrize("action", [approve, reject])
+def test_a_decision_that_cannot_be_written_is_none(
+    out: Path, id: str, monkeypatch: pytest.MonkeyPatch, broken: str, action: Callable[..., Path]
+) -> None:
+    monkeypatch.setattr("anonymizer.decide.audit", lambda *_: [])
+    before = {path.name: path.read_bytes() for path in (out / "reports").iterdir()}
+    with Gate(out) as gate:
+        with monkeypatch.context() as patch:
+            if broken == "sync_folder":
+                patch.setattr(gate_module, "sync_folder", full)
+            elif broken == "link and open":
+                patch.setattr(os, "link", full)
+                patch.setattr(os, "open", full)
+            elif broken in ("ledger", "interrupt"):
+                error: BaseException = OutputError("full") if broken == "ledger" else KeyboardInterrupt()
+
+                def fail(*_: object) -> None:
+                    raise error
+
+                patch.setattr(Ledger, "decide", fail)
+            else:
+                patch.setattr(os, broken, full)
+            with pytest.raises((OutputError, KeyboardInterrupt)):
+                action(gate, id, "AB")
+        assert not list((out / "ready").iterdir())
+        assert [path for path in standing(out) if path.endswith("png")] == [f"review/{id}.png"]
+    with Gate(out) as gate:
+        row = gate.ledger.get(id)
+        assert row is not None and row.state is State.REVIEW
+        assert gate.ledger.decisions() == []
+        assert {path.name: path.read_bytes() for path in (out / "reports").iterdir()} == before
+        action(gate, id, "AB")
+
+
+STEPS = ("fsync", "link", "utime", "unlink", "replace", "rename")
+
+
+def killed_after(out: Path, id: str, steps: int, action: Callable[..., Path]) -> bool:
+    """In a forked process: decide, and die at the given call to the file system or the ledger. Was it reached?"""
+    child = os.fork()
+    if child == 0:  # pragma: no cover - the child never returns
+        left = [steps]
+
+        def dying(real: Callable[..., Any]) -> Callable[..., Any]:
+            def call(*arguments: Any, **named: Any) -> Any:
+                left[0] -= 1
+                if left[0] == 0:
+                    os._exit(9)
+                return real(*arguments, **named)
+
+            return call
+
+        try:
+            gate = Gate(out)
+            for name in STEPS:
+                setattr(os, name, dying(getattr(os, name)))
+            for kind, method in ((Ledger, "claim"), (Ledger, "decide"), (Path, "replace"), (Path, "unlink")):
+                setattr(kind, method, dying(getattr(kind, method)))
+            action(gate, id, "AB")
+            os._exit(0)
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    code = os.waitstatus_to_exitcode(status)
+    assert code in (0, 9), "the child's work failed"
+    return code == 9
+
+
+@pytest.mark.skipif(not hasattr(os, "fork") or sys.platform == "darwin", reason="needs fork")
+@pytest.mark.parametrize("action", [approve, reject, reopen])
+def test_a_decision_killed_anywhere_is_finished_or_undone(
+    waiting: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: Callable[..., Path]
+) -> None:
+    monkeypatch.setattr("anonymizer.decide.audit", lambda *_: [])
+    start, id = waiting
+    if action is reopen:
+        start = shutil.copytree(start, tmp_path / "start")
+        with Gate(start) as gate:
+            approve(gate, id, "AB")
+    first = State.READY if action is reopen else State.REVIEW
+    last = {approve: State.READY, reject: State.REJECTED, reopen: State.REVIEW}[action]
+    seen = []
+    for steps in range(1, 60):
+        out = tmp_path / "out"
+        shutil.rmtree(out, ignore_errors=True)
+        shutil.copytree(start, out)
+        killed = killed_after(out, id, steps, action)
+        if list((out / "ready").iterdir()):
+            assert verdict(out, id) is Verdict.READY or action is reopen
+        with Gate(out) as gate:
+            (row,) = gate.ledger.entries()
+            taken = gate.ledger.decisions(id)
+            assert row.state in (first, last)
+            stands = [name for name in standing(out) if name.endswith(".png")]
+            assert stands == [f"{row.state.value}/{id}.png"]
+            said = verdict(out, id)
+            assert said is {"rejected": Verdict.FAILED}.get(row.state.value, Verdict(said))
+            assert (said is Verdict.READY) is (row.state is State.READY)
+            assert ("Ready to publish" in page(out, id)) <= (row.state is State.READY), (
+                "the page claims too much"
+            )
+            if row.state is last and action is not reopen:
+                (one,) = taken
+                assert (one.action, one.who) == ("approved" if action is approve else "rejected", "AB")
+        seen.append(row.state is last)
+        if not killed:
+            break
+    else:
+        pytest.fail("the child never came to its end")
+    assert len(seen) > 8, "killed at too few places to mean anything"
+    assert not seen[0] and seen[-1]
+    assert seen == sorted(seen), "once taken, a decision stays taken"
+
+
+def test_a_successor_takes_the_place_of_the_old_output(out: Path, id: str, tmp_path: Path) -> None:
+    """Killed after the new output was let in and before the old one went: the next run removes it."""
+    with Gate(out) as gate:
+        new = gate.begin(tmp_path / "source.png", "settings", replaces=id)
+        assert gate.ledger.overtaken() == [], "the old one stays while the new one is not finished"
+        staged = gate.staging(new).with_suffix(".png")
+        staged.write_bytes(b"new")
+        gate.admit(new, staged, f"{new}.png", file_sha256(staged), Verdict.READY, {"json": b"{}"}, [])
+    with Gate(out) as gate:
+        old = gate.ledger.get(id)
+        assert old is not None and old.state is State.REPLACED
+    assert standing(out) == [f"ready/{new}.png"]
+    assert [path.name for path in (out / "reports").iterdir()] == [f"{new}.json"]

@@ -20,9 +20,9 @@ from anonymizer.report.page import render
 from anonymizer.report.schema import Report
 from anonymizer.report.vocabulary import vocabulary
 from anonymizer.settings import Settings
-from anonymizer.types import Check, Processed, Result, Verdict
+from anonymizer.types import Check, Processed, Progress, Result, Verdict
 from anonymizer.verify import scan_bytes
-from anonymizer.work import Progress, Worked, Worker
+from anonymizer.work import Worked, Worker
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ A pixel's area is ``[i, i + 1)``, so a box of a whole picture is ``(0, 0, width,
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
 """A picture: shape ``(height, width, 3)``, dtype uint8, RGB in sRGB, upright."""
+
+Progress = Callable[[str, int, int], None]
+"""Told of a clip's work: the stage ("searching", "hiding", "checking"), frames done, frames in all (0: unknown)."""
 
 Point = tuple[float, float]
 """``(x, y)`` in pixels of the upright picture."""

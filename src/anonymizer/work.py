@@ -6,21 +6,17 @@ process, or on another machine, than the one that publishes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from anonymizer import photo
 from anonymizer.detect.finder import Finder
-from anonymizer.errors import MediumError, SettingsError, UnsupportedError
+from anonymizer.errors import MediumError, SettingsError
 from anonymizer.media.sniff import sniff_file
 from anonymizer.media.source import read
 from anonymizer.media.still import Decoder, open_still
 from anonymizer.settings import Settings, with_sidecar
-from anonymizer.types import Processed
-
-Progress = Callable[[str, int, int], None]
-"""Told of a clip's work: the stage ("searching", "hiding", "checking"), frames done, frames in all (0: unknown)."""
+from anonymizer.types import Processed, Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +60,10 @@ class Worker:
         except SettingsError as error:
             raise MediumError(str(error)) from error
         if form.is_clip:
-            raise UnsupportedError("Clips are not opened yet, only photos are; nothing was published.")
+            from anonymizer import clip
+
+            processed, sha256 = clip.process(path, form, self.finder, settings, staged, progress)
+            return Worked(processed, sha256, settings)
         source = read(path, settings.limits.max_bytes)
         still = open_still(source, settings.limits, self.decoder)
         return Worked(

@@ -80,6 +80,10 @@ class Finder:
     def recheck(self, pixels: Pixels) -> list[Region]:
         return [region for finder in self.finders for region in finder.recheck(pixels)]
 
+    def recheck_faces(self, pixels: Pixels) -> list[Region]:
+        """What :meth:`recheck` says of faces alone."""
+        return [r for finder in self.finders if _looks_at_faces(finder) for r in finder.recheck(pixels)]
+
     def models(self) -> list[Model]:
         return [model for finder in self.finders for model in finder.models()]
 

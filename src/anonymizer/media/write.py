@@ -53,7 +53,7 @@ def write_photo(pixels: Pixels, path: Path, form: str, quality: int) -> None:
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
         handle = os.open(path, flags, 0o600)
     except OSError as error:
-        raise _failed(error) from error
+        raise failed(error) from error
     try:
         with os.fdopen(handle, "wb") as file:
             target = cast(BinaryIO, _Bytes(file))
@@ -71,11 +71,12 @@ def write_photo(pixels: Pixels, path: Path, form: str, quality: int) -> None:
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise _failed(error) from error
+            raise failed(error) from error
         raise
 
 
-def _failed(error: OSError) -> OutputError:
+def failed(error: OSError) -> OutputError:
+    """What a person is told when writing fails, with what to do about it."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         what = "is full; free space or choose another folder with --out"
     elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):

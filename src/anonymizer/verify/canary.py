@@ -31,10 +31,10 @@ def hits(data: bytes, strings: Iterable[str], vocabulary: bytes = b"") -> int:
     wanted = [
         s for s in strings if len(s) >= MIN_LENGTH and s.encode("utf-8", "replace").lower() not in known
     ]
-    return _found(data, {form for text in wanted for form in spellings(text)})
+    return found(data, {form for text in wanted for form in spellings(text)})
 
 
-def _found(data: bytes, forms: set[bytes]) -> int:
+def found(data: bytes, forms: set[bytes]) -> int:
     """How many of these byte strings, four bytes or longer, stand in the data.
 
     Two table look-ups, on the first two bytes and on the two after them, leave a few candidates in a
@@ -65,7 +65,11 @@ def _found(data: bytes, forms: set[bytes]) -> int:
 def check(name: str, data: bytes, strings: Iterable[str], vocabulary: bytes = b"") -> Check:
     """The canary scan as a check; its evidence counts and never quotes."""
     listed = list(strings)
-    found = hits(data, listed, vocabulary)
+    return verdict(name, listed, hits(data, listed, vocabulary))
+
+
+def verdict(name: str, listed: list[str], found: int) -> Check:
+    """The check that says how many of the listed strings were found."""
     facts = {"strings": len(listed), "found": found}
     if found:
         said = f"{found} of {len(listed)} strings from the source's metadata or name were found in it."

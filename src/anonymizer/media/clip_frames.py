@@ -1,0 +1,333 @@
+"""Frames of a clip, upright, as 8-bit BT.709 4:2:0 planes with exact times. Runs in the decoding process.
+
+Whatever the source was (10 bit, 4:4:4, BT.601, full range, HLG or PQ, interlaced, turned), a frame leaves here
+in the one form that is redacted and encoded. Frames that are so already are not touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, BinaryIO
+
+import av
+import numpy as np
+from av.error import EOFError as AvEOFError
+from av.error import FFmpegError
+from av.filter import Graph
+from av.sidedata.sidedata import Type as SideData
+from numpy.typing import NDArray
+
+from anonymizer.errors import DamagedError, LimitError, UnsupportedError
+from anonymizer.media.orient import UPRIGHT, Matrix, matrix, swaps, upright
+
+Plane = NDArray[np.uint8]
+BT709, BT601 = 1, 5
+"""Matrix coefficients (ITU-T H.273)."""
+UNSPECIFIED = 2
+FULL_RANGE = 2
+HDR_TRANSFERS = (16, 18)
+"""PQ and HLG (ITU-T H.273)."""
+HD_LINES = 720
+"""Unmarked video from this height on is taken for BT.709, below it for BT.601, as players do."""
+MAX_SIDE = 8192
+MAX_FRAMES = 2_000_000
+"""Nine hours at 60 frames a second: more is a file made to do harm."""
+MAX_STREAMS = 64
+DEMUXERS = {
+    "mov": "mov,mp4,m4a,3gp,3g2,mj2",
+    "matroska": "matroska,webm",
+    "avi": "avi",
+    "mpegts": "mpegts",
+}
+"""A demuxer's short name and all its names, as libavformat's allow-list wants them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One frame: planes ``y`` ``(h, w)``, ``u`` and ``v`` ``(h/2, w/2)``, even sides, upright, and its time.
+
+    ``pts`` and ``duration`` are in units of the track's time base; the first frame's ``pts`` is 0.
+    """
+
+    planes: tuple[Plane, Plane, Plane]
+    pts: int
+    duration: int
+    corrupt: bool
+
+
+@dataclass(slots=True)
+class Track:
+    """What is known of the video track: filled in as it is read, complete at the end."""
+
+    width: int = 0
+    height: int = 0
+    time_base: Fraction = Fraction(1, 1000)
+    rate: Fraction = Fraction(25)
+    aspect: Fraction = Fraction(1)
+    expected: int = 0
+    """Frames that the container announces; 0 where it does not say."""
+    seconds: float = 0.0
+    """Duration that the container announces; 0 where it does not say."""
+    hdr: bool = False
+    notes: dict[str, None] = field(default_factory=dict)
+    frames: int = 0
+    corrupt: int = 0
+    lost: int = 0
+    """Packets that no picture could be decoded from."""
+    retimed: int = 0
+    """Frames whose time stamp was missing or ran backwards."""
+    last: int = 0
+    """Where the last frame ends."""
+    broken_off: bool = False
+    """The file ended, or could not be read on, before its announced end."""
+
+
+def open_container(file: BinaryIO, demuxer: str, max_pixels: int) -> Any:
+    """The container by its one demuxer, kept to the one file. Raises :class:`DamagedError` where it is none."""
+    chosen = {
+        "protocol_whitelist": "file",
+        "format_whitelist": DEMUXERS[demuxer],
+        "max_streams": str(MAX_STREAMS),
+        "max_pixels": str(min(max_pixels, MAX_SIDE * MAX_SIDE)),
+    }
+    if demuxer == "mov":
+        chosen |= {"enable_drefs": "0", "use_absolute_path": "0"}
+    try:
+        return av.open(file, format=demuxer, options=chosen, buffer_size=1 << 18, metadata_errors="replace")
+    except (FFmpegError, ValueError, OSError) as error:
+        raise DamagedError("The clip is damaged or incomplete; copy it from the camera again.") from error
+
+
+def playing(container: Any, track: Track) -> Any:
+    """The video stream that a player shows: the first one that is enabled and is no cover picture."""
+    streams = [s for s in container.streams.video if not _flagged(s, "attached_pic")]
+    if not streams:
+        raise UnsupportedError("The file holds no video track; only clips with a picture are opened.")
+    enabled = [s for s in streams if _flagged(s, "default")]
+    if len(streams) > 1:
+        track.notes[f"The source holds {len(streams)} video tracks; only the one that plays was kept."] = None
+    return (enabled or streams)[0]
+
+
+def _flagged(stream: Any, name: str) -> bool:
+    return name in (stream.disposition.name or "")
+
+
+def pictures(file: BinaryIO, demuxer: str, max_pixels: int, threads: int, track: Track) -> Iterator[Picture]:
+    """Every presented frame, in order; ``track`` is complete when the iterator ends.
+
+    Raises :class:`DamagedError` where not one frame decodes, :class:`UnsupportedError` for a codec or a
+    picture that cannot be handled, :class:`LimitError` beyond the limits.
+    """
+    with open_container(file, demuxer, max_pixels) as container:
+        stream = playing(container, track)
+        if stream.codec_context is None:
+            raise UnsupportedError("The clip's picture is coded in a way that no decoder here knows.")
+        _announce(container, stream, track)
+        stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = threads
+        shape: _Shape | None = None
+        clock = _Clock(track)
+        for frame in _decoded(container, stream, track):
+            if frame.width * frame.height > max_pixels or max(frame.width, frame.height) > MAX_SIDE:
+                raise LimitError(
+                    f"The frames are {frame.width} by {frame.height} pixels, more than the limit; "
+                    "make the clip smaller."
+                )
+            if shape is None:
+                shape = _Shape(frame, stream, track)
+            for ready in shape.converted(frame):
+                yield _timed(ready, shape, clock, track)
+        if shape is None:
+            raise DamagedError("Not one frame of the clip decodes; copy it from the camera again.")
+        for ready in shape.flushed():
+            yield _timed(ready, shape, clock, track)
+        _judge_end(track)
+
+
+def _timed(frame: Any, shape: _Shape, clock: _Clock, track: Track) -> Picture:
+    pts, duration = clock.next(frame)
+    corrupt = bool(frame.is_corrupt)
+    track.corrupt += corrupt
+    track.frames += 1
+    if track.frames > MAX_FRAMES:
+        raise LimitError("The clip has more frames than the limit; cut it into parts.")
+    return Picture(shape.planes(frame), pts, duration, corrupt)
+
+
+def _announce(container: Any, stream: Any, track: Track) -> None:
+    base = stream.time_base or Fraction(1, 1000)
+    # A time base of one over a whole number is what an MP4 can say; times are multiplied to match.
+    track.time_base = Fraction(1, base.denominator)
+    track.rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+    track.expected = int(stream.frames or 0)
+    if stream.duration:
+        track.seconds = float(stream.duration * base)
+    elif container.duration and len(container.streams) == 1:
+        track.seconds = container.duration / 1_000_000
+
+
+def _decoded(container: Any, stream: Any, track: Track) -> Iterator[Any]:
+    """Frames as they come; a packet that does not decode is counted and passed over."""
+    packets = container.demux(stream)
+    ended = False
+    while not ended:
+        try:
+            packet = next(packets)
+            ended = packet.dts is None and not packet.size
+        except (StopIteration, AvEOFError):
+            return
+        except (FFmpegError, OSError):
+            track.broken_off = ended = True
+            packet = None
+        try:
+            yield from stream.decode(packet)
+        except AvEOFError:
+            return
+        except FFmpegError:
+            track.lost += 1
+
+
+def _judge_end(track: Track) -> None:
+    """Clearly less time than announced means that the file is cut off."""
+    shown = float(track.last * track.time_base)
+    if track.seconds and shown < track.seconds - max(1.0, 0.02 * track.seconds):
+        track.broken_off = True
+
+
+class _Clock:
+    """Exact, strictly increasing times from what the frames say."""
+
+    def __init__(self, track: Track) -> None:
+        self.track = track
+        self.first: int | None = None
+        self.previous = -1
+        self.step = 0
+
+    def next(self, frame: Any) -> tuple[int, int]:
+        """``(pts, duration)`` of a frame in the track's time base."""
+        track = self.track
+        scale = (frame.time_base or track.time_base) / track.time_base
+        usual = max(1, round(1 / (track.rate * track.time_base)))
+        duration = round((frame.duration or 0) * scale) or usual
+        if frame.pts is None:
+            time = self.previous + (self.step or usual) if self.previous >= 0 else 0
+            self.first = 0 if self.first is None else self.first
+            track.retimed += 1
+        else:
+            absolute = round(frame.pts * scale)
+            self.first = absolute if self.first is None else self.first
+            time = absolute - self.first
+            if time <= self.previous:
+                time = self.previous + 1
+                track.retimed += 1
+        if self.previous >= 0:
+            self.step = time - self.previous
+        self.previous = time
+        track.last = time + duration
+        return time, duration
+
+
+class _Shape:
+    """How this clip's frames become upright BT.709 planes: decided by the first frame."""
+
+    def __init__(self, frame: Any, stream: Any, track: Track) -> None:
+        self.turn: Matrix = UPRIGHT
+        for side in frame.side_data:
+            if side.type == SideData.DISPLAYMATRIX:
+                self.turn = matrix(bytes(side))
+        self.size = (frame.width, frame.height)
+        self.format = frame.format.name
+        self.track = track
+        self.stream = stream
+        width, height = self.size[::-1] if swaps(self.turn) else self.size
+        track.width, track.height = width + width % 2, height + height % 2
+        if (track.width, track.height) != (width, height):
+            track.notes["An odd width or height was made even by repeating the last line."] = None
+        aspect = stream.sample_aspect_ratio or Fraction(1)
+        if not Fraction(1, 10) < aspect < 10:
+            aspect = Fraction(1)
+        track.aspect = 1 / aspect if swaps(self.turn) else aspect
+        track.hdr = frame.color_trc in HDR_TRANSFERS
+        if track.hdr:
+            track.notes["High dynamic range was mapped to what every screen shows (BT.709)."] = None
+        self.interlaced = bool(frame.interlaced_frame)
+        if self.interlaced:
+            track.notes["The source is interlaced; its frames were made progressive, one for one."] = None
+        self.graph = self._built(frame)
+
+    def _built(self, frame: Any) -> Graph | None:
+        """The filters between the decoder's frames and BT.709 4:2:0, None where there is nothing to do."""
+        hd = max(frame.height, frame.width) >= HD_LINES
+        space = (BT709 if hd else BT601) if frame.colorspace == UNSPECIFIED else frame.colorspace
+        steps: list[tuple[str, str]] = []
+        if self.interlaced:
+            steps.append(("yadif", "mode=send_frame:deint=interlaced"))
+        plain = self.format == "yuv420p" and frame.color_range != FULL_RANGE and space == BT709
+        if not plain or self.track.hdr:
+            scale = "out_color_matrix=bt709:out_range=tv"
+            if frame.colorspace == UNSPECIFIED and self.format.startswith("yuv"):
+                scale += f":in_color_matrix={'bt709' if hd else 'bt601'}"
+            if self.track.hdr:
+                scale += ":out_primaries=bt709:out_transfer=bt709"
+            steps += [("scale", scale), ("format", "yuv420p")]
+        if not steps:
+            return None
+        graph = Graph()
+        last = graph.add_buffer(
+            width=frame.width,
+            height=frame.height,
+            format=frame.format,
+            time_base=frame.time_base or self.stream.time_base,
+        )
+        for name, arguments in [*steps, ("buffersink", "")]:
+            node = graph.add(name, arguments) if arguments else graph.add(name)
+            last.link_to(node)
+            last = node
+        graph.configure()
+        return graph
+
+    def converted(self, frame: Any) -> Iterator[Any]:
+        """The frame in the one form; none or several at a time where a filter looks ahead."""
+        if (frame.width, frame.height) != self.size or frame.format.name != self.format:
+            self.track.notes["Frames of another size or format were scaled to the first one's."] = None
+            other = frame.reformat(*self.size, format=self.format)
+            other.pts, other.time_base = frame.pts, frame.time_base
+            other.duration = frame.duration
+            frame = other
+        if self.graph is None:
+            yield frame
+            return
+        self.graph.push(frame)
+        yield from self._pulled()
+
+    def flushed(self) -> Iterator[Any]:
+        """What a filter still holds when the last frame is in."""
+        if self.graph is not None:
+            self.graph.push(None)
+            yield from self._pulled()
+
+    def _pulled(self) -> Iterator[Any]:
+        assert self.graph is not None
+        while True:
+            try:
+                yield self.graph.pull()
+            except (BlockingIOError, AvEOFError):
+                return
+
+    def planes(self, frame: Any) -> tuple[Plane, Plane, Plane]:
+        """The three planes, upright, with even sides."""
+        height, width = self.track.height, self.track.width
+        parts = []
+        for number, plane in enumerate(frame.planes[:3]):
+            stored = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[
+                : plane.height, : plane.width
+            ]
+            part = upright(stored, self.turn)
+            h, w = (height, width) if number == 0 else (height // 2, width // 2)
+            if part.shape != (h, w):
+                part = np.pad(part, ((0, h - part.shape[0]), (0, w - part.shape[1])), mode="edge")
+            parts.append(np.ascontiguousarray(part))
+        return parts[0], parts[1], parts[2]

@@ -1,0 +1,40 @@
+"""A clip's display matrix as one of eight turns, applied to planes: the output's pixels stand upright."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+from numpy.typing import NDArray
+
+Matrix = tuple[int, int, int, int]
+"""``(a, b, c, d)``, each -1, 0 or 1: a stored point ``(x, y)`` is shown at ``(a x + c y, b x + d y)``."""
+UPRIGHT: Matrix = (1, 0, 0, 1)
+
+
+def matrix(side_data: bytes) -> Matrix:
+    """The nearest right-angled turn of a display matrix: nine 32-bit numbers in the machine's order, 16.16
+    fixed point (libavutil/display.h; ISO/IEC 14496-12, 8.3.2). Upright where it says nothing sensible."""
+    if len(side_data) < 36:
+        return UPRIGHT
+    a, b, _, c, d = struct.unpack_from("=5i", side_data)
+    signs = [0 if abs(v) < 1 << 15 else (1 if v > 0 else -1) for v in (a, b, c, d)]
+    turn = (signs[0], signs[1], signs[2], signs[3])
+    straight = abs(turn[0]) == abs(turn[3]) == 1 and not turn[1] and not turn[2]
+    crossed = abs(turn[1]) == abs(turn[2]) == 1 and not turn[0] and not turn[3]
+    return turn if straight or crossed else UPRIGHT
+
+
+def swaps(turn: Matrix) -> bool:
+    """Whether width and height change places."""
+    return turn[0] == 0
+
+
+def upright(plane: NDArray[np.uint8], turn: Matrix) -> NDArray[np.uint8]:
+    """A plane ``(h, w)`` or ``(h, w, c)`` as it is to be shown: a view, not yet contiguous."""
+    a, b, c, d = turn
+    if a == 0:
+        # Rows and columns change places; then x runs along the stored y, whose sign is c, and y's is b.
+        plane = plane.swapaxes(0, 1)
+        a, d = c, b
+    return plane[::d, ::a]

@@ -1,0 +1,73 @@
+"""Between planes and RGB: 8-bit 4:2:0 in BT.709, limited range, the one form that frames take here."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymizer.types import Pixels
+
+Plane = NDArray[np.uint8]
+Planes = tuple[Plane, Plane, Plane]
+"""``y`` ``(h, w)``, ``u`` and ``v`` ``(h/2, w/2)``."""
+
+_TO_YUV = (
+    np.array(
+        [
+            [0.2126, 0.7152, 0.0722],
+            [-0.2126 / 1.8556, -0.7152 / 1.8556, 0.5],
+            [0.5, -0.7152 / 1.5748, -0.0722 / 1.5748],
+        ]
+    )
+    * np.array([[219.0], [224.0], [224.0]])
+    / 255
+)
+"""ITU-T H.273, coefficients of BT.709 with limited range: rows give Y - 16, U - 128, V - 128 from RGB."""
+OFFSET = np.array([16.0, 128.0, 128.0])
+_TO_RGB = np.linalg.inv(_TO_YUV).astype(np.float32)
+
+
+def frame_bytes(width: int, height: int) -> int:
+    """Bytes of a frame's three planes."""
+    return width * height * 3 // 2
+
+
+def split(buffer: NDArray[np.uint8], width: int, height: int) -> Planes:
+    """The three planes in a flat buffer, as views."""
+    luma, chroma = width * height, width * height // 4
+    half = (height // 2, width // 2)
+    return (
+        buffer[:luma].reshape(height, width),
+        buffer[luma : luma + chroma].reshape(half),
+        buffer[luma + chroma : luma + 2 * chroma].reshape(half),
+    )
+
+
+def colours(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
+    """RGB ``(…, 3)``, 0 to 255, as Y, U, V."""
+    return np.asarray(rgb @ _TO_YUV.T + OFFSET, np.float32)
+
+
+def pixels(planes: Planes) -> Pixels:
+    """A frame ``(h, w, 3)`` RGB from its planes; chroma is spread by linear interpolation."""
+    y, u, v = planes
+    height, width = y.shape
+    full = cv2.merge([y, *(cv2.resize(c, (width, height), interpolation=cv2.INTER_LINEAR) for c in (u, v))])
+    shift = -_TO_RGB @ OFFSET.astype(np.float32)
+    return np.asarray(cv2.transform(full, np.column_stack([_TO_RGB, shift])), np.uint8)
+
+
+def reduced(planes: Planes, size: tuple[int, int]) -> Pixels:
+    """A small RGB copy of ``size`` = (width, height), averaging areas: what detectors look at.
+
+    Each plane is reduced by itself, so the full frame is never made RGB.
+    """
+    small = [cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in planes]
+    return pixels_of([np.asarray(plane, np.uint8) for plane in small])
+
+
+def pixels_of(channels: list[NDArray[np.uint8]]) -> Pixels:
+    """RGB from Y, U and V of one size."""
+    shift = -_TO_RGB @ OFFSET.astype(np.float32)
+    return np.asarray(cv2.transform(cv2.merge(channels), np.column_stack([_TO_RGB, shift])), np.uint8)

@@ -1,0 +1,256 @@
+"""A written clip under a second reader's eye: is every frame redacted where it must be, and nothing left?
+
+The frames come from the ffmpeg program, not from the library that wrote them. Every frame is compared with the
+covers that must lie on it; faces are searched once more at regular frames, wherever a track begins or ends,
+and where one was not seen but followed; text and codes at fewer.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from anonymizer.detect.finder import Finder
+from anonymizer.media.yuv import Planes, pixels, reduced
+from anonymizer.redact import averages, drawn
+from anonymizer.redact_yuv import Cover, Rect, veil
+from anonymizer.settings import Settings
+from anonymizer.types import Box, Check, Kind, Pixels, Progress, Region, Result, Shape, Style, Veil
+from anonymizer.verify import strength
+from anonymizer.verify.reader import Read, sampled
+
+FACES_EVERY = 1.0
+"""Seconds between frames in which faces are searched once more."""
+ALL_EVERY = 4.0
+"""Seconds between frames in which everything is."""
+UNSEEN_STEP = 5
+"""Of the frames of a track that no detector saw, one in so many is searched with care, the others glanced at."""
+GLANCE_SIDE = 640
+COMPARED = 24
+"""Side, pixels, of the reduced picture in which a cover is compared."""
+APART = 6.0
+"""Mean difference of brightness, of 255, from which a cover is not there. The encoder's own is under 2; the noise
+alone sets a bare face 10 apart from its cover."""
+SHEET = 12
+"""Frames on the contact sheet."""
+SHEET_SIDE = 240
+
+
+class Covered(Protocol):
+    """What lies over each frame; ``anonymizer.clip.Plan`` is one."""
+
+    @property
+    def covers(self) -> tuple[Cover, ...]: ...
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def size(self) -> tuple[int, int]: ...
+
+    def at(self, frame: int) -> list[Cover]: ...
+    def veils(self, frame: int) -> list[Veil]: ...
+    def keep(self, frame: int) -> list[Box]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a detector saw in a frame of the output; ``colours`` are its grid averages there, RGB."""
+
+    frame: int
+    region: Region
+    colours: NDArray[np.float32]
+
+
+@dataclass(slots=True)
+class Looked:
+    """What the second reader saw: ``found``, covered or not, and the ``bare`` frames that lack a cover.
+
+    ``searched`` counts the frames that a detector looked at, ``sheet`` is the contact sheet, JPEG.
+    """
+
+    found: list[Found] = field(default_factory=list)
+    bare: list[int] = field(default_factory=list)
+    searched: int = 0
+    strength: Check | None = None
+    sheet: bytes = b""
+    read: Read = field(default_factory=Read)
+
+
+def look_again(
+    path: Path,
+    plan: Covered,
+    finder: Finder,
+    *,
+    length: int,
+    rate: float,
+    cuts: Sequence[int],
+    progress: Progress | None,
+) -> Looked:
+    """Decode a written clip of ``length`` frames with the second reader, end to end, and look at its frames."""
+    looked = Looked()
+    plain, careful, whole = _wanted(plan, length, rate, cuts)
+    shown = set(np.linspace(0, length - 1, min(SHEET, length)).round().astype(int).tolist())
+    thumbnails: list[Pixels] = []
+    measured: list[Check] = []
+    for number, planes in sampled(path, range(length), plan.size, looked.read):
+        if not covers_in_place(planes, plan, number):
+            looked.bare.append(number)
+        regions: list[Region] = []
+        if number in careful or number in whole:
+            picture = pixels(planes)
+            regions = finder.recheck(picture) if number in whole else finder.recheck_faces(picture)
+            kept = [box.pixels(*plan.size) for box in plan.keep(number)]
+            measured.append(strength.check(picture, plan.veils(number), kept, plan.settings.grid))
+        elif number in plain and plan.settings.faces:
+            picture, regions = _glanced(planes, finder)
+        if regions:
+            _note(looked, number, regions, picture, plan.settings)
+        looked.searched += number in careful or number in whole or number in plain
+        if number in shown:
+            thumbnails.append(_thumbnail(planes))
+        if progress:
+            progress("checking", number + 1, length)
+    looked.strength = _worst(measured)
+    looked.sheet = contact_sheet(thumbnails)
+    return looked
+
+
+def covers_in_place(planes: Planes, plan: Covered, frame: int) -> bool:
+    """Whether each cover of a frame lies on it: its brightness, reduced, against the cover's own drawing."""
+    height, width = planes[0].shape
+    covers = sorted(plan.at(frame), key=lambda one: one.style is Style.FILL)
+    placed = [(one, found) for one in covers if (found := veil(one, frame, plan.settings, plan.size))]
+    keep = plan.keep(frame)
+    for number, (one, found) in enumerate(placed):
+        left, top, right, bottom = _box(found).pixels(width, height)
+        side = (min(COMPARED, right - left), min(COMPARED, bottom - top))
+        mask = _middle(found, (left, top, right, bottom), side)
+        for over in [_grown(_box(later)) for _, later in placed[number + 1 :]] + [b.padded(2) for b in keep]:
+            # What lies under a cover that is drawn later is that one's affair.
+            mask &= ~_cells(over, (left, top, right, bottom), side)
+        if not mask.any():
+            continue
+        seen = cv2.resize(planes[0][top:bottom, left:right], side, interpolation=cv2.INTER_AREA)
+        fine = min(4 * side[0], right - left), min(4 * side[1], bottom - top)
+        wanted = cv2.resize(drawn(one.grid[:, :, :1], *fine, one.style), side, interpolation=cv2.INTER_AREA)
+        apart = cv2.absdiff(seen, wanted.reshape(seen.shape))
+        if float(apart[mask].mean()) > APART:
+            return False
+    return True
+
+
+def contact_sheet(thumbnails: Sequence[Pixels]) -> bytes:
+    """Small pictures in rows of four, as JPEG bytes; empty without any."""
+    if not thumbnails:
+        return b""
+    height, width = thumbnails[0].shape[:2]
+    rows = -(-len(thumbnails) // 4)
+    columns = min(4, len(thumbnails))
+    sheet = np.full((rows * (height + 4) - 4, columns * (width + 4) - 4, 3), 255, np.uint8)
+    for number, one in enumerate(thumbnails):
+        y, x = number // 4 * (height + 4), number % 4 * (width + 4)
+        sheet[y : y + height, x : x + width] = one
+    out = io.BytesIO()
+    Image.fromarray(sheet).save(out, "JPEG", quality=80)
+    return out.getvalue()
+
+
+def _wanted(
+    plan: Covered, length: int, rate: float, cuts: Sequence[int]
+) -> tuple[set[int], set[int], set[int]]:
+    """Frames to glance at, to search for faces with care, and to search for everything."""
+    faces = max(1, round(FACES_EVERY * rate))
+    whole = set(range(0, length, max(1, round(ALL_EVERY * rate)))) | {cut for cut in cuts if cut < length}
+    careful = set(range(faces // 2, length, faces)) | {length - 1}
+    plain: set[int] = set()
+    for one in plan.covers:
+        track = one.track
+        if track.kind is not Kind.FACE:
+            continue
+        ends = {track.first - 1, track.first, track.last, track.last + 1}
+        careful |= {frame for frame in ends if 0 <= frame < length}
+        unseen = [track.first + int(i) for i in np.flatnonzero(~track.seen)]
+        careful |= set(unseen[::UNSEEN_STEP])
+        plain |= set(unseen)
+    return plain, careful, whole
+
+
+def _glanced(planes: Planes, finder: Finder) -> tuple[Pixels, list[Region]]:
+    height, width = planes[0].shape
+    factor = min(1.0, GLANCE_SIDE / max(height, width))
+    small = reduced(planes, (max(1, round(width * factor)), max(1, round(height * factor))))
+    if not (found := finder.glances([small])[0]):
+        return small, []
+    sx, sy = width / small.shape[1], height / small.shape[0]
+    boxes = (Box(r.box.x * sx, r.box.y * sy, r.box.w * sx, r.box.h * sy) for r in found)
+    return pixels(planes), [r.moved(box) for r, box in zip(found, boxes, strict=True)]
+
+
+def _note(looked: Looked, frame: int, regions: Sequence[Region], picture: Pixels, settings: Settings) -> None:
+    height, width = picture.shape[:2]
+    for region in regions:
+        left, top, right, bottom = region.box.scaled(settings.margin).pixels(width, height)
+        if right > left and bottom > top:
+            grid = averages(picture[top:bottom, left:right], (settings.grid, settings.grid))
+            looked.found.append(Found(frame, region, grid))
+
+
+def _thumbnail(planes: Planes) -> Pixels:
+    height, width = planes[0].shape
+    factor = SHEET_SIDE / max(height, width)
+    return reduced(planes, (max(1, round(width * factor)), max(1, round(height * factor))))
+
+
+def _worst(measured: Sequence[Check]) -> Check:
+    """The first failure, or the passed check with the largest remainder."""
+    for check in measured:
+        if check.result is not Result.PASS:
+            return check
+    hidden = [check for check in measured if check.data.get("regions")]
+    if not hidden:
+        return Check("strength", Result.PASS, "There was nothing to hide.", {"regions": 0})
+    worst = max(hidden, key=lambda check: float(check.data.get("rms", 0.0)))
+    said = f"In {len(hidden)} frames measured, the regions carry no more than their bound. {worst.evidence}"
+    return Check("strength", Result.PASS, said, {**worst.data, "frames": len(hidden)})
+
+
+def _box(found: Veil) -> Box:
+    left, top, right, bottom = found.box
+    return Box(left, top, right - left, bottom - top)
+
+
+def _grown(box: Box) -> Box:
+    return box.padded(2 + 0.1 * min(box.w, box.h))
+
+
+def _centres(rect: Rect, side: tuple[int, int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    left, top, right, bottom = rect
+    xs = left + (np.arange(side[0]) + 0.5) * (right - left) / side[0]
+    ys = top + (np.arange(side[1]) + 0.5) * (bottom - top) / side[1]
+    return xs, ys
+
+
+def _middle(found: Veil, rect: Rect, side: tuple[int, int]) -> NDArray[np.bool_]:
+    """Which cells of the reduced rectangle lie well inside the cover's shape."""
+    xs, ys = _centres(rect, side)
+    if found.shape is not Shape.ELLIPSE:
+        return np.ones((side[1], side[0]), np.bool_)
+    box = _box(found)
+    (cx, cy), a, b = box.centre, box.w / 2, box.h / 2
+    return np.asarray((((ys - cy) / b) ** 2)[:, None] + (((xs - cx) / a) ** 2)[None, :] <= 0.7)
+
+
+def _cells(over: Box, rect: Rect, side: tuple[int, int]) -> NDArray[np.bool_]:
+    """Which cells of the reduced rectangle touch a box."""
+    xs, ys = _centres(rect, side)
+    w, h = (rect[2] - rect[0]) / side[0] / 2, (rect[3] - rect[1]) / side[1] / 2
+    across = (xs + w > over.x) & (xs - w < over.right)
+    down = (ys + h > over.y) & (ys - h < over.bottom)
+    return np.asarray(down[:, None] & across[None, :])

@@ -1,0 +1,159 @@
+"""Hide tracks in the planes of a clip's frames: the same bounded grids as in photos, one for each track.
+
+A track has one grid, averaged over all its frames and noised once. A mosaic that were computed anew in every
+frame would leak a little more with each (multi-frame super-resolution, averaging of the noise); this one says
+the same thing in every frame, however many there are. Only the rectangles of the planes that hold a track are
+written; the rest of the frame stays what the decoder gave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymizer.media.yuv import Plane, Planes, colours
+from anonymizer.redact import (
+    FEATHER,
+    FILL_COLOUR,
+    coverage,
+    drawn,
+    grid_size,
+    noised,
+    shape_of,
+    style_of,
+    veil_box,
+)
+from anonymizer.settings import Settings
+from anonymizer.track import Track
+from anonymizer.types import Box, Region, Shape, Style, Veil
+
+Rect = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """What is drawn over one track: ``grid`` float32 ``(rows, columns, 3)`` in Y, U, V; one cell for a fill."""
+
+    track: Track
+    style: Style
+    shape: Shape
+    grid: NDArray[np.float32]
+
+
+def cover(track: Track, settings: Settings, size: tuple[int, int], seed: int | None = None) -> Cover:
+    """A track's cover in a picture of ``size`` (width, height); its noise is drawn here. ``seed``: for tests."""
+    like = Region(track.box(track.first), track.kind, track.evidence)
+    style = style_of(like, settings)
+    shape = Shape.BOX if style is Style.FILL else shape_of(like, settings)
+    if style is Style.FILL:
+        return Cover(track, style, shape, colours(np.array([[FILL_COLOUR]], np.float32)))
+    largest = max(range(track.first, track.last + 1), key=lambda frame: track.box(frame).area)
+    left, top, right, bottom = _seen(_box(track, largest, settings), size)
+    cells = grid_size(right - left, bottom - top, settings.grid)
+    known = track.colours
+    if (known.shape[1], known.shape[0]) != cells:
+        interpolation = cv2.INTER_AREA if known.shape[0] >= cells[1] else cv2.INTER_LINEAR
+        shrunk = cv2.resize(known, cells, interpolation=interpolation)
+        known = np.asarray(shrunk, np.float32).reshape(cells[1], cells[0], 3)
+    return Cover(track, style, shape, colours(noised(np.asarray(known, np.float32), settings.noise, seed)))
+
+
+def veil(one: Cover, frame: int, settings: Settings, size: tuple[int, int]) -> Veil | None:
+    """What the cover draws in a frame, for whoever checks it; None where nothing of it is in the picture."""
+    box = _box(one.track, frame, settings)
+    seen = _seen(box, size)
+    if seen[2] <= seen[0] or seen[3] <= seen[1]:
+        return None
+    shown = box if one.shape is Shape.ELLIPSE else seen
+    grid = one.grid.shape[1], one.grid.shape[0]
+    return Veil(one.track.kind, one.shape, one.style, shown, grid, one.track.evidence)
+
+
+def paint(
+    planes: Planes, covers: Sequence[Cover], frame: int, settings: Settings, keep: Sequence[Box]
+) -> int:
+    """Hide every track of this frame in ``planes``, in place; how many covers were drawn.
+
+    Smooth covers come first, solid ones last, so that a fill is never softened. ``keep`` stays as it was.
+    """
+    height, width = planes[0].shape
+    kept = _kept(planes, keep)
+    count = 0
+    for one in sorted(covers, key=lambda c: c.style is Style.FILL):
+        found = veil(one, frame, settings, (width, height))
+        if found:
+            _draw(planes, one, found)
+            count += 1
+    for plane, (top, bottom, left, right), part in kept:
+        plane[top:bottom, left:right] = part
+    return count
+
+
+def _box(track: Track, frame: int, settings: Settings) -> Rect:
+    return veil_box(Region(track.box(frame), track.kind, track.evidence), settings)
+
+
+def _seen(box: Rect, size: tuple[int, int]) -> Rect:
+    return Box(box[0], box[1], box[2] - box[0], box[3] - box[1]).pixels(*size)
+
+
+def _draw(planes: Planes, one: Cover, found: Veil) -> None:
+    """One cover over the luma rectangle and its half-size counterparts."""
+    height, width = planes[0].shape
+    soft = one.shape is Shape.ELLIPSE and one.style is not Style.PIXELATE
+    box = found.box
+    feather = max(1, round(FEATHER * min(box[2] - box[0], box[3] - box[1]))) if soft else 0
+    # Even edges: a sample of colour belongs to four of brightness.
+    left, top = max(0, box[0] - feather) & ~1, max(0, box[1] - feather) & ~1
+    right = min(width, box[2] + feather + 1 & ~1)
+    bottom = min(height, box[3] + feather + 1 & ~1)
+    alpha = np.zeros((bottom - top, right - left), np.float32)
+    whole = coverage(one.shape, box, (), feather)
+    oy, ox = box[1] - feather, box[0] - feather
+    y0, x0 = max(top, oy), max(left, ox)
+    y1, x1 = min(bottom, oy + whole.shape[0]), min(right, ox + whole.shape[1])
+    alpha[y0 - top : y1 - top, x0 - left : x1 - left] = whole[y0 - oy : y1 - oy, x0 - ox : x1 - ox]
+    seen = _seen(box, (width, height))
+    _blend(planes[0], (left, top, right, bottom), seen, one.grid[:, :, :1], alpha, one.style)
+    half = alpha.reshape(alpha.shape[0] // 2, 2, alpha.shape[1] // 2, 2).max(axis=(1, 3))
+    small = seen[0] // 2, seen[1] // 2, (seen[2] + 1) // 2, (seen[3] + 1) // 2
+    for number in (1, 2):
+        rect = left // 2, top // 2, right // 2, bottom // 2
+        _blend(planes[number], rect, small, one.grid[:, :, number : number + 1], half, one.style)
+
+
+def _blend(
+    plane: Plane, rect: Rect, seen: Rect, grid: NDArray[np.float32], alpha: NDArray[np.float32], style: Style
+) -> None:
+    """The grid over ``seen``, its edge colours on outwards over ``rect``, as much as ``alpha`` says."""
+    left, top, right, bottom = rect
+    patch = drawn(grid, seen[2] - seen[0], seen[3] - seen[1], style)[:, :, 0]
+    above, below = max(0, seen[1] - top), max(0, bottom - seen[3])
+    before, after = max(0, seen[0] - left), max(0, right - seen[2])
+    wide = cv2.copyMakeBorder(patch, above, below, before, after, cv2.BORDER_REPLICATE)
+    over, under = max(0, top - seen[1]), max(0, left - seen[0])
+    patch = np.ascontiguousarray(
+        np.asarray(wide, np.uint8)[over : over + bottom - top, under : under + right - left]
+    )
+    target = plane[top:bottom, left:right]
+    mixed = cv2.blendLinear(patch, np.ascontiguousarray(target), alpha, 1 - alpha)
+    np.copyto(target, np.where(alpha >= 1, patch, mixed))
+
+
+def _kept(planes: Planes, keep: Sequence[Box]) -> list[tuple[Plane, Rect, Plane]]:
+    """Copies of what must stay clear; of colour only samples that lie wholly inside."""
+    height, width = planes[0].shape
+    parts = []
+    for box in keep:
+        left, top, right, bottom = box.pixels(width, height)
+        for number, plane in enumerate(planes):
+            rows = (top, bottom) if number == 0 else ((top + 1) // 2, bottom // 2)
+            columns = (left, right) if number == 0 else ((left + 1) // 2, right // 2)
+            if rows[1] > rows[0] and columns[1] > columns[0]:
+                part = plane[rows[0] : rows[1], columns[0] : columns[1]].copy()
+                parts.append((plane, (*rows, *columns), part))
+    return parts

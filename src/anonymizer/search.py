@@ -1,0 +1,174 @@
+"""The first pass over a clip: look at every frame, and hard at some, until every track is known.
+
+A cheap upright look goes to every frame. The full ensemble, at all rotations and full size, goes to the first
+frame, to every cut, to a frame every two seconds, and wherever a face that was well in view is suddenly not
+seen any more. Text and codes are searched at cuts and every four seconds; the tracker covers what lies between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymizer.detect.faces import upright_turn
+from anonymizer.detect.finder import Finder
+from anonymizer.errors import LimitError
+from anonymizer.media.clip import Clip, Ending, Look, Reading, look_size, looks
+from anonymizer.media.yuv import pixels
+from anonymizer.settings import Settings, TextPolicy
+from anonymizer.track import Tracker
+from anonymizer.types import Box, Kind, Pixels, Progress, Region
+
+LOOK_SIDE = 640
+"""Long side, pixels, of the small copy that every frame is looked at in."""
+FULL_EVERY = 2.0
+"""Seconds between full searches for faces."""
+OTHERS_EVERY = 4.0
+"""Seconds between searches for text, codes and whatever else; cuts are searched at once."""
+TOGETHER = 4
+"""Small copies that are looked at in one call: more of them keep every core busy."""
+LOST_PAUSE = 0.5
+"""Seconds at least between two searches for a face that was lost."""
+MARKS = frozenset({Kind.TEXT, Kind.CODE, Kind.MARK})
+FACES = frozenset({Kind.FACE})
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A place in one frame that a person must look at."""
+
+    frame: int
+    region: Region
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """What the first pass knows: ``pts`` int64 ``(n,)`` in the clip's time base, ``cuts`` frame numbers."""
+
+    tracker: Tracker
+    pts: NDArray[np.int64]
+    cuts: tuple[int, ...]
+    doubts: tuple[Doubt, ...]
+    ending: Ending
+
+
+@dataclass(slots=True)
+class _Shot:
+    """What holds for the shot under way."""
+
+    turns: frozenset[int] = frozenset({0})
+    others_due: float = 0.0
+    lost_due: int = 0
+
+
+@dataclass(slots=True)
+class _Found:
+    pts: list[int] = field(default_factory=list)
+    cuts: list[int] = field(default_factory=list)
+    doubts: list[Doubt] = field(default_factory=list)
+
+
+def search(clip: Clip, finder: Finder, settings: Settings, progress: Progress | None) -> Searched:
+    """Find every track of a clip. Raises :class:`anonymizer.errors.MediumError` where it cannot be decoded."""
+    size = look_size(clip, LOOK_SIDE)
+    tracker = Tracker((clip.width, clip.height), size, float(clip.rate), settings.grid, settings.margin)
+    shot, found = _Shot(), _Found()
+    with Reading(
+        clip.path, clip.form, settings.limits, "look", small=LOOK_SIDE, whole_every=FULL_EVERY
+    ) as reading:
+        for group in _groups(looks(clip, reading, size)):
+            glanced = _glances(finder, group, shot, settings)
+            for look, faces in zip(group, glanced, strict=True):
+                _take(clip, look, faces, finder, tracker, shot, found, settings)
+                if progress:
+                    progress("searching", look.number + 1, clip.expected)
+        ending = reading.ending
+    if ending is None or not found.pts:
+        raise LimitError("Reading the clip ended before its end was reached; try again.")
+    return Searched(tracker, np.array(found.pts, np.int64), tuple(found.cuts), tuple(found.doubts), ending)
+
+
+def _groups(frames: Iterator[Look]) -> Iterator[list[Look]]:
+    """Frames in small groups; one that is searched in full stands at the beginning of its group."""
+    group: list[Look] = []
+    for look in frames:
+        if group and (look.whole is not None or len(group) == TOGETHER):
+            yield group
+            group = []
+        group.append(look)
+    if group:
+        yield group
+
+
+def _glances(finder: Finder, group: Sequence[Look], shot: _Shot, settings: Settings) -> list[list[Region]]:
+    """The faces of each frame that is not searched in full, in the pixels of the small copies."""
+    if not settings.faces:
+        return [[] for _ in group]
+    plain = [look.small for look in group if look.whole is None]
+    answers = iter(finder.glances(plain, tuple(sorted(shot.turns))) if plain else [])
+    return [next(answers) if look.whole is None else [] for look in group]
+
+
+def _take(
+    clip: Clip,
+    look: Look,
+    faces: list[Region],
+    finder: Finder,
+    tracker: Tracker,
+    shot: _Shot,
+    found: _Found,
+    settings: Settings,
+) -> None:
+    """One frame: search it in full where that is due, and hand what was sighted to the tracker."""
+    seconds = float(look.pts * clip.time_base)
+    searched = FACES if settings.faces else frozenset()
+    scale = clip.width / look.small.shape[1], clip.height / look.small.shape[0]
+    sightings = [_scaled(region, scale) for region in faces]
+    if look.cut:
+        found.cuts.append(look.number)
+        shot.turns, shot.others_due = frozenset({0}), seconds
+    if look.whole is not None:
+        picture = pixels(look.whole)
+        full = finder.faces(picture)
+        if others := seconds >= shot.others_due:
+            full += finder.others(picture)
+            searched |= MARKS if settings.text is not TextPolicy.NONE or settings.codes else frozenset()
+            shot.others_due = seconds + OTHERS_EVERY
+        sightings = [region for region in full if region.certain]
+        found.doubts += [Doubt(look.number, region) for region in full if not region.certain]
+        _learn_turns(shot, sightings, fresh=others)
+    elif settings.faces and look.number >= shot.lost_due and tracker.losing([r.box for r in sightings]):
+        shot.lost_due = look.number + tracker.frames_of(LOST_PAUSE)
+        sightings += _sought(finder, look.small, scale, sightings)
+        _learn_turns(shot, sightings, fresh=False)
+    tracker.add(look.small, sightings, cut=look.cut, searched=searched)
+    found.pts.append(look.pts)
+
+
+def _sought(
+    finder: Finder, small: Pixels, scale: tuple[float, float], known: Sequence[Region]
+) -> list[Region]:
+    """The faces that the full ensemble finds in a small copy beside those that are known."""
+    regions = [_scaled(region, scale) for region in finder.faces(small) if region.certain]
+    return [r for r in regions if all(r.box.iou(k.box) < 0.3 for k in known)]
+
+
+def _learn_turns(shot: _Shot, faces: Sequence[Region], *, fresh: bool) -> None:
+    """Look on in the turns in which the faces of this shot stand; ``fresh`` forgets those of before."""
+    turns = frozenset(upright_turn(r.landmarks) for r in faces if r.kind is Kind.FACE and r.landmarks)
+    shot.turns = turns if fresh and turns else shot.turns | turns
+
+
+def _scaled(region: Region, scale: tuple[float, float]) -> Region:
+    sx, sy = scale
+    box = region.box
+    return Region(
+        Box(box.x * sx, box.y * sy, box.w * sx, box.h * sy),
+        region.kind,
+        region.evidence,
+        tuple((x * sx, y * sy) for x, y in region.landmarks),
+        certain=region.certain,
+    )

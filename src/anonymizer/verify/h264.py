@@ -1,0 +1,70 @@
+"""The H.264 stream of a written clip, unit by unit: pictures and their parameters, and no message of any kind.
+
+ITU-T H.264, table 7-1. Supplemental messages (SEI) are where encoders write their settings, cameras their
+serial numbers and places, and broadcasters their captions.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import BinaryIO
+
+from anonymizer.verify.jpeg import StructureError
+from anonymizer.verify.mp4 import Movie, _children
+
+SLICE, KEY_SLICE, SEI, SPS, PPS, AUD = 1, 5, 6, 7, 8, 9
+IN_SAMPLES = {SLICE, KEY_SLICE}
+ENTRY_BOXES = {b"avcC", b"colr", b"pasp", b"btrt", b"fiel"}
+VISUAL = 78
+"""Bytes of a visual sample entry before its boxes (14496-12, 12.1.3)."""
+
+
+def check(file: BinaryIO, movie: Movie) -> dict[str, int]:
+    """Walk every sample; raises :class:`StructureError` where one holds more than slices of pictures."""
+    _check_entry(movie)
+    units = 0
+    for offset, size in zip(movie.video.offsets.tolist(), movie.video.sizes.tolist(), strict=True):
+        at, end = offset, offset + size
+        while at < end:
+            file.seek(at)
+            head = file.read(5)
+            if len(head) < 5:
+                raise StructureError("a picture that is cut off")
+            length = struct.unpack_from(">I", head)[0]
+            if length < 1 or at + 4 + length > end:
+                raise StructureError("a picture whose parts do not fill it")
+            kind = head[4] & 31
+            if kind == SEI:
+                raise StructureError("a message (SEI) in the picture's stream")
+            if kind not in IN_SAMPLES:
+                raise StructureError(f"a unit of type {kind} in the picture's stream")
+            units += 1
+            at += 4 + length
+    return {"units": units}
+
+
+def _check_entry(movie: Movie) -> None:
+    """The sample entry: constants, one avcC with one SPS and one PPS, colours, aspect, rate."""
+    entry = movie.video.entry
+    if entry[:6].strip(b"\0") or entry[8:24].strip(b"\0"):
+        raise StructureError("a coding entry that names its maker")
+    name = entry[42:74]
+    if name.strip(b"\0") and name[1 : 1 + name[0]] not in (b"Lavc libx264",):
+        raise StructureError("a coding entry that names its maker")
+    boxes = _children(entry[VISUAL:], ENTRY_BOXES)
+    record = next((box.body for box in boxes if box.name == b"avcC"), b"")
+    if len(record) < 8 or record[0] != 1 or record[4] & 3 != 3:
+        raise StructureError("no decoder configuration")
+    at = 5
+    for wanted, mask in ((SPS, 31), (PPS, 255)):
+        count = record[at] & mask
+        at += 1
+        if count != 1:
+            raise StructureError("more than one set of parameters")
+        size = struct.unpack_from(">H", record, at)[0]
+        if record[at + 2] & 31 != wanted:
+            raise StructureError("parameters of another kind")
+        at += 2 + size
+    # High profile adds chroma format and bit depths, four bytes (14496-15, 5.3.3.1).
+    if len(record) - at not in (0, 4):
+        raise StructureError("bytes behind the decoder configuration")

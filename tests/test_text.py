@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from anonymizer.detect.strokes import TILE, strokes, tiles
 from anonymizer.detect.text import TextFinder
+from anonymizer.detect.textnet import collapsed, is_harmless
 from anonymizer.detect.weights import Store
 from anonymizer.photo import unveiled
 from anonymizer.redact import redact
-from anonymizer.settings import Effort, Settings
-from anonymizer.types import Kind, Pixels
+from anonymizer.settings import Effort, Settings, TextPolicy
+from anonymizer.types import Box, Kind, Pixels
 
 SAMPLES = Path(__file__).parents[1] / "sample_media"
 
@@ -65,3 +67,84 @@ def test_faster_and_slower_searches_agree_on_a_plain_line() -> None:
     pixels, _ = page(28)
     for effort in Effort:
         assert TextFinder(Store(), effort=effort).find(pixels)
+
+
+def test_small_print_in_a_large_photo_is_found_in_its_tile(finder: TextFinder) -> None:
+    large = np.full((3000, 4000, 3), 205, np.uint8)
+    small, ink = page(12, paper=205)
+    large[1900:2500, 2700:3500] = small
+    hidden, _ = redact(large, finder.find(large), Settings())
+    covered = (hidden[1900:2500, 2700:3500] == 0).all(axis=2)
+    assert covered[ink].mean() > 0.97
+    assert (hidden != large).any(axis=2).mean() < 0.002
+
+
+def test_tiles_lie_inside_and_reach_every_stroke() -> None:
+    rng = np.random.default_rng(5)
+    for high, wide in ((64, 96), (448, 448), (460, 1000), (1500, 700)):
+        busy = rng.random((high // 8, wide // 8)) > 0.9
+        seen = np.zeros_like(busy)
+        for x, y in tiles(busy, [], 10_000):
+            assert 0 <= x <= max(0, wide - TILE) and 0 <= y <= max(0, high - TILE)
+            seen[y // 8 : (y + TILE) // 8, x // 8 : (x + TILE) // 8] = True
+        assert not (busy & ~seen).any()
+    assert tiles(busy, [Box(0, 0, 2000, 2000)], 9) == []
+    assert not strokes(np.full((200, 300, 3), 90, np.uint8)).any()
+
+
+HARMLESS = ["5 mm", "10cm", "200 µm", "1,5 cm", "40x", "L", "R", "0 1 2 3 4 5", "10 20 30 40", "cm", "links"]
+TELLING = [
+    "Martha", "01.02.1970", "4711", "1970", "12", "1 2", "1 2 70", "01 02 1970", "LR", "5 mm Martha", "030 123456",
+    "5/2", "1234 mm", "3 9 27 81", "45 M", "45m", "Li", "S", "10 11 12", "01 02 03 04 05", "",
+]  # fmt: skip
+
+
+def test_only_scales_rulers_and_sides_are_harmless() -> None:
+    assert all(is_harmless(text) for text in HARMLESS)
+    assert not any(is_harmless(text) for text in TELLING)
+
+
+def test_the_best_path_drops_blanks_and_repeats() -> None:
+    path = [0, 1, 1, 0, 1, 2, 2, 0, 3]
+    chances = np.eye(4, dtype=np.float32)[path] * 0.8
+    line = collapsed(chances, ["", "a", "b", " "])
+    assert line.text == "aab" and line.sure == pytest.approx(0.8)
+    assert collapsed(np.eye(4, dtype=np.float32)[[0, 0]], ["", "a", "b", "c"]).sure == 0
+
+
+def written(*lines: tuple[str, int, int]) -> Pixels:
+    field = Image.new("RGB", (900, 500), (225, 220, 210))
+    pen = ImageDraw.Draw(field)
+    for text, x, y in lines:
+        pen.text((x, y), text, fill=(20, 20, 20), font=ImageFont.load_default(34))
+    return np.asarray(field, np.uint8)
+
+
+@pytest.fixture(scope="module")
+def reading() -> TextFinder:
+    return TextFinder(Store(), TextPolicy.IDENTIFYING)
+
+
+def test_what_is_clearly_harmless_may_stay(reading: TextFinder) -> None:
+    ruler = [(str(number), 60 + 80 * number, 60) for number in range(10)]
+    kept = written(*ruler, ("10 cm", 300, 200), ("L", 700, 300))
+    assert reading.find(kept) == []
+    assert reading.recheck(kept) == []
+    assert len(reading.models()) == 2
+
+
+def test_a_marker_beside_what_is_hidden_goes_with_it(reading: TextFinder) -> None:
+    pixels = written(("Mustermann", 60, 60), ("R", 290, 60), ("R", 700, 300))
+    hidden, _ = redact(pixels, reading.find(pixels), Settings())
+    changed = (hidden != pixels).any(axis=2)
+    assert changed[70:90, 292:310].all() and not changed[280:360, 680:].any()
+
+
+@pytest.mark.parametrize("text", ["Martha Mustermann", "01.02.1970", "24", "Pat. 4711", "10 11 12", "45 m"])
+def test_what_may_name_somebody_is_hidden(reading: TextFinder, text: str) -> None:
+    pixels = written(("10 cm", 60, 60), (text, 420, 300))
+    hidden, _ = redact(pixels, reading.find(pixels), Settings())
+    changed = (hidden != pixels).any(axis=2)
+    assert changed[280:360, 400:].any() and not changed[40:120, 40:200].any()
+    ink = (pixels.max(axis=2) < 100) & (np.arange(900) > 400)
+    assert (hidden[ink] == 0).all()

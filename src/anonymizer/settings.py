@@ -34,9 +34,10 @@ class Effort(StrEnum):
 
 
 class TextPolicy(StrEnum):
-    """Which text to hide: all of it, or none."""
+    """Which text to hide: all of it, all but what is clearly harmless (a ruler, a scale, L and R), or none."""
 
     ALL = "all"
+    IDENTIFYING = "identifying"
     NONE = "none"
 
 

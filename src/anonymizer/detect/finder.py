@@ -40,7 +40,8 @@ TABLE: tuple[Callable[[Settings, Store], list[RegionFinder]], ...] = (
 def models_needed(settings: Settings) -> list[str]:
     """The models that a run with these settings cannot do without."""
     faces = ["centerface", "blazeface-short", "blazeface-full"] if settings.faces else []
-    return faces + (["ppocr-detection"] if settings.text is not TextPolicy.NONE else [])
+    text = ["ppocr-detection"] if settings.text is not TextPolicy.NONE else []
+    return faces + text + (["ppocr-recognition"] if settings.text is TextPolicy.IDENTIFYING else [])
 
 
 class Finder:

@@ -72,6 +72,7 @@ class Network:
         where = device()
         try:
             model = core.read_model(model=content, weights=b"")
+            self.metadata = _metadata(model)
             if pictures:
                 model = _picture_input(ov, model, bgr, list(mean), list(scale))
             settings: dict[str, Any] = {"NUM_STREAMS": lanes} if where == "CPU" and lanes > 1 else {}
@@ -107,6 +108,14 @@ class Network:
                 request.wait()
                 answers.append([np.array(out.data) for out in request.output_tensors])
         return answers
+
+
+def _metadata(model: Any) -> dict[str, str]:
+    """What an ONNX file says about itself (its ``metadata_props``), by name."""
+    if not model.has_rt_info(["framework"]):
+        return {}
+    told = model.get_rt_info(["framework"]).value
+    return {str(name): str(value) for name, value in told.items()}
 
 
 def _picture_input(ov: Any, model: Any, bgr: bool, mean: list[float], scale: list[float]) -> Any:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from anonymizer.detect.fuse import turned
 from anonymizer.detect.runtime import Network
 from anonymizer.detect.strokes import TILE, scaled, strokes, tiles
+from anonymizer.detect.textnet import Reader
 from anonymizer.detect.weights import Store
 from anonymizer.settings import Effort, TextPolicy
 from anonymizer.types import Box, Evidence, Kind, Model, Pixels, Point, Region
@@ -82,10 +83,13 @@ class TextFinder:
         half = [127.5] * 3
         self.network = Network(store.load(NAME), bgr=True, mean=half, scale=half)
         entry = store.entry(NAME)
-        self._model = Model(entry.name, entry.sha256, entry.licence, self.network.device)
+        self._models = [Model(entry.name, entry.sha256, entry.licence, self.network.device)]
+        self._reader = Reader(store) if policy is TextPolicy.IDENTIFYING else None
+        if self._reader:
+            self._models.append(self._reader.model)
 
     def models(self) -> list[Model]:
-        return [self._model]
+        return list(self._models)
 
     def find(self, pixels: Pixels) -> list[Region]:
         found = [r for look in self.plan.whole for r in self._look(pixels, *look, SURE)]
@@ -95,10 +99,18 @@ class TextFinder:
             if shown.shape[:2] not in done:
                 done.add(shown.shape[:2])
                 found += self._tiles(shown, pixels.shape[:2], found if len(done) > 1 else [])
-        return _merged(found)
+        return self._to_hide(pixels, _merged(found))
 
     def recheck(self, pixels: Pixels) -> list[Region]:
-        return _merged([region for look in RECHECK for region in self._look(pixels, *look, RECHECK_SURE)])
+        found = [region for look in RECHECK for region in self._look(pixels, *look, RECHECK_SURE)]
+        return self._to_hide(pixels, _merged(found))
+
+    def _to_hide(self, pixels: Pixels, lines: list[Region]) -> list[Region]:
+        """All lines, or those that are not clearly harmless, as the policy says."""
+        if self._reader is None:
+            return lines
+        harmless = self._reader.harmless(pixels, lines)
+        return [line for line, kept in zip(lines, harmless, strict=True) if not kept]
 
     def _look(self, pixels: Pixels, side: int, turns: int, least: float) -> list[Region]:
         shown = resized(pixels, side)

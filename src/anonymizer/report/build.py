@@ -87,6 +87,8 @@ def _switched_off(settings: Settings) -> list[str]:
         off.append("Faces, as asked.")
     if settings.text == "none":
         off.append("Text, as asked.")
+    if settings.text == "identifying":
+        off.append("Text that was read as a scale, a ruler's number or a side's marker, as asked.")
     if not settings.codes:
         off.append("Barcodes and QR codes, as asked.")
     return off

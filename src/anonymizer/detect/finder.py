@@ -29,10 +29,18 @@ def _codes(settings: Settings, store: Store) -> list[RegionFinder]:
     return [CodeFinder()] if settings.codes else []
 
 
+def _plugins(settings: Settings, store: Store) -> list[RegionFinder]:
+    from anonymizer.detect.plugin import PluginFinder
+
+    entries = [e for e in store.entries("plugin") if store.present(e.name) or not e.optional]
+    return [PluginFinder(store, entry.name) for entry in entries]
+
+
 TABLE: tuple[Callable[[Settings, Store], list[RegionFinder]], ...] = (
     _faces,
     _text,
     _codes,
+    _plugins,
 )
 """Every family of detectors. Each is imported when it is first wanted: the command line starts quickly."""
 

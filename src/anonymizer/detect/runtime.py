@@ -79,6 +79,7 @@ class Network:
             settings |= {} if settings else {"PERFORMANCE_HINT": "LATENCY"}
             settings |= {"INFERENCE_PRECISION_HINT": "f32"} if exact else {}
             compiled = core.compile_model(model, where, settings)
+            self.input = f"{compiled.input().element_type.get_type_name()} {compiled.input().partial_shape}"
         except RuntimeError as error:
             first = str(error).strip().splitlines()[-1]
             raise ModelError(f"A model cannot be run on {where} ({first}).") from error
@@ -90,6 +91,14 @@ class Network:
         """Where it runs, as OpenVINO says: ``CPU``, ``GPU`` …"""
         names = self._compiled.get_property("EXECUTION_DEVICES")
         return ", ".join(names) if isinstance(names, list | tuple) else str(names)
+
+    def takes(self, shape: Sequence[int]) -> bool:
+        """Whether its one input is float32 and can have this shape; :attr:`input` says what it is."""
+        taken = self._compiled.input()
+        return bool(
+            taken.element_type.get_type_name() == "f32"
+            and taken.partial_shape.compatible(openvino().PartialShape(list(shape)))
+        )
 
     def run(self, inputs: Tensor) -> list[Tensor]:
         """The outputs for one input, in the network's order; valid until the next call."""

@@ -26,7 +26,7 @@ from anonymizer.redact_yuv import Cover, cover, paint, veil
 from anonymizer.search import Doubt, Searched, search
 from anonymizer.settings import AudioPolicy, DrawnRegion, Settings
 from anonymizer.track import Track
-from anonymizer.types import Box, Check, Evidence, Processed, Progress, Result, TrackSummary, Veil
+from anonymizer.types import Box, Check, Evidence, Processed, Progress, Result, Style, TrackSummary, Veil
 from anonymizer.verify.clip import ExpectedClip, examine
 
 ATTEMPTS = 3
@@ -57,7 +57,9 @@ class Plan:
 
     def at(self, frame: int) -> list[Cover]:
         """The covers of a frame, those that are drawn last at the end."""
-        return [one for one in self.covers if one.track.first <= frame <= one.track.last]
+        here = (one for one in self.covers if one.track.first <= frame <= one.track.last)
+        # Solid ones last: a fill is never softened by a blur beside it.
+        return sorted(here, key=lambda one: one.style is Style.FILL)
 
     def veils(self, frame: int) -> list[Veil]:
         """What is drawn in a frame."""

@@ -23,7 +23,7 @@ from anonymizer.media.yuv import Planes, pixels, reduced
 from anonymizer.redact import averages, drawn
 from anonymizer.redact_yuv import Cover, Rect, veil
 from anonymizer.settings import Settings
-from anonymizer.types import Box, Check, Kind, Pixels, Progress, Region, Result, Shape, Style, Veil
+from anonymizer.types import Box, Check, Kind, Pixels, Progress, Region, Result, Shape, Veil
 from anonymizer.verify import strength
 from anonymizer.verify.reader import Read, sampled
 
@@ -39,6 +39,10 @@ COMPARED = 24
 APART = 6.0
 """Mean difference of brightness, of 255, from which a cover is not there. The encoder's own is under 2; the noise
 alone sets a bare face 10 apart from its cover."""
+SEEN = 0.4
+"""Score of a face at a glance that counts as left over: as sure as the searches with care are."""
+EDGE = 3
+"""Pixels at a region's edge that are not measured: colour at half size and the encoder's smoothing reach so far."""
 SHEET = 12
 """Frames on the contact sheet."""
 SHEET_SIDE = 240
@@ -107,7 +111,7 @@ def look_again(
             picture = pixels(planes)
             regions = finder.recheck(picture) if number in whole else finder.recheck_faces(picture)
             kept = [box.pixels(*plan.size) for box in plan.keep(number)]
-            measured.append(strength.check(picture, plan.veils(number), kept, plan.settings.grid))
+            measured.append(strength.check(picture, plan.veils(number), kept, plan.settings.grid, EDGE))
         elif number in plain and plan.settings.faces:
             picture, regions = _glanced(planes, finder)
         if regions:
@@ -125,7 +129,7 @@ def look_again(
 def covers_in_place(planes: Planes, plan: Covered, frame: int) -> bool:
     """Whether each cover of a frame lies on it: its brightness, reduced, against the cover's own drawing."""
     height, width = planes[0].shape
-    covers = sorted(plan.at(frame), key=lambda one: one.style is Style.FILL)
+    covers = plan.at(frame)
     placed = [(one, found) for one in covers if (found := veil(one, frame, plan.settings, plan.size))]
     keep = plan.keep(frame)
     for number, (one, found) in enumerate(placed):
@@ -186,7 +190,8 @@ def _glanced(planes: Planes, finder: Finder) -> tuple[Pixels, list[Region]]:
     height, width = planes[0].shape
     factor = min(1.0, GLANCE_SIDE / max(height, width))
     small = reduced(planes, (max(1, round(width * factor)), max(1, round(height * factor))))
-    if not (found := finder.glances([small])[0]):
+    found = [r for r in finder.glances([small])[0] if max(e.score for e in r.evidence) >= SEEN]
+    if not found:
         return small, []
     sx, sy = width / small.shape[1], height / small.shape[0]
     boxes = (Box(r.box.x * sx, r.box.y * sy, r.box.w * sx, r.box.h * sy) for r in found)

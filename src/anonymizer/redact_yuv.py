@@ -76,14 +76,14 @@ def veil(one: Cover, frame: int, settings: Settings, size: tuple[int, int]) -> V
 def paint(
     planes: Planes, covers: Sequence[Cover], frame: int, settings: Settings, keep: Sequence[Box]
 ) -> int:
-    """Hide every track of this frame in ``planes``, in place; how many covers were drawn.
+    """Hide tracks of this frame in ``planes``, in place and in the order given; how many covers were drawn.
 
-    Smooth covers come first, solid ones last, so that a fill is never softened. ``keep`` stays as it was.
+    ``keep`` stays as it was.
     """
     height, width = planes[0].shape
     kept = _kept(planes, keep)
     count = 0
-    for one in sorted(covers, key=lambda c: c.style is Style.FILL):
+    for one in covers:
         found = veil(one, frame, settings, (width, height))
         if found:
             _draw(planes, one, found)

@@ -57,15 +57,22 @@ class Remainder:
 
 
 def check(
-    pixels: Pixels, veils: Sequence[Veil], kept: Sequence[tuple[int, int, int, int]], grid_limit: int
+    pixels: Pixels,
+    veils: Sequence[Veil],
+    kept: Sequence[tuple[int, int, int, int]],
+    grid_limit: int,
+    edge: int = 0,
 ) -> Check:
-    """Every veil against its bound; ``kept`` rectangles, which a person must judge anyway, are left out."""
+    """Every veil against its bound; ``kept`` rectangles, which a person must judge anyway, are left out.
+
+    ``edge`` is how many pixels at a region's edge are left out: none for a photo, some for a frame of a clip.
+    """
     worst, measured = 0.0, 0
     for number, veil in enumerate(veils):
         if veil.style is not Style.FILL and max(veil.grid) > grid_limit:
             said = f"Region {number + 1} was drawn with more detail than its bound allows."
             return Check("strength", Result.FAIL, said, {"region": number + 1})
-        left = remainder(pixels, veil, veils[number + 1 :], kept)
+        left = remainder(pixels, veil, veils[number + 1 :], kept, edge)
         if left is None:
             continue
         measured += 1
@@ -91,7 +98,11 @@ def check(
 
 
 def remainder(
-    pixels: Pixels, veil: Veil, later: Sequence[Veil], kept: Sequence[tuple[int, int, int, int]]
+    pixels: Pixels,
+    veil: Veil,
+    later: Sequence[Veil],
+    kept: Sequence[tuple[int, int, int, int]],
+    edge: int = 0,
 ) -> Remainder | None:
     """What the veil's model leaves unexplained of ``pixels`` ``(h, w, 3)``; None where nothing is seen of it.
 
@@ -103,9 +114,9 @@ def remainder(
     if right <= left or bottom <= top:
         return None
     ys, xs = _lines(top, bottom), _lines(left, right)
-    inside = _inside(veil, (left, top, right, bottom), ys, xs)
+    inside = _inside(veil, (left, top, right, bottom), ys, xs, edge)
     for one in later:
-        inside &= ~_touched(one, ys, xs)
+        inside &= ~_touched(one, ys, xs, edge)
     for box in kept:
         across = (xs >= box[0]) & (xs < box[2])
         inside &= ~(((ys >= box[1]) & (ys < box[3]))[:, None] & across[None, :])
@@ -186,30 +197,33 @@ def _basis(count: int, length: int, style: Style) -> NDArray[np.float64]:
 
 
 def _inside(
-    veil: Veil, seen: tuple[int, int, int, int], ys: NDArray[np.intp], xs: NDArray[np.intp]
+    veil: Veil, seen: tuple[int, int, int, int], ys: NDArray[np.intp], xs: NDArray[np.intp], edge: int
 ) -> NDArray[np.bool_]:
-    """Which of these rows and columns lie in the veil's shape, one pixel short of its edge."""
+    """Which of these rows and columns lie in the veil's shape, ``edge`` pixels inside it (ellipse: one more)."""
     if veil.shape is Shape.ELLIPSE:
         a, b = (veil.box[2] - veil.box[0]) / 2, (veil.box[3] - veil.box[1]) / 2
         cx, cy = (veil.box[0] + veil.box[2] - 1) / 2, (veil.box[1] + veil.box[3] - 1) / 2
-        across = ((xs - cx) / max(a - 1, 0.5)) ** 2
-        return np.asarray(((ys - cy) / max(b - 1, 0.5))[:, None] ** 2 + across[None, :] <= 1)
+        across = ((xs - cx) / max(a - 1 - edge, 0.5)) ** 2
+        return np.asarray(((ys - cy) / max(b - 1 - edge, 0.5))[:, None] ** 2 + across[None, :] <= 1)
     if veil.shape is Shape.QUAD and len(veil.corners) == 4:
         left, top, right, bottom = seen
         mask: NDArray[np.uint8] = np.zeros((bottom - top, right - left), np.uint8)
         points = np.array([(px - left, py - top) for px, py in veil.corners])
         cv2.fillConvexPoly(mask, np.rint(points).astype(np.int32), 1)
         return np.asarray(mask[np.ix_(ys - top, xs - left)] > 0)
-    return np.ones((len(ys), len(xs)), np.bool_)
+    left, top, right, bottom = seen
+    down = (ys >= top + edge) & (ys < bottom - edge)
+    return np.asarray(down[:, None] & ((xs >= left + edge) & (xs < right - edge))[None, :])
 
 
-def _touched(veil: Veil, ys: NDArray[np.intp], xs: NDArray[np.intp]) -> NDArray[np.bool_]:
+def _touched(veil: Veil, ys: NDArray[np.intp], xs: NDArray[np.intp], edge: int) -> NDArray[np.bool_]:
     """Which of these pixels a veil may have changed, its rim and what JPEG spreads included."""
     left, top, right, bottom = veil.box
     if veil.shape is Shape.ELLIPSE:
-        rim = 2 + round(RIM * min(right - left, bottom - top))
+        rim = 2 + edge + round(RIM * min(right - left, bottom - top))
         a, b = (right - left) / 2 + rim, (bottom - top) / 2 + rim
         cx, cy = (left + right - 1) / 2, (top + bottom - 1) / 2
         return np.asarray((((ys - cy) / b) ** 2)[:, None] + (((xs - cx) / a) ** 2)[None, :] <= 1)
-    down = (ys >= top - 2) & (ys < bottom + 2)
-    return np.asarray(down[:, None] & ((xs >= left - 2) & (xs < right + 2))[None, :])
+    rim = 2 + edge
+    down = (ys >= top - rim) & (ys < bottom + rim)
+    return np.asarray(down[:, None] & ((xs >= left - rim) & (xs < right + rim))[None, :])

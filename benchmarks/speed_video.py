@@ -1,0 +1,109 @@
+"""Frames per second on a 1080p clip with faces: a plain transcode, deface, and this program with its checks.
+
+    python benchmarks/speed_video.py [--seconds 20] [--clip FILE] [--deface-seconds 3]
+
+Without ``--clip`` the clip is made from a photo of ``sample_media``: the camera pans over it, with a sensor's
+noise, 30 frames a second. The plain transcode is the ffmpeg program with the settings this program encodes with.
+deface's full-size pass is slow, so it gets the first seconds of the same clip; frames per second are printed,
+start-up included for all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import imageio_ffmpeg
+
+import rivals
+from anonymizer.detect.weights import cache_folder
+from anonymizer.media.write_clip import PRESET
+from anonymizer.settings import Settings
+
+FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
+PHOTO = Path(__file__).parents[1] / "sample_media" / "group.jpg"
+HEAD = [FFMPEG, "-nostdin", "-v", "error", "-y"]
+
+
+def make(out: Path, seconds: float) -> None:
+    """A pan over a photo with faces, 1920 by 1080, 30 frames a second."""
+    pan = (
+        "scale=2400:-2,crop=1920:1080:x='(in_w-out_w)*(0.5+0.5*sin(0.7*t))':y='(in_h-out_h)*(0.5+0.4*sin(0.4*t))',"
+        "noise=alls=6:allf=t,format=yuv420p"
+    )
+    command = [*HEAD, "-loop", "1", "-framerate", "30", "-t", str(seconds), "-i", PHOTO, "-vf", pan]
+    subprocess.run([*command, "-c:v", "libx264", "-preset", "veryfast", "-crf", "18", out], check=True)
+
+
+def frames(path: Path) -> int:
+    count, _ = imageio_ffmpeg.count_frames_and_secs(str(path))
+    return int(count)
+
+
+def timed(command: list[object]) -> float:
+    start = time.perf_counter()
+    done = subprocess.run([str(part) for part in command], capture_output=True, check=False)
+    if done.returncode not in (0, 3):
+        raise SystemExit(f"{command[0]} failed: {done.stderr.decode(errors='replace')[-800:]}")
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--clip", type=Path)
+    parser.add_argument("--deface-seconds", type=float, default=3)
+    options = parser.parse_args()
+    python = rivals.environment(cache_folder().parent / "deface")
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        clip = options.clip or folder / "clip.mp4"
+        if not options.clip:
+            make(clip, options.seconds)
+        short = folder / "short.mp4"
+        subprocess.run(
+            [*HEAD, "-t", str(options.deface_seconds), "-i", clip, "-c", "copy", short], check=True
+        )
+        count, few = frames(clip), frames(short)
+        codec = [
+            "-an",
+            "-c:v",
+            "libx264",
+            "-preset",
+            PRESET,
+            "-crf",
+            Settings().crf,
+            "-fps_mode",
+            "passthrough",
+        ]
+        plain = count / timed([*HEAD, "-i", clip, *codec, folder / "plain.mp4"])
+        ours = [sys.executable, "-m", "anonymizer.cli", "blur", clip, "--quiet", "--out"]
+        faces = count / timed([*ours, folder / "a", "--text", "none", "--no-codes"])
+        own = count / timed([*ours, folder / "b"])
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        deface = few / timed([python.parent / "deface", short, "--output", folder / "d.mp4"])
+        small = [python.parent / "deface", short, "--scale", "640x360", "--output", folder / "e.mp4"]
+        scaled = few / timed(small)
+    print(f"{clip.name}: {count} frames; {os.cpu_count()} cores, {sys.platform}; preset {PRESET}\n")
+    print("| program | frames/s | × deface | × plain transcode |")
+    print("|---|---|---|---|")
+    for name, fps in (
+        ("plain ffmpeg transcode, same codec settings", plain),
+        ("anonymizer, faces, all passes and checks", faces),
+        ("anonymizer, all, all passes and checks", own),
+        ("deface 1.5.0, defaults", deface),
+        ("deface 1.5.0, --scale 640x360", scaled),
+    ):
+        print(f"| {name} | {fps:.1f} | {fps / deface:.1f} | {fps / plain:.2f} |")
+    print(f"\nLargest process of this program: {peak:.0f} MiB")
+
+
+if __name__ == "__main__":
+    main()

@@ -17,6 +17,7 @@ from av.error import EOFError as AvEOFError
 from av.error import FFmpegError
 from av.filter import Graph
 from av.sidedata.sidedata import Type as SideData
+from av.stream import Disposition
 from numpy.typing import NDArray
 
 from anonymizer.errors import DamagedError, LimitError, UnsupportedError
@@ -102,17 +103,18 @@ def open_container(file: BinaryIO, demuxer: str, max_pixels: int) -> Any:
 
 def playing(container: Any, track: Track) -> Any:
     """The video stream that a player shows: the first one that is enabled and is no cover picture."""
-    streams = [s for s in container.streams.video if not _flagged(s, "attached_pic")]
+    streams = [s for s in container.streams.video if not is_cover(s)]
     if not streams:
         raise UnsupportedError("The file holds no video track; only clips with a picture are opened.")
-    enabled = [s for s in streams if _flagged(s, "default")]
+    enabled = [s for s in streams if s.disposition & Disposition.default]
     if len(streams) > 1:
         track.notes[f"The source holds {len(streams)} video tracks; only the one that plays was kept."] = None
     return (enabled or streams)[0]
 
 
-def _flagged(stream: Any, name: str) -> bool:
-    return name in (stream.disposition.name or "")
+def is_cover(stream: Any) -> bool:
+    """Whether a video stream is a still picture that stands for the clip."""
+    return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
 
 
 def pictures(file: BinaryIO, demuxer: str, max_pixels: int, threads: int, track: Track) -> Iterator[Picture]:

@@ -15,7 +15,7 @@ from av.error import FFmpegError
 
 from anonymizer.errors import AnonymizerError
 from anonymizer.media.boxes import Box, boxes
-from anonymizer.media.clip_frames import open_container
+from anonymizer.media.clip_frames import is_cover, open_container
 from anonymizer.media.found import Found
 from anonymizer.media.traces import harvest as harvest_picture
 from anonymizer.types import Traces
@@ -81,7 +81,7 @@ def _tags(container: Any, found: Found) -> None:
             found.kind("subtitles")
         elif stream.type == "attachment":
             found.kind("attached file")
-        elif stream.type == "video" and "attached_pic" in stream.disposition.name:
+        elif stream.type == "video" and is_cover(stream):
             found.kind("embedded thumbnail")
         elif stream.type == "audio":
             found.kind("sound")

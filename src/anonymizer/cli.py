@@ -216,6 +216,41 @@ def verify(
     raise typer.Exit(_worst(counts))
 
 
+@app.command("app")
+def app_page(
+    out: Annotated[Path, typer.Argument(help="Output folder.", metavar="OUT")] = Path("anonymized"),
+    settings_file: Annotated[
+        Path | None,
+        typer.Option("--settings", help="Settings file; default: anonymizer.toml in this folder, if there."),
+    ] = None,
+    port: Annotated[
+        int, typer.Option(help="Port on this machine; 0 takes a free one.", min=0, max=65535)
+    ] = 0,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the browser.")] = True,
+    lang: Annotated[
+        str | None, typer.Option(help="Language of the page: en, fr; default: the system's.")
+    ] = None,
+    idle_minutes: Annotated[
+        float, typer.Option(help="Close when nobody used the page for so long.", min=0.05, max=1440)
+    ] = 30,
+) -> None:
+    """Open the local page: drop files, look at what waits, correct it, approve or reject it."""
+    from anonymizer.commands.app import chosen_language, serve
+
+    language = chosen_language(lang)
+    settings = _settings(settings_file, {})
+    _have_models(settings, show=True)
+    serve(
+        out.absolute(),
+        settings,
+        port=port,
+        browser=browser,
+        language=language,
+        idle_minutes=idle_minutes,
+        say=lambda link: out_console.print(f"The page: {link}\nPress Ctrl+C here to close it."),
+    )
+
+
 @models_app.command("list")
 def models_list(as_json: Json = False) -> None:
     """Every model: what it is for, its licence, and whether it is here."""

@@ -238,6 +238,15 @@ class Ledger:
         where, values = ("WHERE state = ?", (state,)) if state else ("", ())
         return self._query(f"{where} ORDER BY rowid", values)
 
+    def count(self, state: State) -> int:
+        """How many rows stand in this state."""
+        return int(self._rows("SELECT count(*) FROM media WHERE state = ?", (state,))[0][0])
+
+    def revision(self) -> str:
+        """A text that is another one after every change, by whichever process."""
+        others = self._rows("PRAGMA data_version", ())[0][0]
+        return f"{others}.{self._db.total_changes}"
+
     def get(self, id: str) -> Entry | None:
         """The row with this id."""
         return next(iter(self._query("WHERE id = ?", (id,))), None)

@@ -9,7 +9,7 @@ from anonymizer.detect import RegionFinder
 from anonymizer.detect.finder import doubts
 from anonymizer.media.still import Still
 from anonymizer.media.write import write_photo
-from anonymizer.redact import mouth_box, redact, restore
+from anonymizer.redact import mouth_box, redact, restore, veil_box
 from anonymizer.settings import Settings
 from anonymizer.types import (
     Box,
@@ -26,6 +26,8 @@ from anonymizer.verify import Expected, decode, examine
 
 VEILED = 0.5
 """A re-found region counts as hidden when this share of its box lies under the veils."""
+SAME = 0.5
+"""A found region is one that a person took off when the areas drawn over overlap so much (IoU)."""
 
 
 def process(still: Still, sha256: str, finder: RegionFinder, settings: Settings, staged: Path) -> Processed:
@@ -38,10 +40,12 @@ def process(still: Still, sha256: str, finder: RegionFinder, settings: Settings,
     form = "PNG" if still.format_name == "PNG" else "JPEG"
     staged = staged.with_suffix(".png" if form == "PNG" else ".jpg")
 
-    regions = finder.find(still.pixels) + drawn_regions(settings)
+    seen = finder.find(still.pixels)
+    regions = heeded(seen, settings) + drawn_regions(settings)
     veils, kept = _write(still.pixels, regions, settings, staged, form)
     written = decode(staged)
-    found = _search_again(finder, written, veils)
+    seen += (again := _search_again(finder, written, veils))
+    found = heeded(again, settings)
     searched = "one search of the output"
     if any(region.certain for region in found):
         # What the second look found is hidden too, and the output searched once more.
@@ -49,7 +53,8 @@ def process(still: Still, sha256: str, finder: RegionFinder, settings: Settings,
         staged.unlink()
         veils, kept = _write(still.pixels, regions, settings, staged, form)
         written = decode(staged)
-        found = _search_again(finder, written, veils)
+        seen += (again := _search_again(finder, written, veils))
+        found = heeded(again, settings)
         searched = "two searches of the output, the second after adding what the first had found"
     expected = Expected(
         format=form,
@@ -70,7 +75,10 @@ def process(still: Still, sha256: str, finder: RegionFinder, settings: Settings,
         veils=tuple(veils),
         checks=(residual(found, searched), *examine(staged, expected, written)),
         traces=still.traces,
-        reasons=(*doubts(_unheeded([*regions, *found], veils)), *reasons(settings, bool(kept))),
+        reasons=(
+            *doubts(_unheeded([*regions, *found], veils)),
+            *reasons(settings, bool(kept), taken_off(seen, settings)),
+        ),
         notes=still.notes,
         models=tuple(finder.models()),
     )
@@ -92,6 +100,27 @@ def _unheeded(regions: Sequence[Region], veils: Sequence[Veil]) -> list[Region]:
 def drawn_regions(settings: Settings) -> list[Region]:
     """The person's own regions, as certain as regions get."""
     return [Region(Box(*drawn.rect), drawn.kind, (Evidence("a person", 1.0),)) for drawn in settings.regions]
+
+
+def heeded(regions: Sequence[Region], settings: Settings) -> list[Region]:
+    """The found regions without those that a person took off."""
+    return [region for region in regions if not _dismissed(region, settings)]
+
+
+def taken_off(regions: Sequence[Region], settings: Settings) -> int:
+    """How many of the places that a person took off were found at all."""
+    return len({place for region in regions for place in _dismissed(region, settings)})
+
+
+def _dismissed(region: Region, settings: Settings) -> list[int]:
+    """Which dismissed places this region is: of its kind, and about the area that was drawn over for it."""
+    left, top, right, bottom = veil_box(region, settings)
+    veil = Box(left, top, right - left, bottom - top)
+    return [
+        number
+        for number, place in enumerate(settings.dismiss)
+        if place.kind is region.kind and veil.iou(Box(*place.rect)) >= SAME
+    ]
 
 
 def kept_boxes(regions: Sequence[Region], settings: Settings) -> list[Box]:
@@ -136,9 +165,12 @@ def _write(
     return veils, kept if changed else []
 
 
-def reasons(settings: Settings, kept: bool) -> list[str]:
+def reasons(settings: Settings, kept: bool, dismissed: int = 0) -> list[str]:
     """What the settings themselves send to a person: sentences for the report."""
     said = []
+    if dismissed:
+        places = "1 found place was" if dismissed == 1 else f"{dismissed} found places were"
+        said.append(f"{places} left visible, as asked: a person must judge it.")
     if kept:
         said.append("A part of a redacted region was kept clear, as asked: a person must judge it.")
     if weak := settings.below_safe_bound():

@@ -101,14 +101,19 @@ class Session:
 
     def write_index(self) -> Path:
         """The overview of everything in the output folder."""
-        reports, failures = [], []
-        for entry in self.gate.ledger.entries():
-            path = self.gate.reports / f"{entry.id}.json"
-            if entry.state is State.FAILED:
-                failures.append(Failure(entry.id, entry.reason))
-            elif path.is_file():
-                reports.append(Report.model_validate_json(path.read_bytes()))
-        return self.gate.write_index(render_index(reports, failures).encode())
+        return write_index(self.gate)
+
+
+def write_index(gate: Gate) -> Path:
+    """The overview of everything in the output folder. Raises :class:`anonymizer.errors.OutputError`."""
+    reports, failures = [], []
+    for entry in gate.ledger.entries():
+        path = gate.reports / f"{entry.id}.json"
+        if entry.state is State.FAILED:
+            failures.append(Failure(entry.id, entry.reason))
+        elif path.is_file():
+            reports.append(Report.model_validate_json(path.read_bytes()))
+    return gate.write_index(render_index(reports, failures).encode())
 
 
 def admit(gate: Gate, id: str, path: Path, worked: Worked, started: float) -> Outcome:

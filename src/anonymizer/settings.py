@@ -100,6 +100,7 @@ class Settings(BaseModel):
     regions: tuple[DrawnRegion, ...] = ()
     keep: tuple[RectValue, ...] = ()
     keep_mouth: bool = False
+    dismiss: tuple[DrawnRegion, ...] = Field((), description="found places, as drawn over, that are none")
 
     keep_name: bool = False
     jpeg_quality: int = Field(95, ge=70, le=100)
@@ -154,7 +155,7 @@ def load(path: Path | None = None, overrides: dict[str, Any] | None = None) -> S
         raise SettingsError(_sentence(error, path, text, given)) from error
 
 
-SIDECAR_KEYS = frozenset({"regions", "keep", "keep_mouth"})
+SIDECAR_KEYS = frozenset({"regions", "keep", "keep_mouth", "dismiss"})
 
 
 def with_sidecar(settings: Settings, photo: Path) -> Settings:
@@ -175,6 +176,7 @@ def with_sidecar(settings: Settings, photo: Path) -> Settings:
         update={
             "regions": (*settings.regions, *own.regions),
             "keep": (*settings.keep, *own.keep),
+            "dismiss": (*settings.dismiss, *own.dismiss),
             "keep_mouth": settings.keep_mouth or own.keep_mouth,
         }
     )

@@ -48,15 +48,19 @@ class Worker:
     def close(self) -> None:
         self.decoder.close()
 
-    def process(self, path: Path, staged: Path, progress: Progress | None = None) -> Worked:
+    def process(
+        self, path: Path, staged: Path, progress: Progress | None = None, settings: Settings | None = None
+    ) -> Worked:
         """Take one source down the road; the clean file is written to ``staged`` plus its suffix.
 
+        ``settings`` stand in for the worker's own and for those beside the source: a person's corrections.
+        They must ask for the same detectors.
         Raises :class:`MediumError` where the source cannot be processed and
         :class:`anonymizer.errors.OutputError` where nothing can be written.
         """
         form = sniff_file(path)
         try:
-            settings = with_sidecar(self.settings, path)
+            settings = settings.checked() if settings else with_sidecar(self.settings, path)
         except SettingsError as error:
             raise MediumError(str(error)) from error
         if form.is_clip:

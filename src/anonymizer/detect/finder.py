@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from anonymizer.detect import RegionFinder
 from anonymizer.detect.weights import Store
 from anonymizer.settings import Settings, TextPolicy
-from anonymizer.types import Kind, Model, Pixels, Region
+from anonymizer.types import Box, Kind, Model, Pixels, Region
 
 
 def _faces(settings: Settings, store: Store) -> list[RegionFinder]:
@@ -111,6 +112,13 @@ def doubts(regions: Sequence[Region]) -> list[str]:
     ]
 
 
+def doubtful_place(reason: str) -> tuple[Kind, Box] | None:
+    """What a sentence of :func:`doubts` points at, so that a page can show it; None for any other reason."""
+    match = _DOUBT.fullmatch(reason)
+    kinds = [kind for kind, words in WORDS.items() if match and words == match[1]]
+    return (kinds[0], Box(*(float(number) for number in match.groups()[1:]))) if match and kinds else None
+
+
 WORDS = {
     Kind.FACE: "There may be a face",
     Kind.TEXT: "There may be text",
@@ -118,3 +126,4 @@ WORDS = {
     Kind.MARK: "There may be a tattoo or another mark",
     Kind.DRAWN: "There may be something to hide",
 }
+_DOUBT = re.compile(r"(.+) at x (-?\d+), y (-?\d+), (\d+) by (\d+) pixels: please look\.")

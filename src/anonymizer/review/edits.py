@@ -1,0 +1,111 @@
+"""A person's corrections: from what is seen on the page to settings for the road, and back.
+
+The page speaks of the areas that are drawn over, which is what a person sees and moves. Settings speak of the
+thing itself, whose box the road grows by a margin. Coordinates are pixels of the upright picture.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+
+from anonymizer.errors import DecisionError
+from anonymizer.redact import TEXT_PAD
+from anonymizer.report.schema import Report
+from anonymizer.settings import DrawnRegion, Settings
+from anonymizer.types import Box, Kind
+
+MAX_PLACES = 500
+"""Places of one kind that one picture may be given by hand."""
+LEAST_PAD = 2.0
+"""Pixels that text and codes grow by at least, on each side (:mod:`anonymizer.redact`)."""
+
+_At = Annotated[FiniteFloat, Field(ge=-1e6, le=1e6)]
+_Side = Annotated[FiniteFloat, Field(ge=1, le=1e6)]
+Rect = tuple[_At, _At, _Side, _Side]
+
+
+class Place(BaseModel):
+    """An area of the picture as it is drawn over: ``x, y, w, h``; in a clip from ``start`` to ``end`` seconds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rect: Rect
+    kind: Kind = Kind.DRAWN
+    start: float = Field(0.0, ge=0)
+    end: float | None = Field(None, ge=0)
+
+
+class Edits(BaseModel):
+    """Everything that a person may change about one medium.
+
+    ``regions`` are hidden besides what the detectors find; what they find where a ``dismiss`` lies stays
+    visible; ``keep`` is restored inside whatever is hidden, and so are mouths with ``keep_mouth``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    regions: tuple[Place, ...] = Field((), max_length=MAX_PLACES)
+    dismiss: tuple[Place, ...] = Field((), max_length=MAX_PLACES)
+    keep: tuple[Rect, ...] = Field((), max_length=MAX_PLACES)
+    keep_mouth: bool = False
+
+
+def used_settings(report: Report) -> Settings:
+    """The settings that a report was made with. Raises :class:`DecisionError` where they are no settings."""
+    try:
+        return Settings.model_validate(report.settings).checked()
+    except ValidationError as error:
+        raise DecisionError(
+            "Its report names settings that do not exist; process the original again."
+        ) from error
+
+
+def from_settings(settings: Settings) -> Edits:
+    """The corrections that a medium was made with."""
+    return Edits(
+        regions=tuple(_seen(region, settings) for region in settings.regions),
+        dismiss=tuple(Place.model_validate(place.model_dump()) for place in settings.dismiss),
+        keep=settings.keep,
+        keep_mouth=settings.keep_mouth,
+    )
+
+
+def to_settings(edits: Edits, settings: Settings) -> Settings:
+    """The same settings with these corrections in place of the ones they had."""
+    update: dict[str, Any] = {
+        "regions": tuple(_meant(place, settings) for place in edits.regions),
+        "dismiss": tuple(DrawnRegion.model_validate(place.model_dump()) for place in edits.dismiss),
+        "keep": edits.keep,
+        "keep_mouth": edits.keep_mouth,
+    }
+    return settings.model_copy(update=update)
+
+
+def drawn_over(kind: Kind, box: Box, settings: Settings) -> Rect:
+    """The area that the road draws over for a thing with this box, before it is rounded to whole pixels."""
+    if kind in (Kind.FACE, Kind.MARK):
+        box = box.scaled(settings.margin)
+    elif kind in (Kind.TEXT, Kind.CODE):
+        box = box.padded(max(LEAST_PAD, TEXT_PAD * min(box.w, box.h)))
+    return box.x, box.y, box.w, box.h
+
+
+def _seen(region: DrawnRegion, settings: Settings) -> Place:
+    rect = drawn_over(region.kind, Box(*region.rect), settings)
+    return Place(rect=rect, kind=region.kind, start=region.start, end=region.end)
+
+
+def _meant(place: Place, settings: Settings) -> DrawnRegion:
+    """The inverse of what the road does to a region before it draws over it; never smaller than a pixel."""
+    x, y, w, h = place.rect
+    box = Box(x, y, w, h)
+    if place.kind in (Kind.FACE, Kind.MARK):
+        box = box.scaled(1 / settings.margin)
+    elif place.kind in (Kind.TEXT, Kind.CODE):
+        # least + 2 · max(2, share · least) = the side that is seen
+        seen = min(w, h)
+        least = min(seen - 2 * LEAST_PAD, seen / (1 + 2 * TEXT_PAD))
+        box = box.padded(-(seen - max(1.0, least)) / 2)
+    return DrawnRegion(rect=(box.x, box.y, box.w, box.h), kind=place.kind, start=place.start, end=place.end)

@@ -1,0 +1,175 @@
+"""What the page shows of the output folder: what waits, most doubtful first, and one medium in detail.
+
+Everything here is read by the one thread that holds the gate. Names of sources appear on the page alone: it is
+private to the user, as the ledger is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from anonymizer.decide import read_report
+from anonymizer.detect.finder import doubtful_place
+from anonymizer.errors import DecisionError
+from anonymizer.gate import Gate
+from anonymizer.ledger import Entry, State
+from anonymizer.report.schema import Report
+from anonymizer.review.edits import drawn_over, from_settings, used_settings
+from anonymizer.types import Kind, Result
+
+SHOWN = (State.REVIEW, State.READY, State.REJECTED, State.FAILED)
+LISTED = 500
+"""Media of one state that the page lists."""
+FAILED_WEIGHT = 100.0
+STILL_FOUND = 40.0
+"""The second search still found something: it may be in plain view."""
+FACE_WEIGHT = 10.0
+OTHER_WEIGHT = 4.0
+"""Doubts add up: a crowd before a single smudge."""
+ASKED_WEIGHT = 1.0
+"""What somebody asked for (keep clear, no faces) is the least surprising."""
+
+
+@dataclass
+class Reports:
+    """Reports by id, parsed once for each version on the disk."""
+
+    held: dict[str, tuple[tuple[int, int, int], Report]] = field(default_factory=dict)
+
+    def of(self, gate: Gate, id: str) -> Report:
+        """One report. Raises :class:`DecisionError` where it is missing or damaged."""
+        path = gate.reports / f"{id}.json"
+        try:
+            facts = path.stat()
+        except OSError as error:
+            raise DecisionError("Its report is missing; process the original again.") from error
+        version = (facts.st_ino, facts.st_size, facts.st_ctime_ns)
+        if id not in self.held or self.held[id][0] != version:
+            self.held[id] = (version, read_report(gate, id))
+        return self.held[id][1]
+
+
+def doubt(report: Report) -> float:
+    """How urgently a person should look: larger is more doubtful."""
+    weight = 0.0
+    for check in report.checks:
+        if check.result is Result.FAIL:
+            weight += FAILED_WEIGHT
+        elif check.result is Result.REVIEW:
+            weight += STILL_FOUND
+    evidence = {check.evidence for check in report.checks}
+    for reason in report.reasons:
+        if place := doubtful_place(reason):
+            weight += FACE_WEIGHT if place[0] is Kind.FACE else OTHER_WEIGHT
+        elif reason not in evidence:
+            weight += ASKED_WEIGHT
+    return weight
+
+
+def reasons(report: Report) -> list[dict[str, Any]]:
+    """The reasons, each with the place it points at, if it does: ``{text, kind, rect}``."""
+    said = []
+    failed = {check.evidence for check in report.checks if check.result is Result.FAIL}
+    for reason in report.reasons:
+        place = doubtful_place(reason)
+        said.append(
+            {
+                "text": reason,
+                "kind": place[0] if place else None,
+                "rect": [place[1].x, place[1].y, place[1].w, place[1].h] if place else None,
+                "failed": reason in failed,
+            }
+        )
+    return said
+
+
+def listing(gate: Gate, reports: Reports, state: State, inbox: Path) -> list[dict[str, Any]]:
+    """Media of one state: what waits most doubtful first, all else newest first."""
+    entries = gate.ledger.entries(state)
+    if state is not State.REVIEW:
+        return [_item(gate, reports, entry, inbox) for entry in entries[: -LISTED - 1 : -1]]
+    items = [_item(gate, reports, entry, inbox) for entry in entries]
+    return sorted(items, key=lambda item: (-item["weight"], item["added"]))[:LISTED]
+
+
+def _item(gate: Gate, reports: Reports, entry: Entry, inbox: Path) -> dict[str, Any]:
+    item: dict[str, Any] = {
+        "id": entry.id,
+        "state": entry.state,
+        "name": entry.name,
+        "source": shown(entry.source.name),
+        "added": entry.started,
+        "uploaded": entry.source.is_relative_to(inbox),
+        "version": entry.output[:16],
+        "weight": FAILED_WEIGHT,
+        "reasons": [{"text": entry.reason, "kind": None, "rect": None, "failed": True}]
+        if entry.reason
+        else [],
+    }
+    if entry.state is State.FAILED:
+        return item
+    try:
+        report = reports.of(gate, entry.id)
+    except DecisionError as error:
+        return item | {"reasons": [{"text": str(error), "kind": None, "rect": None, "failed": True}]}
+    medium = report.medium
+    return item | {
+        "type": medium.type,
+        "width": medium.width,
+        "height": medium.height,
+        "regions": len(report.regions),
+        "weight": doubt(report),
+        "reasons": reasons(report),
+        "decision": report.decision.model_dump() if report.decision else None,
+    }
+
+
+def detail(gate: Gate, reports: Reports, entry: Entry, inbox: Path) -> dict[str, Any]:
+    """One medium: what was hidden and by whom, what a person changed, every check."""
+    report = reports.of(gate, entry.id)
+    settings = used_settings(report)
+    edits = from_settings(settings)
+    pointed = [(reason, doubtful_place(reason)) for reason in report.reasons]
+    doubts = [
+        {"text": reason, "kind": place[0], "rect": drawn_over(place[0], place[1], settings)}
+        for reason, place in pointed
+        if place
+    ]
+    found = [
+        {
+            "rect": [box[0], box[1], box[2] - box[0], box[3] - box[1]],
+            "kind": region.kind,
+            "shape": region.shape,
+            "score": max((one.score for one in region.found_by), default=0.0),
+            "start": region.first_seconds,
+            "end": region.last_seconds,
+        }
+        for region in report.regions
+        if not any(one.detector == "a person" for one in region.found_by)
+        for box in [region.box]
+    ]
+    return _item(gate, reports, entry, inbox) | {
+        "found": found,
+        "doubts": doubts,
+        "edits": edits.model_dump(mode="json"),
+        "shape": report.settings.get("shape"),
+        "checks": [
+            {"name": check.name, "result": check.result, "text": check.evidence} for check in report.checks
+        ],
+        "traces": report.source_traces,
+        "notes": report.notes,
+        "duration": report.medium.duration,
+        "frames": report.medium.frames,
+        "history": [
+            {"action": one.action, "who": one.who, "note": one.note, "at": one.at}
+            for one in gate.ledger.decisions(entry.id)
+        ],
+    }
+
+
+def shown(name: str) -> str:
+    """A source's name for the screen: no control, direction or surrogate character gets through."""
+    text = name.encode("utf-8", "replace").decode("utf-8")
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -1,0 +1,383 @@
+"""The page's routes: each names a medium by its opaque id and asks the desk; none takes a path."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+from urllib.parse import unquote
+
+import uvicorn
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+
+from anonymizer import __version__, decide
+from anonymizer.errors import AnonymizerError, DecisionError, UsageError
+from anonymizer.gate import Gate
+from anonymizer.ledger import Entry, State
+from anonymizer.review import inbox, queue
+from anonymizer.review.desk import Desk
+from anonymizer.review.edits import Edits
+from anonymizer.review.pictures import Pictures
+from anonymizer.review.security import Guard, Keys
+
+LANGUAGES = ("en", "fr")
+MAX_JSON = 256 << 10
+"""Bytes of one instruction."""
+TYPES = {
+    "html": "text/html; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "json": "application/json",
+    "svg": "image/svg+xml",
+}
+REPORT_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox"
+)
+"""The report's page brings its style within; it has no script and needs no other file."""
+TICK = 2.0
+"""Seconds between two looks at the clock."""
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Said(BaseModel):
+    """A person's word."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    initials: Annotated[str, StringConstraints(max_length=100)]
+    note: Annotated[str, StringConstraints(max_length=5000)] = ""
+
+
+class Nothing(BaseModel):
+    """An instruction without particulars."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass
+class Page:
+    """One start of the page: what it serves, to whom, in which language, and when it was last used."""
+
+    desk: Desk
+    pictures: Pictures
+    keys: Keys = field(default_factory=Keys)
+    language: str = "en"
+    idle_seconds: float = 1800
+    used: float = field(default_factory=time.monotonic)
+    uploading: int = 0
+
+    @property
+    def idle(self) -> bool:
+        """Nobody has done anything for too long, and nothing is under way."""
+        busy = self.uploading or self.desk.busy
+        return not busy and time.monotonic() - self.used > self.idle_seconds
+
+
+@lru_cache(maxsize=1)
+def static_files() -> dict[str, bytes]:
+    """Every file of the page by name, read from the package once."""
+    folder = files("anonymizer.review") / "static"
+    return {item.name: item.read_bytes() for item in folder.iterdir() if item.is_file()}
+
+
+def build(page: Page, port: int) -> Starlette:
+    """The application, behind its guard, for this port."""
+    media = "/api/media/{id:str}"
+    routes = [
+        Route("/", _shell),
+        Route("/static/{name:str}", _static),
+        Route("/api/session", _session),
+        Route("/api/poll", _poll),
+        Route("/api/list/{state:str}", _list),
+        Route("/api/uploads", _upload, methods=["POST"]),
+        Route(media, _detail),
+        Route(f"{media}/original", _original),
+        Route(f"{media}/result", _result),
+        Route(f"{media}/small", _small),
+        Route(f"{media}/report", _report),
+        Route(f"{media}/apply", _apply, methods=["POST"]),
+        Route(f"{media}/approve", _decision(decide.approve), methods=["POST"]),
+        Route(f"{media}/reject", _decision(decide.reject), methods=["POST"]),
+        Route(f"{media}/reopen", _decision(decide.reopen), methods=["POST"]),
+        Route(f"{media}/discard", _discard, methods=["POST"]),
+    ]
+    app = Starlette(
+        routes=[Mount(page.keys.path, routes=routes)],
+        middleware=[Middleware(Guard, keys=page.keys, port=port, octets=["/api/uploads"])],
+        exception_handlers={AnonymizerError: _refusal, HTTPException: _plain, ClientDisconnect: _gone},
+    )
+    app.state.page = page
+    return app
+
+
+def listen(port: int) -> socket.socket:
+    """A socket on this machine's own address; any free port for 0. Raises :class:`UsageError`."""
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(("127.0.0.1", port))
+        # From now on a browser's connection waits for the server instead of being refused.
+        listening.listen(64)
+    except (OSError, OverflowError) as error:
+        listening.close()
+        raise UsageError(
+            f"Port {port} cannot be used; choose another with --port, or leave it out."
+        ) from error
+    return listening
+
+
+def address(page: Page, listening: socket.socket) -> str:
+    """The link that opens the page, once."""
+    return f"http://127.0.0.1:{listening.getsockname()[1]}/open/{page.keys.token}"
+
+
+class Server(uvicorn.Server):
+    """uvicorn on a socket that is open already; ends by itself when nobody has used the page for a while."""
+
+    def __init__(self, page: Page, listening: socket.socket) -> None:
+        self.page = page
+        self.listening = listening
+        config = uvicorn.Config(
+            build(page, listening.getsockname()[1]),
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            ws="none",
+            http="h11",
+            proxy_headers=False,
+            limit_concurrency=64,
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=5,
+        )
+        super().__init__(config)
+
+    def serve_until_done(self) -> None:
+        """Serve until the page is idle, or somebody stops it."""
+        asyncio.run(self._until_done())
+
+    async def _until_done(self) -> None:
+        watch = asyncio.create_task(self._watch())
+        try:
+            await self.serve(sockets=[self.listening])
+        finally:
+            watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watch
+
+    async def _watch(self) -> None:
+        while not self.should_exit:
+            await asyncio.sleep(TICK)
+            if not self.page.desk.busy:
+                await self.page.desk.ask(self.page.desk.write_index)
+            if self.page.idle:
+                self.should_exit = True
+
+
+def _page(request: Request, *, used: bool = True) -> Page:
+    page: Page = request.app.state.page
+    if used:
+        page.used = time.monotonic()
+    return page
+
+
+async def _shell(request: Request) -> Response:
+    _page(request)
+    return Response(static_files()["index.html"], media_type=TYPES["html"])
+
+
+async def _static(request: Request) -> Response:
+    name = request.path_params["name"]
+    content = static_files().get(name)
+    if content is None:
+        raise HTTPException(404)
+    return Response(content, media_type=TYPES[name.rpartition(".")[2]])
+
+
+async def _session(request: Request) -> Response:
+    page = _page(request)
+    limits = page.desk.settings.limits
+    return JSONResponse(
+        {
+            "version": __version__,
+            "language": page.language,
+            "languages": LANGUAGES,
+            "folder": queue.shown(page.desk.out.name),
+            "idle_seconds": page.idle_seconds,
+            "max_bytes": limits.max_bytes,
+            "max_clip_bytes": limits.max_clip_bytes,
+        }
+    )
+
+
+async def _poll(request: Request) -> Response:
+    """Counts and jobs. A page that only asks this is not in use."""
+    page = _page(request, used=False)
+    counts, revision = await page.desk.ask(_standings)
+    left = max(0.0, page.idle_seconds - (time.monotonic() - page.used))
+    jobs = [job.facts() for job in list(page.desk.jobs.values())]
+    return JSONResponse({"counts": counts, "revision": revision, "jobs": jobs, "left": round(left)})
+
+
+def _standings(gate: Gate) -> tuple[dict[str, int], str]:
+    return {state: gate.ledger.count(state) for state in queue.SHOWN}, gate.ledger.revision()
+
+
+async def _list(request: Request) -> Response:
+    page = _page(request)
+    try:
+        state = State(request.path_params["state"])
+    except ValueError as error:
+        raise HTTPException(404) from error
+    if state not in queue.SHOWN:
+        raise HTTPException(404)
+    desk = page.desk
+    return JSONResponse(await desk.ask(queue.listing, desk.reports, state, desk.inbox))
+
+
+async def _entry(request: Request, *states: State) -> Entry:
+    """The row of the medium that a request names; 404 where there is none in such a state."""
+    entry = await _page(request).desk.ask(lambda gate: gate.ledger.get(request.path_params["id"]))
+    if entry is None or entry.state not in states:
+        raise HTTPException(404)
+    return entry
+
+
+_SEEN = (State.REVIEW, State.READY, State.REJECTED)
+
+
+async def _detail(request: Request) -> Response:
+    desk = _page(request).desk
+    entry = await _entry(request, *_SEEN)
+    return JSONResponse(await desk.ask(queue.detail, desk.reports, entry, desk.inbox))
+
+
+async def _original(request: Request) -> Response:
+    entry = await _entry(request, *_SEEN)
+    content = await run_in_threadpool(_page(request).pictures.original, entry.source, entry.sha256)
+    return Response(content, media_type="image/jpeg")
+
+
+async def _result(request: Request) -> Response:
+    page = _page(request)
+    entry = await _entry(request, *_SEEN)
+    path = await page.desk.ask(_standing, entry)
+    kind = {"jpg": "image/jpeg", "png": "image/png", "mp4": "video/mp4"}[path.suffix[1:]]
+    return FileResponse(path, media_type=kind)
+
+
+async def _small(request: Request) -> Response:
+    page = _page(request)
+    entry = await _entry(request, *_SEEN)
+    path = await page.desk.ask(_standing, entry)
+    if path.suffix == ".mp4":
+        raise HTTPException(404)
+    return Response(await run_in_threadpool(page.pictures.small, path, entry.output), media_type="image/jpeg")
+
+
+def _standing(gate: Gate, entry: Entry) -> Path:
+    path = gate.folder(entry.state) / entry.name
+    if not path.is_file():
+        raise DecisionError("Its file is gone from the output folder; process the original again.")
+    return path
+
+
+async def _report(request: Request) -> Response:
+    page = _page(request)
+    entry = await _entry(request, *_SEEN)
+    try:
+        content = (page.desk.gate.reports / f"{entry.id}.html").read_bytes()
+    except OSError as error:
+        raise HTTPException(404) from error
+    return Response(content, media_type=TYPES["html"], headers={"content-security-policy": REPORT_POLICY})
+
+
+async def _apply(request: Request) -> Response:
+    page = _page(request)
+    edits = await _told(request, Edits)
+    job = await page.desk.correct(request.path_params["id"], edits)
+    return JSONResponse(job.facts(), 202)
+
+
+def _decision(action: Callable[[Gate, str, str, str], Path]) -> Callable[[Request], Any]:
+    async def decided(request: Request) -> Response:
+        desk = _page(request).desk
+        said = await _told(request, Said)
+        id = request.path_params["id"]
+        desk.free(id)
+        await desk.ask(action, id, said.initials, said.note)
+        desk.touched()
+        return JSONResponse({"id": id})
+
+    return decided
+
+
+async def _discard(request: Request) -> Response:
+    """Delete an original that was dropped on the page, once it is decided."""
+    desk = _page(request).desk
+    await _told(request, Nothing)
+    entry = await _entry(request, State.READY, State.REJECTED, State.FAILED)
+    gone = await run_in_threadpool(inbox.discard, entry.source, desk.inbox)
+    return JSONResponse({"id": entry.id, "gone": gone})
+
+
+async def _upload(request: Request) -> Response:
+    page = _page(request)
+    name = unquote(request.headers.get("x-file-name", ""))[:300]
+    page.uploading += 1
+    try:
+        limits = page.desk.settings.limits
+        path = await inbox.receive(name or "file", _chunks(request, page), page.desk.inbox, limits)
+    finally:
+        page.uploading -= 1
+    return JSONResponse(page.desk.add(path).facts(), 202)
+
+
+async def _chunks(request: Request, page: Page) -> AsyncIterator[bytes]:
+    async for chunk in request.stream():
+        page.used = time.monotonic()
+        yield chunk
+
+
+async def _told(request: Request, model: type[Model]) -> Model:
+    """The instruction in a request's body."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_JSON:
+            raise HTTPException(413)
+    try:
+        return model.model_validate(json.loads(body))
+    except (ValueError, ValidationError, RecursionError) as error:
+        raise HTTPException(400) from error
+
+
+async def _refusal(_: Request, error: Exception) -> Response:
+    """What the program says no to, in its own sentence."""
+    return JSONResponse({"error": str(error)}, 409)
+
+
+async def _plain(_: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    return PlainTextResponse("This cannot be done.", status)
+
+
+async def _gone(_: Request, error: Exception) -> Response:
+    """The browser closed the connection in the middle: nobody is there to be told."""
+    return PlainTextResponse("", 400)

@@ -1,0 +1,60 @@
+// The left column: what waits, each with its first reason; and what is in work.
+
+import { $, el, fill, icon } from "./dom.js";
+import { n, t } from "./words.js";
+
+const level = (weight) => (weight >= 30 ? "high" : weight >= 4 ? "middle" : "low");
+
+// A reason in the page's language where the page knows it, else in the program's own words.
+export const reason = (said) => (said.kind ? t(`reason.${said.kind}`) : said.text);
+
+function why(item) {
+  if (item.state === "review" || item.state === "failed") {
+    const doubts = item.reasons.filter((said) => said.kind).length;
+    return doubts > 1 ? n("doubts", doubts) : item.reasons.length ? reason(item.reasons[0]) : "";
+  }
+  return item.regions ? n("hidden", item.regions) : t("hidden.zero");
+}
+
+export function showItems(state, items, current, onPick) {
+  $("queue-title").textContent = t(`queue.${state}`);
+  $("queue-note").textContent = items.length ? t(state === "review" ? "queue.order" : "queue.newest") : "";
+  fill($("items"), items.length ? items.map((item) => row(item, current, onPick)) : el("li", { class: "none" }, t("queue.none")));
+}
+
+function row(item, current, onPick) {
+  const clip = item.type === "clip";
+  const picture = item.state === "failed" || clip
+    ? el("span", { class: "thumb" }, icon(clip ? "play" : "failed"))
+    : el("img", { class: "thumb", src: `api/media/${item.id}/small?${item.version}`, alt: "", loading: "lazy" });
+  const rank = item.state === "review" ? level(item.weight) : null;
+  return el("li", {},
+    el("button", { type: "button", class: "item", "data-id": item.id, "aria-current": item.id === current ? "true" : null, onclick: () => onPick(item.id) },
+      picture,
+      el("span", {},
+        el("strong", { title: item.source }, item.source),
+        el("span", { class: "why" }, why(item)),
+        rank && el("span", { class: `level ${rank}` }, el("i", {}), t(`level.${rank}`)))));
+}
+
+export function markCurrent(current) {
+  for (const button of $("items").querySelectorAll(".item")) {
+    if (button.dataset.id === current) {
+      button.setAttribute("aria-current", "true");
+      button.scrollIntoView({ block: "nearest" });
+    } else button.removeAttribute("aria-current");
+  }
+}
+
+export function showJobs(jobs) {
+  const box = $("jobs");
+  box.hidden = !jobs.length;
+  const shown = jobs.slice(0, 4).map((job) => {
+    const what = job.replaces ? "apply" : job.stage === "queued" ? "queued" : job.what || "loading";
+    const bar = el("progress", { max: job.total || 1, "aria-label": `${job.source}: ${t(`jobs.${what}`)}` });
+    if (job.total) bar.value = job.done;
+    else if (job.stage === "queued") bar.value = 0;
+    return el("div", {}, el("span", { class: "line" }, el("span", {}, job.source), el("span", { class: "soft" }, t(`jobs.${what}`))), bar);
+  });
+  fill(box, shown, jobs.length > 4 ? el("span", { class: "soft" }, `+ ${jobs.length - 4}`) : null);
+}

@@ -1,0 +1,76 @@
+// The places of a picture as outlines in screen coordinates: handles and lines keep their size at any zoom.
+
+import { el } from "./dom.js";
+import { t } from "./words.js";
+
+const HANDLES = [[0, 0, "nwse"], [0.5, 0, "ns"], [1, 0, "nesw"], [1, 0.5, "ew"], [1, 1, "nwse"], [0.5, 1, "ns"], [0, 1, "nesw"], [0, 0.5, "ew"]];
+
+function outline(shape, [x, y, w, h], css) {
+  if (shape === "ellipse") return el("ellipse", { class: css, cx: x + w / 2, cy: y + h / 2, rx: Math.max(1, w / 2), ry: Math.max(1, h / 2) });
+  return el("rect", { class: css, x, y, width: Math.max(1, w), height: Math.max(1, h), rx: 2 });
+}
+
+const how = (place) => {
+  if (place.off) return t("place.off");
+  return place.by === "you" ? t("place.you") : t("place.found", { score: (place.score ?? 1).toFixed(2) });
+};
+
+// One pane is read out and takes the keyboard; in the other the same outlines are there for eyes and mouse alone.
+export function draw(svg, { edits, doubts, view, visible, spoken, focused }) {
+  const shapes = [];
+  let number = 0;
+  for (const place of edits?.places ?? []) {
+    number += 1;
+    if (!visible(place)) continue;
+    const selected = place.key === edits.selected;
+    const box = view.toScreen(place.rect);
+    const css = ["region", place.kind === "keep" ? "kept" : place.off ? "off" : place.by === "you" ? "drawn" : "found"];
+    if (selected) css.push("selected");
+    const kind = t(`place.${place.kind}`);
+    const label = t("place.aria", { kind, number, how: place.kind === "keep" ? "" : how(place) });
+    const spokenAs = spoken
+      ? { tabindex: "0", role: "button", "aria-pressed": String(selected), "aria-label": label }
+      : { "aria-hidden": "true" };
+    const group = el("g", { class: css.join(" "), "data-key": place.key, ...spokenAs });
+    group.append(outline(place.shape, box, "under"), outline(place.shape, box, "over"));
+    if (selected && !place.off) group.append(...handles(box, place.shape));
+    shapes.push(group);
+  }
+  doubts.forEach((doubt, index) => {
+    const box = view.toScreen(doubt.rect);
+    const spokenAs = spoken
+      ? { tabindex: "0", role: "button", "aria-label": t("place.doubt.aria", { number: index + 1, what: t(`reason.${doubt.kind}`) }) }
+      : { "aria-hidden": "true" };
+    const group = el("g", { class: `region doubt${doubt.shown ? " selected" : ""}`, "data-doubt": String(index), ...spokenAs });
+    group.append(outline(doubt.kind === "face" ? "ellipse" : "box", box, "under"), outline(doubt.kind === "face" ? "ellipse" : "box", box, "over"));
+    group.append(el("text", { x: box[0] + box[2] / 2 - 4, y: Math.max(14, box[1] - 6), "aria-hidden": "true" }, "?"));
+    shapes.push(group);
+  });
+  svg.replaceChildren(...shapes);
+  if (focused) svg.querySelector(`[data-key="${focused}"], [data-doubt="${focused}"]`)?.focus({ preventScroll: true });
+}
+
+function handles([x, y, w, h], shape) {
+  const dots = [];
+  if (shape === "ellipse") dots.push(el("rect", { x, y, width: w, height: h, fill: "none", stroke: "rgb(255 255 255 / .6)", "stroke-dasharray": "3 4" }));
+  HANDLES.forEach(([u, v, way], index) => {
+    if ((w < 36 && u === 0.5) || (h < 36 && v === 0.5)) return;
+    const cx = x + w * u;
+    const cy = y + h * v;
+    const grip = el("circle", { class: "grip", cx, cy, r: 13, "data-handle": String(index) });
+    grip.style.cursor = `${way}-resize`;
+    dots.push(el("circle", { class: "handle", cx, cy, r: 5 }), grip);
+  });
+  return dots;
+}
+
+// The rectangle that a handle dragged by (dx, dy) makes of the one at the start, never turned inside out.
+export function resized([x, y, w, h], handle, dx, dy) {
+  const [u, v] = HANDLES[handle];
+  const box = [x, y, w, h];
+  if (u === 0) { const d = Math.min(dx, w - 4); box[0] += d; box[2] -= d; }
+  if (u === 1) box[2] = Math.max(4, w + dx);
+  if (v === 0) { const d = Math.min(dy, h - 4); box[1] += d; box[3] -= d; }
+  if (v === 1) box[3] = Math.max(4, h + dy);
+  return box;
+}

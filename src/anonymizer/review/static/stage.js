@@ -1,0 +1,291 @@
+// The picture: panes that show original and result, and the hand that moves, draws and resizes on them.
+
+import { el, fill } from "./dom.js";
+import { draw, resized } from "./overlay.js";
+import { View } from "./view.js";
+import { t } from "./words.js";
+
+export const MODES = ["side", "slider", "original", "result"];
+
+export class Stage extends EventTarget {
+  constructor(root) {
+    super();
+    this.root = root;
+    this.view = new View();
+    this.mode = "side";
+    this.tool = "move";
+    this.kind = "face";
+    this.split = 0.5;
+    this.panes = [];
+    this.edits = null;
+    this.doubts = [];
+    this.images = {};
+    this.visible = () => true;
+    this.note = null;
+    new ResizeObserver(() => this.layout()).observe(root);
+  }
+
+  clear() {
+    this.edits = null;
+    this.doubts = [];
+    this.images = {};
+    this.video = null;
+    this.#panes();
+  }
+
+  show({ width, height, images, edits, doubts, keepView, video = null }) {
+    this.size = [width, height];
+    this.images = images;
+    this.edits = edits;
+    this.doubts = doubts;
+    this.video = video;
+    if (!keepView) this.view.fitted = true;
+    this.#panes();
+  }
+
+  setMode(mode) { this.mode = mode; this.#panes(); this.#tell("mode"); }
+  setTool(tool) {
+    this.tool = tool;
+    for (const pane of this.panes) pane.node.classList.toggle("drawing", tool !== "move");
+    this.#tell("tool");
+  }
+  #tell(what) { this.dispatchEvent(new Event(what)); }
+
+  message(node) { this.note = node; this.#message(); }
+  #message() {
+    this.root.querySelector(".message")?.remove();
+    if (this.note) this.root.append(el("div", { class: "message" }, el("div", {}, this.note)));
+  }
+
+  #panes() {
+    const has = (what) => Boolean(this.images[what]);
+    let mode = this.mode;
+    if (mode !== "result" && !has("original")) mode = "result";
+    this.shown = mode;
+    this.root.className = `stage ${mode}`;
+    const wanted = { side: [["original"], ["result"]], slider: [["original", "result"]], original: [["original"]], result: [["result"]] }[mode];
+    this.panes = this.images.result || this.images.original ? wanted.map((layers, index) => this.#pane(layers, index)) : [];
+    fill(this.root, this.panes.map((pane) => pane.node));
+    this.#message();
+    this.layout();
+  }
+
+  #pane(layers, index) {
+    const overlay = el("svg", { class: "overlay" });
+    const picture = (what) => {
+      const source = this.images[what];
+      const node = source instanceof Element ? source : el("img", { src: source, draggable: "false" });
+      if (node.tagName === "IMG") node.alt = t(`view.${what}`);
+      node.setAttribute("class", "picture");
+      return node;
+    };
+    const node = el("div", { class: `pane${this.tool === "move" ? "" : " drawing"}` });
+    const pictures = layers.map(picture);
+    const pane = { node, overlay, pictures, index };
+    if (layers.length === 2) {
+      // The original lies below; the result is cut off left of the border.
+      pane.cut = el("div", { class: "clip" }, pictures[1]);
+      pane.bar = el("div", { class: "split", role: "slider", tabindex: "0", "aria-label": t("split.label"), "aria-valuemin": "0", "aria-valuemax": "100" });
+      pane.bar.addEventListener("keydown", (event) => this.#splitKey(event));
+      node.append(pictures[0], pane.cut, overlay, pane.bar, this.#tag("original"), this.#tag("result", "right"));
+      this.#dragBar(pane);
+    } else {
+      node.append(pictures[0], overlay, this.#tag(layers[0]));
+    }
+    this.#hand(pane);
+    return pane;
+  }
+
+  #tag(what, css = "") { return el("span", { class: `tag ${css}` }, t(`view.${what}`)); }
+
+  layout() {
+    if (!this.panes.length) return;
+    const box = this.panes[0].node.getBoundingClientRect();
+    if (!box.width || !box.height) return;
+    this.view.size([box.width, box.height], this.size);
+    this.render();
+  }
+
+  render() {
+    const { scale, x, y } = this.view;
+    for (const pane of this.panes) {
+      for (const picture of pane.pictures) {
+        // A picture that is shown before its size is right would jump: width and height come from the report.
+        picture.style.width = `${this.size[0]}px`;
+        picture.style.height = `${this.size[1]}px`;
+        picture.style.transform = `translate(${x}px, ${y}px) scale(${scale})`;
+        picture.classList.toggle("crisp", scale >= 4);
+      }
+      if (pane.bar) {
+        const at = this.split * this.view.pane[0];
+        pane.cut.style.clipPath = `inset(0 0 0 ${at}px)`;
+        pane.bar.style.left = `${at}px`;
+        pane.bar.setAttribute("aria-valuenow", String(Math.round(this.split * 100)));
+      }
+      const inside = pane.overlay.contains(document.activeElement) ? document.activeElement.dataset : null;
+      draw(pane.overlay, {
+        edits: this.edits, doubts: this.doubts, view: this.view, visible: this.visible,
+        spoken: pane.index === 0, focused: inside?.key ?? inside?.doubt,
+      });
+    }
+    this.#tell("view");
+  }
+
+  focusPlace(key) { this.panes[0]?.overlay.querySelector(`[data-key="${key}"]`)?.focus({ preventScroll: true }); }
+  zoom(factor) { this.view.zoom(factor); this.render(); }
+  fit() { this.view.fit(); this.render(); }
+  reveal(rect) { this.view.show(rect); this.render(); }
+
+  // A place in the middle of what is in sight, for those who draw by keyboard.
+  addInTheMiddle() {
+    const [w, h] = this.view.pane;
+    const [x, y] = this.view.toPicture(w / 2, h / 2);
+    const side = Math.min(w, h) / 4 / this.view.scale;
+    const place = this.edits.add([x - side / 2, y - side / 2, side, side], this.drawnKind);
+    if (place) this.focusPlace(place.key);
+    return place;
+  }
+  get drawnKind() { return this.tool === "keep" ? "keep" : this.kind; }
+
+  #splitKey(event) {
+    const step = { ArrowLeft: -0.02, ArrowRight: 0.02, Home: -1, End: 1 }[event.key];
+    if (step === undefined) return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.split = Math.min(1, Math.max(0, this.split + step));
+    this.render();
+  }
+
+  #dragBar(pane) {
+    pane.bar.addEventListener("pointerdown", (event) => {
+      event.stopPropagation();
+      pane.bar.setPointerCapture(event.pointerId);
+      const box = pane.node.getBoundingClientRect();
+      const move = (moved) => {
+        this.split = Math.min(1, Math.max(0, (moved.clientX - box.left) / box.width));
+        this.render();
+      };
+      pane.bar.addEventListener("pointermove", move);
+      pane.bar.addEventListener("pointerup", () => pane.bar.removeEventListener("pointermove", move), { once: true });
+    });
+  }
+
+  // Mouse, pen and fingers alike: one pointer draws, moves or pans, two zoom.
+  #hand(pane) {
+    const pointers = new Map();
+    let act = null;
+    const at = (event) => {
+      const box = pane.node.getBoundingClientRect();
+      return [event.clientX - box.left, event.clientY - box.top];
+    };
+    pane.node.addEventListener("wheel", (event) => {
+      event.preventDefault();
+      const [x, y] = at(event);
+      if (event.shiftKey) this.view.pan(-event.deltaY, 0);
+      else this.view.zoom(Math.exp(-Math.max(-60, Math.min(60, event.deltaY)) * (event.ctrlKey ? 0.02 : 0.004)), x, y);
+      this.render();
+    }, { passive: false });
+
+    pane.node.addEventListener("pointerdown", (event) => {
+      if (event.target.closest(".split")) return;
+      pointers.set(event.pointerId, at(event));
+      pane.node.setPointerCapture(event.pointerId);
+      if (pointers.size === 2) { act?.cancel?.(); act = this.#pinch(pointers); return; }
+      if (pointers.size > 2) return;
+      act = this.#begin(pane, event, at(event));
+    });
+    pane.node.addEventListener("pointermove", (event) => {
+      if (!pointers.has(event.pointerId)) return;
+      pointers.set(event.pointerId, at(event));
+      act?.move?.(at(event));
+    });
+    const end = (event) => {
+      if (!pointers.delete(event.pointerId)) return;
+      if (event.type === "pointercancel") act?.cancel?.();
+      else act?.end?.(at(event));
+      act = null;
+      pane.node.classList.remove("panning");
+    };
+    pane.node.addEventListener("pointerup", end);
+    pane.node.addEventListener("pointercancel", end);
+    pane.node.addEventListener("auxclick", (event) => event.preventDefault());
+  }
+
+  #begin(pane, event, start) {
+    const group = event.target.closest("[data-key]");
+    const doubt = event.target.closest("[data-doubt]");
+    const handle = event.target.dataset?.handle;
+    if (event.button === 1 || this.space || !this.edits) return this.#panning(pane, start);
+    if (event.button !== 0) return null;
+    if (this.tool !== "move") return this.#drawing(pane, start);
+    if (doubt) { this.dispatchEvent(new CustomEvent("doubt", { detail: Number(doubt.dataset.doubt) })); return null; }
+    if (!group) return this.#panning(pane, start, true);
+    const place = this.edits.get(group.dataset.key);
+    const first = [...place.rect];
+    let marked = false;
+    this.edits.select(place.key);
+    return {
+      move: ([x, y]) => {
+        if (place.off) return;
+        const [dx, dy] = [(x - start[0]) / this.view.scale, (y - start[1]) / this.view.scale];
+        if (!marked && Math.hypot(x - start[0], y - start[1]) < 3) return;
+        if (!marked) { this.edits.mark(); marked = true; }
+        this.edits.set(place.key, handle === undefined ? [first[0] + dx, first[1] + dy, first[2], first[3]] : resized(first, Number(handle), dx, dy));
+      },
+      cancel: () => { if (marked) this.edits.set(place.key, first); },
+    };
+  }
+
+  #panning(pane, start, click = false) {
+    let last = start;
+    let far = false;
+    pane.node.classList.add("panning");
+    return {
+      move: ([x, y]) => {
+        far ||= Math.hypot(x - start[0], y - start[1]) > 3;
+        this.view.pan(x - last[0], y - last[1]);
+        last = [x, y];
+        this.render();
+      },
+      end: () => { if (click && !far) this.edits?.select(null); },
+    };
+  }
+
+  #drawing(pane, start) {
+    const kept = this.tool === "keep";
+    const ghost = el("rect", { class: `ghost${kept ? " kept" : ""}`, x: start[0], y: start[1], width: 0, height: 0 });
+    pane.overlay.append(ghost);
+    const box = ([x, y]) => [Math.min(x, start[0]), Math.min(y, start[1]), Math.abs(x - start[0]), Math.abs(y - start[1])];
+    return {
+      move: (point) => {
+        const [x, y, w, h] = box(point);
+        Object.entries({ x, y, width: w, height: h }).forEach(([key, value]) => ghost.setAttribute(key, value));
+      },
+      end: (point) => {
+        ghost.remove();
+        const [x, y, w, h] = box(point);
+        const [px, py] = this.view.toPicture(x, y);
+        if (w >= 5 && h >= 5) this.edits.add([px, py, w / this.view.scale, h / this.view.scale], this.drawnKind);
+      },
+      cancel: () => ghost.remove(),
+    };
+  }
+
+  #pinch(pointers) {
+    const centre = () => {
+      const [a, b] = [...pointers.values()];
+      return { x: (a[0] + b[0]) / 2, y: (a[1] + b[1]) / 2, d: Math.hypot(a[0] - b[0], a[1] - b[1]) };
+    };
+    let last = centre();
+    return {
+      move: () => {
+        if (pointers.size < 2) return;
+        const now = centre();
+        this.view.pan(now.x - last.x, now.y - last.y);
+        this.view.zoom(now.d / Math.max(1, last.d), now.x, now.y);
+        last = now;
+        this.render();
+      },
+    };
+  }
+}

@@ -1,0 +1,38 @@
+// The page's words in the language that is shown: one JSON file per language, one flat list of keys.
+
+let words = {};
+let plural = new Intl.PluralRules("en");
+export let language = "en";
+
+export async function speak(wanted) {
+  const response = await fetch(`static/strings.${wanted}.json`);
+  if (!response.ok) throw new Error(`no words for ${wanted}`);
+  words = await response.json();
+  language = wanted;
+  plural = new Intl.PluralRules(wanted);
+  document.documentElement.lang = wanted;
+  for (const element of document.querySelectorAll("[data-t]")) element.textContent = t(element.dataset.t);
+  for (const element of document.querySelectorAll("[data-t-label]")) element.setAttribute("aria-label", t(element.dataset.tLabel));
+  for (const element of document.querySelectorAll("[data-t-title]")) name(element, t(element.dataset.tTitle));
+}
+
+export const has = (key) => key in words;
+
+export function t(key, values = {}) {
+  return (words[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+}
+
+// "key.one", "key.other": whatever the language's plural rules ask for.
+export function n(key, count, values = {}) {
+  const form = `${key}.${plural.select(count)}`;
+  return t(form in words ? form : `${key}.other`, { n: new Intl.NumberFormat(language).format(count), ...values });
+}
+
+export const percent = (share) => new Intl.NumberFormat(language, { style: "percent" }).format(share);
+export const time = (iso) => new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }).format(new Date(iso));
+
+// An icon button's name, for eyes and for screen readers.
+export function name(element, text) {
+  element.title = text;
+  element.setAttribute("aria-label", text);
+}

@@ -1,0 +1,313 @@
+"""A hostile page, a hostile program, a hostile file: each gets nothing out of the page, and changes nothing."""
+
+from __future__ import annotations
+
+import socket
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from anonymizer.pipeline import Session
+from anonymizer.review.security import HEADERS, Keys
+from anonymizer.settings import Limits
+from conftest import QUICK, fingerprints
+from review_server import Client, serving
+
+TINY = QUICK.model_copy(update={"limits": Limits(max_bytes=200_000, max_clip_bytes=300_000)})
+SECRET = "Anna_Muster"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """An output folder with one photo in review/, and its id."""
+    folder = tmp_path_factory.mktemp("page")
+    pixels = np.random.default_rng(1).integers(0, 255, (60, 80, 3), np.uint8)
+    Image.fromarray(pixels).save(folder / f"{SECRET}.png")
+    with Session(folder / "out", QUICK) as session:
+        return folder / "out", session.run(folder / f"{SECRET}.png").id
+
+
+@pytest.fixture(scope="module")
+def server(folder: tuple[Path, str]) -> Iterator[Client]:
+    with serving(folder[0], TINY) as client:
+        client.enter()
+        yield client
+
+
+@pytest.fixture
+def client(server: Client) -> Client:
+    return Client(server.page, server.port, server.link, server.cookie, {"Cookie": server.cookie})
+
+
+def routes(id: str) -> list[tuple[str, str]]:
+    posts = [f"api/media/{id}/{what}" for what in ("apply", "approve", "reject", "reopen", "discard")]
+    gets = [f"api/media/{id}{what}" for what in ("", "/original", "/result", "/small", "/report")]
+    gets += ["", "static/main.js", "api/session", "api/poll", "api/list/review"]
+    return [("GET", path) for path in gets] + [("POST", path) for path in (*posts, "api/uploads")]
+
+
+ATTACKS = {
+    "no cookie": ({"Cookie": ""}, 403),
+    "wrong cookie": ({"Cookie": "anonymizer=" + "A" * 43}, 403),
+    "broken cookie": ({"Cookie": "anonymizer; ]["}, 403),
+    "other host": ({"Host": "evil.example"}, 421),
+    "rebound name": ({"Host": "evil.example:{port}"}, 421),
+    "other port": ({"Host": "127.0.0.1:1"}, 421),
+    "no port": ({"Host": "127.0.0.1"}, 421),
+    "all addresses": ({"Host": "0.0.0.0:{port}"}, 421),
+    "cross site": ({"Sec-Fetch-Site": "cross-site"}, 403),
+    "same site": ({"Sec-Fetch-Site": "same-site"}, 403),
+}
+POST_ATTACKS = {
+    "other origin": ({"Origin": "https://evil.example"}, 403),
+    "null origin": ({"Origin": "null"}, 403),
+    "no origin": ({"Origin": ""}, 403),
+    "other port's origin": ({"Origin": "http://127.0.0.1:1"}, 403),
+    "https": ({"Origin": "https://127.0.0.1:{port}"}, 403),
+    "form": ({"Content-Type": "application/x-www-form-urlencoded"}, 415),
+    "plain": ({"Content-Type": "text/plain"}, 415),
+    "multipart": ({"Content-Type": "multipart/form-data; boundary=x"}, 415),
+}
+
+
+@pytest.mark.parametrize("attack", [*ATTACKS, *POST_ATTACKS])
+def test_a_hostile_page_gets_nothing(client: Client, folder: tuple[Path, str], attack: str) -> None:
+    out, id = folder
+    before = fingerprints(out / "review") | fingerprints(out / "reports")
+    headers, status = (ATTACKS | POST_ATTACKS)[attack]
+    for method, path in routes(id):
+        if method == "GET" and attack in POST_ATTACKS:
+            continue
+        good = {}
+        if method == "POST":
+            kind = "application/octet-stream" if path == "api/uploads" else "application/json"
+            good = {"Origin": client.origin, "Content-Type": kind}
+        sent = good | {name: value.format(port=client.port) for name, value in headers.items()}
+        body = b'{"initials": "AB"}' if method == "POST" else None
+        answer = client.send(method, client.path(path), sent, body)
+        assert answer.status == status, (method, path)
+        assert SECRET.encode() not in answer.body and len(answer.body) < 200
+        assert "set-cookie" not in answer.headers
+    assert fingerprints(out / "review") | fingerprints(out / "reports") == before
+    assert not list((out / "ready").iterdir())
+    assert not (out / ".anonymizer" / "inbox").exists()
+
+
+def test_the_same_requests_are_answered_when_the_page_sends_them(
+    client: Client, folder: tuple[Path, str]
+) -> None:
+    """What the attacks above change is what stops them."""
+    _, id = folder
+    for method, path in routes(id):
+        if method == "GET":
+            headers = {"Sec-Fetch-Site": "same-origin"}
+            assert client.send("GET", client.path(path), headers).status == 200, path
+    assert client.post(f"api/media/{id}/approve", {"initials": ""}).status == 409
+    assert "initials" in client.post(f"api/media/{id}/approve", {"initials": ""}).json()["error"]
+
+
+def test_the_link_opens_once(folder: tuple[Path, str]) -> None:
+    keys = Keys()
+    assert not keys.open("x" * 32) and not keys.open("")
+    assert keys.open(keys.token)
+    assert not keys.open(keys.token)
+
+
+def test_a_used_link_serves_only_who_has_its_cookie(client: Client) -> None:
+    entry = client.link.removeprefix(client.origin)
+    client.headers = {}
+    assert client.send("GET", entry).status == 403
+    assert client.send("GET", "/open/guess").status == 403
+    assert client.send("POST", entry).status == 405
+    client.headers = {"Cookie": client.cookie}
+    answer = client.send("GET", entry)
+    assert (answer.status, answer.headers["location"]) == (303, client.page.keys.path + "/")
+    flags = answer.headers["set-cookie"].lower()
+    assert (
+        "httponly" in flags
+        and "samesite=strict" in flags
+        and f"path={client.page.keys.path.lower()}" in flags
+    )
+
+
+def test_the_cookie_opens_its_own_path_alone(client: Client) -> None:
+    for path in ("/", "/api/poll", "/static/main.js", "/" + "A" * 16 + "/", client.page.keys.path):
+        assert client.send("GET", path).status == 404, path
+
+
+TRICKS = [
+    "../../../../etc/passwd",
+    "..%2f..%2f..%2fetc%2fpasswd",
+    "%2e%2e/%2e%2e/ledger.sqlite",
+    "/etc/passwd",
+    "..\\..\\ledger.sqlite",
+    "%00",
+    "ledger.sqlite",
+    "' OR 1=1 --",
+    "*",
+    "a" * 5000,
+]
+
+
+@pytest.mark.parametrize("trick", TRICKS, ids=range(len(TRICKS)))
+def test_no_path_is_taken(client: Client, trick: str) -> None:
+    trick = trick.replace(" ", "%20")
+    for path in (
+        f"static/{trick}", f"api/media/{trick}", f"api/media/{trick}/original", f"api/media/{trick}/result",
+        f"api/media/{trick}/report", f"api/media/{trick}/small", f"api/list/{trick}", trick,
+    ):  # fmt: skip
+        answer = client.get(path)
+        assert answer.status in (400, 404, 403), path
+        assert b"root:" not in answer.body and b"SQLite" not in answer.body and len(answer.body) < 200
+    for what in ("approve", "apply", "reject", "reopen", "discard"):
+        answer = client.post(f"api/media/{trick}/{what}", {"initials": "AB"} if what != "apply" else {})
+        assert answer.status in (400, 403, 404, 405, 409)
+
+
+def test_what_is_answered_is_hardened_whatever_it_is(client: Client, folder: tuple[Path, str]) -> None:
+    _, id = folder
+    answers = [client.get(path) for path in ("", "static/main.js", f"api/media/{id}/original", "nothing")]
+    answers.append(client.send("GET", "/", {"Host": "evil.example"}))
+    for answer in answers:
+        for name, value in HEADERS.items():
+            assert answer.headers[name] == value, name
+        assert not any(name.startswith("access-control") for name in answer.headers)
+        assert "server" not in answer.headers
+    policy = answers[0].headers["content-security-policy"]
+    assert "unsafe" not in policy and "default-src 'none'" in policy and "frame-ancestors 'none'" in policy
+    report = client.get(f"api/media/{id}/report").headers["content-security-policy"]
+    assert "script-src" not in report and "default-src 'none'" in report and "sandbox" in report
+
+
+def test_the_page_asks_nobody_else_and_has_no_script_within() -> None:
+    from anonymizer.review.server import static_files
+
+    for name, content in static_files().items():
+        text = content.decode()
+        assert "https://" not in text and "//cdn" not in text, name
+        addresses = text.replace("http://www.w3.org/2000/svg", "")
+        assert "http://" not in addresses, name
+        assert "innerHTML" not in text and "eval(" not in text, name
+    shell = static_files()["index.html"].decode()
+    assert " on" not in shell.replace(" only", "") and "style=" not in shell and "<style" not in shell
+
+
+def test_only_this_machine_is_listened_to(client: Client) -> None:
+    outside = socket.gethostbyname(socket.gethostname())
+    if outside.startswith("127."):
+        pytest.skip("this machine has no other address")
+    with pytest.raises(OSError):
+        socket.create_connection((outside, client.port), timeout=2)
+
+
+def inbox(out: Path) -> list[Path]:
+    folder = out / ".anonymizer" / "inbox"
+    return [path for path in folder.rglob("*") if path.is_file()] if folder.exists() else []
+
+
+def test_a_huge_upload_is_cut_off_and_leaves_nothing(client: Client, folder: tuple[Path, str]) -> None:
+    jpeg = b"\xff\xd8\xff\xe0" + bytes(1_000_000)
+    answer = client.upload("huge.jpg", jpeg)
+    assert answer.status == 409 and "limit" in answer.json()["error"]
+    # Without a length, as a stream that might never end.
+    chunks = (
+        b"".join(b"%x\r\n%s\r\n" % (len(c), c) for c in (jpeg[:100_000], jpeg[100_000:400_000]))
+        + b"0\r\n\r\n"
+    )
+    headers = {
+        "Origin": client.origin, "Content-Type": "application/octet-stream", "Transfer-Encoding": "chunked",
+    }  # fmt: skip
+    assert client.send("POST", client.path("api/uploads"), headers, chunks).status == 409
+    assert inbox(folder[0]) == []
+    assert client.get("api/poll").json()["jobs"] == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"<svg onload=alert(1)>",
+        b"%PDF-1.7",
+        b"MZ\x90",
+        b"#!/bin/sh\n",
+        b"ffconcat version 1.0\nfile /etc/passwd",
+    ],
+)
+def test_what_is_no_medium_is_refused(client: Client, folder: tuple[Path, str], content: bytes) -> None:
+    answer = client.upload("photo.jpg", content)
+    assert answer.status == 409 and answer.json()["error"]
+    assert inbox(folder[0]) == []
+
+
+def test_a_huge_instruction_is_refused(client: Client, folder: tuple[Path, str]) -> None:
+    _, id = folder
+    for value in ({"keep": [[0, 0, 9, 9]] * 20_000}, {"initials": "x" * 300_000}):
+        assert client.post(f"api/media/{id}/apply", value).status == 413
+    nested = b"[" * 100_000
+    headers = {"Origin": client.origin, "Content-Type": "application/json"}
+    assert client.send("POST", client.path(f"api/media/{id}/apply"), headers, nested).status == 400
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"unknown": 1},
+        {"regions": [{"rect": [0, 0, -5, 5]}]},
+        {"regions": [{"rect": [0, 0, "nan", 5]}]},
+        {"regions": [{"rect": [0, 0, 1e30, 5]}]},
+        {"regions": [{"rect": [0, 0, 5, 5], "kind": "source"}]},
+        {"regions": [{"rect": [0, 0, 5, 5], "path": "/etc/passwd"}]},
+        {"keep": [[0, 0, 5, 5]] * 501},
+        {"grid": 64},
+        {"limits": {"max_pixels": 1}},
+        [],
+        "text",
+    ],
+    ids=str,
+)  # fmt: skip
+def test_corrections_can_say_nothing_but_places(
+    client: Client, folder: tuple[Path, str], value: object
+) -> None:
+    assert client.post(f"api/media/{folder[1]}/apply", value).status == 400
+
+
+@pytest.mark.parametrize(
+    "name", ["../../evil.jpg", "C:\\evil.jpg", "/etc/cron.d/evil", "..", "%2e%2e%2fx.png", "a\x00b.png"]
+)
+def test_an_uploads_name_is_a_label(tmp_path: Path, name: str) -> None:
+    from urllib.parse import quote
+
+    Image.new("RGB", (40, 30), "grey").save(tmp_path / "x.png")
+    with serving(tmp_path / "out", TINY) as client:
+        client.enter()
+        assert client.upload(quote(name), (tmp_path / "x.png").read_bytes()).status == 202
+        client.finish()
+        (stored,) = inbox(tmp_path / "out")
+        assert stored.parent.parent == tmp_path / "out" / ".anonymizer" / "inbox"
+        assert stat.S_IMODE(stored.stat().st_mode) == 0o600
+        assert stat.S_IMODE(stored.parent.parent.stat().st_mode) == 0o700
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "x.png"]
+
+
+def test_a_forgotten_page_closes_itself(tmp_path: Path) -> None:
+    from threading import active_count
+
+    with serving(tmp_path / "out", QUICK, idle_seconds=0.5) as client:
+        client.enter()
+        server_threads = active_count()
+        assert server_threads > 1
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            try:
+                # A page that only asks how things stand does not keep it open.
+                client.get("api/poll")
+            except OSError:
+                break
+            time.sleep(0.1)
+        else:
+            pytest.fail("it is still there")

@@ -74,7 +74,9 @@ class Client:
 
     def post(self, rest: str, value: Any = None) -> Answer:
         headers = {"Origin": self.origin, "Content-Type": "application/json"}
-        return self.send("POST", self.path(rest), headers, json.dumps({} if value is None else value).encode())
+        return self.send(
+            "POST", self.path(rest), headers, json.dumps({} if value is None else value).encode()
+        )
 
     def upload(self, name: str, content: bytes) -> Answer:
         headers = {"Origin": self.origin, "Content-Type": "application/octet-stream", "X-File-Name": name}

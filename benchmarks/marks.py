@@ -16,6 +16,7 @@ marks   how many photos of ``skin/`` the suggester of tattoos sends to review, a
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import re
@@ -31,12 +32,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 import zxingcpp
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from anonymizer.detect import RegionFinder
 from anonymizer.detect.codes import CodeFinder
+from anonymizer.detect.faces import FaceFinder
+from anonymizer.detect.marks import MarkFinder
+from anonymizer.detect.skin import skin as skin_mask
 from anonymizer.detect.text import TextFinder
 from anonymizer.detect.weights import Store
+from anonymizer.photo import unveiled
 from anonymizer.redact import redact
 from anonymizer.settings import Settings
 from anonymizer.types import Pixels, Region
@@ -269,12 +275,119 @@ def skin(folder: Path, limit: int | None) -> None:
     print("".join(f"  {line}\n" for line in hit), end="")
 
 
+INKS = {
+    "black": (25, 28, 35),
+    "blue": (35, 50, 75),
+    "green": (30, 65, 60),
+    "faded": (70, 80, 85),
+    "red": (120, 40, 45),
+}
+DESIGNS = ("word", "star", "outline", "spiral", "band", "thorns", "dots")
+
+
+def tattooed(
+    pixels: Pixels, rng: np.random.Generator, design: str, ink: str
+) -> tuple[Pixels, NDArray[np.bool_]] | None:
+    """The photo with a design drawn into a wide stretch of skin, and where the ink is; None without room."""
+    height, width = pixels.shape[:2]
+    side = max(height, width)
+    mask = cv2.morphologyEx(skin_mask(pixels).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))
+    mask[[0, -1]] = 0
+    mask[:, [0, -1]] = 0
+    room = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
+    # Somewhere with about as much room as there is at most.
+    places = np.argwhere(room >= 0.8 * room.max())
+    y, x = (int(v) for v in places[int(rng.integers(len(places)))])
+    size = int(min(side * rng.uniform(0.1, 0.3), 1.5 * room[y, x]))
+    if size < 0.08 * side:
+        return None
+    layer = Image.new("L", (width, height))
+    draw(ImageDraw.Draw(layer), rng, design, x, y, size)
+    turned = layer.rotate(float(rng.uniform(-40, 40)), center=(x, y))
+    drawn = np.asarray(turned).astype(np.float32) / 255
+    # The skin above the ink softens it and lets some of its own colour and light through.
+    cover = cv2.GaussianBlur(drawn, (0, 0), max(0.6, side / 900))[:, :, None] * rng.uniform(0.6, 0.9)
+    light = pixels.mean(axis=2, keepdims=True) / max(1.0, float(pixels[mask > 0].mean()))
+    colour = np.array(INKS[ink], np.float32) * light
+    mixed = np.clip(pixels * (1 - cover) + colour * cover, 0, 255).astype(np.uint8)
+    return mixed, np.asarray(cover[:, :, 0] > 0.3)
+
+
+def draw(pen: ImageDraw.ImageDraw, rng: np.random.Generator, design: str, x: int, y: int, size: int) -> None:
+    """One design about ``(x, y)``, ``size`` pixels across, in white."""
+    line = max(2, size // 14)
+
+    def ring(radii: NDArray[np.floating], turns: float = 1.0) -> list[tuple[float, float]]:
+        angles = np.linspace(0, 2 * np.pi * turns, len(radii))
+        return [
+            (x + float(r * np.cos(a)), y + float(r * np.sin(a))) for a, r in zip(angles, radii, strict=True)
+        ]
+
+    star = np.array([1, 0.4] * 6)[:11] * size / 2
+    if design == "word":
+        font = ImageFont.truetype(str(fonts()[int(rng.integers(len(fonts())))]), size // 2)
+        pen.text((x, y), str(rng.choice(["Mia", "LOVE", "1987", "Tom"])), fill=255, font=font, anchor="mm")
+    elif design in ("star", "outline"):
+        pen.polygon(ring(star), fill=255 if design == "star" else None, outline=255, width=line)
+    elif design == "spiral":
+        pen.line(ring(np.linspace(0, size / 2, 80), 3), fill=255, width=line)
+    elif design == "band":
+        pen.rectangle((x - size // 2, y - size // 8, x + size // 2, y + size // 8), fill=255)
+    elif design == "thorns":
+        wave = np.array([(x + t * size, y + size / 5 * np.sin(9 * t)) for t in np.linspace(-0.5, 0.5, 40)])
+        pen.line([(float(px), float(py)) for px, py in wave], fill=255, width=line)
+        for px, py in wave[::5]:
+            tip = (px + rng.normal(0, size / 8), py - size / 4)
+            pen.polygon([(px - line, py), (px + line, py), tip], fill=255)
+    else:
+        for dx, dy in rng.uniform(-size / 2, size / 2, (14, 2)):
+            r = size * float(rng.uniform(0.03, 0.08))
+            pen.ellipse((x + dx - r, y + dy - r, x + dx + r, y + dy + r), fill=255)
+
+
+def marks(folder: Path, limit: int | None) -> None:
+    finder, faces = MarkFinder(), FaceFinder(Store())
+    for name in ("skin", "faces"):
+        paths = sorted((folder / name).iterdir())[:limit]
+        alone, sent = 0, []
+        for path in paths:
+            pixels = load(path)
+            if found := finder.find(pixels):
+                alone += 1
+                _, veils = redact(pixels, [r for r in faces.find(pixels) if r.certain], SETTINGS)
+                sent += [path.name] if unveiled(found, veils) else []
+        print(
+            f"marks: {len(paths)} photos of {name}/, {alone} with a suggestion, {len(sent)} sent to review by it"
+        )
+        print(f"  (not under a face's veil): {', '.join(sent)}", flush=True)
+    rng = np.random.default_rng(2)
+    seen: dict[str, list[bool]] = {}
+    for path in sorted((folder / "skin").iterdir())[:limit]:
+        pixels = load(path)
+        for design, ink in itertools.product(DESIGNS, INKS):
+            if made := tattooed(pixels, rng, design, ink):
+                under = np.zeros(made[1].shape, bool)
+                for region in finder.find(made[0]):
+                    left, top, right, bottom = region.box.pixels(pixels.shape[1], pixels.shape[0])
+                    under[top:bottom, left:right] = True
+                good = float(under[made[1]].mean()) > 0.5
+                for key in {design, f"{ink} ink", "all", "all but red" if ink != "red" else "all"}:
+                    seen.setdefault(key, []).append(good)
+    said = ", ".join(f"{key} {np.mean(good):.2f} of {len(good)}" for key, good in sorted(seen.items()))
+    print(f"  generated tattoos suggested: {said}")
+
+
 def clock(folder: Path) -> None:
     sample = Path(__file__).parents[1] / "sample_media" / "group.jpg"
     pixels = np.asarray(Image.open(sample).convert("RGB").resize((4032, 3024)), np.uint8)
     noise = np.random.default_rng(1).normal(0, 4, (3024, 4032, 1))
     pixels = np.clip(pixels + noise, 0, 255).astype(np.uint8)
-    for name, finder in {"text": TextFinder(Store()), "codes": CodeFinder()}.items():
+    for name, finder in {
+        "text": TextFinder(Store()),
+        "codes": CodeFinder(),
+        "marks": MarkFinder(),
+        "faces": FaceFinder(Store()),
+    }.items():
         for verb, run in (("find", finder.find), ("recheck", finder.recheck)):
             run(pixels)
             took = []
@@ -294,6 +407,7 @@ def main() -> None:
         "codes": lambda: codes(options.folder, options.limit),
         "text": lambda: text(options.folder, options.limit, options.pages),
         "skin": lambda: skin(options.folder, options.limit),
+        "marks": lambda: marks(options.folder, options.limit),
         "time": lambda: clock(options.folder),
     }
     parser.add_argument("--only", nargs="*", choices=list(parts), default=list(parts))

@@ -120,6 +120,9 @@ def blur(
     codes: Annotated[
         bool | None, typer.Option("--codes/--no-codes", help="Hide barcodes and QR codes.")
     ] = None,
+    marks: Annotated[
+        bool | None, typer.Option("--marks/--no-marks", help="Ask about likely tattoos: review/.")
+    ] = None,
     faces: Annotated[
         bool | None, typer.Option("--faces/--no-faces", help="Hide faces; without, review/.")
     ] = None,
@@ -155,7 +158,7 @@ def blur(
 
     flags: dict[str, Any] = {
         "detector": detector, "style": style, "shape": shape, "margin": margin, "grid": grid, "noise": noise,
-        "unsafe_strength": unsafe_strength, "text": text, "codes": codes, "faces": faces,
+        "unsafe_strength": unsafe_strength, "text": text, "codes": codes, "marks": marks, "faces": faces,
         "regions": tuple(_region(r) for r in region) if region else None,
         "keep": tuple(_rect(k) for k in keep) if keep else None,
         "keep_mouth": keep_mouth, "keep_name": keep_name, "crf": crf, "audio": audio,

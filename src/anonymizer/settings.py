@@ -89,6 +89,7 @@ class Settings(BaseModel):
     faces: bool = True
     text: TextPolicy = TextPolicy.ALL
     codes: bool = True
+    marks: bool = True
 
     style: Style = Style.BLUR
     shape: Shape = Shape.ELLIPSE

@@ -30,6 +30,12 @@ def _codes(settings: Settings, store: Store) -> list[RegionFinder]:
     return [CodeFinder()] if settings.codes else []
 
 
+def _marks(settings: Settings, store: Store) -> list[RegionFinder]:
+    from anonymizer.detect.marks import MarkFinder
+
+    return [MarkFinder()] if settings.marks else []
+
+
 def _plugins(settings: Settings, store: Store) -> list[RegionFinder]:
     from anonymizer.detect.plugin import PluginFinder
 
@@ -41,6 +47,7 @@ TABLE: tuple[Callable[[Settings, Store], list[RegionFinder]], ...] = (
     _faces,
     _text,
     _codes,
+    _marks,
     _plugins,
 )
 """Every family of detectors. Each is imported when it is first wanted: the command line starts quickly."""

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from html import escape
 
+from anonymizer.detect.finder import doubtful_place
 from anonymizer.report.schema import CheckRecord, RegionRecord, Report
-from anonymizer.types import Kind, Result, Shape, Verdict
+from anonymizer.types import Box, Kind, Result, Shape, Verdict
 
 VERDICTS = {
     Verdict.READY: (
@@ -86,7 +87,7 @@ code{font:.85em ui-monospace,SFMono-Regular,Consolas,monospace;overflow-wrap:any
 figure{margin:0}figcaption{color:var(--soft);font-size:.85rem;margin-top:.4rem}
 .plan{background:var(--card);border:1px solid var(--line);border-radius:.5rem;display:block;width:100%;
 max-height:24rem;color:var(--deep)}.plan text{stroke:none;fill:var(--ink);fill-opacity:1;font-weight:600;
-dominant-baseline:central}
+dominant-baseline:central}.plan .asked{stroke:var(--ask);stroke-dasharray:3%,2%;fill:none}
 .cols{display:grid;grid-template-columns:minmax(0,2fr) minmax(0,3fr);gap:1.6rem}
 @media(max-width:44rem){.cols{grid-template-columns:1fr}}img{max-width:100%;border-radius:.5rem}
 ul{padding-left:1.2rem;margin:.4rem 0}li{margin:.25rem 0}a{color:inherit;text-underline-offset:.15em}
@@ -209,7 +210,8 @@ def _checks(checks: Sequence[CheckRecord]) -> str:
 
 def _hidden(report: Report) -> str:
     if not report.regions:
-        return "<p>Nothing that the detectors know was found, so nothing was hidden.</p>"
+        plan = _plan(report) if _asked(report) else ""
+        return f"<p>Nothing that the detectors know was found, so nothing was hidden.</p><div class=cols>{plan}</div>"
     counts: dict[str, int] = {}
     for region in report.regions:
         counts[KINDS[region.kind]] = counts.get(KINDS[region.kind], 0) + 1
@@ -237,8 +239,16 @@ def _region_row(number: int, region: RegionRecord) -> str:
     )
 
 
+def _asked(report: Report) -> list[Box]:
+    """The places that a person is asked to look at, in the pixels of the output."""
+    return [place[1] for reason in report.reasons if (place := doubtful_place(reason))]
+
+
 def _plan(report: Report) -> str:
-    """Where the regions lie, as numbered outlines on an empty field: a drawing, not the picture."""
+    """Where the regions lie, as numbered outlines on an empty field: a drawing, not the picture.
+
+    A place to look at is a dashed box with a question mark.
+    """
     width, height = report.medium.width, report.medium.height
     unit = max(width, height) / 250
     shapes, labels = [], []
@@ -254,12 +264,20 @@ def _plan(report: Report) -> str:
             x, y, anchor = max(left, 0) + 3 * unit, max(top, 0) + 8 * unit, "start"
         x, y = min(max(x, 0), width), min(max(y, 0), height)
         labels.append(f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{number}</text>')
+    for box in (asked := _asked(report)):
+        shapes.append(
+            f'<rect class=asked x="{box.x:.0f}" y="{box.y:.0f}" width="{box.w:.0f}" height="{box.h:.0f}"/>'
+        )
+        x, y = box.centre
+        labels.append(f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle">?</text>')
     label = f"Plan of the picture with {len(report.regions)} hidden regions"
+    label += f" and {len(asked)} to look at" if asked else ""
+    legend = " Dashed: not hidden, please look." if asked else ""
     return (
         f'<figure><svg class=plan viewBox="0 0 {width} {height}" role=img aria-label="{label}" '
         f'fill="currentColor" fill-opacity=".22" stroke="currentColor" stroke-width="{unit:.1f}" '
         f'font-size="{11 * unit:.1f}">{"".join(shapes)}{"".join(labels)}</svg>'
-        "<figcaption>Where in the picture, drawn to scale.</figcaption></figure>"
+        f"<figcaption>Where in the picture, drawn to scale.{legend}</figcaption></figure>"
     )
 
 

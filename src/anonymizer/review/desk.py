@@ -216,10 +216,10 @@ class Desk:
 
     def _ready_worker(self, settings: Settings) -> Worker:
         """The worker whose detectors these settings ask for; loading them takes a second or two."""
-        asked = (settings.detector, settings.faces, settings.text, settings.codes)
+        asked = (settings.detector, settings.faces, settings.text, settings.codes, settings.marks)
         if self._worker:
             has = self._worker.settings
-            if asked == (has.detector, has.faces, has.text, has.codes):
+            if asked == (has.detector, has.faces, has.text, has.codes, has.marks):
                 return self._worker
             self._close_worker()
         self._worker = Worker(settings)

@@ -1,0 +1,101 @@
+"""Ink on skin is asked about and never drawn over; lesions, hair and gaps are no ink."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from anonymizer.detect.finder import Finder, doubtful_place, doubts
+from anonymizer.detect.marks import MarkFinder
+from anonymizer.detect.skin import skin
+from anonymizer.redact import redact
+from anonymizer.settings import Settings, TextPolicy
+from anonymizer.types import Box, Kind, Pixels
+
+SAMPLES = Path(__file__).parents[1] / "sample_media"
+LIGHT, DARK = (214, 168, 145), (112, 76, 60)
+PLACE = Box(250, 180, 120, 120)
+
+
+def body(tone: tuple[int, int, int] = LIGHT, size: tuple[int, int] = (640, 480)) -> Image.Image:
+    """Skin with blotches and a camera's noise."""
+    rng = np.random.default_rng(3)
+    width, height = size
+    blotches = cv2.resize(
+        rng.normal(0, 5, (9, 12, 1)).astype(np.float32), size, interpolation=cv2.INTER_CUBIC
+    )
+    noise = rng.normal(0, 3, (height, width, 1))
+    return Image.fromarray(np.clip(np.array(tone) + blotches[..., None] + noise, 0, 255).astype(np.uint8))
+
+
+def star(on: Image.Image, colour: tuple[int, int, int], cover: float = 0.8) -> Pixels:
+    """A five-pointed star in PLACE, as ink under skin: softened, and letting some of the skin through."""
+    layer = Image.new("L", on.size)
+    angles, radii = np.linspace(0, 2 * np.pi, 11), np.array([60, 26] * 6)[:11]
+    points = [(310 + r * np.sin(a), 240 - r * np.cos(a)) for a, r in zip(angles, radii, strict=True)]
+    ImageDraw.Draw(layer).polygon(points, fill=255)
+    mask = cv2.GaussianBlur(np.asarray(layer, np.float32) / 255, (0, 0), 1.0)[..., None] * cover
+    return np.asarray(np.asarray(on) * (1 - mask) + np.array(colour) * mask, np.uint8)
+
+
+@pytest.mark.parametrize("tone", [LIGHT, DARK])
+@pytest.mark.parametrize("colour", [(28, 28, 32), (30, 45, 80), (25, 70, 60)])
+@pytest.mark.parametrize("turns", [0, 1])
+def test_ink_on_skin_is_asked_about(
+    tone: tuple[int, int, int], colour: tuple[int, int, int], turns: int
+) -> None:
+    pixels = np.ascontiguousarray(np.rot90(star(body(tone), colour), turns))
+    (region,) = MarkFinder().find(pixels)
+    place = PLACE if turns == 0 else Box(180, 640 - 370, 120, 120)
+    assert region.kind is Kind.MARK and not region.certain
+    assert region.box.iou(place) > 0.7
+
+
+def test_the_place_is_told_and_nothing_is_drawn_over() -> None:
+    pixels = star(body(), (28, 28, 32))
+    finder = Finder(Settings(faces=False, text=TextPolicy.NONE, codes=False))
+    regions = finder.find(pixels)
+    (said,) = doubts(regions)
+    told = doubtful_place(said)
+    assert told and told[0] is Kind.MARK and told[1].iou(PLACE) > 0.7
+    drawn, veils = redact(pixels, [r for r in regions if r.certain], Settings())
+    assert veils == [] and (drawn == pixels).all()
+    off = Settings(faces=False, text=TextPolicy.NONE, codes=False, marks=False)
+    assert Finder(off).find(pixels) == []
+
+
+def test_a_large_photo_is_told_in_its_own_pixels() -> None:
+    large = cv2.resize(star(body(), (28, 28, 32)), (2560, 1920), interpolation=cv2.INTER_CUBIC)
+    (region,) = MarkFinder().find(np.asarray(large, np.uint8))
+    assert region.box.iou(Box(4 * PLACE.x, 4 * PLACE.y, 4 * PLACE.w, 4 * PLACE.h)) > 0.7
+
+
+@pytest.mark.parametrize("colour", [(185, 60, 55), (120, 70, 45), (235, 205, 190)])
+def test_what_is_red_brown_or_pale_is_no_ink(colour: tuple[int, int, int]) -> None:
+    assert MarkFinder().find(star(body(), colour)) == []
+
+
+def test_a_gap_is_no_ink_nor_is_what_the_edge_cuts_off() -> None:
+    gap = np.array(body())
+    gap[200:216, 220:420] = 3
+    assert MarkFinder().find(gap) == []
+    cut = np.array(body())
+    cut[430:, 100:300] = (40, 45, 70)
+    assert MarkFinder().find(cut) == []
+
+
+def test_a_picture_without_skin_has_no_marks() -> None:
+    grey = np.full((300, 400, 3), 128, np.uint8)
+    grey[100:150, 100:200] = 20
+    assert not skin(grey).any()
+    assert MarkFinder().find(grey) == []
+    assert MarkFinder().find(np.zeros((1, 1, 3), np.uint8)) == []
+
+
+@pytest.mark.parametrize("name", ["no-face.jpg", "portrait.jpg"])
+def test_sample_photos_are_not_held_up(name: str) -> None:
+    assert MarkFinder().find(np.asarray(Image.open(SAMPLES / name).convert("RGB"), np.uint8)) == []

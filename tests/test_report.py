@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from anonymizer.detect.finder import doubts
 from anonymizer.pipeline import judge, scan_report
 from anonymizer.report.build import NOT_CHECKED, NOT_CHECKED_CLIP, build
 from anonymizer.report.index import Failure, render_index
@@ -20,11 +21,13 @@ from anonymizer.report.page import SHOWN, render
 from anonymizer.report.schema import Report
 from anonymizer.settings import Settings, TextPolicy
 from anonymizer.types import (
+    Box,
     Check,
     Evidence,
     Kind,
     Model,
     Processed,
+    Region,
     Result,
     Shape,
     Style,
@@ -152,6 +155,15 @@ def test_no_metadata_and_nothing_hidden_are_said() -> None:
     page = assert_sound(render(report(veils=(), traces=Traces()))).text
     assert "No metadata was found in the source." in page
     assert "nothing was hidden" in page
+
+
+@pytest.mark.parametrize("veils", [(), (FACE, LABEL)])
+def test_the_plan_marks_the_places_to_look_at(veils: tuple[Veil, ...]) -> None:
+    asked = Region(Box(100, 50, 80, 60), Kind.MARK, (Evidence("ink on skin", 0.9),), certain=False)
+    page = assert_sound(render(report(Verdict.REVIEW, [*doubts([asked]), "The file is odd."], veils=veils)))
+    boxes = [attributes for _, attributes in page.tags if attributes.get("class") == "asked"]
+    assert [(b["x"], b["y"], b["width"], b["height"]) for b in boxes] == [("100", "50", "80", "60")]
+    assert "Dashed: not hidden, please look." in page.text
 
 
 def test_hostile_strings_stay_text() -> None:

@@ -35,7 +35,7 @@ def make(out: Path, seconds: float) -> None:
     """A pan over a photo with faces, 1920 by 1080, 30 frames a second."""
     pan = (
         "scale=2400:-2,crop=1920:1080:x='(in_w-out_w)*(0.5+0.5*sin(0.7*t))':y='(in_h-out_h)*(0.5+0.4*sin(0.4*t))',"
-        "noise=alls=6:allf=t,format=yuv420p"
+        "noise=alls=2:allf=t,format=yuv420p"
     )
     command = [*HEAD, "-loop", "1", "-framerate", "30", "-t", str(seconds), "-i", PHOTO, "-vf", pan]
     subprocess.run([*command, "-c:v", "libx264", "-preset", "veryfast", "-crf", "18", out], check=True)

@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymizer.ahead import ahead
 from anonymizer.detect.finder import WORDS, Finder
 from anonymizer.errors import UnreadableError
 from anonymizer.gate import file_sha256
-from anonymizer.media.clip import Clip, Ending, Reading, frames, open_clip
+from anonymizer.media.clip import Clip, Ending, Frame, Reading, frames, open_clip
 from anonymizer.media.sniff import Format
 from anonymizer.media.write_clip import ClipWriter
 from anonymizer.photo import reasons, residual, unveiled
@@ -182,11 +183,11 @@ def write(clip: Clip, plan: Plan, staged: Path, progress: Progress | None) -> Wr
         ) as out,
         closing(sound),
         Reading(clip.path, clip.form, settings.limits, "full") as reading,
+        ahead(_painted(clip, reading, plan)) as painted,
     ):
-        for frame in frames(clip, reading):
-            keep = plan.keep(frame.number)
-            kept = kept or bool(keep and _uncovers(keep, plan.veils(frame.number)))
-            drawn.append(paint(frame.planes, plan.at(frame.number), frame.number, settings, keep))
+        for frame, count, uncovered in painted:
+            kept = kept or uncovered
+            drawn.append(count)
             out.write(frame.planes, frame.pts, frame.duration)
             pts.append(frame.pts)
             durations.append(frame.duration)
@@ -200,6 +201,14 @@ def write(clip: Clip, plan: Plan, staged: Path, progress: Progress | None) -> Wr
     return Written(
         np.array(pts, np.int64), np.array(durations, np.int64), np.array(drawn, np.int32), kept, ending
     )
+
+
+def _painted(clip: Clip, reading: Reading, plan: Plan) -> Iterator[tuple[Frame, int, bool]]:
+    """Each frame with its covers on it, how many they are, and whether something hidden was kept clear."""
+    for frame in frames(clip, reading):
+        keep = plan.keep(frame.number)
+        count = paint(frame.planes, plan.at(frame.number), frame.number, plan.settings, keep)
+        yield frame, count, bool(keep and _uncovers(keep, plan.veils(frame.number)))
 
 
 def coverage(plan: Plan, written: Written, looked: Looked) -> Check:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -29,9 +30,11 @@ from anonymizer.redact import (
 )
 from anonymizer.settings import Settings
 from anonymizer.track import Track
-from anonymizer.types import Box, Region, Shape, Style, Veil
+from anonymizer.types import Box, Kind, Region, Shape, Style, Veil
 
 Rect = tuple[int, int, int, int]
+STEP = 8
+"""Pixels: widths and heights of veils are multiples of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,12 @@ def paint(
 
 
 def _box(track: Track, frame: int, settings: Settings) -> Rect:
-    return veil_box(Region(track.box(frame), track.kind, track.evidence), settings)
+    """The veil's box, grown to whole steps: it does not tremble with every frame."""
+    left, top, right, bottom = veil_box(Region(track.box(frame), track.kind, track.evidence), settings)
+    if track.seen.all() and track.kind is Kind.DRAWN:
+        return left, top, right, bottom
+    wide, high = -(right - left) % STEP, -(bottom - top) % STEP
+    return left - wide // 2, top - high // 2, right + wide - wide // 2, bottom + high - high // 2
 
 
 def _seen(box: Rect, size: tuple[int, int]) -> Rect:
@@ -104,44 +112,76 @@ def _seen(box: Rect, size: tuple[int, int]) -> Rect:
 def _draw(planes: Planes, one: Cover, found: Veil) -> None:
     """One cover over the luma rectangle and its half-size counterparts."""
     height, width = planes[0].shape
-    soft = one.shape is Shape.ELLIPSE and one.style is not Style.PIXELATE
     box = found.box
+    soft = one.shape is Shape.ELLIPSE and one.style is not Style.PIXELATE
     feather = max(1, round(FEATHER * min(box[2] - box[0], box[3] - box[1]))) if soft else 0
     # Even edges: a sample of colour belongs to four of brightness.
-    left, top = max(0, box[0] - feather) & ~1, max(0, box[1] - feather) & ~1
-    right = min(width, box[2] + feather + 1 & ~1)
-    bottom = min(height, box[3] + feather + 1 & ~1)
-    alpha = np.zeros((bottom - top, right - left), np.float32)
-    whole = coverage(one.shape, box, (), feather)
-    oy, ox = box[1] - feather, box[0] - feather
-    y0, x0 = max(top, oy), max(left, ox)
-    y1, x1 = min(bottom, oy + whole.shape[0]), min(right, ox + whole.shape[1])
-    alpha[y0 - top : y1 - top, x0 - left : x1 - left] = whole[y0 - oy : y1 - oy, x0 - ox : x1 - ox]
+    x0, y0 = (box[0] - feather) & ~1, (box[1] - feather) & ~1
+    place = _Place(one.shape, box[2] - box[0], box[3] - box[1], feather, box[0] - x0, box[1] - y0)
     seen = _seen(box, (width, height))
-    _blend(planes[0], (left, top, right, bottom), seen, one.grid[:, :, :1], alpha, one.style)
-    half = alpha.reshape(alpha.shape[0] // 2, 2, alpha.shape[1] // 2, 2).max(axis=(1, 3))
+    luma, chroma = _alphas(place)
+    _blend(planes[0], (x0, y0), seen, one.grid[:, :, :1], luma, one.style)
     small = seen[0] // 2, seen[1] // 2, (seen[2] + 1) // 2, (seen[3] + 1) // 2
     for number in (1, 2):
-        rect = left // 2, top // 2, right // 2, bottom // 2
-        _blend(planes[number], rect, small, one.grid[:, :, number : number + 1], half, one.style)
+        _blend(
+            planes[number], (x0 // 2, y0 // 2), small, one.grid[:, :, number : number + 1], chroma, one.style
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A veil's outline in a rectangle of even size; ``dx`` and ``dy`` are where its box begins there."""
+
+    shape: Shape
+    width: int
+    height: int
+    feather: int
+    dx: int
+    dy: int
+
+
+_Alpha = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""How much of each pixel is the cover's and how much stays: ``(h, w)`` each, together 1."""
+
+
+@lru_cache(maxsize=32)
+def _alphas(place: _Place) -> tuple[_Alpha, _Alpha]:
+    """For brightness and for colour; a face's box keeps its size for many frames, so they are kept too.
+
+    A sample of colour is replaced as much as the most replaced of its four pixels.
+    """
+    whole = coverage(place.shape, (0, 0, place.width, place.height), (), place.feather)
+    top, left = place.dy - place.feather, place.dx - place.feather
+    height, width = whole.shape
+    luma = np.pad(whole, ((top, (top + height) % 2), (left, (left + width) % 2)))
+    rows = np.maximum(luma[::2], luma[1::2])
+    chroma = np.maximum(rows[:, ::2], rows[:, 1::2])
+    return (luma, 1 - luma), (chroma, 1 - chroma)
 
 
 def _blend(
-    plane: Plane, rect: Rect, seen: Rect, grid: NDArray[np.float32], alpha: NDArray[np.float32], style: Style
+    plane: Plane, origin: tuple[int, int], seen: Rect, grid: NDArray[np.float32], alpha: _Alpha, style: Style
 ) -> None:
-    """The grid over ``seen``, its edge colours on outwards over ``rect``, as much as ``alpha`` says."""
-    left, top, right, bottom = rect
+    """The grid over ``seen``, its edge colours on outwards, as much as ``alpha`` says, which begins at ``origin``."""
+    over, stays = alpha
+    left, top = max(0, origin[0]), max(0, origin[1])
+    right, bottom = (
+        min(plane.shape[1], origin[0] + over.shape[1]),
+        min(plane.shape[0], origin[1] + over.shape[0]),
+    )
+    cut = slice(top - origin[1], bottom - origin[1]), slice(left - origin[0], right - origin[0])
     patch = drawn(grid, seen[2] - seen[0], seen[3] - seen[1], style)[:, :, 0]
     above, below = max(0, seen[1] - top), max(0, bottom - seen[3])
     before, after = max(0, seen[0] - left), max(0, right - seen[2])
-    wide = cv2.copyMakeBorder(patch, above, below, before, after, cv2.BORDER_REPLICATE)
-    over, under = max(0, top - seen[1]), max(0, left - seen[0])
-    patch = np.ascontiguousarray(
-        np.asarray(wide, np.uint8)[over : over + bottom - top, under : under + right - left]
-    )
+    wide = np.asarray(cv2.copyMakeBorder(patch, above, below, before, after, cv2.BORDER_REPLICATE), np.uint8)
+    y, x = max(0, top - seen[1]), max(0, left - seen[0])
+    wide = np.ascontiguousarray(wide[y : y + bottom - top, x : x + right - left])
     target = plane[top:bottom, left:right]
-    mixed = cv2.blendLinear(patch, np.ascontiguousarray(target), alpha, 1 - alpha)
-    np.copyto(target, np.where(alpha >= 1, patch, mixed))
+    # Where alpha is 1 the cover's own value comes out, to the last bit: its weight is all there is.
+    mixed = cv2.blendLinear(
+        wide, np.ascontiguousarray(target), np.ascontiguousarray(over[cut]), np.ascontiguousarray(stays[cut])
+    )
+    np.copyto(target, mixed)
 
 
 def _kept(planes: Planes, keep: Sequence[Box]) -> list[tuple[Plane, Rect, Plane]]:

@@ -1,8 +1,9 @@
 """The first pass over a clip: look at every frame, and hard at some, until every track is known.
 
-A cheap upright look goes to every frame. The full ensemble, at all rotations and full size, goes to the first
-frame, to every cut, to a frame every two seconds, and wherever a face that was well in view is suddenly not
-seen any more. Text and codes are searched at cuts and every four seconds; the tracker covers what lies between.
+Every frame is glanced at or followed: a cheap look in the turns at which the shot's faces stand. The full
+ensemble, at all rotations and full size, goes to the first frame, to every cut, to a frame every three seconds,
+and wherever a face that was well in view is suddenly not seen any more. Text and codes are searched at cuts
+and every six seconds; the tracker covers what lies between.
 """
 
 from __future__ import annotations
@@ -24,10 +25,14 @@ from anonymizer.types import Box, Kind, Pixels, Progress, Region
 
 LOOK_SIDE = 640
 """Long side, pixels, of the small copy that every frame is looked at in."""
-FULL_EVERY = 2.0
+FULL_EVERY = 3.0
 """Seconds between full searches for faces."""
-OTHERS_EVERY = 4.0
+OTHERS_EVERY = 6.0
 """Seconds between searches for text, codes and whatever else; cuts are searched at once."""
+NEAR_SIDE = 384
+"""Long side of the cheap look where the last full search found no small face …"""
+SMALL_FACE = 0.045
+"""… one whose lesser side is less than this share of the frame's long side: 17 pixels at 384."""
 TOGETHER = 4
 """Small copies that are looked at in one call: more of them keep every core busy."""
 LOST_PAUSE = 0.5
@@ -60,6 +65,7 @@ class _Shot:
     """What holds for the shot under way."""
 
     turns: frozenset[int] = frozenset({0})
+    side: int = LOOK_SIDE
     others_due: float = 0.0
     lost_due: int = 0
 
@@ -80,7 +86,7 @@ def search(clip: Clip, finder: Finder, settings: Settings, progress: Progress | 
         clip.path, clip.form, settings.limits, "look", small=LOOK_SIDE, whole_every=FULL_EVERY
     ) as reading:
         for group in _groups(looks(clip, reading, size)):
-            glanced = _glances(finder, group, shot, settings)
+            glanced = _glances(finder, group, shot, settings, steady=tracker.steady())
             for look, faces in zip(group, glanced, strict=True):
                 _take(clip, look, faces, finder, tracker, shot, found, settings)
                 if progress:
@@ -103,13 +109,20 @@ def _groups(frames: Iterator[Look]) -> Iterator[list[Look]]:
         yield group
 
 
-def _glances(finder: Finder, group: Sequence[Look], shot: _Shot, settings: Settings) -> list[list[Region]]:
-    """The faces of each frame that is not searched in full, in the pixels of the small copies."""
+def _glances(
+    finder: Finder, group: Sequence[Look], shot: _Shot, settings: Settings, *, steady: bool
+) -> list[list[Region]]:
+    """The faces of each frame that is not searched in full, in the pixels of the small copies.
+
+    While the tracks are steady every second frame is enough: in between the tracker follows them by their
+    look, and what first comes into view in between is followed back.
+    """
     if not settings.faces:
         return [[] for _ in group]
-    plain = [look.small for look in group if look.whole is None]
-    answers = iter(finder.glances(plain, tuple(sorted(shot.turns))) if plain else [])
-    return [next(answers) if look.whole is None else [] for look in group]
+    plain = [look.whole is None and not (steady and look.number % 2) for look in group]
+    small = [look.small for look, wanted in zip(group, plain, strict=True) if wanted]
+    answers = iter(finder.glances(small, tuple(sorted(shot.turns)), shot.side) if small else [])
+    return [next(answers) if wanted else [] for wanted in plain]
 
 
 def _take(
@@ -140,6 +153,9 @@ def _take(
         sightings = [region for region in full if region.certain]
         found.doubts += [Doubt(look.number, region) for region in full if not region.certain]
         _learn_turns(shot, sightings, fresh=others)
+        small = SMALL_FACE * max(clip.width, clip.height)
+        faces_here = (r.box for r in sightings if r.kind is Kind.FACE)
+        shot.side = LOOK_SIDE if any(min(box.w, box.h) < small for box in faces_here) else NEAR_SIDE
     elif settings.faces and look.number >= shot.lost_due and tracker.losing([r.box for r in sightings]):
         shot.lost_due = look.number + tracker.frames_of(LOST_PAUSE)
         sightings += _sought(finder, look.small, scale, sightings)

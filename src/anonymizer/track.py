@@ -50,7 +50,7 @@ class Track:
     """One thing from its first to its last hidden frame.
 
     ``boxes`` float32 ``(n, 4)``: x, y, w, h in frame ``first + i``. ``seen`` bool ``(n,)``: a detector saw it
-    there, otherwise it was followed, held or interpolated. ``colours`` float32 ``(rows, columns, 3)``: the
+    there, or in the frames before and after; otherwise it was followed, held or interpolated. ``colours`` float32 ``(rows, columns, 3)``: the
     grid's RGB averages over the whole track. ``mouths`` as ``boxes``, or None.
     """
 
@@ -147,6 +147,11 @@ class Tracker:
             self._begin(region, small, grey)
         self._close([live for live in self._live if self._ended(live, searched)])
         self._past.append(grey)
+
+    def steady(self) -> bool:
+        """Whether every face under way was sighted in the last two frames, and more than twice."""
+        faces = [live for live in self._live if live.kind is Kind.FACE]
+        return all(self._frame - live.since <= 2 and live.sightings > 2 for live in faces)
 
     def losing(self, seen: Sequence[Box]) -> bool:
         """Whether a well-attested face, last sighted a moment ago, is not among these boxes of the next frame."""
@@ -333,7 +338,7 @@ class Tracker:
             live.kind,
             live.first,
             boxes,
-            np.array([mark == "S" for mark in live.marks], np.bool_),
+            _seen(live.marks),
             evidence,
             colours.astype(np.float32),
             _mouths(live, boxes),
@@ -363,6 +368,14 @@ def steady(boxes: NDArray[np.float32], half: int) -> NDArray[np.float32]:
 def _windowed(values: NDArray[np.float32], half: int) -> NDArray[np.float32]:
     padded = np.pad(values, ((half, half), (0, 0)), mode="edge")
     return np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1, axis=0)
+
+
+def _seen(marks: Sequence[str]) -> NDArray[np.bool_]:
+    """Where a detector saw a track; a frame between two such is as good as seen."""
+    sighted = np.array([mark == "S" for mark in marks], np.bool_)
+    between = np.zeros_like(sighted)
+    between[1:-1] = sighted[:-2] & sighted[2:]
+    return np.asarray(sighted | between, np.bool_)
 
 
 def _mouths(live: _Live, boxes: NDArray[np.float32]) -> NDArray[np.float32] | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 import subprocess
+import sys
 import threading
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ HARMLESS = frozenset({"major_brand", "minor_version", "compatible_brands", "vend
 _STREAM = re.compile(r"Stream #0:\d+.*?: (\w+): ?(\w*)")
 _DURATION = re.compile(r"Duration: (\d+):(\d+):(\d+\.\d+)")
 _KEY = re.compile(r"^\s+([\w.©-]+)\s*: ")
+PIPE = 1 << 20
 MOST = 1 << 16
 """Bytes of the program's messages that are kept."""
 
@@ -109,13 +111,21 @@ def _start(path: Path, size: tuple[int, int]) -> subprocess.Popen[bytes]:
         "-nostdin", "-xerror", "-hide_banner", "-nostats", "-copy_unknown"
     ).compile(cmd=imageio_ffmpeg.get_ffmpeg_exe())
     try:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
         )
     except OSError as error:
         raise DamagedError(
             "The second reader, ffmpeg, cannot be started; run 'anonymizer doctor' to see why."
         ) from error
+    if sys.platform == "linux":
+        import fcntl
+
+        assert process.stdout
+        with contextlib.suppress(OSError):
+            # A frame is megabytes: a larger pipe needs fewer turns.
+            fcntl.fcntl(process.stdout.fileno(), fcntl.F_SETPIPE_SZ, PIPE)
+    return process
 
 
 def _filled(stream: IO[bytes], buffer: NDArray[np.uint8]) -> bool:

@@ -13,6 +13,7 @@ import struct
 import zlib
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import zxingcpp
@@ -155,8 +156,44 @@ def label_and_code() -> Image.Image:
     return scene
 
 
+def clip(face: Image.Image) -> None:
+    """Three seconds in which the head drifts through the frame and the light flickers, with sound and traces."""
+    width, height, rate = 480, 360, 25
+    head = np.asarray(face.resize((400, 400), Image.Resampling.LANCZOS), np.float32)
+    tags = {
+        "title": PATIENT,
+        "comment": "Control after surgery, 17.05.2024",
+        "location": "+52.5163+013.3777/",
+        "creation_time": "2024-05-17T09:30:00.000000Z",
+    }
+    with av.open(str(HERE / "interview.mp4"), "w", options={"movflags": "use_metadata_tags"}) as out:
+        out.metadata.update(tags)
+        video = out.add_stream("libx264", rate=rate, options={"crf": "27", "preset": "slow"})
+        video.width, video.height, video.pix_fmt = width, height, "yuv420p"
+        sound = out.add_stream("aac", rate=48_000, options={"b": "32k"})
+        sound.layout = "mono"
+        for number in range(3 * rate):
+            frame = np.full((height, width, 3), (96, 112, 120), np.float32)
+            x, y = 40 + round(70 * np.sin(number / 14)), 6 + round(6 * np.sin(number / 5))
+            part = head[: height - y, : width - x]
+            frame[y : y + part.shape[0], x : x + part.shape[1]] = part
+            frame *= 1 + 0.12 * np.sin(number * 1.7)
+            picture = av.VideoFrame.from_ndarray(np.clip(frame, 0, 255).astype(np.uint8), "rgb24")
+            out.mux(video.encode(picture))
+        out.mux(video.encode(None))
+        tone = 2000 * np.sin(2 * np.pi * 220 * np.arange(3 * 48_000) / 48_000)
+        for start in range(0, len(tone), 1024):
+            block = av.AudioFrame.from_ndarray(
+                tone[None, start : start + 1024].astype(np.float32) / 32768, "fltp", "mono"
+            )
+            block.sample_rate, block.pts = 48_000, start
+            out.mux(sound.encode(block))
+        out.mux(sound.encode(None))
+
+
 def main() -> None:
     face = portrait()
+    clip(face)
     (HERE / "portrait.jpg").write_bytes(laden(face))
     turned = face.transpose(Image.Transpose.ROTATE_90)
     (HERE / "portrait-turned.jpg").write_bytes(laden(turned, tail=jpeg(turned.resize((256, 256)))))

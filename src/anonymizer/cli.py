@@ -6,6 +6,7 @@ import json
 import math
 import os
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -31,7 +32,7 @@ from anonymizer.types import Shape, Style, Verdict
 
 app = typer.Typer(
     name="anonymizer",
-    help="Make clinical photos publishable: find, hide, clean, verify, and say why.",
+    help="Make clinical photos and clips publishable: find, hide, clean, verify, and say why.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -97,7 +98,9 @@ def _region(text: str) -> dict[str, Any]:
 
 @app.command()
 def blur(
-    paths: Annotated[list[Path], typer.Argument(help="Photos, or folders of them.", metavar="PATH...")],
+    paths: Annotated[
+        list[Path], typer.Argument(help="Photos and clips, or folders of them.", metavar="PATH...")
+    ],
     out: Annotated[
         Path | None,
         typer.Option(help="Output folder; default: a folder 'anonymized' beside the first PATH."),
@@ -148,7 +151,7 @@ def blur(
     as_json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
-    """Make photos publishable.
+    """Make photos and clips publishable.
 
     What is safe lands in OUT/ready, what a person must see in OUT/review, the reports in OUT/reports.
     Exit codes: 0 all ready, 3 some in review, 4 some failed, 2 wrong use, 5 machine not ready.
@@ -169,8 +172,8 @@ def blur(
     counts: Counter[Verdict] = Counter()
     _have_models(settings, show=not (quiet or as_json))
     with Session(target, settings) as session:
-        with _bar(len(sources), show=not (quiet or as_json)) as advance:
-            for outcome in session.run_all(sources):
+        with _bar(len(sources), show=not (quiet or as_json)) as (advance, within):
+            for outcome in session.run_all(sources, within):
                 counts[outcome.verdict] += 1
                 if as_json:
                     _emit(_outcome_json(outcome))
@@ -404,16 +407,34 @@ def _fetch(store: Any, names: Sequence[str], *, show: bool) -> list[Path]:
 def _bar(total: int, *, show: bool) -> Iterator[Any]:
     """A progress bar on a terminal, silence elsewhere; it appears by itself and goes when all is done."""
     if not (show and err_console.is_terminal):
-        yield lambda: None
+        yield (lambda: None), None
         return
     columns = (
+        TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]}"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=err_console, transient=True) as progress:
-        task = progress.add_task("photos", total=total)
-        yield lambda: progress.advance(task)
+        task = progress.add_task("media", total=total, speed="")
+        clip = progress.add_task("clip", total=None, visible=False, speed="")
+        stages: dict[str, float] = {}
+
+        def within(stage: str, done: int, all: int) -> None:
+            if stage not in stages or done <= 1:
+                stages.clear()
+                stages[stage] = time.monotonic()
+                progress.reset(clip, total=all or None, visible=True, description=stage)
+            spent = time.monotonic() - stages[stage]
+            speed = f"{done / spent:.0f} frames/s" if spent > 0.5 else ""
+            progress.update(clip, completed=done, total=all or None, speed=speed)
+
+        def advance() -> None:
+            progress.advance(task)
+            progress.update(clip, visible=False)
+
+        yield advance, within
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

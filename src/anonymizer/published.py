@@ -12,7 +12,7 @@ from anonymizer.gate import file_sha256
 from anonymizer.media.sniff import open_regular, sniff
 from anonymizer.report.schema import CheckRecord, Report
 from anonymizer.types import Check, Processed, Result, Traces, Verdict
-from anonymizer.verify import audit
+from anonymizer.verify import audit, clip
 
 
 def find_report(sha256: str, name: str, folders: list[Path]) -> Report | None:
@@ -43,7 +43,7 @@ def verify(path: Path, reports: Path | None = None) -> Report:
 
     The report is looked for in ``reports``, else beside the file and in the output folder it lies in.
     Without one the verdict is ``FAILED``: nothing says what was looked for in it. Raises
-    :class:`anonymizer.errors.MediumError` where the file cannot be read or is no photo.
+    :class:`anonymizer.errors.MediumError` where the file cannot be read or is neither photo nor clip.
     """
     with open_regular(path) as file:
         head = file.read(4096)
@@ -53,7 +53,7 @@ def verify(path: Path, reports: Path | None = None) -> Report:
     folders = [reports] if reports else [here, here / "reports", here.parent / "reports"]
     report = find_report(sha256, path.name, folders)
     keep_name = bool(report and report.settings.get("keep_name"))
-    checks = audit(path, keep_name)
+    checks = clip.audit(path, keep_name) if form.is_clip else audit(path, keep_name)
     if report is None:
         return _unknown(path, sha256, form.name, checks)
     failed = [check.evidence for check in checks if check.result is Result.FAIL]

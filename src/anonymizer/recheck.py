@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -113,7 +113,7 @@ def look_again(
                 picture = pixels(planes)
                 regions = finder.recheck(picture) if number in whole else finder.recheck_faces(picture)
                 kept = [box.pixels(*plan.size) for box in plan.keep(number)]
-                measured.append(strength.check(picture, plan.veils(number), kept, plan.settings.grid, EDGE))
+                measured.append(strength_of(planes, plan.veils(number), kept, plan.settings.grid))
             elif number in plain and plan.settings.faces:
                 picture, regions = _glanced(planes, finder)
             if regions:
@@ -154,6 +154,22 @@ def covers_in_place(planes: Planes, plan: Covered, frame: int) -> bool:
         if float(apart[mask].mean()) > APART:
             return False
     return True
+
+
+def strength_of(planes: Planes, veils: Sequence[Veil], kept: Sequence[Rect], grid: int) -> Check:
+    """Every veil against its bound, brightness and colour each at their own size: nothing is interpolated."""
+    y, u, v = planes
+    luma = strength.check(np.dstack([y, y, y]), veils, kept, grid, EDGE)
+    if luma.result is not Result.PASS or not veils:
+        return luma
+    halves = [replace(veil, box=_half(veil.box)) for veil in veils]
+    colour = strength.check(np.dstack([u, v, u]), halves, [_half(rect) for rect in kept], grid, EDGE)
+    worse = float(colour.data.get("rms", 0.0)) > float(luma.data.get("rms", 0.0))
+    return colour if colour.result is not Result.PASS or worse else luma
+
+
+def _half(rect: Rect) -> Rect:
+    return rect[0] // 2, rect[1] // 2, (rect[2] + 1) // 2, (rect[3] + 1) // 2
 
 
 def contact_sheet(thumbnails: Sequence[Pixels]) -> bytes:

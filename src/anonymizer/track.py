@@ -50,8 +50,8 @@ class Track:
     """One thing from its first to its last hidden frame.
 
     ``boxes`` float32 ``(n, 4)``: x, y, w, h in frame ``first + i``. ``seen`` bool ``(n,)``: a detector saw it
-    there, or in the frames before and after; otherwise it was followed, held or interpolated. ``colours`` float32 ``(rows, columns, 3)``: the
-    grid's RGB averages over the whole track. ``mouths`` as ``boxes``, or None.
+    there, or in the frames before and after; otherwise it was followed, held or interpolated. ``colours``
+    float32 ``(rows, columns, 3)``: the grid's RGB averages over the whole track. ``mouths`` as ``boxes``, or None.
     """
 
     kind: Kind
@@ -99,6 +99,7 @@ class _Live:
     added: int = 0
     mouths: list[tuple[int, tuple[float, float, float, float]]] = field(default_factory=list)
     over: bool = False
+    """Its ends are settled."""
 
     @property
     def box(self) -> Box:
@@ -179,6 +180,7 @@ class Tracker:
         )
         live.total, live.added = colours.astype(np.float64), 1
         live.evidence = {e.detector: e.score for e in region.evidence}
+        live.over = True
         self._done.append(live)
 
     def tracks(self) -> list[Track]:

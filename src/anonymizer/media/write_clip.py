@@ -183,15 +183,12 @@ def _frame(planes: Planes) -> Any:
     return frame
 
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO)
+
+
 def _refused(error: Exception, path: Path) -> OutputError | LimitError:
     number = getattr(error, "errno", None)
-    if isinstance(error, OSError) and number in (
-        errno.ENOSPC,
-        errno.EDQUOT,
-        errno.EROFS,
-        errno.EACCES,
-        errno.EIO,
-    ):
+    if isinstance(error, OSError) and number in _NO_ROOM:
         return failed(OSError(number, os.strerror(number)))
     if not path.parent.is_dir():
         return failed(OSError(errno.ENOENT, os.strerror(errno.ENOENT)))

@@ -1,0 +1,320 @@
+"""Clips through the real command line: every frame at its own time, no face, no trace, or a clear sentence."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from anonymizer.settings import Settings
+from anonymizer.types import Box, Pixels
+from clips import make_clip, number_of, numbered
+from conftest import FAST, ROOT, Ran, everything_written, fingerprints
+
+SHARED = ROOT.parent / "shared" / "media" / "video"
+TAGS = {"title": "CANARY Marta Musterfrau", "comment": "CANARY-0815", "location": "+52.5200+013.4050/"}
+
+
+def pan(portrait: Pixels, count: int, turn: int = 0) -> list[Pixels]:
+    """The portrait drifting through a frame of 320 by 240; ``turn``: quarter turns of the picture."""
+    small = cv2.resize(portrait, (260, 260), interpolation=cv2.INTER_AREA)
+    frames = []
+    for number in range(count):
+        frame = np.full((240, 320, 3), (70, 110, 150), np.uint8)
+        x = 10 + 2 * number
+        part = small[:240, : 320 - x]
+        frame[: part.shape[0], x : x + part.shape[1]] = part
+        frames.append(np.ascontiguousarray(np.rot90(frame, turn)))
+    return frames
+
+
+def retained(source: Pixels, output: Pixels, box: Box) -> float:
+    """How much of a place's detail is still there: 1 for all, about 0 for none."""
+    left, top, right, bottom = box.scaled(0.7).pixels(source.shape[1], source.shape[0])
+
+    def detail(picture: Pixels) -> NDArray[np.float32]:
+        grey = cv2.cvtColor(picture[top:bottom, left:right], cv2.COLOR_RGB2GRAY).astype(np.float32)
+        return np.asarray(grey - cv2.GaussianBlur(grey, (0, 0), box.w / 8), np.float32)
+
+    before, after = detail(source), detail(output)
+    return float((before * after).sum() / (before * before).sum())
+
+
+def report_of(out: Path) -> dict[str, Any]:
+    (path,) = (out / "reports").glob("*.json")
+    report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return report
+
+
+def decoded(path: Path) -> list[tuple[Fraction, Pixels]]:
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        return [(f.pts * stream.time_base, f.to_ndarray(format="rgb24")) for f in container.decode(stream)]
+
+
+def written(out: Path, folder: str) -> Path:
+    (path,) = (out / folder).glob("*.mp4")
+    return path
+
+
+def test_a_clip_comes_out_without_its_face_and_its_traces(
+    run: Callable[..., Ran], finders: Callable[[Settings], Any], portrait: Pixels, tmp_path: Path
+) -> None:
+    folder = tmp_path / "CANARY folder"
+    folder.mkdir()
+    times = [0, 40, 80, 130, 160, 200, 260, 300, 333, 380, 420, 460, 505, 540, 580, 620]
+    source = make_clip(
+        folder / "CANARY name.mov",
+        pan(portrait, len(times)),
+        pts=times,
+        time_base=Fraction(1, 1000),
+        tags=TAGS,
+        sound=0.6,
+        turn=6,
+    )
+    before = fingerprints(folder)
+    out = tmp_path / "out"
+    ran = run("blur", source, "--out", out)
+    assert ran.code == 0, ran.out + ran.err
+    clip = written(out, "ready")
+    shown = decoded(clip)
+    assert [t for t, _ in shown] == [Fraction(t, 1000) for t in times]
+    assert shown[0][1].shape == (320, 240, 3), "stored upright"
+    finder = finders(Settings())
+    for number in (0, 7, 15):
+        before_ = np.ascontiguousarray(np.rot90(pan(portrait, 16)[number], -1))
+        (face,) = (r.box for r in finder.faces(before_) if r.certain)
+        assert retained(before_, shown[number][1], face) < 0.2
+    with av.open(str(clip)) as container:
+        assert len(container.streams) == 1 and not container.metadata.get("title")
+    data = everything_written(out)
+    assert b"CANARY" not in data and b"52.52" not in data and b"Musterfrau" not in data
+    report = report_of(out)
+    assert report["verdict"] == "ready" and report["medium"]["frames"] == len(times)
+    assert {"sound", "GPS position"} <= set(report["source_traces"])
+    assert {c["name"]: c["result"] for c in report["checks"]}["coverage"] == "pass"
+    faces = [r for r in report["regions"] if r["kind"] == "face"]
+    assert faces and faces[0]["first_seconds"] == 0
+    assert fingerprints(folder) == before
+    page = next((out / "reports").glob("*[!x].html")).read_text(encoding="utf-8")
+    assert "data:image/jpeg;base64," in page
+    assert run("verify", clip).code == 0
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_a_face_that_lies_on_its_side_is_hidden_in_every_frame(
+    run: Callable[..., Ran], portrait: Pixels, tmp_path: Path, turn: int
+) -> None:
+    frames = pan(portrait, 12, turn)
+    source = make_clip(tmp_path / "a.mp4", frames)
+    out = tmp_path / "out"
+    assert run("blur", source, "--out", out, "--text", "none", "--no-codes").code == 0
+    report = report_of(out)
+    assert any(r["kind"] == "face" and r["frames"] == 12 for r in report["regions"])
+
+
+def test_sound_is_dropped_unless_asked_for_and_then_a_person_listens(
+    run: Callable[..., Ran], tmp_path: Path
+) -> None:
+    source = make_clip(tmp_path / "a.mp4", numbered(25), sound=1.5)
+    out = tmp_path / "out"
+    ran = run("blur", source, "--out", out, "--audio", "keep", *FAST)
+    assert ran.code == 3 and "a voice identifies" in ran.out
+    with av.open(str(written(out, "review"))) as container:
+        kinds = [stream.type for stream in container.streams]
+        sound = sum(frame.samples for frame in container.decode(audio=0))
+    assert kinds == ["video", "audio"]
+    assert abs(sound / 48000 - 1.0) < 0.1, "no longer than the picture"
+    other = tmp_path / "other"
+    run("blur", source, "--out", other, *FAST)
+    with av.open(str(written(other, "review"))) as container:
+        assert [stream.type for stream in container.streams] == ["video"]
+
+
+def test_a_region_stands_for_the_seconds_that_it_was_given(run: Callable[..., Ran], tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mp4", numbered(50))
+    out = tmp_path / "out"
+    assert run("blur", source, "--out", out, "--region", "60,40,40,30@0.4-1", *FAST).code == 3
+    dark = [float(p[45:65, 65:95].mean()) < 12 for _, p in decoded(written(out, "review"))]
+    assert dark == [10 <= n <= 25 for n in range(50)]
+    wrong = run("blur", source, "--out", out, "--region", "60,40,40,30@3-1", *FAST)
+    assert wrong.code == 2 and "start-end" in wrong.err
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".avi", ".ts", ".gif"])
+def test_other_containers_come_out_frame_for_frame(
+    run: Callable[..., Ran], tmp_path: Path, suffix: str
+) -> None:
+    codecs = {".mkv": ("libvpx-vp9", "yuv420p"), ".avi": ("mpeg4", "yuv420p"), ".gif": ("gif", "rgb8")}
+    codec, pix_fmt = codecs.get(suffix, ("libx264", "yuv420p"))
+    source = make_clip(tmp_path / f"a{suffix}", numbered(20), codec=codec, pix_fmt=pix_fmt)
+    out = tmp_path / "out"
+    ran = run("blur", source, "--out", out, *FAST)
+    assert ran.code == 3, ran.err
+    shown = decoded(written(out, "review"))
+    assert [number_of(picture) for _, picture in shown] == list(range(20))
+    assert [t for t, _ in shown] == [Fraction(n, 25) for n in range(20)]
+
+
+def test_a_clip_that_breaks_off_goes_to_a_person(run: Callable[..., Ran], tmp_path: Path) -> None:
+    whole = make_clip(tmp_path / "whole.mkv", numbered(100), codec="mpeg4").read_bytes()
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(whole[: len(whole) // 2])
+    out = tmp_path / "out"
+    ran = run("blur", cut, "--out", out, *FAST)
+    assert ran.code in (3, 4)
+    if ran.code == 3:
+        assert "broke off" in ran.out
+    assert not list((out / "ready").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("list.mp4", b"ffconcat version 1.0\nfile 'whole.mp4'\n"),
+        ("play.mp4", b"#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nwhole.mp4\n"),
+        ("empty.mp4", b""),
+        ("torn.mp4", b"\0\0\0\x20ftypisom\0\0\2\0isomiso2avc1mp41" + b"\0" * 400),
+    ],
+)
+def test_what_is_no_clip_is_refused_in_a_sentence(
+    run: Callable[..., Ran], tmp_path: Path, name: str, content: bytes
+) -> None:
+    make_clip(tmp_path / "whole.mp4", numbered(5))
+    path = tmp_path / name
+    path.write_bytes(content)
+    out = tmp_path / "out"
+    ran = run("blur", path, "--out", out, *FAST)
+    assert ran.code == 4 and name in ran.err and "Traceback" not in ran.err
+    assert ran.err.count("\n") == 1
+    for folder in ("ready", "review"):
+        assert not list((out / folder).iterdir())
+
+
+def test_a_truncated_mp4_is_refused_or_reviewed_never_ready(run: Callable[..., Ran], tmp_path: Path) -> None:
+    whole = make_clip(
+        tmp_path / "w.mp4", numbered(60), container_options={"movflags": "+faststart"}
+    ).read_bytes()
+    for number, share in enumerate((0.2, 0.5, 0.9)):
+        path = tmp_path / f"{number}.mp4"
+        path.write_bytes(whole[: int(len(whole) * share)])
+        out = tmp_path / f"out{number}"
+        assert run("blur", path, "--out", out, *FAST).code in (3, 4)
+        assert not list((out / "ready").iterdir())
+
+
+def command(source: Path, out: Path) -> list[str]:
+    return [sys.executable, "-m", "anonymizer.cli", "blur", str(source), "--out", str(out), "--quiet", *FAST]
+
+
+def heavy(path: Path) -> Path:
+    """A clip of noise: its output has megabytes."""
+    rng = np.random.default_rng(2)
+    frames = [rng.integers(0, 255, (192, 320, 3)).astype(np.uint8) for _ in range(40)]
+    return make_clip(path, frames)
+
+
+def nothing_half_done(out: Path) -> None:
+    for folder in ("ready", "review", "reports"):
+        assert [p for p in (out / folder).glob("*") if p.name != "index.html"] == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_killed_in_any_stage_nothing_is_published_and_the_next_run_is_clean(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mp4", numbered(700, 320, 192))
+    out = tmp_path / "out"
+    stages: set[str] = set()
+    for number in range(8):
+        process = subprocess.Popen(command(source, out))
+        deadline = time.monotonic() + 60
+        # Kill while it searches, while the output grows, and later and later after that.
+        wait_for_output = number % 2 == 1
+        while time.monotonic() < deadline and process.poll() is None:
+            growing = [p for p in out.glob(".anonymizer/run-*/*/*.mp4") if p.stat().st_size > 0]
+            working = list(out.glob(".anonymizer/run-*/*"))
+            if growing if wait_for_output else working:
+                break
+            time.sleep(0.01)
+        time.sleep(0.15 * number)
+        if process.poll() is None:
+            growing = list(out.glob(".anonymizer/run-*/*/*.mp4"))
+            stages.add("writing or checking" if growing else "searching")
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            nothing_half_done(out)
+        else:
+            shutil.rmtree(out)
+    assert stages == {"searching", "writing or checking"}
+    assert subprocess.run(command(source, out), check=False).returncode == 3
+    assert len(list((out / "review").glob("*.mp4"))) == 1
+    assert len(list((out / "reports").glob("*.json"))) == 1
+    assert not list((out / ".anonymizer").glob("run-*"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs RLIMIT_FSIZE")
+def test_no_room_for_the_output_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
+    """A quota of the test's own: no file may grow beyond it."""
+    source = heavy(tmp_path / "a.mp4")
+    out = tmp_path / "out"
+    limit = (
+        "import resource, signal, sys\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        "from anonymizer.cli import main\n"
+        "main(sys.argv[1:])\n"
+    )
+    arguments = command(source, out)[3:]
+    ran = subprocess.run(
+        [sys.executable, "-c", limit, *arguments], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert ran.returncode not in (0, 3), ran.stderr
+    assert "Traceback" not in ran.stderr and "nothing was published" in ran.stderr
+    nothing_half_done(out)
+    assert not list(out.glob(".anonymizer/run-*"))
+    assert subprocess.run(command(source, out), check=False).returncode == 3
+
+
+@pytest.mark.skipif(os.name == "nt" or not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
+def test_a_full_volume_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", volume], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("no volume can be mounted here")
+    try:
+        source = heavy(tmp_path / "a.mp4")
+        ran = subprocess.run(
+            command(source, volume / "out"), capture_output=True, text=True, check=False, timeout=120
+        )
+        assert ran.returncode not in (0, 3)
+        assert "Traceback" not in ran.stderr and "free space" in ran.stderr
+        nothing_half_done(volume / "out")
+    finally:
+        subprocess.run(["umount", volume], check=True)
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared clips are not here")
+def test_every_shared_clip_keeps_its_frames_and_times(run: Callable[..., Ran], tmp_path: Path) -> None:
+    for name in ("carphone_pristine", "mv_with_2_top_shots"):
+        source = SHARED / f"{name}.mp4"
+        out = tmp_path / source.stem
+        assert run("blur", source, "--out", out, *FAST).code == 3
+        report = report_of(out)
+        checks = {c["name"]: c["result"] for c in report["checks"]}
+        assert checks["timing"] == checks["second-reader"] == checks["structure"] == "pass"

@@ -1,0 +1,121 @@
+"""Covers in the planes of a frame: bounded, the same in every frame, and nowhere else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anonymizer.media.yuv import Planes
+from anonymizer.recheck import strength_of
+from anonymizer.redact_yuv import Cover, cover, paint, veil
+from anonymizer.settings import Settings
+from anonymizer.track import Track
+from anonymizer.types import Box, Evidence, Kind, Result, Style
+
+SIZE = (320, 240)
+
+
+def track(box: tuple[float, float, float, float], kind: Kind = Kind.FACE, frames: int = 3) -> Track:
+    boxes = np.tile(np.array(box, np.float32), (frames, 1))
+    boxes[:, 0] += 8 * np.arange(frames)
+    colours = np.random.default_rng(0).uniform(40, 210, (8, 8, 3)).astype(np.float32)
+    return Track(kind, 0, boxes, np.ones(frames, np.bool_), (Evidence("a", 0.9),), colours)
+
+
+def noise(seed: int = 5) -> Planes:
+    rng = np.random.default_rng(seed)
+    w, h = SIZE
+    y = rng.integers(16, 235, (h, w)).astype(np.uint8)
+    u, v = (rng.integers(60, 200, (h // 2, w // 2)).astype(np.uint8) for _ in range(2))
+    return y, u, v
+
+
+def painted(one: Cover, frame: int, config: Settings, keep: list[Box] | None = None) -> Planes:
+    planes = noise(frame)
+    paint(planes, [one], frame, config, keep or [])
+    return planes
+
+
+@pytest.mark.parametrize("style", list(Style))
+def test_a_region_carries_no_more_than_its_bound(style: Style) -> None:
+    config = Settings(style=style)
+    one = cover(track((100, 60, 80, 100)), config, SIZE)
+    for frame in range(3):
+        found = veil(one, frame, config, SIZE)
+        assert found
+        checked = strength_of(painted(one, frame, config), [found], [], config.grid)
+        assert checked.result is Result.PASS, checked.evidence
+
+
+@pytest.mark.parametrize("style", [Style.BLUR, Style.PIXELATE])
+def test_a_bare_frame_does_not_pass(style: Style) -> None:
+    config = Settings(style=style)
+    one = cover(track((100, 60, 80, 100)), config, SIZE)
+    found = veil(one, 0, config, SIZE)
+    assert found
+    assert strength_of(noise(), [found], [], config.grid).result is Result.FAIL
+    grey = (painted(one, 0, config)[0], *noise()[1:])
+    assert strength_of(grey, [found], [], config.grid).result is Result.FAIL, "colour alone was left"
+
+
+def test_every_frame_says_the_same() -> None:
+    """A mosaic drawn anew in each frame would leak with each; here only its place changes."""
+    config = Settings()
+    one = cover(track((100, 60, 80, 100)), config, SIZE)
+    parts = []
+    for frame in range(3):
+        found = veil(one, frame, config, SIZE)
+        assert found
+        left, top, right, bottom = found.box
+        y = painted(one, frame, config)[0][top:bottom, left:right]
+        parts.append(y[30:-30, 30:-30])
+    assert np.array_equal(parts[0], parts[1]) and np.array_equal(parts[1], parts[2])
+
+
+def test_two_covers_of_one_track_differ_by_their_noise() -> None:
+    a, b = (cover(track((100, 60, 80, 100)), Settings(), SIZE) for _ in range(2))
+    spread = float(np.std(a.grid - b.grid))
+    assert spread > 10
+
+
+@given(
+    st.floats(-80, 330),
+    st.floats(-80, 250),
+    st.floats(6, 180),
+    st.floats(6, 180),
+    st.sampled_from(list(Kind)),
+)
+@settings(max_examples=30)
+def test_only_the_region_and_its_rim_change(x: float, y: float, w: float, h: float, kind: Kind) -> None:
+    config = Settings()
+    one = cover(track((x, y, w, h), kind, frames=1), config, SIZE)
+    before, after = noise(), noise()
+    count = paint(after, [one], 0, config, [])
+    found = veil(one, 0, config, SIZE)
+    assert count == (found is not None)
+    outside: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] = np.ones(before[0].shape, np.bool_)
+    if found:
+        left, top, right, bottom = found.box
+        rim = 4 + round(0.09 * min(right - left, bottom - top))
+        outside[max(0, top - rim) : max(0, bottom + rim), max(0, left - rim) : max(0, right + rim)] = False
+    assert np.array_equal(before[0][outside], after[0][outside])
+    for number in (1, 2):
+        small = outside[::2, ::2] & outside[1::2, 1::2]
+        assert np.array_equal(before[number][small], after[number][small])
+
+
+def test_text_becomes_black_and_nothing_of_its_colour_is_left() -> None:
+    one = cover(track((101, 61, 41, 21), Kind.TEXT), Settings(), SIZE)
+    y, u, v = painted(one, 0, Settings())
+    assert (y[62:81, 102:141] == 16).all()
+    assert (u[31:40, 51:70] == 128).all() and (v[31:40, 51:70] == 128).all()
+
+
+def test_what_is_kept_clear_is_the_frame_itself() -> None:
+    keep = Box(120, 80, 30, 30)
+    one = cover(track((100, 60, 80, 100)), Settings(), SIZE)
+    before, after = noise(0), painted(one, 0, Settings(), [keep])
+    assert np.array_equal(before[0][80:110, 120:150], after[0][80:110, 120:150])
+    assert not np.array_equal(before[0][112:130, 120:150], after[0][112:130, 120:150])

@@ -174,7 +174,7 @@ def clip(face: Image.Image) -> None:
         sound.layout = "mono"
         for number in range(3 * rate):
             frame = np.full((height, width, 3), (96, 112, 120), np.float32)
-            x, y = 40 + round(70 * np.sin(number / 14)), 6 + round(6 * np.sin(number / 5))
+            x, y = 60 + round(50 * np.sin(number / 14)), 8 + round(6 * np.sin(number / 5))
             part = head[: height - y, : width - x]
             frame[y : y + part.shape[0], x : x + part.shape[1]] = part
             frame *= 1 + 0.12 * np.sin(number * 1.7)

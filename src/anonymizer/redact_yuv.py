@@ -144,7 +144,7 @@ _Alpha = tuple[NDArray[np.float32], NDArray[np.float32]]
 """How much of each pixel is the cover's and how much stays: ``(h, w)`` each, together 1."""
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=6)
 def _alphas(place: _Place) -> tuple[_Alpha, _Alpha]:
     """For brightness and for colour; a face's box keeps its size for many frames, so they are kept too.
 

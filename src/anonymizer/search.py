@@ -1,34 +1,36 @@
 """The first pass over a clip: look at every frame, and hard at some, until every track is known.
 
-Every frame is glanced at or followed: a cheap look in the turns at which the shot's faces stand. The full
-ensemble, at all rotations and full size, goes to the first frame, to every cut, to a frame every three seconds,
-and wherever a face that was well in view is suddenly not seen any more. Text and codes are searched at cuts
-and every six seconds; the tracker covers what lies between.
+Every frame is glanced at or followed: a cheap look in the turns at which the shot's faces stand, and every two
+seconds at all four. The full ensemble, at all rotations and full size, goes to the first frame, to every cut,
+and to a frame every six seconds, and so do text and codes; and the ensemble to wherever a face that was well in
+view is suddenly not seen any more. The tracker covers what lies between.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer.detect.faces import upright_turn
+from anonymizer.detect.faces import ALL_TURNS, upright_turn
 from anonymizer.detect.finder import Finder
 from anonymizer.errors import LimitError
 from anonymizer.media.clip import Clip, Ending, Look, Reading, look_size, looks
 from anonymizer.media.yuv import pixels
-from anonymizer.settings import Settings, TextPolicy
+from anonymizer.settings import Settings
 from anonymizer.track import Tracker
 from anonymizer.types import Box, Kind, Pixels, Progress, Region
 
 LOOK_SIDE = 640
 """Long side, pixels, of the small copy that every frame is looked at in."""
-FULL_EVERY = 3.0
-"""Seconds between full searches for faces."""
-OTHERS_EVERY = 6.0
-"""Seconds between searches for text, codes and whatever else; cuts are searched at once."""
+FULL_EVERY = 6.0
+"""Seconds between searches for everything in a whole frame; cuts are searched at once."""
+TURNED_EVERY = 2.0
+"""Seconds between glances at all four turns: somebody may have lain down."""
 NEAR_SIDE = 384
 """Long side of the cheap look where the last full search found no small face …"""
 SMALL_FACE = 0.045
@@ -66,8 +68,8 @@ class _Shot:
 
     turns: frozenset[int] = frozenset({0})
     side: int = LOOK_SIDE
-    others_due: float = 0.0
     lost_due: int = 0
+    turned_due: int = 0
 
 
 @dataclass(slots=True)
@@ -85,8 +87,7 @@ def search(clip: Clip, finder: Finder, settings: Settings, progress: Progress | 
     with Reading(
         clip.path, clip.form, settings.limits, "look", small=LOOK_SIDE, whole_every=FULL_EVERY
     ) as reading:
-        for group in _groups(looks(clip, reading, size)):
-            glanced = _glances(finder, group, shot, settings, steady=tracker.steady())
+        for group, glanced in _glanced(clip, reading, size, finder, tracker, shot, settings):
             for look, faces in zip(group, glanced, strict=True):
                 _take(clip, look, faces, finder, tracker, shot, found, settings)
                 if progress:
@@ -97,31 +98,74 @@ def search(clip: Clip, finder: Finder, settings: Settings, progress: Progress | 
     return Searched(tracker, np.array(found.pts, np.int64), tuple(found.cuts), tuple(found.doubts), ending)
 
 
+def _glanced(
+    clip: Clip,
+    reading: Reading,
+    size: tuple[int, int],
+    finder: Finder,
+    tracker: Tracker,
+    shot: _Shot,
+    settings: Settings,
+) -> Iterator[tuple[list[Look], list[list[Region]]]]:
+    """Frames in small groups, with the faces of one cheap look at each, in the pixels of the small copies.
+
+    While the tracker takes one group, the next is looked at in a thread of its own.
+    """
+    waiting: deque[tuple[list[Look], Future[list[list[Region]]]]] = deque()
+    with ThreadPoolExecutor(1) as glancer:
+        for group in _groups(looks(clip, reading, size)):
+            turns, side = _how(group[0], tracker, shot)
+            steady = tracker.steady()
+            waiting.append((group, glancer.submit(_glances, finder, group, turns, side, settings, steady)))
+            if len(waiting) > 1 or group[0].whole is not None:
+                # What is learnt of a frame searched in full holds for those behind it.
+                while len(waiting) > (group[0].whole is None):
+                    one, answer = waiting.popleft()
+                    yield one, answer.result()
+        while waiting:
+            one, answer = waiting.popleft()
+            yield one, answer.result()
+
+
 def _groups(frames: Iterator[Look]) -> Iterator[list[Look]]:
-    """Frames in small groups; one that is searched in full stands at the beginning of its group."""
+    """Frames in small groups; one that is searched in full is a group by itself."""
     group: list[Look] = []
     for look in frames:
         if group and (look.whole is not None or len(group) == TOGETHER):
             yield group
             group = []
-        group.append(look)
+        if look.whole is not None:
+            yield [look]
+        else:
+            group.append(look)
     if group:
         yield group
 
 
+def _how(first: Look, tracker: Tracker, shot: _Shot) -> tuple[tuple[int, ...], int]:
+    """The turns at which a group is glanced at, and the long side of the look."""
+    if first.number < shot.turned_due:
+        return tuple(sorted(shot.turns)), shot.side
+    shot.turned_due = first.number + tracker.frames_of(TURNED_EVERY)
+    return ALL_TURNS, LOOK_SIDE
+
+
 def _glances(
-    finder: Finder, group: Sequence[Look], shot: _Shot, settings: Settings, *, steady: bool
+    finder: Finder, group: Sequence[Look], turns: tuple[int, ...], side: int, settings: Settings, steady: bool
 ) -> list[list[Region]]:
-    """The faces of each frame that is not searched in full, in the pixels of the small copies.
+    """The faces of each frame that is not searched in full.
 
     While the tracks are steady every second frame is enough: in between the tracker follows them by their
-    look, and what first comes into view in between is followed back.
+    look, and what first comes into view in between is followed back. At all four turns, one frame is.
     """
     if not settings.faces:
         return [[] for _ in group]
-    plain = [look.whole is None and not (steady and look.number % 2) for look in group]
+    every = 2 if steady else 1
+    if len(turns) == len(ALL_TURNS):
+        every = len(group)
+    plain = [look.whole is None and place % every == 0 for place, look in enumerate(group)]
     small = [look.small for look, wanted in zip(group, plain, strict=True) if wanted]
-    answers = iter(finder.glances(small, tuple(sorted(shot.turns)), shot.side) if small else [])
+    answers = iter(finder.glances(small, turns, side) if small else [])
     return [next(answers) if wanted else [] for wanted in plain]
 
 
@@ -136,29 +180,28 @@ def _take(
     settings: Settings,
 ) -> None:
     """One frame: search it in full where that is due, and hand what was sighted to the tracker."""
-    seconds = float(look.pts * clip.time_base)
     searched = FACES if settings.faces else frozenset()
     scale = clip.width / look.small.shape[1], clip.height / look.small.shape[0]
     sightings = [_scaled(region, scale) for region in faces]
     if look.cut:
         found.cuts.append(look.number)
-        shot.turns, shot.others_due = frozenset({0}), seconds
+        shot.turns = frozenset({0})
     if look.whole is not None:
         picture = pixels(look.whole)
-        full = finder.faces(picture)
-        if others := seconds >= shot.others_due:
-            full += finder.others(picture)
-            searched |= MARKS if settings.text is not TextPolicy.NONE or settings.codes else frozenset()
-            shot.others_due = seconds + OTHERS_EVERY
+        full = finder.find(picture)
+        searched |= MARKS
+        shot.turned_due = look.number + tracker.frames_of(TURNED_EVERY)
         sightings = [region for region in full if region.certain]
         found.doubts += [Doubt(look.number, region) for region in full if not region.certain]
-        _learn_turns(shot, sightings, fresh=others)
+        _learn_turns(shot, sightings, fresh=True)
         small = SMALL_FACE * max(clip.width, clip.height)
         faces_here = (r.box for r in sightings if r.kind is Kind.FACE)
         shot.side = LOOK_SIDE if any(min(box.w, box.h) < small for box in faces_here) else NEAR_SIDE
     elif settings.faces and look.number >= shot.lost_due and tracker.losing([r.box for r in sightings]):
         shot.lost_due = look.number + tracker.frames_of(LOST_PAUSE)
         sightings += _sought(finder, look.small, scale, sightings)
+        _learn_turns(shot, sightings, fresh=False)
+    elif sightings:
         _learn_turns(shot, sightings, fresh=False)
     tracker.add(look.small, sightings, cut=look.cut, searched=searched)
     found.pts.append(look.pts)

@@ -41,8 +41,8 @@ LOSING = 0.12
 """Seconds without a sighting after which a well-attested face is searched for."""
 SMOOTH = 0.15
 """Half width, seconds, of the window in which sizes are made steady."""
-REMEMBERED = 400
-"""Grey frames that are remembered at most: 90 MB at 640 by 360."""
+REMEMBERED = 240
+"""Grey frames that are remembered at most: 55 MB at 640 by 360."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +184,11 @@ class Tracker:
         self._done.append(live)
 
     def tracks(self) -> list[Track]:
-        """Every track so far, gaps bridged, boxes steady, the earliest first. May be called again."""
+        """Every track so far, gaps bridged, boxes steady, the earliest first. May be called again.
+
+        No frame is added after that.
+        """
+        self._past.clear()
         self._close(self._live)
         self._done = _bridged([_trimmed(live, self) for live in self._done], self)
         return [self._finished(live) for live in self._done]

@@ -37,7 +37,14 @@ function end() {
   $("ended").showModal();
 }
 
-async function poll() {
+// One at a time: two answers at once would open two pictures.
+let polling = null;
+function poll() {
+  polling ??= pollOnce().finally(() => { polling = null; });
+  return polling;
+}
+
+async function pollOnce() {
   if (page.ended) return;
   try {
     const now = await get("poll");
@@ -51,13 +58,14 @@ async function poll() {
     showTabs();
   } catch (error) {
     page.missed = (page.missed ?? 0) + 1;
-    if (error instanceof Gone && (error.message === "closed" || page.missed > 2)) end();
+    if (error instanceof Gone && (error.message === "closed" || page.missed > 3)) end();
   }
 }
 
 async function beat() {
-  if (!document.hidden || page.jobs.length) await poll();
-  if (!page.ended) setTimeout(beat, page.jobs.length || page.uploads.length ? 600 : 3000);
+  await poll();
+  const busy = page.jobs.length || page.uploads.length;
+  if (!page.ended) setTimeout(beat, page.missed ? 300 : busy ? 600 : document.hidden ? 15000 : 3000);
 }
 
 // What jobs have come to since the last time.
@@ -93,9 +101,9 @@ async function applied(job) {
   }
   note(t(job.verdict === "ready" ? "done.ready" : "done.review"));
   if (!current) return;
-  page.running = 0;
   const place = page.items.findIndex((item) => item.id === job.replaces);
   page.items = await get(`list/${page.tab}`);
+  page.running = 0;
   if (page.items.some((item) => item.id === job.id)) return open(job.id, { keepView: true });
   page.medium = null;
   return openAt(place);
@@ -121,6 +129,8 @@ async function open(id, { keepView = false } = {}) {
     const medium = await get(`media/${id}`);
     if (page.wanted !== id) return;
     Object.assign(page, { medium, edits: new Edits(medium), doubts: medium.doubts, shownDoubt: -1, loaded: false, running: runningFor(id) });
+    // Never the last picture under the next one's name.
+    if (!keepView) stage.clear();
     page.edits.addEventListener("change", () => { stage.render(); draw(); });
     showWork(true);
     $("medium-title").textContent = medium.source;
@@ -186,16 +196,15 @@ function step(by) {
 
 function draw() {
   if (!page.medium) return;
-  stage.visible = (place) => page.medium.state === "review" || !place.off;
-  const open = openDoubts();
-  stage.doubts = open;
-  showFacts(page.medium, page.edits, open, { ...act, running: page.running });
+  page.doubts.forEach((doubt, index) => Object.assign(doubt, { number: index + 1, settled: page.edits.places.some((place) => place.doubt === index) }));
+  stage.doubts = page.doubts;
+  showFacts(page.medium, page.edits, page.doubts, { ...act, running: page.running });
   showHistory();
   stage.render();
 }
 
 // A doubt is settled while the place that was drawn for it is there: undo brings it back.
-const openDoubts = () => page.doubts.filter((_, index) => !page.edits.places.some((place) => place.doubt === index));
+const openDoubts = () => page.doubts.filter((doubt) => !doubt.settled);
 
 function showWork(on) {
   $("work").hidden = !on;
@@ -260,7 +269,7 @@ function showTools() {
     return button;
   };
   const tool = (id, key) => {
-    const button = el("button", { type: "button", class: "icon", "aria-pressed": String(stage.tool === id), "data-focus": id, disabled: page.medium?.state !== "review", onclick: () => stage.setTool(id) }, icon(id), el("span", { class: "word" }, id === "hide" ? t("reason.hide") : ""));
+    const button = el("button", { type: "button", class: "icon", "aria-pressed": String(stage.tool === id), "data-focus": id, disabled: page.medium?.state !== "review", onclick: () => stage.setTool(id) }, icon(id), el("span", { class: "word" }, id === "hide" ? t("tool.hide.short") : ""));
     name(button, `${t(`tool.${id}`)} (${key})`);
     return button;
   };
@@ -343,6 +352,8 @@ const act = {
       failed(error, "failed.apply");
     }
   },
+  signed: (initials) => { page.initials = initials.trim(); },
+  reset: () => page.edits.reset(),
   approve: () => decide("approve", "done.approved"),
   reject: () => decide("reject", "done.rejected"),
   skip: () => step(1),
@@ -465,7 +476,7 @@ const keys = {
   a: () => act.approve(), x: () => act.reject(), s: () => act.skip(),
   ArrowRight: () => step(1), ArrowLeft: () => step(-1), b: () => step(-1),
   v: () => stage.setTool("move"), h: () => edit("hide"), k: () => edit("keep"),
-  n: () => nextDoubt(), f: () => hideShown(),
+  n: () => nextDoubt(), o: () => stage.toggleOutlines(), f: () => hideShown(),
   1: () => stage.setMode("side"), 2: () => stage.setMode("slider"), 3: () => stage.setMode("original"), 4: () => stage.setMode("result"),
   "+": () => stage.zoom(1.25), "=": () => stage.zoom(1.25), "-": () => stage.zoom(0.8), 0: () => stage.fit(), "?": () => help(),
 };
@@ -535,7 +546,7 @@ document.addEventListener("keyup", (event) => { if (event.key === " ") stage.spa
 function help() {
   const rows = [
     ["approve", "A"], ["reject", "X"], ["skip", "S", "→"], ["back", "B", "←"], ["doubt", "N"], ["doubt.hide", "F"],
-    ["hide", "H"], ["keep", "K"], ["move", "V"], ["views", "1", "2", "3", "4"], ["zoom", "+", "−", "0"],
+    ["hide", "H"], ["keep", "K"], ["move", "V"], ["views", "1", "2", "3", "4"], ["outlines", "O"], ["zoom", "+", "−", "0"],
     ["place", "Tab"], ["arrows", "←↑→↓"], ["resize", "Alt ←↑→↓"], ["delete", "Del"], ["undo", "Ctrl Z", "Ctrl Y"], ["apply", "Ctrl ↵"], ["help", "?"],
   ];
   const single = el("input", { type: "checkbox", id: "single", onchange: () => { page.singleKeys = single.checked; remember("single-keys", single.checked ? "on" : "off"); } });

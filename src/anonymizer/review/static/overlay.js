@@ -21,7 +21,7 @@ export function draw(svg, { edits, doubts, view, visible, spoken, focused }) {
   let number = 0;
   for (const place of edits?.places ?? []) {
     number += 1;
-    if (!visible(place)) continue;
+    if (!visible(place, spoken)) continue;
     const selected = place.key === edits.selected;
     const box = view.toScreen(place.rect);
     const css = ["region", place.kind === "keep" ? "kept" : place.off ? "off" : place.by === "you" ? "drawn" : "found"];
@@ -37,13 +37,14 @@ export function draw(svg, { edits, doubts, view, visible, spoken, focused }) {
     shapes.push(group);
   }
   doubts.forEach((doubt, index) => {
+    if (doubt.settled) return;
     const box = view.toScreen(doubt.rect);
     const spokenAs = spoken
-      ? { tabindex: "0", role: "button", "aria-label": t("place.doubt.aria", { number: index + 1, what: t(`reason.${doubt.kind}`) }) }
+      ? { tabindex: "0", role: "button", "aria-label": t("place.doubt.aria", { number: doubt.number, what: t(`reason.${doubt.kind}`) }) }
       : { "aria-hidden": "true" };
     const group = el("g", { class: `region doubt${doubt.shown ? " selected" : ""}`, "data-doubt": String(index), ...spokenAs });
     group.append(outline(doubt.kind === "face" ? "ellipse" : "box", box, "under"), outline(doubt.kind === "face" ? "ellipse" : "box", box, "over"));
-    group.append(el("text", { x: box[0] + box[2] / 2 - 4, y: Math.max(14, box[1] - 6), "aria-hidden": "true" }, "?"));
+    group.append(el("text", { x: box[0] + box[2] / 2, y: Math.max(14, box[1] - 6), "text-anchor": "middle", "aria-hidden": "true" }, `${doubt.number} ?`));
     shapes.push(group);
   });
   svg.replaceChildren(...shapes);

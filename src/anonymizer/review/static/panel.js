@@ -2,7 +2,7 @@
 
 import { $, el, fill, icon } from "./dom.js";
 import { reason } from "./list.js";
-import { has, t, time } from "./words.js";
+import { t, time } from "./words.js";
 
 const KIND_ICONS = { face: "face", text: "text", code: "code", mark: "marking", drawn: "drawn", keep: "keep" };
 export const KINDS = ["face", "text", "code", "mark", "drawn"];
@@ -21,13 +21,8 @@ export function showFacts(medium, edits, doubts, act) {
     const box = el("input", { type: "checkbox", id: "mouth", onchange: () => edits.setMouth(box.checked) });
     box.checked = edits.mouth;
     parts.push(el("label", { class: "switch" }, box, el("span", {}, t("mouth"), " ", el("span", { class: "soft" }, `(${t("mouth.hint")})`))));
-    if (act.running) parts.push(el("div", { class: "apply", role: "status" }, el("b", {}, t("apply.running")), el("progress", { "aria-label": t("apply.running") })));
-    else if (edits.dirty) {
-      parts.push(el("div", { class: "apply" }, el("b", {}, t("apply.title")), el("div", { class: "row" },
-        el("button", { type: "button", class: "primary", id: "apply", onclick: act.apply }, t("apply"), el("kbd", {}, "Ctrl ↵")),
-        el("button", { type: "button", id: "discard-changes", onclick: () => edits.reset() }, t("apply.discard")))));
-    }
   }
+  showChanges(medium, edits, act);
   parts.push(checks(medium));
   if (medium.traces.length) parts.push(el("details", {}, el("summary", {}, t("traces")), el("p", { class: "soft" }, t("traces.text", { list: medium.traces.join(", ") }))));
   parts.push(el("div", { class: "links" },
@@ -45,6 +40,21 @@ export function showFacts(medium, edits, doubts, act) {
   if (focused) (holder.querySelector(`[data-focus="${focused}"]`) ?? $(focused))?.focus({ preventScroll: true });
 }
 
+// Always in sight while there is something to apply.
+function showChanges(medium, edits, act) {
+  const box = $("changes");
+  const state = act.running ? "running" : medium.state === "review" && edits.dirty ? "dirty" : "";
+  box.hidden = !state;
+  if (box.dataset.state === state + act.running + document.documentElement.lang) return;
+  box.dataset.state = state + act.running + document.documentElement.lang;
+  if (state === "running") fill(box, el("b", {}, t("apply.running")), el("progress", { "aria-label": t("apply.running") }));
+  else if (state === "dirty") {
+    fill(box, el("b", {}, t("apply.title")), el("div", { class: "row" },
+      el("button", { type: "button", class: "primary", id: "apply", onclick: act.apply }, t("apply"), el("kbd", {}, "Ctrl ↵")),
+      el("button", { type: "button", id: "discard-changes", onclick: act.reset }, t("apply.discard"))));
+  } else fill(box);
+}
+
 function verdict(medium) {
   const signs = { review: "look", ready: "approve", rejected: "reject" };
   let sub = t(`verdict.${medium.state}.sub`);
@@ -58,7 +68,8 @@ function verdict(medium) {
 function reasons(medium, doubts, act) {
   return el("ul", { class: "reasons" }, medium.reasons.map((said) => {
     const doubt = doubts.find((one) => one.text === said.text);
-    return el("li", {}, el("span", { class: said.failed ? "fail" : null }, reason(said)),
+    if (doubt?.settled) return el("li", {}, el("span", {}, `${doubt.number}. ${reason(said)}`), el("span", { class: "settled" }, t("reason.settled")));
+    return el("li", {}, el("span", { class: said.failed ? "fail" : null }, doubt ? `${doubt.number}. ${reason(said)}` : reason(said)),
       doubt && el("span", { class: "acts" },
         el("button", { type: "button", class: "small icon", title: t("reason.look"), "aria-label": `${t("reason.look")}: ${reason(said)}`, onclick: () => act.look(doubt) }, icon("look")),
         medium.state === "review" && !act.running && el("button", { type: "button", class: "small", "aria-label": `${t("reason.hide")}: ${reason(said)}`, onclick: () => act.hide(doubt) }, t("reason.hide"))));
@@ -79,7 +90,7 @@ function places(medium, edits, act) {
       el("button", { type: "button", class: "pick", "data-focus": `pick-${place.key}`, onclick: () => act.pick(place) },
         el("span", {}, `${kind} ${number}`), said && el("small", {}, said)),
       editable && el("button", { type: "button", class: "icon quiet small", "data-focus": `act-${place.key}`, title: t(verb), "aria-label": `${t(verb)}: ${kind} ${number}`, onclick: () => edits.toggle(place.key) },
-        icon(place.off ? "restore" : "delete")));
+        icon(place.off ? "hide" : place.by === "you" ? "delete" : "original")));
   }));
 }
 
@@ -96,9 +107,9 @@ export function showDecision(medium, act, initials) {
     fill(form,
       medium.uploaded ? el("p", { class: "hint" }, t("discard.hint")) : null,
       el("p", { class: "hint" }, t("decide.reopen.hint")),
-      el("label", {}, t("decide.initials"), el("input", { type: "text", id: "initials", maxlength: "12", value: initials, autocapitalize: "characters", spellcheck: "false" })),
+      el("label", {}, t("decide.initials"), el("input", { type: "text", id: "initials", maxlength: "12", value: initials, oninput: (event) => act.signed(event.target.value), autocapitalize: "characters", spellcheck: "false" })),
       el("p", { class: "error", id: "decide-error", role: "alert", hidden: true }),
-      el("div", { class: "buttons" },
+      el("div", { class: "buttons two" },
         el("button", { type: "button", id: "reopen", onclick: act.reopen }, t("decide.reopen")),
         el("button", { type: "button", id: "skip", onclick: act.skip }, t("decide.next"), el("kbd", {}, "S"))));
     return;
@@ -106,7 +117,7 @@ export function showDecision(medium, act, initials) {
   const failed = medium.reasons.some((said) => said.failed);
   fill(form,
     el("div", { class: "fields" },
-      el("label", {}, t("decide.initials"), el("input", { type: "text", id: "initials", maxlength: "12", value: initials, autocapitalize: "characters", spellcheck: "false", "aria-describedby": "decide-error" })),
+      el("label", {}, t("decide.initials"), el("input", { type: "text", id: "initials", maxlength: "12", value: initials, oninput: (event) => act.signed(event.target.value), autocapitalize: "characters", spellcheck: "false", "aria-describedby": "decide-error" })),
       el("label", {}, t("decide.note"), el("input", { type: "text", id: "note", maxlength: "1000", "aria-describedby": "note-hint" }))),
     el("p", { class: "hint", id: "note-hint" }, t("decide.note.hint")),
     el("p", { class: "error", id: "decide-error", role: "alert", hidden: true }),
@@ -129,4 +140,3 @@ export function complain(text, field = null) {
   }
 }
 
-export const known = (key) => has(key);

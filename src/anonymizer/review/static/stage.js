@@ -20,7 +20,7 @@ export class Stage extends EventTarget {
     this.edits = null;
     this.doubts = [];
     this.images = {};
-    this.visible = () => true;
+    this.outlines = true;
     this.note = null;
     new ResizeObserver(() => this.layout()).observe(root);
   }
@@ -100,6 +100,12 @@ export class Stage extends EventTarget {
 
   layout() {
     if (!this.panes.length) return;
+    if (this.shown === "side") {
+      // One above the other where that shows wide pictures larger.
+      const { width, height } = this.root.getBoundingClientRect();
+      const [w, h] = this.size;
+      this.root.classList.toggle("stacked", Math.min(width / w, height / 2 / h) > Math.min(width / 2 / w, height / h));
+    }
     const box = this.panes[0].node.getBoundingClientRect();
     if (!box.width || !box.height) return;
     this.view.size([box.width, box.height], this.size);
@@ -124,12 +130,20 @@ export class Stage extends EventTarget {
       }
       const inside = pane.overlay.contains(document.activeElement) ? document.activeElement.dataset : null;
       draw(pane.overlay, {
-        edits: this.edits, doubts: this.doubts, view: this.view, visible: this.visible,
-        spoken: pane.index === 0, focused: inside?.key ?? inside?.doubt,
+        edits: this.edits, doubts: this.outlines ? this.doubts : [], view: this.view,
+        visible: (place) => this.#visible(place, pane.index), spoken: pane.index === 0, focused: inside?.key ?? inside?.doubt,
       });
     }
     this.#tell("view");
   }
+
+  // Beside the original, the result is shown as it will be published; only what is chosen or new is outlined there.
+  #visible(place, index) {
+    if (place.key === this.edits.selected) return true;
+    return this.outlines && (index === 0 || place.by === "you" || place.off);
+  }
+
+  toggleOutlines() { this.outlines = !this.outlines; this.render(); this.#tell("tool"); }
 
   focusPlace(key) { this.panes[0]?.overlay.querySelector(`[data-key="${key}"]`)?.focus({ preventScroll: true }); }
   zoom(factor) { this.view.zoom(factor); this.render(); }

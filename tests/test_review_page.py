@@ -1,0 +1,501 @@
+"""The page in a real browser, on the real server, with real files: drop, look, correct, decide, find it in ready/."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anonymizer.detect.finder import Finder
+from anonymizer.pipeline import Session
+from anonymizer.review.desk import Desk
+from anonymizer.settings import Settings, TextPolicy
+from anonymizer.types import Kind, Model, Pixels, Region, Verdict
+from anonymizer.verify import audit
+from conftest import SAMPLES
+from review_server import Client, serving
+
+playwright = pytest.importorskip("playwright.sync_api", reason="the page's tests need playwright")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="the page's tests need an installed Chromium")
+QUIET = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+FACES = Settings(text=TextPolicy.NONE, codes=False)
+
+
+class Unsure:
+    """Real face detectors, and one doubt where the mask's wearer has a hand."""
+
+    def __init__(self, real: Finder) -> None:
+        self.real = real
+
+    def find(self, pixels: Pixels) -> list[Region]:
+        return [Region(r.box, r.kind, r.evidence, certain=False) for r in self.real.find(pixels)]
+
+    def recheck(self, pixels: Pixels) -> list[Region]:
+        return []
+
+    def models(self) -> list[Model]:
+        return self.real.models()
+
+
+@pytest.fixture(scope="module")
+def waiting(finders: Callable[[Settings], Finder], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An output folder in which three photos wait: two with doubtful faces, one whose mouth was kept clear."""
+    folder = tmp_path_factory.mktemp("waiting")
+    patch = pytest.MonkeyPatch()
+    try:
+        patch.setattr("anonymizer.work.Finder", lambda settings: Unsure(finders(settings)))
+        with Session(folder / "out", FACES) as session:
+            for name in ("portrait.jpg", "group.jpg"):
+                assert session.run(SAMPLES / name).verdict is Verdict.REVIEW
+        patch.setattr("anonymizer.work.Finder", finders)
+        with Session(folder / "out", FACES.model_copy(update={"keep_mouth": True})) as session:
+            assert session.run(SAMPLES / "close-up-mask.jpg").verdict is Verdict.REVIEW
+    finally:
+        patch.undo()
+    return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        running = started.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        yield running
+        running.close()
+
+
+class Window:
+    """One browser window on the page, with what it complained about."""
+
+    def __init__(self, browser: Any, client: Client, **context: Any) -> None:
+        self.client = client
+        self.context = browser.new_context(**({"viewport": {"width": 1366, "height": 768}} | context))
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(20_000)
+        self.errors: list[str] = []
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on(
+            "console",
+            lambda said: self.errors.append(said.text) if said.type in ("error", "warning") else None,
+        )
+
+    def open(self) -> Any:
+        self.page.goto(self.client.link)
+        return self.page
+
+    def wait(self, expression: str, argument: object = None, seconds: float = 40) -> None:
+        """Ask again and again from here: a busy machine draws no frames, and Playwright's own waiting counts those."""
+        end = time.monotonic() + seconds
+        while not self.page.evaluate(expression, argument):
+            if time.monotonic() > end:
+                raise AssertionError(
+                    f"{expression} {argument!r}: {self.page.inner_text('body')[:2000]} {self.errors}"
+                )
+            time.sleep(0.05)
+
+    def says(self, text: str) -> None:
+        """Wait until the page says this."""
+        self.wait("text => document.body.innerText.includes(text)", text)
+
+    def shown(self, name: str) -> None:
+        """Wait until this photo's pictures are on the stage."""
+        self.wait(
+            "name => document.querySelector('#medium-title').textContent === name"
+            " && [...document.querySelectorAll('.pane img')].some(i => i.complete && i.naturalWidth)"
+            " && !document.querySelector('.message')",
+            name,
+        )
+
+    def title(self) -> str:
+        return str(self.page.text_content("#medium-title"))
+
+
+@pytest.fixture
+def out(waiting: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(waiting, tmp_path / "out")
+
+
+@pytest.fixture
+def opened(browser: Any, out: Path, loaded_once: None, request: pytest.FixtureRequest) -> Iterator[Window]:
+    """The page on a folder in which photos wait; nothing may be complained about in the browser's console."""
+    with serving(out, FACES, language=getattr(request, "param", "en")) as client:
+        window = Window(browser, client)
+        window.open()
+        yield window
+        window.context.close()
+        assert window.errors == []
+
+
+def reports(out: Path) -> dict[str, Any]:
+    found = [json.loads(path.read_bytes()) for path in (out / "reports").glob("*.json")]
+    return {report["id"]: report for report in found}
+
+
+def desk(window: Window) -> Desk:
+    return window.client.page.desk
+
+
+def rows(window: Window, state: str) -> list[str]:
+    """Sources that stand in this state, by name."""
+    entries = desk(window).call(lambda gate: gate.ledger.entries())
+    return sorted(entry.source.name for entry in entries if entry.state == state)
+
+
+def test_a_dropped_photo_is_corrected_approved_and_ready(
+    browser: Any, tmp_path: Path, loaded_once: None
+) -> None:
+    out = tmp_path / "out"
+    settings = FACES.model_copy(update={"keep_mouth": True})
+    with serving(out, settings) as client:
+        window = Window(browser, client)
+        page = window.open()
+        window.says("Make photos and clips publishable")
+        # Dropped with the mouse, as far as a page can tell.
+        data = (SAMPLES / "close-up-mask.jpg").read_bytes()
+        page.evaluate(
+            """bytes => {
+                const transfer = new DataTransfer();
+                transfer.items.add(new File([new Uint8Array(bytes)], "Müller <b>.jpg", {type: "image/jpeg"}));
+                for (const kind of ["dragenter", "drop"])
+                    dispatchEvent(new DragEvent(kind, {dataTransfer: transfer, bubbles: true, cancelable: true}));
+            }""",
+            list(data),
+        )
+        window.shown("Müller <b>.jpg".replace("<", "_").replace(">", "_"))
+        assert rows(window, "review") == ["Müller _b_.jpg"]
+        # A place is drawn with the mouse over the original, at its lower left.
+        box = page.locator(".pane").first.locator("img").bounding_box()
+        page.keyboard.press("h")
+        page.mouse.move(box["x"] + box["width"] * 0.05, box["y"] + box["height"] * 0.7)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] * 0.25, box["y"] + box["height"] * 0.9, steps=4)
+        page.mouse.up()
+        assert page.locator(".pane").first.locator(".region.drawn").count() == 1
+        page.fill("#initials", "AB")
+        page.keyboard.press("Escape")
+        page.keyboard.press("a")
+        window.says("Apply or discard your changes first.")
+        page.click("#apply")
+        window.says("please look again")
+        window.shown("Müller _b_.jpg")
+        (report,) = reports(out).values()
+        (drawn,) = [region for region in report["regions"] if region["found_by"][0]["detector"] == "a person"]
+        width, height = report["medium"]["width"], report["medium"]["height"]
+        left, top, right, bottom = drawn["box"]
+        for value, share in (
+            (left, 0.05 * width),
+            (top, 0.7 * height),
+            (right, 0.25 * width),
+            (bottom, 0.9 * height),
+        ):
+            assert abs(value - share) < 0.02 * max(width, height)
+        assert len(list((out / "review").glob("*.jpg"))) == 1, "the old output is gone"
+        page.keyboard.press("a")
+        window.says("Approved: ")
+        window.says("Nothing waits for you")
+        (final,) = (out / "ready").iterdir()
+        (report,) = reports(out).values()
+        assert (report["verdict"], report["decision"]["initials"]) == ("ready", "AB")
+        assert report["decision"]["changes"] == {"drawn": 1, "dismissed": 0, "kept": 0, "keep_mouth": True}
+        assert all(check.result != "fail" for check in audit(final))
+        # The dropped original can go now, and only now.
+        page.click("#tabs >> text=Ready")
+        window.shown("Müller _b_.jpg")
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.click("text=Delete the original")
+        window.says("The copy of the original was deleted.")
+        assert not [path for path in (out / ".anonymizer" / "inbox").rglob("*") if path.is_file()]
+        window.context.close()
+        # The picture that is gone cannot be shown any more: the browser says so of its own accord.
+        assert [said for said in window.errors if "409" not in said] == []
+
+
+def test_doubts_are_hidden_by_keyboard_alone(opened: Window, out: Path) -> None:
+    page = opened.page
+    opened.shown("group.jpg")
+    before = len(reports(out))
+    doubts = page.locator(".pane").first.locator(".region.doubt").count()
+    assert doubts >= 2
+    for _ in range(doubts):
+        page.keyboard.press("n")
+        page.keyboard.press("f")
+    assert page.locator(".pane").first.locator(".region.drawn").count() == doubts
+    page.keyboard.press("Control+z")
+    assert page.locator(".pane").first.locator(".region.doubt").count() == 1
+    page.keyboard.press("Control+y")
+    page.keyboard.press("Control+Enter")
+    opened.says("Changes applied: it is ready.")
+    assert rows(opened, "ready") == ["group.jpg"]
+    assert rows(opened, "replaced") == ["group.jpg"]
+    assert len(reports(out)) == before
+    opened.shown("portrait.jpg")
+
+
+def test_a_place_is_drawn_moved_and_taken_off_by_keyboard(opened: Window) -> None:
+    page = opened.page
+    opened.shown("group.jpg")
+    page.keyboard.press("k")
+    page.keyboard.press("Enter")
+    place = page.locator(".pane").first.locator(".region.kept")
+    assert place.count() == 1
+    first = place.bounding_box()
+    for _ in range(3):
+        page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Alt+ArrowDown")
+    moved = place.bounding_box()
+    assert (
+        moved["x"] > first["x"] + 10
+        and moved["height"] > first["height"]
+        and abs(moved["y"] - first["y"]) < 1
+    )
+    assert page.evaluate("document.activeElement.classList.contains('kept')"), (
+        "the keyboard stays with the place"
+    )
+    page.keyboard.press("Delete")
+    assert place.count() == 0
+    page.keyboard.press("Escape")
+    assert page.locator("#changes").is_hidden()
+
+
+def test_a_place_is_moved_and_resized_with_the_mouse(opened: Window) -> None:
+    page = opened.page
+    opened.page.click("text=close-up-mask.jpg")
+    opened.shown("close-up-mask.jpg")
+    place = page.locator(".pane").first.locator(".region.found").first
+    box = place.bounding_box()
+    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.move(*middle)
+    page.mouse.down()
+    page.mouse.move(middle[0] + 30, middle[1] + 10, steps=3)
+    page.mouse.up()
+    dots = page.locator(".pane").first.locator(".handle").count()
+    assert dots == 8
+    moved = page.locator(".pane").first.locator(".region.selected .over").bounding_box()
+    corner = (moved["x"] + moved["width"], moved["y"] + moved["height"])
+    page.mouse.move(*corner)
+    page.mouse.down()
+    page.mouse.move(corner[0] - 40, corner[1] - 25, steps=3)
+    page.mouse.up()
+    smaller = page.locator(".pane").first.locator(".region.selected .over").bounding_box()
+    assert (
+        abs(moved["width"] - smaller["width"] - 40) < 3 and abs(moved["height"] - smaller["height"] - 25) < 3
+    )
+    # One gesture is one step of undo.
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Control+z")
+    assert page.locator("#undo").is_disabled()
+    assert page.locator("#changes").is_hidden()
+
+
+def test_a_found_place_that_is_taken_off_waits_for_approval(opened: Window, out: Path) -> None:
+    page = opened.page
+    page.click("text=close-up-mask.jpg")
+    opened.shown("close-up-mask.jpg")
+    page.click(".places >> [aria-label^='Leave this place visible']")
+    page.click("#apply")
+    opened.says("please look again")
+    opened.shown("close-up-mask.jpg")
+    opened.says("1 found place was left visible, as asked")
+    assert page.locator(".places li.off").count() == 1
+    page.fill("#initials", "AB")
+    page.press("#initials", "Enter")
+    opened.says("Approved: close-up-mask.jpg")
+    (report,) = [one for one in reports(out).values() if one["verdict"] == "ready"]
+    assert report["regions"] == []
+    assert report["decision"]["changes"]["dismissed"] == 1
+    assert "left visible" in " ".join(report["decision"]["reasons"])
+
+
+def test_approve_reject_skip_and_take_back_by_keyboard(opened: Window, out: Path) -> None:
+    page = opened.page
+    opened.shown("group.jpg")
+    page.keyboard.press("a")
+    opened.says("Give your initials first")
+    assert page.evaluate("document.activeElement.id") == "initials"
+    page.keyboard.type("C.D.")
+    page.keyboard.press("Escape")
+    page.keyboard.press("s")
+    opened.shown("portrait.jpg")
+    page.keyboard.press("x")
+    opened.says("Rejected: portrait.jpg")
+    opened.shown("close-up-mask.jpg")
+    page.keyboard.press("a")
+    opened.says("Approved: close-up-mask.jpg")
+    opened.shown("group.jpg")
+    assert rows(opened, "ready") == ["close-up-mask.jpg"]
+    assert rows(opened, "rejected") == ["portrait.jpg"]
+    page.locator(".toast", has_text="Rejected: portrait.jpg").get_by_role("button").click()
+    opened.says("Waiting again: portrait.jpg")
+    opened.shown("portrait.jpg")
+    assert rows(opened, "review") == ["group.jpg", "portrait.jpg"]
+    taken = desk(opened).call(lambda gate: gate.ledger.decisions())
+    assert [(one.action, one.who) for one in taken] == [
+        ("rejected", "C.D."), ("approved", "C.D."), ("reopened", "C.D."),
+    ]  # fmt: skip
+
+
+def test_typing_is_never_a_shortcut(opened: Window) -> None:
+    page = opened.page
+    opened.shown("group.jpg")
+    page.fill("#initials", "AX")
+    page.click("#note")
+    page.keyboard.type("axs skip approve")
+    assert opened.title() == "group.jpg"
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    page.click("text=Single-key shortcuts")
+    page.click('text="Close"')
+    page.keyboard.press("s")
+    page.wait_for_timeout(200)
+    assert opened.title() == "group.jpg"
+    assert rows(opened, "review") == ["close-up-mask.jpg", "group.jpg", "portrait.jpg"]
+
+
+def test_every_view_shows_what_it_says(opened: Window) -> None:
+    page = opened.page
+    opened.shown("group.jpg")
+    for key, panes in (("1", 2), ("2", 1), ("3", 1), ("4", 1)):
+        page.keyboard.press(key)
+        assert page.locator(".pane").count() == panes
+    page.keyboard.press("2")
+    bar = page.get_by_role("slider")
+    bar.focus()
+    page.keyboard.press("ArrowLeft")
+    assert bar.get_attribute("aria-valuenow") == "48"
+    zoom = page.text_content("#zoom-fit")
+    page.keyboard.press("+")
+    assert page.text_content("#zoom-fit") != zoom
+    page.keyboard.press("0")
+    assert page.text_content("#zoom-fit") == zoom
+
+
+def test_an_original_that_changed_is_said_and_cannot_be_corrected(
+    browser: Any, tmp_path: Path, waiting: Path, loaded_once: None
+) -> None:
+    out = shutil.copytree(waiting, tmp_path / "out")
+    source = tmp_path / "group.jpg"
+    shutil.copy(SAMPLES / "group.jpg", source)
+    with serving(out, FACES) as client:
+        (entry,) = [
+            one
+            for one in client.page.desk.call(lambda gate: gate.ledger.entries())
+            if one.source.name == "group.jpg"
+        ]
+        client.page.desk.call(lambda gate: gate.ledger.update(entry.id, source=str(source).encode()))
+        source.write_bytes((SAMPLES / "portrait.jpg").read_bytes())
+        window = Window(browser, client)
+        page = window.open()
+        window.says("The original was changed since it was processed")
+        page.keyboard.press("f")
+        page.keyboard.press("Control+Enter")
+        window.says("Not applied: The original was changed")
+        window.context.close()
+    found = {one["id"] for one in reports(out).values()}
+    assert entry.id in found and len(list((out / "review").glob("*.jpg"))) == 3
+
+
+AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+@pytest.mark.parametrize("opened", ["en", "fr"], indirect=True)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing(opened: Window, theme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.base", reason="the check of accessibility needs axe")
+    page = opened.page
+    page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+    opened.wait("lang => document.documentElement.lang === lang", opened.client.page.language)
+
+    def check(where: str) -> None:
+        found = page.evaluate(
+            "tags => axe.run({runOnly: tags}).then(found => found.violations.map("
+            "v => v.id + ': ' + v.nodes.map(n => n.html.slice(0, 160) + ' — ' + n.failureSummary).join(' | ')))",
+            AXE_TAGS,
+        )
+        assert found == [], where
+
+    page.evaluate(axe.AXE_SCRIPT)
+    opened.shown("group.jpg")
+    check("looking")
+    page.keyboard.press("f")
+    page.keyboard.press("2")
+    check("correcting")
+    page.keyboard.press("?")
+    check("help")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+z")
+    page.fill("#initials", "AB")
+    page.keyboard.press("Escape")
+    page.keyboard.press("x")
+    opened.wait("() => document.querySelector('.toast') !== null")
+    check("a note")
+    page.locator("#tabs button").nth(2).click()
+    opened.shown("group.jpg")
+    check("decided")
+    page.locator("#tabs button").nth(3).click()
+    opened.wait("() => document.querySelector('.zone') !== null")
+    check("nothing here")
+
+
+def test_a_page_whose_program_has_ended_says_so(browser: Any, tmp_path: Path) -> None:
+    with serving(tmp_path / "out", FACES) as client:
+        window = Window(browser, client)
+        window.open()
+        window.wait("() => document.querySelector('.zone') !== null")
+    window.says("The page has been closed")
+    window.context.close()
+
+
+def test_both_languages_say_the_same() -> None:
+    from anonymizer.review.server import LANGUAGES, static_files
+
+    words = {one: json.loads(static_files()[f"strings.{one}.json"]) for one in LANGUAGES}
+    places = {
+        language: {key: set(_places(text)) for key, text in said.items()} for language, said in words.items()
+    }
+    for language in LANGUAGES:
+        # Languages have their own plural forms: "many" stands beside "other".
+        keys = {key for key in words[language] if not key.endswith(".many")}
+        assert keys == words["en"].keys(), language
+        for key in keys:
+            assert words[language][key].strip(), key
+            assert places[language][key] == places["en"][key], key
+
+
+def test_every_word_that_the_page_asks_for_is_there() -> None:
+    import re
+
+    from anonymizer.review.server import static_files
+
+    words = json.loads(static_files()["strings.en.json"])
+    asked: set[str] = set()
+    for name, content in static_files().items():
+        text = content.decode()
+        if name.endswith(".js"):
+            asked |= set(re.findall(r"\bt\(\s*\"([a-z0-9.]+)\"", text))
+            asked |= {f"{key}.other" for key in re.findall(r"\bn\(\s*\"([a-z0-9.]+)\"", text)}
+        elif name.endswith(".html"):
+            asked |= set(re.findall(r"data-t(?:-label|-title)?=\"([^\"]+)\"", text))
+    assert len(asked) > 60
+    assert asked <= words.keys()
+
+
+def _places(text: str) -> list[str]:
+    import re
+
+    return re.findall(r"\{(\w+)\}", text)
+
+
+def test_kinds_of_places_have_names() -> None:
+    from anonymizer.review.server import static_files
+
+    words = json.loads(static_files()["strings.en.json"])
+    for kind in Kind:
+        assert f"place.{kind}" in words and f"reason.{kind}" in words

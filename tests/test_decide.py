@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from anonymizer.gate import NEUTRAL_TIME, Gate, file_sha256
 from anonymizer.ledger import Ledger, State
 from anonymizer.pipeline import Session
 from anonymizer.published import verify
+from anonymizer.report.page import render
 from anonymizer.types import Verdict
 from conftest import QUICK
 
@@ -83,6 +85,16 @@ def test_what_is_approved_is_ready_and_says_who_and_when(out: Path, id: str) -> 
     assert "Ready to publish" in page(out, id)
     assert verify(final).verdict is Verdict.READY
     assert final.stat().st_mtime == (out / "reports" / f"{id}.json").stat().st_mtime == NEUTRAL_TIME
+
+
+def test_a_clips_contact_sheet_stays_in_the_page(out: Path, id: str) -> None:
+    with Gate(out) as gate:
+        report = read_report(gate, id)
+        gate.publish(render(report, b"\xff\xd8 redacted frames").encode(), gate.reports / f"{id}.html")
+        before = re.findall('data:image/jpeg;base64,[^"]+', page(out, id))
+        approve(gate, id, "AB")
+    assert len(before) == 1
+    assert re.findall('data:image/jpeg;base64,[^"]+', page(out, id)) == before
 
 
 def test_the_note_stays_private(out: Path, id: str) -> None:

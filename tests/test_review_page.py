@@ -209,8 +209,8 @@ def test_a_dropped_photo_is_corrected_approved_and_ready(
         # The dropped original can go now, and only now.
         page.click("#tabs >> text=Ready")
         window.shown("Müller _b_.jpg")
-        page.on("dialog", lambda dialog: dialog.accept())
-        page.click("text=Delete the original")
+        page.click("#facts >> text=Delete the original")
+        page.click("#sure >> text=Delete for good")
         window.says("The copy of the original was deleted.")
         assert not [path for path in (out / ".anonymizer" / "inbox").rglob("*") if path.is_file()]
         window.context.close()

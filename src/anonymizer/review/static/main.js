@@ -102,15 +102,24 @@ async function applied(job) {
   note(t(job.verdict === "ready" ? "done.ready" : "done.review"));
   if (!current) return;
   const place = page.items.findIndex((item) => item.id === job.replaces);
-  page.items = await get(`list/${page.tab}`);
+  if (!await fetched()) return;
   page.running = 0;
   if (page.items.some((item) => item.id === job.id)) return open(job.id, { keepView: true });
   page.medium = null;
   return openAt(place);
 }
 
+// The list of the tab that is open; false where another one was opened meanwhile.
+async function fetched() {
+  const { tab } = page;
+  const items = await get(`list/${tab}`);
+  if (tab !== page.tab) return false;
+  page.items = items;
+  return true;
+}
+
 async function refresh() {
-  page.items = await get(`list/${page.tab}`);
+  if (!await fetched()) return;
   const known = page.items.some((item) => item.id === page.medium?.id);
   showItems(page.tab, page.items, page.medium?.id, (id) => open(id));
   if (page.medium && !known && !page.running) await openAt(0);
@@ -338,17 +347,19 @@ const act = {
   },
   async apply() {
     if (!page.medium || page.running || page.medium.state !== "review") return;
-    const medium = page.medium;
+    const { medium } = page;
+    page.running = -1;
     try {
       const job = await post(`media/${medium.id}/apply`, page.edits.instructions());
-      page.running = job.number;
       page.jobs.push(job);
       if (page.medium === medium) {
+        page.running = job.number;
         stage.message([el("div", { class: "spin" }), t("stage.applying")]);
         draw();
       }
       setTimeout(poll, 400);
     } catch (error) {
+      if (page.medium === medium) page.running = 0;
       failed(error, "failed.apply");
     }
   },
@@ -357,11 +368,10 @@ const act = {
   approve: () => decide("approve", "done.approved"),
   reject: () => decide("reject", "done.rejected"),
   skip: () => step(1),
-  async reopen() {
-    if (!who()) return;
-    await takeBack(page.medium);
+  async reopen(medium) {
+    if (who()) await takeBack(medium);
   },
-  discard: () => discard(page.medium),
+  discard: (medium) => discard(medium),
 };
 
 function who() {
@@ -396,8 +406,7 @@ async function decide(action, said) {
     await next;
     if (error instanceof Gone) return end();
     failed(error, "failed.decision");
-    page.items = await get(`list/${page.tab}`);
-    showItems(page.tab, page.items, page.medium?.id, (id) => open(id));
+    if (await fetched()) showItems(page.tab, page.items, page.medium?.id, (id) => open(id));
   }
   await next;
   poll();
@@ -409,7 +418,8 @@ async function takeBack(medium) {
     note(t("done.reopened", { name: medium.source }));
     page.tab = "review";
     page.medium = null;
-    page.items = await get("list/review");
+    page.wanted = null;
+    if (!await fetched()) return;
     showItems(page.tab, page.items, medium.id, (id) => open(id));
     await open(medium.id);
     await poll();
@@ -418,8 +428,22 @@ async function takeBack(medium) {
   }
 }
 
+// A question in the page's own words; Escape says no.
+function sure(title, text, yes) {
+  const box = $("sure");
+  return new Promise((resolve) => {
+    fill(box, el("h2", { id: "sure-title" }, title), el("p", {}, text),
+      el("div", { class: "dialog-foot end" },
+        el("button", { type: "button", onclick: () => box.close("no") }, t("no")),
+        el("button", { type: "button", class: "reject", onclick: () => box.close("yes") }, yes)));
+    box.returnValue = "no";
+    box.onclose = () => resolve(box.returnValue === "yes");
+    box.showModal();
+  });
+}
+
 async function discard(item) {
-  if (!window.confirm(t("discard.sure"))) return;
+  if (!await sure(t("discard"), t("discard.sure"), t("discard.yes"))) return;
   try {
     await post(`media/${item.id}/discard`);
     note(t("done.discarded"));
@@ -515,7 +539,7 @@ function placeKey(event, key) {
 }
 
 document.addEventListener("keydown", (event) => {
-  if (page.ended || $("help").open) return;
+  if (page.ended || document.querySelector("dialog[open]")) return;
   const typing = event.target.closest("input:not([type=checkbox]), textarea, select");
   const ctrl = event.ctrlKey || event.metaKey;
   const done = () => { event.preventDefault(); };

@@ -18,7 +18,7 @@ export function showFacts(medium, edits, doubts, act) {
   parts.push(el("h3", {}, el("span", {}, t("places")), el("span", {}, String(edits.places.filter((place) => !place.off && place.kind !== "keep").length))));
   parts.push(edits.places.length ? places(medium, edits, act) : el("p", { class: "soft" }, t("places.none")));
   if (medium.state === "review") {
-    const box = el("input", { type: "checkbox", id: "mouth", onchange: () => edits.setMouth(box.checked) });
+    const box = el("input", { type: "checkbox", id: "mouth", "data-on": String(edits.mouth), onchange: () => edits.setMouth(box.checked) });
     box.checked = edits.mouth;
     parts.push(el("label", { class: "switch" }, box, el("span", {}, t("mouth"), " ", el("span", { class: "soft" }, `(${t("mouth.hint")})`))));
   }
@@ -28,16 +28,29 @@ export function showFacts(medium, edits, doubts, act) {
   parts.push(el("div", { class: "links" },
     el("a", { href: `api/media/${medium.id}/report`, target: "_blank", rel: "noopener" }, t("report")),
     medium.state === "review" && !act.running && !edits.dirty && el("button", { type: "button", class: "small", onclick: act.apply }, t("again")),
-    medium.uploaded && medium.state !== "review" && el("button", { type: "button", class: "small", title: t("discard.hint"), onclick: act.discard }, t("discard"))));
-  // Drawing again must not throw away where the keyboard is.
+    medium.uploaded && medium.state !== "review" && el("button", { type: "button", class: "small", title: t("discard.hint"), onclick: () => act.discard(medium) }, t("discard"))));
   const holder = $("facts");
+  // What is the same stays: a button that is exchanged under a finger loses the click.
+  const fresh = el("div", {}, parts.filter(Boolean));
+  const same = holder.childElementCount === fresh.childElementCount && [...holder.children].every((child, index) => alike(child, fresh.children[index]));
+  if (drawnFor === edits && same) return;
+  drawnFor = edits;
+  // Drawing again must not throw away where the keyboard is.
   const focused = holder.contains(document.activeElement) ? document.activeElement.dataset.focus || document.activeElement.id : null;
   const open = [...holder.querySelectorAll("details")].map((one) => one.open);
   const top = holder.scrollTop;
-  fill(holder, parts);
+  fill(holder, [...fresh.children]);
   holder.querySelectorAll("details").forEach((one, index) => { one.open = open[index] ?? false; });
   holder.scrollTop = top;
   if (focused) (holder.querySelector(`[data-focus="${focused}"]`) ?? $(focused))?.focus({ preventScroll: true });
+}
+
+let drawnFor = null;
+
+// The same but for what a person opened or ticked.
+function alike(one, other) {
+  if (one.tagName === "DETAILS") other.open = one.open;
+  return one.isEqualNode(other);
 }
 
 // Always in sight while there is something to apply.
@@ -110,7 +123,7 @@ export function showDecision(medium, act, initials) {
       el("label", {}, t("decide.initials"), el("input", { type: "text", id: "initials", maxlength: "12", value: initials, oninput: (event) => act.signed(event.target.value), autocapitalize: "characters", spellcheck: "false" })),
       el("p", { class: "error", id: "decide-error", role: "alert", hidden: true }),
       el("div", { class: "buttons two" },
-        el("button", { type: "button", id: "reopen", onclick: act.reopen }, t("decide.reopen")),
+        el("button", { type: "button", id: "reopen", onclick: () => act.reopen(medium) }, t("decide.reopen")),
         el("button", { type: "button", id: "skip", onclick: act.skip }, t("decide.next"), el("kbd", {}, "S"))));
     return;
   }

@@ -20,9 +20,9 @@ from anonymizer.types import Pixels
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "sample_media"
 
-FAST = ("--no-faces", "--text", "none", "--no-codes")
+FAST = ("--no-faces", "--text", "none", "--no-codes", "--no-marks")
 """No detector at all: such a photo goes to review/, for faces were not looked for."""
-QUICK = Settings(faces=False, text=TextPolicy.NONE, codes=False)
+QUICK = Settings(faces=False, text=TextPolicy.NONE, codes=False, marks=False)
 """The same, as settings."""
 
 settings.register_profile(
@@ -47,7 +47,7 @@ def finders() -> Callable[[Settings], Finder]:
     loaded: dict[tuple[object, ...], Finder] = {}
 
     def finder(chosen: Settings) -> Finder:
-        key = (chosen.detector, chosen.faces, chosen.text, chosen.codes)
+        key = (chosen.detector, chosen.faces, chosen.text, chosen.codes, chosen.marks)
         if key not in loaded:
             loaded[key] = Finder(chosen)
         return loaded[key]

@@ -155,6 +155,22 @@ def test_a_region_stands_for_the_seconds_that_it_was_given(run: Callable[..., Ra
     assert wrong.code == 2 and "start-end" in wrong.err
 
 
+def test_a_track_that_a_person_dismissed_stays_visible_and_waits(
+    run: Callable[..., Ran], portrait: Pixels, tmp_path: Path
+) -> None:
+    source = make_clip(tmp_path / "a.mp4", pan(portrait, 10))
+    first = tmp_path / "first"
+    assert run("blur", source, "--out", first, "--text", "none", "--no-codes").code == 0
+    (face,) = (r for r in report_of(first)["regions"] if r["kind"] == "face")
+    left, top, right, bottom = face["box"]
+    sidecar = f'dismiss = [{{ rect = [{left}, {top}, {right - left}, {bottom - top}], kind = "face" }}]'
+    source.with_name("a.mp4.toml").write_text(sidecar, encoding="utf-8")
+    out = tmp_path / "out"
+    ran = run("blur", source, "--out", out, "--text", "none", "--no-codes")
+    assert ran.code == 3 and report_of(out)["regions"] == []
+    assert {c["name"]: c["result"] for c in report_of(out)["checks"]}["residual"] == "pass"
+
+
 @pytest.mark.parametrize("suffix", [".mkv", ".avi", ".ts"])
 def test_other_containers_come_out_frame_for_frame(
     run: Callable[..., Ran], tmp_path: Path, suffix: str

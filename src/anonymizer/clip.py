@@ -30,6 +30,8 @@ from anonymizer.track import Track
 from anonymizer.types import Box, Check, Evidence, Processed, Progress, Result, Style, TrackSummary, Veil
 from anonymizer.verify.clip import ExpectedClip, examine
 
+SAME = 0.5
+"""Intersection over union from which a dismissed place is a track's extent."""
 ATTEMPTS = 3
 """How often a clip is written at most: what the search of the output finds is hidden too."""
 
@@ -55,6 +57,13 @@ class Plan:
     covers: tuple[Cover, ...]
     settings: Settings
     size: tuple[int, int]
+    dismissed: tuple[Track, ...] = ()
+    """Tracks that a person knows to be harmless: they stay visible."""
+
+    def lets_be(self, frame: int, box: Box) -> bool:
+        """Whether a place in a frame belongs to a track that was dismissed."""
+        here = (track.box(frame) for track in self.dismissed if track.first <= frame <= track.last)
+        return any(box.covered_by(known.scaled(1.5)) > 0.5 for known in here)
 
     def at(self, frame: int) -> list[Cover]:
         """The covers of a frame, those that are drawn last at the end."""
@@ -106,7 +115,8 @@ def process(
             cuts=searched.cuts,
             progress=progress,
         )
-        left = [f for f in looked.found if f.region.certain and unveiled([f.region], plan.veils(f.frame))]
+        seen = [f for f in looked.found if f.region.certain and not plan.lets_be(f.frame, f.region.box)]
+        left = [f for f in seen if unveiled([f.region], plan.veils(f.frame))]
         if not left or attempt == ATTEMPTS:
             break
         for one in left:
@@ -157,9 +167,11 @@ def planned(clip: Clip, searched: Searched, settings: Settings) -> Plan:
     """A cover for every track of the search and every region that a person drew."""
     size = clip.width, clip.height
     seconds = np.asarray(searched.pts * float(clip.time_base), np.float64)
-    tracks = searched.tracker.tracks()
+    found = searched.tracker.tracks()
+    dismissed = tuple(track for track in found if _is_dismissed(track, settings, seconds))
+    tracks = [track for track in found if track not in dismissed]
     tracks += [track for one in settings.regions if (track := _drawn(one, seconds))]
-    return Plan(tuple(cover(track, settings, size) for track in tracks), settings, size)
+    return Plan(tuple(cover(track, settings, size) for track in tracks), settings, size, dismissed)
 
 
 def write(clip: Clip, plan: Plan, staged: Path, progress: Progress | None) -> Written:
@@ -274,6 +286,24 @@ def _drawn(one: DrawnRegion, seconds: NDArray[np.float64]) -> Track | None:
     return Track(one.kind, first, boxes, np.ones(count, np.bool_), (Evidence("a person", 1.0),), grey)
 
 
+def _is_dismissed(track: Track, settings: Settings, seconds: NDArray[np.float64]) -> bool:
+    """Whether a person said of this track, named by its kind, extent and time, that nothing is to be hidden."""
+    extent = _union(track)
+    for place in settings.dismiss:
+        during = place.start <= seconds[track.last] and (
+            place.end is None or place.end >= seconds[track.first]
+        )
+        if during and place.kind is track.kind and Box(*place.rect).iou(extent) >= SAME:
+            return True
+    return False
+
+
+def _union(track: Track) -> Box:
+    x, y = float(track.boxes[:, 0].min()), float(track.boxes[:, 1].min())
+    right, bottom = (track.boxes[:, :2] + track.boxes[:, 2:]).max(axis=0)
+    return Box(x, y, float(right) - x, float(bottom) - y)
+
+
 def _uncovers(keep: Sequence[Box], veils: Sequence[Veil]) -> bool:
     return any(box.intersection(_extent(one)).area > 0 for box in keep for one in veils)
 
@@ -294,9 +324,6 @@ def _identity(path: Path) -> tuple[int, int, int]:
 
 def _summary(one: Cover, clip: Clip, pts: NDArray[np.int64]) -> TrackSummary:
     track = one.track
-    x, y = float(track.boxes[:, 0].min()), float(track.boxes[:, 1].min())
-    right, bottom = (track.boxes[:, :2] + track.boxes[:, 2:]).max(axis=0)
-    union = Box(x, y, float(right) - x, float(bottom) - y)
     return TrackSummary(
         kind=track.kind,
         style=one.style,
@@ -306,7 +333,7 @@ def _summary(one: Cover, clip: Clip, pts: NDArray[np.int64]) -> TrackSummary:
         frames=len(track.boxes),
         interpolated=int((~track.seen).sum()),
         evidence=track.evidence,
-        box=union.pixels(clip.width, clip.height),
+        box=_union(track).pixels(clip.width, clip.height),
         grid=(one.grid.shape[1], one.grid.shape[0]),
     )
 
@@ -324,7 +351,7 @@ def _reasons(clip: Clip, searched: Searched, plan: Plan, written: Written) -> li
     said += _doubts(clip, searched, plan)
     if settings.audio is AudioPolicy.KEEP and _has_sound(clip):
         said.append("The sound was kept, as asked: a voice identifies, so a person must listen to it.")
-    return said + reasons(settings, written.kept)
+    return said + reasons(settings, written.kept, len(plan.dismissed))
 
 
 def _doubts(clip: Clip, searched: Searched, plan: Plan) -> list[str]:

@@ -45,7 +45,7 @@ REMEMBERED = 240
 """Grey frames that are remembered at most: 55 MB at 640 by 360."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Track:
     """One thing from its first to its last hidden frame.
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from anonymizer.errors import ExitCode, SettingsError
-from anonymizer.ledger import fingerprint
 from anonymizer.settings import Effort, Limits, Settings, TextPolicy, load
 from anonymizer.types import Kind, Shape, Style
 
@@ -118,10 +117,3 @@ def test_a_rectangle_is_four_finite_numbers(file: Path, rect: str) -> None:
         file.write_text(text)
         with pytest.raises(SettingsError, match="line"):
             load(file)
-
-
-def test_the_fingerprint_follows_treatment_and_program_not_limits() -> None:
-    one = fingerprint(Settings(), "1.0")
-    assert one == fingerprint(Settings(limits=Limits(max_pixels=5)), "1.0")
-    assert one != fingerprint(Settings(), "1.1")
-    assert one != fingerprint(Settings(margin=1.5), "1.0")

@@ -154,7 +154,7 @@ def _decide(gate: Gate, entry: Entry, to: State, old: Report, new: Report, taken
         gates.place(source, final)
         gates.sync_folder(final.parent)
         gates.sync_folder(source.parent)
-        gate.ledger.decide(taken, to, " ".join(new.reasons))
+        gate.ledger.decide(taken, to, " ".join(new.reasons), gate.seal(entry.id))
     except BaseException as error:
         _undo(gate, entry, source, final, old)
         if isinstance(error, OSError):
@@ -180,7 +180,7 @@ def _undo(gate: Gate, entry: Entry, source: Path, final: Path, old: Report) -> N
     with contextlib.suppress(OSError, OutputError):
         if source.exists():
             _write(gate, old, careful_first=entry.state is not State.READY)
-            gate.ledger.update(entry.id, state=entry.state)
+            gate.ledger.update(entry.id, state=entry.state, report=gate.seal(entry.id))
 
 
 def _contact_sheet(page: Path) -> bytes:

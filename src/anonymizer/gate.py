@@ -20,6 +20,7 @@ import os
 import re
 import secrets
 import shutil
+import time
 import unicodedata
 from pathlib import Path
 
@@ -34,6 +35,7 @@ NEUTRAL_TIME = 946_684_800
 ID_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 ID_LENGTH = 12
 """12 of 32 characters: 60 random bits, so that an id says nothing and two never meet."""
+_ID = re.compile(f"[{ID_ALPHABET}]{{{ID_LENGTH}}}")
 _STATE = {Verdict.READY: State.READY, Verdict.REVIEW: State.REVIEW, Verdict.FAILED: State.FAILED}
 
 
@@ -70,8 +72,10 @@ class Gate:
         self.reports = self.root / "reports"
         self.private = self.root / ".anonymizer"
         self.rejected = self.private / "rejected"
+        self.altered = self.private / "altered"
         self.run = f"run-{new_id()}"
         self.work = self.private / self.run
+        self._listed: dict[Path, tuple[int, set[str]]] = {}
         try:
             for folder in (self.ready, self.review, self.reports):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -96,13 +100,22 @@ class Gate:
         self.ledger.close()
         self._dismantle()
 
-    def begin(self, source: Path, settings: str, replaces: str = "") -> str:
-        """Start the work on a source: its new id, already in the ledger.
+    def begin(
+        self,
+        source: Path | str,
+        settings: str,
+        replaces: str = "",
+        *,
+        asked: str = "",
+        sha256: str = "",
+        state: State = State.WORKING,
+    ) -> str:
+        """Start the work on a source: its new id, already in the ledger (see :meth:`Ledger.start`).
 
         ``replaces`` is the id of the output that this one is to succeed; :meth:`retire` removes it then.
         """
         id = new_id()
-        self.ledger.start(id, source, settings, self.run, replaces)
+        self.ledger.start(id, source, settings, self.run, replaces, asked=asked, sha256=sha256, state=state)
         return id
 
     def folder(self, state: State) -> Path:
@@ -115,16 +128,19 @@ class Gate:
         folder.mkdir(mode=0o700, exist_ok=True)
         return folder / id
 
-    def fail(self, id: str, reason: str) -> None:
-        """Record that a medium could not be processed; nothing of it is kept."""
+    def fail(self, id: str, reason: str, *, passing: bool = False) -> None:
+        """Record that a medium could not be processed; nothing of it is kept.
+
+        ``passing`` says that another time may do: the file was locked, its share gone.
+        """
         self.withdraw(id)
-        self.ledger.finish(id, State.FAILED, reason=reason)
+        self.ledger.finish(id, State.FAILED, reason=reason, passing=int(passing))
 
     def abandon(self, id: str) -> None:
         """Undo the work on a medium that was cut off, as if it had never been begun; what is done stays."""
         with contextlib.suppress(OutputError):
             entry = self.ledger.get(id)
-            if entry and entry.state is not State.WORKING:
+            if entry and entry.state not in (State.QUEUED, State.WORKING):
                 return
         self.withdraw(id)
         with contextlib.suppress(OutputError):
@@ -137,12 +153,32 @@ class Gate:
     def free_name(self, stem: str, suffix: str) -> str:
         """A name that no output has, wherever it stands and whatever the case: a number is added."""
         folders = (self.ready, self.review, self.rejected)
-        taken = {path.name.casefold() for folder in folders for path in folder.iterdir()}
+        if _ID.fullmatch(stem):
+            # Random and in small letters: nothing but this very name can be in its way.
+            taken = {f"{stem}.{suffix}" for folder in folders if (folder / f"{stem}.{suffix}").exists()}
+        else:
+            taken = {name for folder in folders for name in self._names(folder)}
         for number in itertools.count(1):
             name = f"{stem}.{suffix}" if number == 1 else f"{stem}-{number}.{suffix}"
             if name.casefold() not in taken:
                 return name
         raise AssertionError("unreachable")
+
+    def _names(self, folder: Path) -> set[str]:
+        """The names in a folder, case apart: listed again only where somebody else changed it."""
+        changed = folder.stat().st_mtime_ns
+        at, names = self._listed.get(folder, (0, set()))
+        if at != changed:
+            names = {path.name.casefold() for path in folder.iterdir()}
+            self._listed[folder] = changed, names
+        return names
+
+    def _note_name(self, folder: Path, name: str, before: int) -> None:
+        """A name of ours came into a folder that had this time before: it need not be listed for that."""
+        at, names = self._listed.get(folder, (0, set()))
+        if at == before:
+            names.add(name.casefold())
+            self._listed[folder] = folder.stat().st_mtime_ns, names
 
     def admit(
         self,
@@ -153,14 +189,17 @@ class Gate:
         verdict: Verdict,
         report: dict[str, bytes],
         reasons: list[str],
+        regions: int = 0,
     ) -> Path:
         """Publish the report, then the medium, to where the verdict sends it; the medium's final path.
 
-        ``report`` maps suffixes (``json``, ``html``) to bytes; ``sha256`` (hex) is the medium's. An
-        existing file is never replaced: where ``name`` is taken meanwhile, :class:`OutputError`.
+        ``report`` maps suffixes (``json``, ``html``) to bytes; ``sha256`` (hex) is the medium's, ``regions``
+        how many places are hidden in it. An existing file is never replaced: where ``name`` is taken
+        meanwhile, :class:`OutputError`.
         """
         final = (self.ready if verdict is Verdict.READY else self.review) / name
-        inode = staged.stat().st_ino
+        status = staged.stat()
+        seal = _seal(*report.values())
         try:
             for suffix, content in report.items():
                 self.publish(content, self.reports / f"{id}.{suffix}")
@@ -169,14 +208,18 @@ class Gate:
                 self.publish(text.encode(), self.review / f"{id}.reasons.txt")
             sync_folder(self.reports)
             # From here on a restart recognises the medium by its name and hash, wherever the kill strikes.
-            self.ledger.update(id, name=name, output=sha256)
+            self.ledger.update(
+                id, name=name, output=sha256, bytes=status.st_size, regions=regions, report=seal
+            )
+            before = final.parent.stat().st_mtime_ns
             place(staged, final)
             sync_folder(final.parent)
+            self._note_name(final.parent, name, before)
             self.ledger.finish(id, _STATE[verdict], name=name, output=sha256, reason=" ".join(reasons))
         except BaseException as error:
             # The medium goes before its report; a file of that name which is not ours stays.
             with contextlib.suppress(OSError):
-                if final.stat().st_ino == inode:
+                if final.stat().st_ino == status.st_ino:
                     final.unlink()
             self.withdraw(id)
             if isinstance(error, OSError):
@@ -191,13 +234,47 @@ class Gate:
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
 
+    def flaw(self, entry: Entry) -> str:
+        """What is wrong with a finished medium's file or report, as a part of a sentence; empty if nothing.
+
+        Size and time tell whether somebody wrote to them since (nothing else has the neutral time);
+        where they do, or where they say nothing, the hashes decide.
+        """
+        medium = self.folder(entry.state) / entry.name
+        pages = [self.reports / f"{entry.id}.{suffix}" for suffix in ("json", "html")]
+        try:
+            status = medium.stat()
+            touched = status.st_size != entry.bytes or status.st_mtime != NEUTRAL_TIME
+            if touched and file_sha256(medium) != entry.output:
+                return "its file was altered"
+        except OSError:
+            return "its file is missing"
+        try:
+            touched = any(page.stat().st_mtime != NEUTRAL_TIME for page in pages) or not entry.report
+            if touched and self.seal(entry.id) != entry.report:
+                return "its report was altered"
+        except OSError:
+            return "its report is missing"
+        return ""
+
+    def seal(self, id: str) -> str:
+        """The hash (hex) of a medium's report as it is on the disk. Raises OSError."""
+        return _seal(*((self.reports / f"{id}.{suffix}").read_bytes() for suffix in ("json", "html")))
+
     def retire(self, id: str) -> None:
-        """Remove an output whose successor is on the disk: the medium first, then its report."""
+        """Remove an output whose successor is on the disk: the medium first, then its report.
+
+        A file that somebody has altered since is no output of ours any more: it is set aside, not deleted.
+        """
         entry = self.ledger.get(id)
         if entry is None or entry.state not in (State.READY, State.REVIEW, State.REJECTED):
             return
+        medium = self.folder(entry.state) / entry.name
         try:
-            (self.folder(entry.state) / entry.name).unlink(missing_ok=True)
+            if medium.is_file() and file_sha256(medium) != entry.output:
+                self.altered.mkdir(mode=0o700, exist_ok=True)
+                medium.replace(self.altered / f"{new_id()}-{medium.name}")
+            medium.unlink(missing_ok=True)
         except OSError as error:
             raise _output_error(self.root, error) from error
         self.withdraw(id)
@@ -223,18 +300,19 @@ class Gate:
 
     def _clean_after_dead_runs(self) -> None:
         """Finish or undo what killed runs left: their lock is free, because a lock dies with its process."""
-        owners = {entry.owner for entry in self.ledger.entries(State.WORKING)}
+        left: dict[str, list[Entry]] = {}
+        for entry in [*self.ledger.entries(State.WORKING), *self.ledger.entries(State.QUEUED)]:
+            left.setdefault(entry.owner, []).append(entry)
         runs = {folder.name for folder in self.private.glob("run-*") if folder.is_dir()}
-        for run in (runs | owners) - {self.run}:
+        for run in (runs | left.keys()) - {self.run}:
             lock = FileLock(self.private / f"{run}.lock", mode=0o600)
             try:
                 lock.acquire(timeout=0)
             except Timeout:
                 continue
-            for entry in self.ledger.entries(State.WORKING):
-                if entry.owner == run:
-                    self._settle(entry)
-            shutil.rmtree(self.private / run, ignore_errors=True)
+            for entry in left.get(run, ()):
+                self._settle(entry)
+            _remove(self.private / run)
             lock.release()
             Path(lock.lock_file).unlink(missing_ok=True)
         for entry in self.ledger.overtaken():
@@ -261,10 +339,14 @@ class Gate:
         if state is not State.REVIEW:
             (self.review / f"{entry.id}.reasons.txt").unlink(missing_ok=True)
         taken = self.ledger.decisions(entry.id)
+        try:
+            seal = self.seal(entry.id)
+        except OSError:
+            seal = ""
         if decision and (not taken or taken[-1].at != decision.at):
-            self.ledger.decide(decision, state, entry.reason)
+            self.ledger.decide(decision, state, entry.reason, seal)
         else:
-            self.ledger.update(entry.id, state=state)
+            self.ledger.update(entry.id, state=state, report=seal)
 
     def _reported(self, entry: Entry) -> tuple[State, Decision | None]:
         """Where its report sends a medium, and the decision in it; to a person where it cannot be read."""
@@ -310,6 +392,19 @@ def place(staged: Path, final: Path) -> None:
             raise
     else:
         staged.unlink()
+
+
+def _seal(*contents: bytes) -> str:
+    return hashlib.sha256(b"".join(hashlib.sha256(content).digest() for content in contents)).hexdigest()
+
+
+def _remove(folder: Path) -> None:
+    """Remove the work folder of a run that is dead; its workers, which die with it, may take a moment longer."""
+    for _ in range(50):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.1)
 
 
 def sync_folder(folder: Path) -> None:

@@ -6,10 +6,9 @@ moment work on it starts until a person releases it; nothing here is ever copied
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -18,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from anonymizer.errors import OutputError
-from anonymizer.settings import Settings
 
-VERSION = 2
+VERSION = 3
 """``PRAGMA user_version`` of the schema below; :data:`MIGRATIONS` lead from each version to the next."""
 
 MIGRATIONS = (
@@ -29,7 +27,7 @@ MIGRATIONS = (
         id        TEXT PRIMARY KEY,       -- the output's neutral id
         source    BLOB NOT NULL,          -- the source's path, as the system's own bytes
         sha256    TEXT NOT NULL,          -- of the source's content, empty until it was read
-        settings  TEXT NOT NULL,          -- fingerprint of settings and program version
+        settings  TEXT NOT NULL,          -- what it was made with (recipe.py)
         state     TEXT NOT NULL,
         name      TEXT NOT NULL,          -- the output's name, empty until it has one
         output    TEXT NOT NULL,          -- SHA-256 of the output
@@ -55,11 +53,31 @@ MIGRATIONS = (
         at        TEXT NOT NULL
     );
     """,
+    """
+    ALTER TABLE media ADD COLUMN asked TEXT NOT NULL DEFAULT '';     -- the run's recipe, before a person's corrections
+    ALTER TABLE media ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;   -- of the output
+    ALTER TABLE media ADD COLUMN regions INTEGER NOT NULL DEFAULT 0; -- hidden in it
+    ALTER TABLE media ADD COLUMN report TEXT NOT NULL DEFAULT '';    -- SHA-256 of its report, data and page
+    ALTER TABLE media ADD COLUMN passing INTEGER NOT NULL DEFAULT 0; -- 1: a failure that may pass by itself
+    ALTER TABLE media ADD COLUMN stored INTEGER NOT NULL DEFAULT 0;  -- 1: output and report lie in the remote folder
+    UPDATE media SET asked = settings;
+    CREATE INDEX media_by_path ON media (source);
+    CREATE INDEX media_by_replaced ON media (replaces);
+    CREATE TABLE paths (
+        path      BLOB PRIMARY KEY,       -- where a source was seen, as the system's own bytes
+        sha256    TEXT NOT NULL,          -- of its content then
+        size      INTEGER NOT NULL,
+        modified  INTEGER NOT NULL,       -- nanoseconds
+        medium    TEXT NOT NULL,          -- the id of the row that it is done by
+        seen      TEXT NOT NULL
+    );
+    CREATE INDEX paths_by_medium ON paths (medium);
+    """,
 )
 
 
 class State(StrEnum):
-    """Where a medium stands. ``WORKING`` is the only state that a crash can leave behind."""
+    """Where a medium stands. ``QUEUED`` and ``WORKING`` are the only states that a crash can leave behind."""
 
     QUEUED = "queued"
     WORKING = "working"
@@ -90,6 +108,25 @@ class Entry:
     started: str
     ended: str
     replaces: str = ""
+    asked: str = ""
+    bytes: int = 0
+    regions: int = 0
+    report: str = ""
+    passing: int = 0
+    stored: int = 0
+
+
+_COLUMNS = ", ".join(field.name for field in fields(Entry))
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A source seen at a path: its SHA-256 (hex), size in bytes, time in ns, and the id it is done by."""
+
+    sha256: str
+    size: int
+    modified: int
+    medium: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +140,6 @@ class Decision:
     changes: str
     output: str
     at: str
-
-
-def fingerprint(settings: Settings, program: str) -> str:
-    """What decides whether a medium must be done again: the settings and the program's version (hex)."""
-    text = f"{program}\n{settings.model_dump_json(exclude={'limits'})}"
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def now() -> str:
@@ -160,28 +191,36 @@ class Ledger:
         except sqlite3.Error as error:
             raise OutputError(f"The ledger {self.path} cannot be written: {error}.") from error
 
-    def start(self, id: str, source: Path, settings: str, owner: str, replaces: str = "") -> None:
+    def start(
+        self,
+        id: str,
+        source: Path | str,
+        settings: str,
+        owner: str,
+        replaces: str = "",
+        *,
+        asked: str = "",
+        sha256: str = "",
+        state: State = State.WORKING,
+    ) -> None:
         """Record that work on a source begins, before anything of it is written.
 
-        ``replaces`` is the id of an earlier output of the same source that this one is to succeed.
+        ``replaces`` is the id of an earlier output of the same source that this one is to succeed. ``settings``
+        is the recipe; ``asked`` the run's own where ``settings`` holds a person's corrections: by default that
+        of the replaced output, else ``settings``.
         """
-        row = (
-            id,
-            os.fsencode(source),
-            "",
-            settings,
-            State.WORKING,
-            "",
-            "",
-            "",
-            1,
-            owner,
-            now(),
-            "",
-            replaces,
-        )
         with self.transaction() as db:
-            db.execute(f"INSERT INTO media VALUES ({','.join('?' * len(row))})", row)
+            if replaces and not asked:
+                asked = next(iter(db.execute("SELECT asked FROM media WHERE id = ?", (replaces,))), ("",))[0]
+            row = {
+                "id": id, "source": os.fsencode(source), "sha256": sha256, "settings": settings, "state": state,
+                "name": "", "output": "", "reason": "", "attempts": 1, "owner": owner, "started": now(),
+                "ended": "", "replaces": replaces, "asked": asked or settings,
+            }  # fmt: skip
+            db.execute(
+                f"INSERT INTO media ({','.join(row)}) VALUES ({','.join('?' * len(row))})",
+                tuple(row.values()),
+            )
 
     def update(self, id: str, **values: str | int) -> None:
         """Change columns of one row."""
@@ -189,9 +228,11 @@ class Ledger:
         with self.transaction() as db:
             db.execute(f"UPDATE media SET {columns} WHERE id = ?", (*values.values(), id))
 
-    def finish(self, id: str, state: State, *, name: str = "", output: str = "", reason: str = "") -> None:
+    def finish(
+        self, id: str, state: State, *, name: str = "", output: str = "", reason: str = "", passing: int = 0
+    ) -> None:
         """Record the end of the work on one medium."""
-        self.update(id, state=state, name=name, output=output, reason=reason, ended=now())
+        self.update(id, state=state, name=name, output=output, reason=reason, passing=passing, ended=now())
 
     def claim(self, id: str, state: State, owner: str) -> bool:
         """Take a row that stands in ``state`` to decide on it: False where somebody else has it, or had it."""
@@ -202,8 +243,8 @@ class Ledger:
             )
             return changed.rowcount == 1
 
-    def decide(self, decision: Decision, state: State, reason: str) -> None:
-        """Record a decision and the state that it leads to, both or neither."""
+    def decide(self, decision: Decision, state: State, reason: str, report: str) -> None:
+        """Record a decision, the state that it leads to and the hash of its new report: all or nothing."""
         row = tuple(getattr(decision, field.name) for field in fields(decision))
         with self.transaction() as db:
             db.execute(
@@ -211,15 +252,38 @@ class Ledger:
                 row,
             )
             db.execute(
-                "UPDATE media SET state = ?, reason = ? WHERE id = ?", (state, reason, decision.medium)
+                "UPDATE media SET state = ?, reason = ?, report = ? WHERE id = ?",
+                (state, reason, report, decision.medium),
             )
 
     def decisions(self, id: str | None = None) -> list[Decision]:
         """Every decision in the order in which they were taken; of one medium if given."""
         where, values = ("WHERE medium = ?", (id,)) if id else ("", ())
         columns = ", ".join(field.name for field in fields(Decision))
-        rows = self._rows(f"SELECT {columns} FROM decisions {where} ORDER BY number", values)
+        rows = self.rows(f"SELECT {columns} FROM decisions {where} ORDER BY number", values)
         return [Decision(*row) for row in rows]
+
+    def sighting(self, path: Path | str) -> Sighting | None:
+        """What was seen at a path when it was last dealt with."""
+        rows = self.rows(
+            "SELECT sha256, size, modified, medium FROM paths WHERE path = ?", (os.fsencode(path),)
+        )
+        return Sighting(*rows[0]) if rows else None
+
+    def sight(self, path: Path | str, seen: Sighting) -> None:
+        """Record that the source at a path is done by ``seen.medium``."""
+        row = (os.fsencode(path), seen.sha256, seen.size, seen.modified, seen.medium, now())
+        with self.transaction() as db:
+            db.execute("INSERT OR REPLACE INTO paths VALUES (?,?,?,?,?,?)", row)
+
+    def paths(self, id: str) -> list[bytes]:
+        """Every path whose source is done by this row."""
+        return [row[0] for row in self.rows("SELECT path FROM paths WHERE medium = ?", (id,))]
+
+    def successor(self, id: str) -> str:
+        """The id of the row that took the place of this one; empty if none."""
+        rows = self.rows("SELECT id FROM media WHERE replaces = ? ORDER BY rowid DESC LIMIT 1", (id,))
+        return str(rows[0][0]) if rows else ""
 
     def overtaken(self) -> list[Entry]:
         """Outputs whose successor is finished and which have not gone yet."""
@@ -240,11 +304,11 @@ class Ledger:
 
     def count(self, state: State) -> int:
         """How many rows stand in this state."""
-        return int(self._rows("SELECT count(*) FROM media WHERE state = ?", (state,))[0][0])
+        return int(self.rows("SELECT count(*) FROM media WHERE state = ?", (state,))[0][0])
 
     def revision(self) -> str:
         """A text that is another one after every change, by whichever process."""
-        others = self._rows("PRAGMA data_version", ())[0][0]
+        others = self.rows("PRAGMA data_version", ())[0][0]
         return f"{others}.{self._db.total_changes}"
 
     def get(self, id: str) -> Entry | None:
@@ -255,10 +319,30 @@ class Ledger:
         """Every row of a source with this content, oldest first."""
         return self._query("WHERE sha256 = ? ORDER BY rowid", (sha256,))
 
-    def _query(self, tail: str, values: tuple[str, ...]) -> list[Entry]:
-        return [_entry(row) for row in self._rows(f"SELECT * FROM media {tail}", values)]
+    def by_path(self, path: Path | str) -> list[Entry]:
+        """Every row of a source at this path, oldest first."""
+        return self._query("WHERE source = ? ORDER BY rowid", (os.fsencode(path),))
 
-    def _rows(self, query: str, values: tuple[str, ...]) -> list[tuple[Any, ...]]:
+    def page(self, states: Sequence[State], after: int, count: int) -> list[tuple[int, Entry]]:
+        """Some rows of these states, oldest first, each with its number: those after number ``after``."""
+        rows = self.rows(
+            f"SELECT rowid, {_COLUMNS} FROM media WHERE state IN ({','.join('?' * len(states))}) AND rowid > ? "
+            "ORDER BY rowid LIMIT ?",
+            (*states, after, count),
+        )
+        return [(int(row[0]), _entry(row[1:])) for row in rows]
+
+    def counts(self) -> dict[State, int]:
+        """How many rows stand in each state."""
+        return {
+            State(state): int(n) for state, n in self.rows("SELECT state, count(*) FROM media GROUP BY state")
+        }
+
+    def _query(self, tail: str, values: tuple[Any, ...]) -> list[Entry]:
+        return [_entry(row) for row in self.rows(f"SELECT {_COLUMNS} FROM media {tail}", values)]
+
+    def rows(self, query: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        """What a query that changes nothing finds. Raises :class:`OutputError`."""
         try:
             return self._db.execute(query, values).fetchall()
         except sqlite3.Error as error:

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from anonymizer import __version__
-from anonymizer.errors import ExitCode, MediumError
+from anonymizer.errors import ExitCode, MediumError, UnreadableError
 from anonymizer.gate import Gate, file_sha256, safe_name
-from anonymizer.ledger import State, fingerprint
+from anonymizer.ledger import State
+from anonymizer.recipe import recipe, with_settings
 from anonymizer.report.build import build
 from anonymizer.report.index import Failure, render_index
 from anonymizer.report.page import render
@@ -27,7 +27,11 @@ from anonymizer.work import Worked, Worker
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one source. ``output`` and ``report`` are None where it failed."""
+    """What became of one source. ``output`` and ``report`` are None where it failed.
+
+    ``fresh`` is False where nothing had to be done; ``note`` says why that is so, or why it was done again.
+    ``passing`` marks a failure that another time may not meet: the file was locked, its share gone.
+    """
 
     source: Path
     verdict: Verdict
@@ -37,6 +41,9 @@ class Outcome:
     reasons: tuple[str, ...]
     seconds: float
     redacted: int = 0
+    fresh: bool = True
+    note: str = ""
+    passing: bool = False
 
     @property
     def exit_code(self) -> ExitCode:
@@ -59,6 +66,7 @@ class Session:
 
     def __init__(self, out: Path, settings: Settings) -> None:
         self.settings = settings.checked()
+        self.recipe = recipe(self.settings)
         self.worker = Worker(self.settings)
         try:
             self.gate = Gate(out)
@@ -80,14 +88,17 @@ class Session:
         output folder that is full or gone. What was under way is then undone.
         """
         started = time.monotonic()
-        id = self.gate.begin(path, fingerprint(self.settings, __version__))
+        id = self.gate.begin(path.absolute(), self.recipe)
         try:
             worked = self.worker.process(path, self.gate.staging(id), progress)
+            if (made := with_settings(self.recipe, worked.settings)) != self.recipe:
+                self.gate.ledger.update(id, settings=made, asked=made)
             return admit(self.gate, id, path, worked, started)
         except MediumError as error:
-            self.gate.fail(id, str(error))
+            passing = isinstance(error, UnreadableError)
+            self.gate.fail(id, str(error), passing=passing)
             spent = time.monotonic() - started
-            return Outcome(path, Verdict.FAILED, id, None, None, (str(error),), spent)
+            return Outcome(path, Verdict.FAILED, id, None, None, (str(error),), spent, passing=passing)
         except BaseException:
             self.gate.abandon(id)
             raise
@@ -149,7 +160,9 @@ def admit(gate: Gate, id: str, path: Path, worked: Worked, started: float) -> Ou
         "json": report.model_dump_json(indent=1).encode(),
         "html": render(report, processed.contact_sheet).encode(),
     }
-    output = gate.admit(id, processed.path, name, sha256, report.verdict, contents, report.reasons)
+    output = gate.admit(
+        id, processed.path, name, sha256, report.verdict, contents, report.reasons, len(report.regions)
+    )
     page = gate.reports / f"{id}.html"
     spent = time.monotonic() - started
     return Outcome(path, report.verdict, id, output, page, tuple(report.reasons), spent, len(report.regions))

@@ -76,6 +76,9 @@ class Limits(BaseModel):
     max_bytes: int = Field(1 << 30, gt=0, description="bytes of one photo")
     decode_seconds: float = Field(60, gt=0, description="time to decode one photo, or to wait for one frame")
     decode_memory: int = Field(4 << 30, gt=0, description="memory of the decoding process, bytes")
+    work_seconds: float = Field(
+        600, gt=0, description="time for one photo, or for a clip to move on, in a batch"
+    )
     max_clip_bytes: int = Field(32 << 30, gt=0, description="bytes of one clip")
     max_clip_seconds: float = Field(4 * 3600, gt=0, description="duration of one clip")
 

@@ -60,6 +60,20 @@ def models_needed(settings: Settings) -> list[str]:
     return faces + text + (["ppocr-recognition"] if settings.text is TextPolicy.IDENTIFYING else [])
 
 
+def models_used(settings: Settings, store: Store) -> list[str]:
+    """Name and hash of every model that takes part with these settings and that this machine can have.
+
+    Raises :class:`anonymizer.errors.ModelError` where a manifest names none of a model that is needed.
+    """
+    extra = [e.name for e in store.entries("plugin") if store.present(e.name) or not e.optional]
+    # Whether an optional face network takes part, the face finder decides by its plan.
+    extra += [
+        e.name for e in store.entries("face") if settings.faces and e.optional and store.present(e.name)
+    ]
+    names = dict.fromkeys([*models_needed(settings), *extra])
+    return [f"{name} {store.entry(name).sha256}" for name in names]
+
+
 class Finder:
     """Every finder that the settings ask for, answering as one :class:`RegionFinder`.
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.errors import ModelError, NotReadyError
+from anonymizer.machine import own_threads
 
 DEVICE_VARIABLE = "ANONYMIZER_DEVICE"
 Tensor = NDArray[Any]
@@ -78,6 +79,8 @@ class Network:
             settings: dict[str, Any] = {"NUM_STREAMS": lanes} if where == "CPU" and lanes > 1 else {}
             settings |= {} if settings else {"PERFORMANCE_HINT": "LATENCY"}
             settings |= {"INFERENCE_PRECISION_HINT": "f32"} if exact else {}
+            threads = own_threads()
+            settings |= {"INFERENCE_NUM_THREADS": threads} if threads and where == "CPU" else {}
             compiled = core.compile_model(model, where, settings)
             self.input = f"{compiled.input().element_type.get_type_name()} {compiled.input().partial_shape}"
         except RuntimeError as error:

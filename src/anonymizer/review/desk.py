@@ -18,11 +18,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from anonymizer import __version__
 from anonymizer.errors import AnonymizerError, DecisionError, MediumError, UnreadableError
 from anonymizer.gate import Gate
-from anonymizer.ledger import Entry, State, fingerprint
+from anonymizer.ledger import Entry, State
 from anonymizer.pipeline import Outcome, admit, write_index
+from anonymizer.recipe import recipe
 from anonymizer.review.edits import Edits, to_settings, used_settings
 from anonymizer.review.pictures import CHANGED
 from anonymizer.review.queue import Reports
@@ -185,7 +185,7 @@ class Desk:
             job.what, job.done, job.total = what, done, total
 
         job.what = "photo"
-        id = self.call(lambda gate: gate.begin(job.source, fingerprint(settings, __version__), job.replaces))
+        id = self.call(lambda gate: gate.begin(job.source, recipe(settings), job.replaces))
         try:
             staged = self.call(lambda gate: gate.staging(id))
             worked = worker.process(job.source, staged, progress, job.settings)

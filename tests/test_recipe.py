@@ -1,0 +1,65 @@
+"""When an output serves again: settings, models and program decide, limits only for what failed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from anonymizer.detect.weights import Store
+from anonymizer.recipe import changed, recipe, same, with_settings
+from anonymizer.settings import Limits, Settings, TextPolicy
+
+ONE = Settings()
+
+
+def test_limits_matter_for_failures_alone() -> None:
+    one, other = recipe(ONE), recipe(Settings(limits=Limits(max_pixels=5)))
+    assert same(one, other)
+    assert not same(one, other, limits=True)
+    assert changed(one, other) == "the limits were changed"
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (recipe(Settings(margin=1.5)), "the settings were changed"),
+        (recipe(ONE, program="9.9"), "the program is another version"),
+        (
+            recipe(Settings(margin=1.5), program="9.9"),
+            "the program is another version, the settings were changed",
+        ),
+    ],
+)
+def test_what_differs_is_said(other: str, said: str) -> None:
+    assert not same(recipe(ONE), other)
+    assert changed(recipe(ONE), other) == said
+
+
+def test_a_model_with_another_hash_is_another_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = recipe(ONE)
+    entry = Store.entry
+
+    def newer(self: Store, name: str) -> object:
+        found = entry(self, name)
+        return found if name != "centerface" else found.__class__(**{**_fields(found), "sha256": "0" * 64})
+
+    monkeypatch.setattr(Store, "entry", newer)
+    assert changed(one, recipe(ONE)) == "the models were changed"
+
+
+def _fields(entry: object) -> dict[str, object]:
+    from dataclasses import fields
+
+    return {field.name: getattr(entry, field.name) for field in fields(entry)}  # type: ignore[arg-type]
+
+
+def test_models_that_do_not_take_part_do_not_matter(tmp_path: Path) -> None:
+    blind = Settings(faces=False, text=TextPolicy.NONE)
+    assert recipe(blind).split("/")[2] != recipe(ONE).split("/")[2]
+    assert with_settings(recipe(blind), ONE).split("/")[2] == recipe(blind).split("/")[2]
+
+
+def test_a_recipe_of_an_older_program_serves_nobody() -> None:
+    assert not same("0123456789abcdef", recipe(ONE))
+    assert "the program is another version" in changed("0123456789abcdef", recipe(ONE))

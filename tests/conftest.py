@@ -6,13 +6,14 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from PIL import Image
 
-from anonymizer import cli
+from anonymizer import cli, sign
 from anonymizer.detect.finder import Finder
 from anonymizer.settings import Settings, TextPolicy
 from anonymizer.types import Pixels
@@ -32,6 +33,15 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile("project")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def signing_key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A key of the tests' own: the user's is left alone."""
+    path = tmp_path_factory.mktemp("key") / "anonymizer" / sign.FILE
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(sign.VARIABLE, str(path))
+        yield path
 
 
 @pytest.fixture(scope="session")
@@ -103,3 +113,8 @@ def everything_written(out: Path) -> bytes:
         for path in sorted((out / folder).rglob("*")):
             parts += [str(path.relative_to(out)).encode("utf-8", "surrogateescape"), path.read_bytes()]
     return b"\n".join(parts)
+
+
+def signed_report(said: dict[str, Any]) -> bytes:
+    """A report with a good signature, whatever it says."""
+    return sign.as_file(sign.signed(said, "report", sign.own_key()))

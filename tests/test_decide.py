@@ -25,7 +25,7 @@ from anonymizer.pipeline import Session
 from anonymizer.published import verify
 from anonymizer.report.page import render
 from anonymizer.types import Verdict
-from conftest import QUICK
+from conftest import QUICK, signed_report
 
 REASON = "Faces were not looked for, as asked."
 
@@ -132,7 +132,7 @@ def test_what_was_approved_can_be_taken_back(out: Path, id: str) -> None:
 def test_what_was_ready_by_itself_and_is_taken_back_has_a_reason(out: Path, id: str) -> None:
     with Gate(out) as gate:
         report = read_report(gate, id).model_copy(update={"verdict": Verdict.READY, "reasons": []})
-        gate.publish(report.model_dump_json().encode(), gate.reports / f"{id}.json")
+        gate.publish(signed_report(report.model_dump(mode="json")), gate.reports / f"{id}.json")
         (gate.review / f"{id}.png").rename(gate.ready / f"{id}.png")
         gate.ledger.update(id, state=State.READY)
         reopen(gate, id, "AB")
@@ -194,7 +194,7 @@ def test_what_was_changed_since_it_was_checked_cannot_be_approved(out: Path, id:
     else:
         said["id"] = "another"
     if what.startswith(("report's", "other")):
-        report.write_text(json.dumps(said))
+        report.write_bytes(signed_report(said))
     with Gate(out) as gate:
         with pytest.raises(DecisionError, match="process"):
             approve(gate, id, "AB")
@@ -207,7 +207,7 @@ def test_a_failed_check_cannot_be_approved_but_rejected(out: Path, id: str) -> N
     path = out / "reports" / f"{id}.json"
     said = json.loads(path.read_bytes())
     said["checks"][0] |= {"result": "fail", "evidence": "Something of the source is in it."}
-    path.write_text(json.dumps(said))
+    path.write_bytes(signed_report(said))
     with Gate(out) as gate:
         with pytest.raises(DecisionError, match="Something of the source"):
             approve(gate, id, "AB")
@@ -222,7 +222,7 @@ def test_the_file_is_examined_again_on_the_way(out: Path, id: str) -> None:
     path = out / "reports" / f"{id}.json"
     said = json.loads(path.read_bytes())
     said["medium"]["sha256"] = file_sha256(medium)
-    path.write_text(json.dumps(said))
+    path.write_bytes(signed_report(said))
     with Gate(out) as gate:
         gate.ledger.update(id, output=file_sha256(medium))
         with pytest.raises(DecisionError, match="chunks are not"):
@@ -275,6 +275,21 @@ def test_a_decision_that_cannot_be_written_is_none(
         assert gate.ledger.decisions() == []
         assert {path.name: path.read_bytes() for path in (out / "reports").iterdir()} == before
         action(gate, id, "AB")
+
+
+@pytest.mark.parametrize("what", ["a word", "a space", "unsigned"])
+def test_a_report_that_was_changed_is_not_signed_anew(out: Path, id: str, what: str) -> None:
+    path = out / "reports" / f"{id}.json"
+    said = json.loads(path.read_bytes())
+    if what == "a word":
+        path.write_bytes(path.read_bytes().replace(b"review", b"failed", 1))
+    elif what == "a space":
+        path.write_bytes(path.read_bytes() + b" ")
+    else:
+        path.write_text(json.dumps(said | {"signature": None}))
+    with Gate(out) as gate, pytest.raises(DecisionError, match="report was changed"):
+        approve(gate, id, "AB")
+    assert not list((out / "ready").iterdir())
 
 
 STEPS = ("fsync", "link", "utime", "unlink", "replace", "rename")

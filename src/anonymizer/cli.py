@@ -26,6 +26,7 @@ from rich.progress import (
 )
 
 from anonymizer import __version__
+from anonymizer.commands.key import key_app
 from anonymizer.errors import AnonymizerError, ExitCode, UsageError
 from anonymizer.settings import AudioPolicy, Effort, Settings, TextPolicy, load
 from anonymizer.types import Shape, Style, Verdict
@@ -41,6 +42,7 @@ models_app = typer.Typer(
     help="The detectors' weights: which are here, fetch them, check them.", no_args_is_help=True
 )
 app.add_typer(models_app, name="models")
+app.add_typer(key_app, name="key")
 
 out_console = Console(highlight=False, soft_wrap=True)
 err_console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -193,32 +195,26 @@ def verify(
     reports: Annotated[
         Path | None, typer.Option(help="Folder with the reports; default: looked for near the file.")
     ] = None,
+    key: Annotated[
+        list[Path] | None,
+        typer.Option(help="Public key of whoever signed; default: your own. Repeatable.", metavar="PUB"),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check published files again: find each one's report by its hash, and re-run what needs no original."""
-    from anonymizer.published import verify as verify_file
+    """Check published files again: their reports, who signed them, and what needs no original.
+
+    Each file is valid, changed, or unknown: not signed, or signed with a key that is not at hand.
+    """
+    from anonymizer.commands.verify import examined
+    from anonymizer.sign import trusted
 
     counts: Counter[Verdict] = Counter()
-    for file in files:
-        try:
-            report = verify_file(file, reports)
-        except AnonymizerError as error:
-            counts[Verdict.FAILED] += 1
-            if as_json:
-                _emit({"file": _shown(file), "verdict": "failed", "reasons": [str(error)]})
-            else:
-                err_console.print(f"[red]failed[/] {escape(_shown(file))}: {escape(str(error))}")
-            continue
-        counts[report.verdict] += 1
+    for finding in examined(files, reports, trusted(key or ())):
+        counts[finding.verdict] += 1
         if as_json:
-            _emit(
-                {"file": _shown(file), "verdict": report.verdict, "reasons": report.reasons, "id": report.id}
-            )
+            _emit(finding.facts() | {"file": _shown(finding.path)})
         else:
-            word = {"ready": "[green]valid[/]", "review": "[yellow]review[/]", "failed": "[red]failed[/]"}
-            out_console.print(f"{word[report.verdict]} {escape(_shown(file))}")
-            for reason in report.reasons:
-                out_console.print(f"    {escape(reason)}")
+            _say_finding(finding)
     raise typer.Exit(_worst(counts))
 
 
@@ -359,6 +355,14 @@ def _outcome_json(outcome: Any) -> dict[str, Any]:
         "redacted": outcome.redacted,
         "seconds": round(outcome.seconds, 3),
     }
+
+
+def _say_finding(finding: Any) -> None:
+    colour = {"ready": "green", "review": "yellow", "failed": "red"}[finding.verdict]
+    console = err_console if finding.error else out_console
+    console.print(f"[{colour}]{finding.word}[/] {escape(_shown(finding.path))}")
+    for reason in finding.reasons:
+        console.print(f"    {escape(_shown(reason))}")
 
 
 def _say_outcome(outcome: Any) -> None:

@@ -10,20 +10,18 @@ The note of a person is free text and may name the patient, so it goes into the 
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
-import re
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from anonymizer import gate as gates
 from anonymizer.errors import DecisionError, OutputError
 from anonymizer.gate import Gate, file_sha256
 from anonymizer.ledger import Decision, Entry, State, now
-from anonymizer.report.page import render
+from anonymizer.report.file import read, seal
+from anonymizer.report.page import contact_sheet
 from anonymizer.report.schema import ChangesRecord, DecisionRecord, Report
+from anonymizer.sign import Standing
 from anonymizer.types import Result, Verdict
 from anonymizer.verify import audit
 
@@ -86,11 +84,18 @@ def reopen(gate: Gate, id: str, initials: str, note: str = "") -> Path:
 
 
 def read_report(gate: Gate, id: str) -> Report:
-    """The report of one output. Raises :class:`DecisionError` where there is none, or none that parses."""
+    """The report of one output.
+
+    Raises :class:`DecisionError` where there is none, none that parses, or one that was changed: a decision signs it
+    anew, and must not make good what somebody wrote into it. One that another user's key signed is taken.
+    """
     try:
-        return Report.model_validate_json((gate.reports / f"{id}.json").read_bytes())
-    except (OSError, ValidationError) as error:
+        found = read((gate.reports / f"{id}.json").read_bytes(), gate.key.public)
+    except (OSError, ValueError) as error:
         raise DecisionError("Its report is missing or damaged; process the original again.") from error
+    if found.standing is Standing.CHANGED or not found.signed:
+        raise DecisionError("Its report was changed since it was written; process the original again.")
+    return found.report
 
 
 def changes(report: Report) -> ChangesRecord:
@@ -183,21 +188,11 @@ def _undo(gate: Gate, entry: Entry, source: Path, final: Path, old: Report) -> N
             gate.ledger.update(entry.id, state=entry.state, report=gate.seal(entry.id))
 
 
-def _contact_sheet(page: Path) -> bytes:
-    """A clip's redacted frames, out of the page as it stands: they are nowhere else."""
-    try:
-        found = re.search(rb'src="data:image/jpeg;base64,([A-Za-z0-9+/=]+)"', page.read_bytes())
-    except FileNotFoundError:
-        return b""
-    return base64.b64decode(found[1]) if found else b""
-
-
 def _write(gate: Gate, report: Report, *, careful_first: bool) -> None:
     page, data = gate.reports / f"{report.id}.html", gate.reports / f"{report.id}.json"
-    files = [
-        (render(report, _contact_sheet(page)).encode(), page),
-        (report.model_dump_json(indent=1).encode(), data),
-    ]
+    sheet = contact_sheet(page.read_text(encoding="utf-8")) if page.is_file() else b""
+    made = seal(report, sheet, gate.key)
+    files = [(made["html"], page), (made["json"], data)]
     for content, path in files if careful_first else reversed(files):
         gate.publish(content, path)
     gates.sync_folder(gate.reports)

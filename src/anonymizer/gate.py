@@ -28,6 +28,7 @@ from filelock import FileLock, Timeout
 
 from anonymizer.errors import OutputError
 from anonymizer.ledger import Decision, Entry, Ledger, State
+from anonymizer.sign import own_key
 from anonymizer.types import Verdict
 
 NEUTRAL_TIME = 946_684_800
@@ -62,11 +63,13 @@ def safe_name(name: str) -> str:
 class Gate:
     """An output folder, opened for one run. Use as a context manager; one per process.
 
-    Raises :class:`OutputError`, naming the folder, where it cannot be created or written.
+    Raises :class:`OutputError`, naming the folder, where it cannot be created or written, and
+    :class:`anonymizer.errors.NotReadyError` where the key that signs cannot be used.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
+        self.key = own_key(self.root)
         self.ready = self.root / "ready"
         self.review = self.root / "review"
         self.reports = self.root / "reports"

@@ -15,6 +15,7 @@ from anonymizer.gate import Gate, file_sha256, safe_name
 from anonymizer.ledger import State
 from anonymizer.recipe import recipe, with_settings
 from anonymizer.report.build import build
+from anonymizer.report.file import seal
 from anonymizer.report.index import Failure, render_index
 from anonymizer.report.page import render
 from anonymizer.report.schema import Report
@@ -156,10 +157,7 @@ def admit(gate: Gate, id: str, path: Path, worked: Worked, started: float) -> Ou
 
     checks = list(processed.checks)
     report = report_with([*checks, scan_report(report_with(checks), processed)])
-    contents = {
-        "json": report.model_dump_json(indent=1).encode(),
-        "html": render(report, processed.contact_sheet).encode(),
-    }
+    contents = seal(report, processed.contact_sheet, gate.key)
     output = gate.admit(
         id, processed.path, name, sha256, report.verdict, contents, report.reasons, len(report.regions)
     )

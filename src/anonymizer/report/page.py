@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from html import escape
@@ -288,10 +289,17 @@ def _contact(jpeg: bytes) -> str:
     return f'<h2>Frames of the output</h2><img alt="Redacted frames of the clip" src="data:image/jpeg;base64,{data}">'
 
 
+def contact_sheet(page: str) -> bytes:
+    """The JPEG that :func:`render` put into a page; empty where there is none."""
+    found = re.search(r'<img alt="[^"]*" src="data:image/jpeg;base64,([A-Za-z0-9+/=]+)">', page)
+    return base64.b64decode(found[1]) if found else b""
+
+
 def _technical(report: Report) -> str:
     rows = [
         ("SHA-256 of the file", report.medium.sha256),
         ("Report", report.id),
+        *([("Signed with key", report.signature.key)] if report.signature else []),
         ("Program", f"{report.program.name} {report.program.version}"),
         ("Settings", ", ".join(f"{key} = {_plain(value)}" for key, value in report.settings.items())),
         ("Libraries", ", ".join(f"{name} {number}" for name, number in report.program.libraries.items())),

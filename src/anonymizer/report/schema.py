@@ -99,6 +99,16 @@ class DecisionRecord(_Part):
     changes: ChangesRecord = ChangesRecord()
 
 
+class SignatureRecord(_Part):
+    """Who vouches for the report: :mod:`anonymizer.sign` says what is signed."""
+
+    algorithm: Literal["Ed25519"]
+    key: str
+    """The public key's id."""
+    value: str
+    """Base64."""
+
+
 class Report(_Part):
     """Everything that was checked and found on one written medium. It never says "anonymous"."""
 
@@ -123,3 +133,7 @@ class Report(_Part):
     """What no check here can see: for the person who publishes."""
     decision: DecisionRecord | None = None
     """Who let a medium through, or not; None where nobody was asked or nobody has answered."""
+    page_sha256: str = ""
+    """SHA-256 (hex) of the report's page, the HTML beside the JSON."""
+    signature: SignatureRecord | None = None
+    """Over all of the above; None in a report from before reports were signed."""

@@ -14,7 +14,7 @@ from anonymizer.report.file import Read, read
 from anonymizer.report.schema import CheckRecord, Report
 from anonymizer.sign import PublicKeys, Standing, trusted
 from anonymizer.types import Check, Processed, Result, Traces, Verdict
-from anonymizer.verify import audit, clip
+from anonymizer.verify import audit
 
 NO_REPORT = "No report was found for this file: do not publish it."
 MEDIUM_CHANGED = "The file was changed since its report was written: do not publish it."
@@ -62,12 +62,16 @@ def examine(path: Path, reports: Path | None, keys: PublicKeys) -> Examined:
     with open_regular(path) as file:
         head = file.read(4096)
     form = sniff(head)
+    if form.name not in ("JPEG", "PNG", "MP4"):
+        raise DamagedError(
+            f"The file is a {form.name}, which this program never writes; it was not published by it."
+        )
     sha256 = file_sha256(path)
     here = path.absolute().parent
     found = find_report(sha256, path.name, [reports] if reports else report_folders(here), keys)
     report = found.read.report if found and found.read else None
     keep_name = bool(report and report.settings.get("keep_name"))
-    checks = clip.audit(path, keep_name) if form.is_clip else audit(path, keep_name)
+    checks = audit(path, keep_name)
     failed = [check.evidence for check in checks if check.result is Result.FAIL]
     if report is None or found is None or found.read is None:
         said, standing = (REPORT_CHANGED, Standing.CHANGED) if found else (NO_REPORT, Standing.UNKNOWN)
@@ -156,10 +160,6 @@ def _unknown(path: Path, sha256: str, form: str, checks: list[Check], reasons: l
     from anonymizer.report.build import build
     from anonymizer.settings import Settings
 
-    if form not in ("JPEG", "PNG", "MP4"):
-        raise DamagedError(
-            f"The file is a {form}, which this program never writes; it was not published by it."
-        )
     sizes = [check.data for check in checks if "width" in check.data]
     processed = Processed(
         path=path,

@@ -1,14 +1,20 @@
 """The clean clip: H.264 in MP4, from planes alone, and nothing in it that a player does not need.
 
 The encoder's signature (an SEI message) is filtered out, there is no encoder string, no handler name, no
-creation time, no edit list. What comes in is what is decoded again: every frame, at its own time.
+creation time, no edit list. What comes in is what is decoded again: every frame, at its own time, for as long as
+it lasted. Frames that are predicted from both sides are stored out of order; the n-th stored frame is given
+the decoding time at which the n-th frame is *shown*, so the index's durations are the source's own, whatever its
+frame rate does. (With the encoder's decoding times, a clip that ends slowly lost seconds of its length.)
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
+from collections import deque
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,6 +23,7 @@ import av
 import numpy as np
 from av.bitstream import BitStreamFilterContext
 from av.error import FFmpegError
+from av.video.frame import PictureType
 from numpy.typing import NDArray
 
 from anonymizer.errors import LimitError, OutputError
@@ -35,8 +42,22 @@ MUXER = {
     "fflags": "+bitexact",
     "empty_hdlr_name": "1",
     "write_tmcd": "0",
+    "write_btrt": "0",
 }
+AAC_DELAY = 1024
+"""Samples that FFmpeg's AAC encoder puts first: one frame, silent (its ``initial_padding``)."""
 KEYFRAME_SECONDS = 4.0
+"""Between frames that stand by themselves: where a player can jump to."""
+RATES = (1, 240)
+"""Frames per second that the encoder is told: from a source's 90 000 it would infer a level that no phone plays."""
+WIDEST = (1 << 31) - 1
+"""Ticks of the index between two times: where it meets more, libavformat ends the whole process."""
+MUXER_TICKS = 20_000
+"""The muxer multiplies a coarser time base by a power of 2, up to as many ticks per second at most."""
+MICROSECOND = 1_000_000
+"""Ticks per second beyond which frames are stored in order: the index could not hold how far they are swapped."""
+SWAPPED = 4
+"""Frames that a frame is stored before its turn, at most: three predicted from both sides, and one to spare."""
 
 
 class ClipWriter:
@@ -60,8 +81,17 @@ class ClipWriter:
         sound: tuple[int, int] | None = None,
     ) -> None:
         self.path = path
-        self._durations: dict[int, int] = {}
+        self._times: deque[tuple[int, int]] = deque()
         self._base = time_base
+        self._first: int | None = None
+        self._last = 0
+        self._key = -math.inf
+        ordered = time_base.denominator > MICROSECOND
+        widest = WIDEST // -(-MUXER_TICKS // time_base.denominator)
+        # All decoding times are early by so much, for the muxer wants none behind the time at which its frame is
+        # shown. It takes them off again. (10 000 s: sound counts in ticks of its own.)
+        self._early = 0 if ordered else min(widest // 4, int(10_000 / time_base))
+        self._gap = widest if ordered else self._early // SWAPPED
         self._samples = 0
         try:
             flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
@@ -71,7 +101,8 @@ class ClipWriter:
         try:
             # By name, for "faststart" reads what it wrote; "file:" so that no name is an address.
             self._out: Any = av.open(f"file:{path.absolute()}", "w", format="mp4", container_options=MUXER)
-            self._video = self._out.add_stream("libx264", rate=rate, options=_x264(crf, rate))
+            usual = min(max(rate, Fraction(RATES[0])), Fraction(RATES[1])).limit_denominator(1001)
+            self._video = self._out.add_stream("libx264", rate=usual, options=_x264(crf, ordered))
             codec = self._video.codec_context
             codec.width, codec.height, codec.pix_fmt = width, height, "yuv420p"
             codec.time_base = self._video.time_base = time_base
@@ -94,36 +125,61 @@ class ClipWriter:
 
     def __exit__(self, kind: object, *_: object) -> None:
         if kind:
-            with contextlib.suppress(FFmpegError, OSError):
-                self._out.close()
-            self._remove()
-            return
-        self.close()
+            self._abandon()
+        else:
+            self.close()
 
     def write(self, planes: Planes, pts: int, duration: int) -> None:
-        """The next frame: planes as in :mod:`anonymizer.media.yuv`, times in the clip's time base."""
+        """The next frame: planes as in :mod:`anonymizer.media.yuv`, times in the clip's time base.
+
+        Frames come in the order in which they are shown; each lasts until the next one's ``pts``, the last one
+        for ``duration``. The clip begins at the first one's. Raises :class:`LimitError` where times do not
+        rise, or rise by more than an MP4 can say.
+        """
+        if self._first is None:
+            self._first = self._last = pts
+        elif not 0 < pts - self._last <= self._gap:
+            self._abandon()
+            raise _beyond()
+        if not 0 <= duration <= self._gap:
+            self._abandon()
+            raise _beyond()
+        self._last = pts
         frame = _frame(planes)
-        frame.pts, frame.time_base = pts, self._base
-        self._durations[pts] = duration
-        self._guarded(lambda: self._put(self._video.encode(frame)))
+        frame.pts, frame.time_base = pts - self._first, self._base
+        if (seconds := float(frame.pts * self._base)) >= self._key + KEYFRAME_SECONDS:
+            frame.pict_type = PictureType.I
+            self._key = seconds
+        self._times.append((frame.pts, duration))
+        with self._guarded():
+            self._put(self._video.encode(frame))
 
     def write_sound(self, samples: NDArray[np.int16]) -> None:
-        """The next samples ``(n, channels)`` int16."""
+        """The next samples ``(n, channels)`` int16, from the time of the first frame on.
+
+        The first 1024 are dropped, 21 ms at 48 kHz: AAC begins with as many that are silent, and without an edit
+        list nothing could tell a player to pass over them. So all others are heard on time.
+        """
+        rate = self._audio.codec_context.sample_rate
+        begin = max(0, AAC_DELAY - self._samples)
+        self._samples += len(samples)
+        if begin >= len(samples):
+            return
+        samples = np.ascontiguousarray(samples[begin:])
         layout = "stereo" if samples.shape[1] == 2 else "mono"
         frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout=layout)
-        frame.sample_rate = self._audio.codec_context.sample_rate
-        frame.pts, frame.time_base = self._samples, Fraction(1, frame.sample_rate)
-        self._samples += len(samples)
-        self._guarded(lambda: self._out.mux(self._audio.encode(frame)))
+        frame.sample_rate = rate
+        frame.pts, frame.time_base = self._samples - len(samples), Fraction(1, rate)
+        with self._guarded():
+            self._put_sound(self._audio.encode(frame))
 
     def close(self) -> None:
         """Write what the encoder still holds and the index, make it durable and give it neutral times."""
-
-        def finish() -> None:
+        with self._guarded():
             self._put(self._video.encode(None))
             self._put_filtered(None)
             if self._audio:
-                self._out.mux(self._audio.encode(None))
+                self._put_sound(self._audio.encode(None))
             self._out.close()
             handle = os.open(self.path, os.O_RDONLY)
             try:
@@ -134,40 +190,55 @@ class ClipWriter:
                 os.close(handle)
             neutralise(self.path)
 
-        self._guarded(finish)
-
     def _put(self, packets: list[Any]) -> None:
         for packet in packets:
             self._put_filtered(packet)
 
     def _put_filtered(self, packet: Any) -> None:
         for clean in self._filter.filter(packet):
-            clean.duration = self._durations.pop(clean.pts or 0, 0) or clean.duration
+            shown, clean.duration = self._times.popleft()
+            clean.dts = shown - self._early
             clean.stream = self._video
             self._out.mux(clean)
 
-    def _guarded(self, step: Any) -> None:
+    def _put_sound(self, packets: list[Any]) -> None:
+        for packet in packets:
+            packet.dts = packet.pts = packet.pts - round(self._early * self._base / packet.time_base)
+            self._out.mux(packet)
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Whatever goes wrong, no part of a file stays behind, and a person is told why."""
         try:
-            step()
-        except (FFmpegError, ValueError, OSError) as error:
-            with contextlib.suppress(FFmpegError, OSError):
-                self._out.close()
-            self._remove()
-            raise _refused(error, self.path) from error
+            yield
+        except BaseException as error:
+            self._abandon()
+            if isinstance(error, FFmpegError | ValueError | OSError):
+                raise _refused(error, self.path) from error
+            raise
+
+    def _abandon(self) -> None:
+        # Removed first, so that closing does not move gigabytes that nobody wants; Windows needs it closed.
+        self._remove()
+        with contextlib.suppress(FFmpegError, OSError):
+            self._out.close()
+        self._remove()
 
     def _remove(self) -> None:
         with contextlib.suppress(OSError):
             self.path.unlink(missing_ok=True)
 
 
-def _x264(crf: int, rate: Fraction) -> dict[str, str]:
+def _x264(crf: int, ordered: bool) -> dict[str, str]:
     return {
         "preset": PRESET,
         "crf": str(crf),
         "profile": "high",
         "flags": "+bitexact",
         "a53cc": "0",
-        "g": str(max(1, round(float(rate) * KEYFRAME_SECONDS))),
+        "bf": "0" if ordered else "3",
+        # Where a frame stands by itself is said by its time, for rates that vary: write().
+        "forced-idr": "1",
     }
 
 
@@ -194,6 +265,10 @@ def _refused(error: Exception, path: Path) -> OutputError | LimitError:
         return failed(OSError(errno.ENOENT, os.strerror(errno.ENOENT)))
     if isinstance(error, OSError) and not isinstance(error, FFmpegError):
         return failed(error)
+    return _beyond()
+
+
+def _beyond() -> LimitError:
     return LimitError(
         "The encoder refuses this clip's size or times; make a smaller copy with another program and try again."
     )

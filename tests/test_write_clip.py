@@ -11,7 +11,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from anonymizer.errors import LimitError, OutputError
@@ -76,6 +76,7 @@ def read(path: Path) -> tuple[list[Fraction], list[int], Fraction]:
     last=st.integers(1, 60_000),
     first=st.integers(0, 9999),
 )
+@example(steps=[1, 1], last=2, first=0)
 @settings(max_examples=12, deadline=None)
 def test_every_frame_keeps_its_time_and_the_clip_its_length(
     tmp_path_factory: pytest.TempPathFactory, base: Fraction, steps: list[int], last: int, first: int

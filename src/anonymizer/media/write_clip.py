@@ -81,7 +81,9 @@ class ClipWriter:
         sound: tuple[int, int] | None = None,
     ) -> None:
         self.path = path
-        self._times: deque[tuple[int, int]] = deque()
+        self._times: deque[int] = deque()
+        self._durations: dict[int, int] = {}
+        self._lasting = 0
         self._base = time_base
         self._first: int | None = None
         self._last = 0
@@ -150,7 +152,8 @@ class ClipWriter:
         if (seconds := float(frame.pts * self._base)) >= self._key + KEYFRAME_SECONDS:
             frame.pict_type = PictureType.I
             self._key = seconds
-        self._times.append((frame.pts, duration))
+        self._times.append(frame.pts)
+        self._durations[frame.pts] = self._lasting = duration
         with self._guarded():
             self._put(self._video.encode(frame))
 
@@ -196,7 +199,10 @@ class ClipWriter:
 
     def _put_filtered(self, packet: Any) -> None:
         for clean in self._filter.filter(packet):
-            shown, clean.duration = self._times.popleft()
+            shown, own = self._times.popleft(), self._durations.pop(clean.pts)
+            # The muxer asks the frame that is shown last how long the track is, and the one that is stored last
+            # how long that one is: the two must agree. Of all others it takes the times alone.
+            clean.duration = own if self._times else self._lasting
             clean.dts = shown - self._early
             clean.stream = self._video
             self._out.mux(clean)

@@ -199,7 +199,7 @@ class ClipWriter:
 
     def _put_filtered(self, packet: Any) -> None:
         for clean in self._filter.filter(packet):
-            shown, own = self._times.popleft(), self._durations.pop(clean.pts)
+            shown, own = self._times.popleft(), self._durations.pop(clean.pts or 0)
             # The muxer asks the frame that is shown last how long the track is, and the one that is stored last
             # how long that one is: the two must agree. Of all others it takes the times alone.
             clean.duration = own if self._times else self._lasting

@@ -36,6 +36,8 @@ NEUTRAL_TIME = 946_684_800
 ID_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 ID_LENGTH = 12
 """12 of 32 characters: 60 random bits, so that an id says nothing and two never meet."""
+OLD_LOCK = 3600.0
+"""Seconds after which a lock file without a work folder is nobody's."""
 _ID = re.compile(f"[{ID_ALPHABET}]{{{ID_LENGTH}}}")
 _STATE = {Verdict.READY: State.READY, Verdict.REVIEW: State.REVIEW, Verdict.FAILED: State.FAILED}
 
@@ -84,12 +86,13 @@ class Gate:
                 folder.mkdir(parents=True, exist_ok=True)
             for folder in (self.private, self.rejected):
                 folder.mkdir(mode=0o700, exist_ok=True)
+            self._lock = FileLock(self.private / f"{self.run}.lock", mode=0o600)
+            # First the lock: a work folder without one is a dead run's.
+            self._lock.acquire(timeout=0)
             self.work.mkdir(mode=0o700)
         except OSError as error:
             raise _output_error(self.root, error) from error
-        self._lock = FileLock(self.private / f"{self.run}.lock", mode=0o600)
         try:
-            self._lock.acquire(timeout=0)
             self.ledger = Ledger(self.private / "ledger.sqlite")
             self._clean_after_dead_runs()
         except BaseException:
@@ -320,6 +323,11 @@ class Gate:
             Path(lock.lock_file).unlink(missing_ok=True)
         for entry in self.ledger.overtaken():
             self.retire(entry.id)
+        for path in self.private.glob("run-*.lock"):
+            # Of a run that was killed as it took its work folder away; a young one may just be being made.
+            with contextlib.suppress(OSError):
+                if not path.with_suffix("").is_dir() and time.time() - path.stat().st_mtime > OLD_LOCK:
+                    path.unlink()
 
     def _settle(self, entry: Entry) -> None:
         """Finish or undo the work on one medium, or a person's decision on it: its report says which."""

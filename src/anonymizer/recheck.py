@@ -2,7 +2,7 @@
 
 The frames come from the ffmpeg program, not from the library that wrote them. Every frame is compared with the
 covers that must lie on it; faces are searched once more at regular frames, wherever a track begins or ends,
-and where one was not seen but followed; text and codes at fewer.
+where its place was guessed and, less often, where it was followed; text and codes at fewer.
 """
 
 from __future__ import annotations
@@ -32,9 +32,12 @@ FACES_EVERY = 1.0
 """Seconds between frames in which faces are searched once more."""
 ALL_EVERY = 4.0
 """Seconds between frames in which everything is."""
-UNSEEN_STEP = 5
-"""Of the frames of a track that no detector saw, one in so many is searched with care, the others glanced at."""
+UNSEEN_STEP = 6
+"""Of the frames in which a track was not seen, one in so many is searched with care; where its place was guessed,
+the others are glanced at."""
 GLANCE_SIDE = 640
+TOGETHER = 4
+"""Frames that are glanced at in one call: more of them keep every core busy."""
 COMPARED = 24
 """Side, pixels, of the reduced picture in which a cover is compared."""
 APART = 6.0
@@ -100,29 +103,35 @@ def look_again(
 ) -> Looked:
     """Decode a written clip of ``length`` frames with the second reader, end to end, and look at its frames."""
     looked = Looked()
-    plain, careful, whole = _wanted(plan, length, rate, cuts)
+    wanted = _wanted(plan, length, rate, cuts)
     shown = set(np.linspace(0, length - 1, min(SHEET, length)).round().astype(int).tolist())
     thumbnails: list[Pixels] = []
     measured: list[Check] = []
+    glanced: list[tuple[int, Planes]] = []
     with ahead(sampled(path, range(length), plan.size, looked.read)) as decoded:
         for number, planes in decoded:
             if not covers_in_place(planes, plan, number):
                 looked.bare.append(number)
-            regions: list[Region] = []
-            if number in careful or number in whole:
+            if number in wanted.careful or number in wanted.whole:
                 picture = pixels(planes)
-                regions = finder.recheck(picture) if number in whole else finder.recheck_faces(picture)
+                all_kinds = number in wanted.whole
+                regions = finder.recheck(picture) if all_kinds else finder.recheck_faces(picture)
+                _note(looked, number, regions, picture, plan.settings)
+                looked.searched += 1
+            elif number in wanted.plain and plan.settings.faces:
+                glanced.append((number, planes))
+                looked.searched += 1
+            if len(glanced) == TOGETHER or number == length - 1:
+                _glance(looked, glanced, finder, plan.settings)
+                glanced.clear()
+            if number in wanted.measured:
                 kept = [box.pixels(*plan.size) for box in plan.keep(number)]
                 measured.append(strength_of(planes, plan.veils(number), kept, plan.settings.grid))
-            elif number in plain and plan.settings.faces:
-                picture, regions = _glanced(planes, finder)
-            if regions:
-                _note(looked, number, regions, picture, plan.settings)
-            looked.searched += number in careful or number in whole or number in plain
             if number in shown:
                 thumbnails.append(_thumbnail(planes))
             if progress:
                 progress("checking", number + 1, length)
+    _glance(looked, glanced, finder, plan.settings)
     looked.strength = _worst(measured)
     looked.sheet = contact_sheet(thumbnails)
     return looked
@@ -188,36 +197,53 @@ def contact_sheet(thumbnails: Sequence[Pixels]) -> bytes:
     return out.getvalue()
 
 
-def _wanted(
-    plan: Covered, length: int, rate: float, cuts: Sequence[int]
-) -> tuple[set[int], set[int], set[int]]:
-    """Frames to glance at, to search for faces with care, and to search for everything."""
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Frames to glance at, to search for faces with care, to search for everything, to measure the veils in."""
+
+    plain: set[int]
+    careful: set[int]
+    whole: set[int]
+    measured: set[int]
+
+
+def _wanted(plan: Covered, length: int, rate: float, cuts: Sequence[int]) -> _Wanted:
     faces = max(1, round(FACES_EVERY * rate))
     whole = set(range(0, length, max(1, round(ALL_EVERY * rate)))) | {cut for cut in cuts if cut < length}
     careful = set(range(faces // 2, length, faces)) | {length - 1}
+    # At regular places, and in the middle of every track.
+    measured = whole | careful | {(one.track.first + one.track.last) // 2 for one in plan.covers}
     plain: set[int] = set()
+    unseen: set[int] = set()
     for one in plan.covers:
         track = one.track
         if track.kind is not Kind.FACE:
             continue
         ends = {track.first - 1, track.first, track.last, track.last + 1}
         careful |= {frame for frame in ends if 0 <= frame < length}
-        unseen = [track.first + int(i) for i in np.flatnonzero(~track.seen)]
-        careful |= set(unseen[::UNSEEN_STEP])
-        plain |= set(unseen)
-    return plain, careful, whole
+        unseen |= {track.first + int(i) for i in np.flatnonzero(~track.seen)}
+        if track.guessed is not None:
+            plain |= {track.first + int(i) for i in np.flatnonzero(track.guessed & ~track.seen)}
+    # One in so many of the clip's, not of each track's: a frame is searched for all faces at once.
+    careful |= {frame for frame in unseen if frame % UNSEEN_STEP == 0}
+    return _Wanted(plain, careful, whole, measured)
 
 
-def _glanced(planes: Planes, finder: Finder) -> tuple[Pixels, list[Region]]:
-    height, width = planes[0].shape
+def _glance(looked: Looked, frames: Sequence[tuple[int, Planes]], finder: Finder, settings: Settings) -> None:
+    """One cheap look at each of a few frames."""
+    if not frames:
+        return
+    height, width = frames[0][1][0].shape
     factor = min(1.0, GLANCE_SIDE / max(height, width))
-    small = reduced(planes, (max(1, round(width * factor)), max(1, round(height * factor))))
-    found = [r for r in finder.glances([small])[0] if max(e.score for e in r.evidence) >= SEEN]
-    if not found:
-        return small, []
-    sx, sy = width / small.shape[1], height / small.shape[0]
-    boxes = (Box(r.box.x * sx, r.box.y * sy, r.box.w * sx, r.box.h * sy) for r in found)
-    return pixels(planes), [r.moved(box) for r, box in zip(found, boxes, strict=True)]
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    answers = finder.glances([reduced(planes, size) for _, planes in frames])
+    sx, sy = width / size[0], height / size[1]
+    for (number, planes), regions in zip(frames, answers, strict=True):
+        found = [r for r in regions if max(e.score for e in r.evidence) >= SEEN]
+        boxes = [Box(r.box.x * sx, r.box.y * sy, r.box.w * sx, r.box.h * sy) for r in found]
+        if found:
+            moved = [r.moved(box) for r, box in zip(found, boxes, strict=True)]
+            _note(looked, number, moved, pixels(planes), settings)
 
 
 def _note(looked: Looked, frame: int, regions: Sequence[Region], picture: Pixels, settings: Settings) -> None:

@@ -34,7 +34,9 @@ from anonymizer.types import Box, Kind, Region, Shape, Style, Veil
 
 Rect = tuple[int, int, int, int]
 STEP = 8
-"""Pixels: widths and heights of veils are multiples of it."""
+"""Pixels: widths and heights of veils are multiples of it …"""
+COARSE = 16
+"""… or of a power of two at most so many times smaller than they: a large face's veil keeps its size for long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +103,12 @@ def _box(track: Track, frame: int, settings: Settings) -> Rect:
     left, top, right, bottom = veil_box(Region(track.box(frame), track.kind, track.evidence), settings)
     if track.seen.all() and track.kind is Kind.DRAWN:
         return left, top, right, bottom
-    wide, high = -(right - left) % STEP, -(bottom - top) % STEP
-    return left - wide // 2, top - high // 2, right + wide - wide // 2, bottom + high - high // 2
+    # At an even place, for colour is half as fine.
+    left, top = left & ~1, top & ~1
+    step = max(STEP, (1 << (min(right - left, bottom - top) // COARSE).bit_length()) // 2)
+    wide, high = -(right - left) % step, -(bottom - top) % step
+    x, y = left - (wide // 2 & ~1), top - (high // 2 & ~1)
+    return x, y, x + right - left + wide, y + bottom - top + high
 
 
 def _seen(box: Rect, size: tuple[int, int]) -> Rect:
@@ -170,7 +176,7 @@ def _blend(
         min(plane.shape[0], origin[1] + over.shape[0]),
     )
     cut = slice(top - origin[1], bottom - origin[1]), slice(left - origin[0], right - origin[0])
-    patch = drawn(grid, seen[2] - seen[0], seen[3] - seen[1], style)[:, :, 0]
+    patch = _patch(grid.tobytes(), grid.shape[:2], (seen[2] - seen[0], seen[3] - seen[1]), style)
     above, below = max(0, seen[1] - top), max(0, bottom - seen[3])
     before, after = max(0, seen[0] - left), max(0, right - seen[2])
     wide = np.asarray(cv2.copyMakeBorder(patch, above, below, before, after, cv2.BORDER_REPLICATE), np.uint8)
@@ -182,6 +188,13 @@ def _blend(
         wide, np.ascontiguousarray(target), np.ascontiguousarray(over[cut]), np.ascontiguousarray(stays[cut])
     )
     np.copyto(target, mixed)
+
+
+@lru_cache(maxsize=12)
+def _patch(grid: bytes, cells: tuple[int, int], size: tuple[int, int], style: Style) -> Plane:
+    """One plane of a cover, drawn at ``size`` (width, height); the same in frame after frame, so it is kept."""
+    values = np.frombuffer(grid, np.float32).reshape(*cells, 1)
+    return drawn(values, *size, style)[:, :, 0]
 
 
 def _kept(planes: Planes, keep: Sequence[Box]) -> list[tuple[Plane, Rect, Plane]]:

@@ -31,10 +31,12 @@ FULL_EVERY = 6.0
 """Seconds between searches for everything in a whole frame; cuts are searched at once."""
 TURNED_EVERY = 2.0
 """Seconds between glances at all four turns: somebody may have lain down."""
-NEAR_SIDE = 384
+NEAR_SIDE = 320
 """Long side of the cheap look where the last full search found no small face …"""
-SMALL_FACE = 0.045
-"""… one whose lesser side is less than this share of the frame's long side: 17 pixels at 384."""
+SMALL_FACE = 0.055
+"""… one whose lesser side is less than this share of the frame's long side: 17 pixels at 320."""
+TELLING = 0.4
+"""Score of a face from which its size and turn say how to look on: no quick look sees fainter ones."""
 TOGETHER = 4
 """Small copies that are looked at in one call: more of them keep every core busy."""
 LOST_PAUSE = 0.5
@@ -195,8 +197,8 @@ def _take(
         found.doubts += [Doubt(look.number, region) for region in full if not region.certain]
         _learn_turns(shot, sightings, fresh=True)
         small = SMALL_FACE * max(clip.width, clip.height)
-        faces_here = (r.box for r in sightings if r.kind is Kind.FACE)
-        shot.side = LOOK_SIDE if any(min(box.w, box.h) < small for box in faces_here) else NEAR_SIDE
+        here = [r.box for r in _telling(sightings)]
+        shot.side = LOOK_SIDE if any(min(box.w, box.h) < small for box in here) else NEAR_SIDE
     elif settings.faces and look.number >= shot.lost_due and tracker.losing([r.box for r in sightings]):
         shot.lost_due = look.number + tracker.frames_of(LOST_PAUSE)
         sightings += _sought(finder, look.small, scale, sightings)
@@ -217,8 +219,12 @@ def _sought(
 
 def _learn_turns(shot: _Shot, faces: Sequence[Region], *, fresh: bool) -> None:
     """Look on in the turns in which the faces of this shot stand; ``fresh`` forgets those of before."""
-    turns = frozenset(upright_turn(r.landmarks) for r in faces if r.kind is Kind.FACE and r.landmarks)
+    turns = frozenset(upright_turn(r.landmarks) for r in _telling(faces) if r.landmarks)
     shot.turns = turns if fresh and turns else shot.turns | turns
+
+
+def _telling(regions: Sequence[Region]) -> list[Region]:
+    return [r for r in regions if r.kind is Kind.FACE and max(e.score for e in r.evidence) >= TELLING]
 
 
 def _scaled(region: Region, scale: tuple[float, float]) -> Region:

@@ -50,8 +50,9 @@ class Track:
     """One thing from its first to its last hidden frame.
 
     ``boxes`` float32 ``(n, 4)``: x, y, w, h in frame ``first + i``. ``seen`` bool ``(n,)``: a detector saw it
-    there, or in the frames before and after; otherwise it was followed, held or interpolated. ``colours``
-    float32 ``(rows, columns, 3)``: the grid's RGB averages over the whole track. ``mouths`` as ``boxes``, or None.
+    there, or in the frames before and after; otherwise it was followed by its look, or its place is ``guessed``:
+    held or interpolated. ``colours`` float32 ``(rows, columns, 3)``: the grid's RGB averages over the whole track.
+    ``mouths`` as ``boxes``, or None.
     """
 
     kind: Kind
@@ -61,6 +62,7 @@ class Track:
     evidence: tuple[Evidence, ...]
     colours: NDArray[np.float32]
     mouths: NDArray[np.float32] | None = None
+    guessed: NDArray[np.bool_] | None = None
 
     @property
     def last(self) -> int:
@@ -150,8 +152,16 @@ class Tracker:
         self._past.append(grey)
 
     def steady(self) -> bool:
-        """Whether every face under way was sighted in the last two frames, and more than twice."""
-        faces = [live for live in self._live if live.kind is Kind.FACE]
+        """Whether every face under way was sighted in the last two frames, and more than twice.
+
+        A faint one that was not sighted for a while is followed by its look alone: no glance will see it.
+        """
+        moment = self.frames_of(HELD)
+        faces = [
+            live
+            for live in self._live
+            if live.kind is Kind.FACE and (live.best >= SURE or self._frame - live.since <= moment)
+        ]
         return all(self._frame - live.since <= 2 and live.sightings > 2 for live in faces)
 
     def losing(self, seen: Sequence[Box]) -> bool:
@@ -348,6 +358,7 @@ class Tracker:
             evidence,
             colours.astype(np.float32),
             _mouths(live, boxes),
+            np.array([mark == "H" for mark in live.marks], np.bool_),
         )
 
 

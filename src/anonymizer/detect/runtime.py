@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -87,6 +88,7 @@ class Network:
             first = str(error).strip().splitlines()[-1]
             raise ModelError(f"A model cannot be run on {where} ({first}).") from error
         self._requests = [compiled.create_infer_request() for _ in range(lanes)]
+        self._turn = threading.Lock()
         self._compiled = compiled
 
     @property
@@ -108,17 +110,18 @@ class Network:
         return self.run_all([inputs])[0]
 
     def run_all(self, inputs: Sequence[Tensor]) -> list[list[Tensor]]:
-        """The outputs for each input, as copies; the inputs may differ in size."""
+        """The outputs for each input, as copies; the inputs may differ in size. Threads take turns."""
         answers: list[list[Tensor]] = []
         lanes = len(self._requests)
-        for start in range(0, len(inputs), lanes):
-            some = inputs[start : start + lanes]
-            busy = self._requests[: len(some)]
-            for request, tensor in zip(busy, some, strict=True):
-                request.start_async([tensor], share_inputs=True)
-            for request in busy:
-                request.wait()
-                answers.append([np.array(out.data) for out in request.output_tensors])
+        with self._turn:
+            for start in range(0, len(inputs), lanes):
+                some = inputs[start : start + lanes]
+                busy = self._requests[: len(some)]
+                for request, tensor in zip(busy, some, strict=True):
+                    request.start_async([tensor], share_inputs=True)
+                for request in busy:
+                    request.wait()
+                    answers.append([np.array(out.data) for out in request.output_tensors])
         return answers
 
 

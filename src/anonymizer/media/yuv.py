@@ -26,6 +26,7 @@ _TO_YUV = (
 """ITU-T H.273, coefficients of BT.709 with limited range: rows give Y - 16, U - 128, V - 128 from RGB."""
 OFFSET = np.array([16.0, 128.0, 128.0])
 _TO_RGB = np.linalg.inv(_TO_YUV).astype(np.float32)
+_RGB_OF = np.column_stack([_TO_RGB, -_TO_RGB @ OFFSET.astype(np.float32)]).astype(np.float32)
 
 
 def frame_bytes(width: int, height: int) -> int:
@@ -54,20 +55,23 @@ def pixels(planes: Planes) -> Pixels:
     y, u, v = planes
     height, width = y.shape
     full = cv2.merge([y, *(cv2.resize(c, (width, height), interpolation=cv2.INTER_LINEAR) for c in (u, v))])
-    shift = -_TO_RGB @ OFFSET.astype(np.float32)
-    return np.asarray(cv2.transform(full, np.column_stack([_TO_RGB, shift])), np.uint8)
+    return np.asarray(cv2.transform(full, _RGB_OF), np.uint8)
 
 
 def reduced(planes: Planes, size: tuple[int, int]) -> Pixels:
     """A small RGB copy of ``size`` = (width, height), averaging areas: what detectors look at.
 
-    Each plane is reduced by itself, so the full frame is never made RGB.
+    Each plane is reduced by itself, so the full frame is never made RGB. Where colour, at half size, is reduced to
+    less than a half no more, interpolation leaves nothing out and costs a fifth.
     """
-    small = [cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in planes]
-    return pixels_of([np.asarray(plane, np.uint8) for plane in small])
+    small = []
+    for plane in planes:
+        near = plane.shape[1] <= 2 * size[0] and plane.shape[0] <= 2 * size[1]
+        how = cv2.INTER_LINEAR if near else cv2.INTER_AREA
+        small.append(np.asarray(cv2.resize(plane, size, interpolation=how), np.uint8))
+    return pixels_of(small)
 
 
 def pixels_of(channels: list[NDArray[np.uint8]]) -> Pixels:
     """RGB from Y, U and V of one size."""
-    shift = -_TO_RGB @ OFFSET.astype(np.float32)
-    return np.asarray(cv2.transform(cv2.merge(channels), np.column_stack([_TO_RGB, shift])), np.uint8)
+    return np.asarray(cv2.transform(cv2.merge(channels), _RGB_OF), np.uint8)

@@ -253,6 +253,82 @@ def app_page(
     )
 
 
+@app.command()
+def watch(
+    inbox: Annotated[Path, typer.Argument(help="Folder to watch, with its subfolders.", metavar="INBOX")],
+    out: Annotated[
+        Path | None, typer.Option(help="Output folder; default: a folder 'anonymized' beside INBOX.")
+    ] = None,
+    done: Annotated[
+        Path | None,
+        typer.Option(help="Move handled originals here (same disk); without, they stay where they are."),
+    ] = None,
+    settings_file: Annotated[
+        Path | None,
+        typer.Option("--settings", help="Settings file; default: anonymizer.toml in this folder, if there."),
+    ] = None,
+    poll: Annotated[
+        bool, typer.Option("--poll", help="Look every few seconds; by itself on a network share.")
+    ] = False,
+    settle: Annotated[
+        float, typer.Option(help="Seconds for which a file must be unchanged.", min=0.2, max=3600)
+    ] = 5,
+    rescan: Annotated[
+        float, typer.Option(help="Seconds between two looks through the whole folder.", min=1, max=3600)
+    ] = 60,
+    workers: Annotated[int, typer.Option(help="Processes that work at the same time.", min=1)] = 1,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for folders that are not there yet, and create none.")
+    ] = False,
+    install: Annotated[
+        bool, typer.Option("--install", help="Start this watch whenever you log in, from now on.")
+    ] = False,
+    uninstall: Annotated[bool, typer.Option("--uninstall", help="Undo --install.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+) -> None:
+    """Watch a folder: whatever is complete there is made publishable, until Ctrl-C or SIGTERM (exit code 0)."""
+    from anonymizer.commands import watch as command
+    from anonymizer.watch.options import Options
+    from anonymizer.watch.service import switch_off
+
+    options = Options(
+        _plain(inbox), _plain(out or _beside(inbox)), _plain(done) if done else None,
+        poll=poll, quiet=settle, rescan=rescan, wait=wait, workers=workers,
+    )  # fmt: skip
+    if uninstall:
+        there = switch_off(command.wanted_service(options, None))
+        out_console.print("Taken away." if there else "There was nothing to take away.")
+        return
+    file = _settings_file(settings_file)
+    settings = load(file)
+    _have_models(settings, show=not quiet)
+    if install:
+        unit = command.install(options, settings, file)
+        out_console.print(
+            escape(f"Installed and started: {unit.name}\nSee: anonymizer status {_shown(options.out)}")
+        )
+        return
+    say = (lambda sentence: None) if quiet else (lambda sentence: out_console.print(escape(_shown(sentence))))
+    raise typer.Exit(command.watch(options, settings, say))
+
+
+@app.command()
+def status(
+    out: Annotated[Path, typer.Argument(help="Output folder.", metavar="OUT")] = Path("anonymized"),
+    as_json: Json = False,
+) -> None:
+    """What the watcher of an output folder is doing, and what waits or failed. Exit 5 if none is running."""
+    from anonymizer.commands.watch import look, sentences
+
+    found = look(out.absolute())
+    if as_json:
+        _emit(json.loads(json.dumps(found, default=_shown)))
+    else:
+        for sentence in sentences(found):
+            out_console.print(escape(_shown(sentence)))
+    raise typer.Exit(ExitCode.OK if found["running"] else ExitCode.NOT_READY)
+
+
 @models_app.command("list")
 def models_list(as_json: Json = False) -> None:
     """Every model: what it is for, its licence, and whether it is here."""
@@ -319,8 +395,17 @@ _COUNTED = (
 
 
 def _settings(path: Path | None, flags: dict[str, Any]) -> Settings:
+    return load(_settings_file(path), flags)
+
+
+def _settings_file(path: Path | None) -> Path | None:
     here = Path("anonymizer.toml")
-    return load(path or (here if here.is_file() else None), flags)
+    return path or (here if here.is_file() else None)
+
+
+def _plain(path: Path) -> Path:
+    """Absolute and without ``..``, links as they are: a drive letter stays one."""
+    return Path(os.path.normpath(path.absolute()))
 
 
 def _beside(path: Path) -> Path:

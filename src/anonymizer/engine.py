@@ -83,6 +83,7 @@ class _Ticket:
     started: float = 0.0
     replaces: str = ""
     follows: bool = False
+    stamp: tuple[int, int] | None = None
     followers: list[_Ticket] = field(default_factory=list)
 
     @property
@@ -148,9 +149,13 @@ class Engine:
         """The recipe that outcomes stand under in the ledger."""
         return self.recipe
 
-    def submit(self, source: Path) -> None:
-        """Take a source in. Nothing is read yet."""
-        self._waiting.append(_Ticket(source, source.absolute(), self.settings))
+    def submit(self, source: Path, stamp: tuple[int, int] | None = None) -> None:
+        """Take a source in. Nothing is read yet.
+
+        With ``stamp``, its size and time (ns), it is done only as that very file: what another program has
+        put in its place since is a passing failure.
+        """
+        self._waiting.append(_Ticket(source, source.absolute(), self.settings, stamp=stamp))
 
     def poll(self, timeout: float = 0.0) -> list[Outcome]:
         """The outcomes since the last call, waiting at most so many seconds for the first.
@@ -254,7 +259,7 @@ class Engine:
             self._refuse(ticket, error)
             return
         if ticket.looked is None:
-            self._looking[self._lookers.submit(lookup.look, ticket.path)] = ticket
+            self._looking[self._lookers.submit(_look, ticket.path, ticket.stamp)] = ticket
         else:
             self._decide(ticket)
 
@@ -448,6 +453,13 @@ class Engine:
             ticket.id, ticket.looked, ticket.replaces = "", None, ""
             self._waiting.appendleft(ticket)
             raise
+
+
+def _look(path: Path, wanted: tuple[int, int] | None) -> Looked:
+    looked = lookup.look(path)
+    if wanted and lookup.stamp(path) != wanted:
+        raise UnreadableError(CHANGING)
+    return looked
 
 
 def _known(gate: Gate, source: Path, found: Known) -> Outcome:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from typing import Any
 
 from anonymizer.errors import OutputError
 
-VERSION = 3
+VERSION = 4
 """``PRAGMA user_version`` of the schema below; :data:`MIGRATIONS` lead from each version to the next."""
 
 MIGRATIONS = (
@@ -72,6 +72,13 @@ MIGRATIONS = (
         seen      TEXT NOT NULL
     );
     CREATE INDEX paths_by_medium ON paths (medium);
+    """,
+    """
+    CREATE TABLE waiting (
+        path      BLOB PRIMARY KEY,       -- of a file in a watched folder, as the system's own bytes
+        reason    TEXT NOT NULL,          -- why it is not taken yet
+        since     TEXT NOT NULL
+    );
     """,
 )
 
@@ -275,6 +282,21 @@ class Ledger:
         row = (os.fsencode(path), seen.sha256, seen.size, seen.modified, seen.medium, now())
         with self.transaction() as db:
             db.execute("INSERT OR REPLACE INTO paths VALUES (?,?,?,?,?,?)", row)
+
+    def wait_for(self, reasons: Mapping[Path, str]) -> None:
+        """Record which files of a watched folder wait, and why, in place of what was recorded before."""
+        with self.transaction() as db:
+            old = {raw: (reason, since) for raw, reason, since in db.execute("SELECT * FROM waiting")}
+            db.execute("DELETE FROM waiting")
+            for path, reason in reasons.items():
+                known, since = old.get(os.fsencode(path), ("", ""))
+                row = (os.fsencode(path), reason, since if known == reason else now())
+                db.execute("INSERT INTO waiting VALUES (?,?,?)", row)
+
+    def waiting(self) -> list[tuple[Path, str, str]]:
+        """The files of a watched folder that wait: path, reason, since when; the longest first."""
+        rows = self.rows("SELECT path, reason, since FROM waiting ORDER BY since, path")
+        return [(Path(os.fsdecode(raw)), reason, since) for raw, reason, since in rows]
 
     def paths(self, id: str) -> list[bytes]:
         """Every path whose source is done by this row."""

@@ -169,11 +169,14 @@ def is_medium(path: Path) -> bool:
     or unreadable although its name says picture, which the person must be told."""
     try:
         sniff_file(path)
-    except UnsupportedError:
-        return path.suffix.casefold() in _PICTURE_SUFFIXES
-    except (UnreadableError, DamagedError):
-        return path.suffix.casefold() in _PICTURE_SUFFIXES
+    except (UnsupportedError, UnreadableError, DamagedError):
+        return suffix_of_medium(path)
     return True
+
+
+def suffix_of_medium(path: Path) -> bool:
+    """Whether a file is called a picture or a clip, whatever it is."""
+    return path.suffix.casefold() in _PICTURE_SUFFIXES
 
 
 _PICTURE_SUFFIXES = frozenset(

@@ -1,0 +1,117 @@
+"""``anonymizer watch`` and ``anonymizer status``."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from anonymizer.engine import Engine
+from anonymizer.errors import ExitCode, UsageError
+from anonymizer.gate import Gate
+from anonymizer.ledger import Ledger, State
+from anonymizer.settings import Settings
+from anonymizer.watch import status
+from anonymizer.watch.options import Options, check
+from anonymizer.watch.service import Service, service, switch_on, watch_command
+from anonymizer.watch.settle import ignore_lease_signal
+from anonymizer.watch.watcher import Watcher
+
+
+def watch(options: Options, settings: Settings, say: Callable[[str], None]) -> ExitCode:
+    """Watch until SIGTERM or Ctrl-C, which is its regular end.
+
+    Raises :class:`anonymizer.errors.AnonymizerError` where the watching cannot begin.
+    """
+    watcher = Watcher(options, lambda: Engine(options.out, settings, options.workers), say)
+
+    def end(number: int, frame: FrameType | None) -> None:
+        watcher.stop()
+
+    if threading.current_thread() is threading.main_thread():
+        # SIGHUP: the terminal was closed.
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), end)
+        ignore_lease_signal()
+    watcher.run()
+    return ExitCode.OK
+
+
+def wanted_service(options: Options, settings_file: Path | None) -> Service:
+    """The service that runs this very watch: all paths absolute, and waiting for folders that are away."""
+    arguments = [str(options.inbox), "--out", str(options.out), "--wait"]
+    if options.done:
+        arguments += ["--done", str(options.done)]
+    if settings_file:
+        arguments += ["--settings", str(settings_file.absolute())]
+    arguments += ["--poll"] if options.poll else []
+    arguments += ["--settle", f"{options.quiet:g}", "--rescan", f"{options.rescan:g}"]
+    arguments += ["--workers", str(options.workers)]
+    return service(watch_command(arguments), options.inbox, options.out)
+
+
+def install(options: Options, settings: Settings, settings_file: Path | None) -> Service:
+    """Make the output folder, for the service will create none, then write the service and switch it on."""
+    check(options)
+    settings.checked()
+    with Gate(options.out):
+        pass
+    wanted = wanted_service(options, settings_file)
+    switch_on(wanted)
+    return wanted
+
+
+def look(out: Path) -> dict[str, Any]:
+    """Everything that can be told about the watcher of an output folder.
+
+    ``running``, ``status`` (or None), ``media`` (state → count), ``waiting`` and ``failed``: these two name sources
+    and are for the eyes of the person who asks. Raises :class:`UsageError` where the folder is none.
+    """
+    private = out / ".anonymizer"
+    if not (private / "ledger.sqlite").is_file():
+        raise UsageError(f"{out} is no output folder of this program; check the path.")
+    ledger = Ledger(private / "ledger.sqlite")
+    try:
+        media = ledger.counts()
+        waiting = ledger.waiting()
+        failed = ledger.entries(State.FAILED)
+    finally:
+        ledger.close()
+    said = status.read(private)
+    return {
+        "running": status.alive(private),
+        "status": asdict(said) if said else None,
+        "media": {state.value: media[state] for state in State if state in media},
+        "waiting": [{"path": path, "reason": why, "since": since} for path, why, since in waiting],
+        "failed": [{"id": entry.id, "source": entry.source, "reason": entry.reason} for entry in failed],
+    }
+
+
+def sentences(found: dict[str, Any]) -> Iterator[str]:
+    """What :func:`look` found, in words."""
+    said = found["status"]
+    if not found["running"]:
+        when = f"; the last one was heard of at {said['updated']}" if said else ""
+        yield f"No watcher is running{when}."
+    elif said is None:
+        yield "A watcher is starting."
+    else:
+        how = "the system tells of changes" if said["events"] else "the inbox is looked through regularly"
+        yield f"A watcher is running since {said['started']} (process {said['pid']}; {how})."
+        yield f"{said['doing'].capitalize()} since {said['since']}." + (
+            f" {said['said']}" if said["said"] else ""
+        )
+        yield f"In the inbox: {said['queued']} queued, {said['waiting']} waiting."
+    media = found["media"]
+    yield (
+        "In all: " + (", ".join(f"{count} {state}" for state, count in media.items()) or "nothing yet") + "."
+    )
+    for one in found["waiting"]:
+        yield f"waiting since {one['since']}: {one['path']}: {one['reason'].rstrip('.')}."
+    for one in found["failed"]:
+        yield f"failed: {one['source']}: {one['reason']}"

@@ -1,0 +1,266 @@
+"""What lies in the inbox and is not done yet: looked at until it is complete, then handed out, oldest first.
+
+Time is a number of seconds on a clock that only goes forward, and comes from outside. Nothing is concluded from a
+file's absence, except that there is nothing to do for it.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import os
+import stat
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from anonymizer.watch.settle import (
+    Stamp,
+    Why,
+    examine,
+    in_the_cloud,
+    is_clutter,
+    is_clutter_folder,
+    is_temporary,
+)
+
+LONGEST = 600.0
+"""Seconds between two looks at a file that keeps waiting, at most; any change to it is seen at once."""
+LOOKS = 50
+"""Files that are looked at in one go."""
+NEVER = float("inf")
+
+
+class InboxGoneError(Exception):
+    """The inbox cannot be listed: its disk or share is away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A complete file that is to be taken, as it looked while it was still."""
+
+    path: Path
+    stamp: Stamp
+
+
+@dataclass(slots=True)
+class _Pending:
+    stamp: Stamp
+    since: float
+    """When this stamp was seen first."""
+    due: float
+    """When to look again."""
+    why: str = Why.SETTLING
+    """Empty once it is complete and handed out."""
+    delay: float = 0.0
+    """Seconds of the last wait, which the next one doubles; 0 before the first."""
+    known: bool = False
+
+
+class Inbox:
+    """The files of a folder tree that are not done.
+
+    ``quiet`` is how many seconds a file must be unchanged. ``known(path, stamp)`` tells whether an earlier
+    watcher dealt with this very file: then it is handed out at once. Folders in ``skip`` are not entered.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        quiet: float,
+        known: Callable[[Path, Stamp], bool] = lambda path, stamp: False,
+        skip: Sequence[Path] = (),
+    ) -> None:
+        self.root = root
+        self.quiet = quiet
+        self._known = known
+        self._skip = frozenset(skip)
+        self._pending: dict[Path, _Pending] = {}
+        self._done: dict[Path, Stamp] = {}
+        self._queue: list[tuple[float, int, Path]] = []
+        self._number = itertools.count()
+
+    def scan(self, now: float) -> None:
+        """Compare the whole folder with what is done: the truth, whatever the events said.
+
+        Raises :class:`InboxGoneError`.
+        """
+        unlisted: list[Path] = []
+        seen = set()
+        for path in self._walk(self.root, unlisted):
+            seen.add(path)
+            self.notice(path, now)
+        for listed in (self._pending, self._done):
+            for path in listed.keys() - seen:
+                # What lies in a folder that could not be listed may well be there.
+                if not any(path.is_relative_to(folder) for folder in unlisted):
+                    del listed[path]
+
+    def hint(self, path: Path, now: float) -> None:
+        """Look at one path of which an event told: a file, or a folder that was moved in whole."""
+        try:
+            inner = path.relative_to(self.root)
+        except ValueError:
+            return
+        if any(is_clutter_folder(name) for name in inner.parts[:-1]) or self._is_foreign(path):
+            return
+        try:
+            is_folder = stat.S_ISDIR(path.lstat().st_mode)
+        except OSError:
+            return
+        if not is_folder:
+            if not is_clutter(path.name):
+                self.notice(path, now)
+        elif not is_clutter_folder(path.name):
+            try:
+                for file in self._walk(path, []):
+                    self.notice(file, now)
+            except InboxGoneError:
+                return  # it is gone again
+
+    def _is_foreign(self, path: Path) -> bool:
+        """Whether a path lies in a folder that is skipped, or in the output of some run."""
+        above = [
+            folder for folder in path.parents if folder.is_relative_to(self.root) and folder != self.root
+        ]
+        return any(folder in self._skip or (folder / ".anonymizer").is_dir() for folder in [path, *above])
+
+    def notice(self, path: Path, now: float) -> None:
+        """Take one file into the list, unless it is done."""
+        try:
+            found = path.lstat()
+        except OSError:
+            return
+        stamp = Stamp.of(found)
+        pending = self._pending.get(path)
+        if not stat.S_ISREG(found.st_mode) or self._done.get(path) == stamp:
+            self._pending.pop(path, None)
+        elif pending is None or pending.stamp != stamp:
+            self._pending[path] = pending = _Pending(stamp, now, now)
+            if is_temporary(path.name):
+                pending.why, pending.due = Why.NAME, NEVER  # a new name makes it another file
+            else:
+                pending.known = self._known(path, stamp)
+                self._look_at(path, now if pending.known else now + self.quiet)
+
+    def next(self, now: float) -> Arrival | None:
+        """The next complete file; it stays in the list until :meth:`finish`, :meth:`postpone` or :meth:`drop`.
+
+        None where there is none, or where none was found in :data:`LOOKS` looks.
+        """
+        for _ in range(LOOKS):
+            if self.due() > now:
+                return None
+            _, _, path = heapq.heappop(self._queue)
+            pending = self._pending[path]
+            try:
+                why = "" if pending.known else self._examine(path, pending, now)
+            except FileNotFoundError:
+                del self._pending[path]
+                continue
+            pending.known = False
+            if not why:
+                pending.why, pending.due = "", NEVER
+                return Arrival(path, pending.stamp)
+            if why is Why.FOREIGN:
+                self.finish(path, pending.stamp)
+            elif why is not Why.SETTLING:
+                self.postpone(path, why, now)
+        return None
+
+    def _examine(self, path: Path, pending: _Pending, now: float) -> str:
+        try:
+            found = path.lstat()
+            if not stat.S_ISREG(found.st_mode):
+                raise FileNotFoundError
+            if (stamp := Stamp.of(found)) != pending.stamp:
+                self._pending[path] = _Pending(stamp, now, now)
+                self._look_at(path, now + self.quiet)
+                return Why.SETTLING
+            why = Why.CLOUD if in_the_cloud(found) else examine(path, stamp)
+        except FileNotFoundError:
+            raise
+        except OSError:
+            return Why.UNREADABLE
+        if why is Why.SETTLING:
+            pending.since = now
+            self._look_at(path, now + self.quiet)
+        return why or ""
+
+    def _look_at(self, path: Path, when: float) -> None:
+        self._pending[path].due = when
+        heapq.heappush(self._queue, (when, next(self._number), path))
+
+    def postpone(self, path: Path, why: str, now: float) -> None:
+        """Look at a file again later: each time after twice as long, and at once if it changes."""
+        pending = self._pending.get(path)
+        if pending is not None:
+            pending.why = why
+            pending.delay = min(max(2 * pending.delay, self.quiet, 1.0), LONGEST)
+            self._look_at(path, now + pending.delay)
+
+    def finish(self, path: Path, stamp: Stamp) -> None:
+        """A file is done with, as it looked then; whatever else bears its name is new."""
+        pending = self._pending.get(path)
+        if pending is not None and pending.stamp == stamp:
+            del self._pending[path]
+        self._done[path] = stamp
+
+    def drop(self, path: Path) -> None:
+        """Forget a file: it is gone, or another one now."""
+        self._pending.pop(path, None)
+        self._done.pop(path, None)
+
+    def due(self) -> float:
+        """When the next look at a file is due; infinity if never."""
+        while self._queue:
+            due, _, path = self._queue[0]
+            pending = self._pending.get(path)
+            if pending is not None and pending.due == due:
+                return due
+            heapq.heappop(self._queue)  # superseded by another look
+        return NEVER
+
+    def counts(self) -> Counter[str]:
+        """How many files there are for each reason to wait; under the empty text those handed out."""
+        return Counter(pending.why for pending in self._pending.values())
+
+    def waiting(self, now: float, longer_than: float) -> dict[Path, str]:
+        """The files that have been waiting unchanged for more than so many seconds, and why."""
+        return {
+            path: str(pending.why)
+            for path, pending in self._pending.items()
+            if pending.why not in ("", Why.SETTLING) and now - pending.since > longer_than
+        }
+
+    def _walk(self, top: Path, unlisted: list[Path]) -> Iterator[Path]:
+        """Every file below a folder that may be a medium; links are not followed, other outputs not entered.
+
+        Raises :class:`InboxGoneError` where ``top`` itself cannot be listed; other folders that cannot are
+        added to ``unlisted``.
+        """
+        folders = [top]
+        while folders:
+            folder = folders.pop()
+            inside: list[Path] = []
+            files: list[Path] = []
+            try:
+                with os.scandir(folder) as entries:
+                    for entry in entries:
+                        if entry.is_dir(follow_symlinks=False):
+                            if not is_clutter_folder(entry.name):
+                                inside.append(folder / entry.name)
+                            elif entry.name == ".anonymizer" and folder != self.root:
+                                inside, files = [], []
+                                break  # the output of some run
+                        elif not is_clutter(entry.name) and entry.is_file(follow_symlinks=False):
+                            files.append(folder / entry.name)
+            except OSError as error:
+                if folder == top:
+                    raise InboxGoneError(str(error.strerror or error)) from error
+                unlisted.append(folder)
+                continue
+            yield from files
+            folders += [path for path in inside if path not in self._skip]

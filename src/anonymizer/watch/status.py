@@ -1,0 +1,192 @@
+"""What a watcher is doing, for whoever asks: a small file of counts, a lock that tells whether it lives, a log.
+
+All lie in ``OUT/.anonymizer``, readable by their owner alone. Neither the file nor the log holds anything of a source:
+no name, no path, no hash; media are called by the ids of their outputs. Which
+files wait, by name, is in the ledger.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import math
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
+from io import TextIOWrapper
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from anonymizer.ledger import now
+
+STATUS = "watch.json"
+LOCK = "watch.lock"
+LOG = "watch.log"
+EVERY = 2.0
+"""Seconds between two writings of the status file, at least, while the watcher does the same thing."""
+LOG_BYTES = 1_000_000
+LOG_FILES = 5
+"""A log is at most :data:`LOG_BYTES` long; so many older ones are kept."""
+
+
+class Doing(StrEnum):
+    STARTING = "starting"
+    IDLE = "idle"
+    WORKING = "working"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One look at a watcher. Times are UTC, ISO 8601; counts of outcomes are those since it started."""
+
+    doing: Doing = Doing.STARTING
+    said: str = ""
+    """While paused: what is wrong and what happens next, in a sentence."""
+    since: str = ""
+    """When it began to do that."""
+    started: str = ""
+    updated: str = ""
+    pid: int = 0
+    events: bool = False
+    """Whether the system tells of changes; otherwise the folder is looked through every few seconds."""
+    queued: int = 0
+    waiting: int = 0
+    """Files that are not complete, or are to be tried again."""
+    ready: int = 0
+    review: int = 0
+    failed: int = 0
+    known: int = 0
+    """Files whose content was handled before, under this or another name."""
+    version: int = field(default=1, kw_only=True)
+
+
+def write(private: Path, status: Status) -> None:
+    """Replace the status file in one step. Raises OSError."""
+    temporary = private / f"{STATUS}.{os.getpid()}.tmp"
+    try:
+        handle = os.open(temporary, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(asdict(status), file, indent=1)
+        temporary.replace(private / STATUS)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+class Board:
+    """Writes the status file when something has changed, and seldom while only counts do."""
+
+    def __init__(self, private: Path) -> None:
+        self._private = private
+        self._last = Status(pid=os.getpid(), started=now())
+        self._written = -math.inf
+        self.owed = False
+        """Whether something has changed that was not written yet."""
+
+    def show(self, said: Status, clock: float) -> None:
+        """Fill in the times and write. ``clock`` is in seconds and only goes forward."""
+        last = self._last
+        same = (said.doing, said.said) == (last.doing, last.said) and bool(last.updated)
+        since = last.since if same else now()
+        value = replace(said, since=since, started=last.started, pid=last.pid, updated=last.updated)
+        self.owed = value != last and same and clock < self._written + EVERY
+        if value == last or self.owed:
+            return
+        self._last, self._written = replace(value, updated=now()), clock
+        # Where it cannot be written, the next medium cannot be either, and that is told in every way there is.
+        with contextlib.suppress(OSError):
+            write(self._private, self._last)
+
+
+def read(private: Path) -> Status | None:
+    """The last status that was written; None where there is none, or none that this version understands."""
+    try:
+        said: dict[str, Any] = json.loads((private / STATUS).read_bytes())
+        return Status(**said | {"doing": Doing(said["doing"])})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def watch_lock(private: Path) -> FileLock:
+    """The lock that a watcher holds while it lives: the system lets go of it however the process ends."""
+    return FileLock(private / LOCK, mode=0o600)
+
+
+def alive(private: Path) -> bool:
+    """Whether a watcher is at work on this output folder."""
+    if not (private / LOCK).exists():
+        return False
+    lock = watch_lock(private)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+class _PrivateLog(RotatingFileHandler):
+    """A rotating log, mode 0600, that outlives a full disk: lines that cannot be written are counted."""
+
+    lost = 0
+
+    def _open(self) -> TextIOWrapper:
+        handle = os.open(self.baseFilename, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
+        return os.fdopen(handle, "a", encoding="utf-8")
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        self.lost += 1
+        # The stream may belong to a disk that is gone: the next line opens the file anew.
+        with contextlib.suppress(OSError, ValueError):
+            if self.stream:
+                self.stream.close()
+        self.stream = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        lost = self.lost
+        super().emit(record)
+        if lost and self.lost == lost:
+            self.lost = 0
+            missing = logging.LogRecord(
+                record.name, logging.WARNING, "", 0, f"{lost} lines could not be written here", (), None
+            )
+            super().emit(missing)
+
+
+class _WithoutWords(logging.Formatter):
+    """Of a traceback only places and kinds of errors are kept: their words may come from a source."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        first, *rest = super().format(record).splitlines()
+        kept = [line.strip() for line in rest if line.startswith('  File "')]
+        kept += [found[1] for line in rest if (found := re.match(r"([\w.]+)(:|$)", line)) and line[0] != " "]
+        return " | ".join([first, *kept])
+
+
+@contextlib.contextmanager
+def open_log(private: Path) -> Iterator[logging.Logger]:
+    """The program's log, written to the private folder alone until the end of the ``with``."""
+    logger = logging.getLogger("anonymizer")
+    handler = _PrivateLog(
+        private / LOG, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8", delay=True
+    )
+    handler.setFormatter(_WithoutWords("%(asctime)s %(levelname)s %(message)s"))
+    before = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        yield logger
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
+        logger.level, logger.propagate = before

@@ -1,0 +1,373 @@
+"""A watch folder: whatever appears in the inbox and is complete is made publishable, until the watcher is stopped.
+
+Events of the system only wake it up early. The truth is a look through the whole folder, compared with the ledger:
+at the start, every minute, and every few seconds where there are no events. Time is read from a clock that
+nobody sets. What a killed watcher had begun is undone by the next one's gate, and begun anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from anonymizer import __version__
+from anonymizer.engine import Engine
+from anonymizer.errors import NotReadyError, OutputError, UsageError
+from anonymizer.pipeline import Outcome
+from anonymizer.types import Verdict
+from anonymizer.watch import originals, trouble
+from anonymizer.watch.hints import Hints, remote
+from anonymizer.watch.inbox import Inbox, InboxGoneError
+from anonymizer.watch.options import Options, check
+from anonymizer.watch.settle import Stamp, Why
+from anonymizer.watch.status import EVERY, Board, Doing, Status, open_log, watch_lock
+from anonymizer.watch.trouble import Trouble, TroubleError
+
+FIRST, LONGEST = 5.0, 60.0
+"""Seconds until the first new try after a trouble, and between tries at most; each wait is twice the last."""
+AHEAD = 3
+"""Sources given to the engine for each of its workers: what comes later is looked at later."""
+TELL_AFTER = 60.0
+"""Seconds for which a file waits before a person is told."""
+TELL_EVERY = 2.0
+"""Seconds between two writings of the list of those that wait, and of the status, at least."""
+INDEX_EVERY = 60.0
+"""Seconds between two writings of the overview, at least; 20 times as long as the last one took."""
+SHARE_OF_TIME = 200
+"""Looking through the folder may take one of so many parts of a processor's time."""
+RELEASE_AFTER = 600.0
+"""Seconds of rest after which the worker and its models leave the memory."""
+REST = 1.0 if sys.platform == "win32" else 60.0
+"""Seconds without a look at anything: on Windows a waiting thread does not hear Ctrl-C."""
+TURN = 0.5
+"""Seconds of waiting for the engine before the inbox is looked at again."""
+
+
+class Watcher:
+    """Watches one inbox into one output folder. :meth:`run` returns after :meth:`stop`; call it once.
+
+    Raises, from :meth:`run`, :class:`UsageError` for folders that cannot go together or are watched already,
+    and whatever ``open_engine`` raises where the work cannot even begin.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        open_engine: Callable[[], Engine],
+        say: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.options = options
+        self._open_engine = open_engine
+        self._say = say
+        self._clock = clock
+        self._wake = threading.Event()
+        self._stopping = False
+        self._private = options.out / ".anonymizer"
+        self._lock = watch_lock(self._private)
+        self._board = Board(self._private)
+        self._engine: Engine | None = None
+        self._flying: dict[Path, Stamp] = {}
+        self._counts: Counter[str] = Counter()
+        skip = [path for path in (options.out, options.done) if path]
+        self._inbox = Inbox(options.inbox, quiet=options.quiet, known=self._is_known, skip=skip)
+        self._hints: Hints | None = None
+        self._root: tuple[int, int] | None = None
+        self._next_listen = self._next_scan = self._told = self._rested = -math.inf
+        self._next_index, self._index_every = math.inf, INDEX_EVERY
+        self._waiting: dict[Path, str] | None = None
+        self._trouble = ""
+        self._since = self._until = 0.0
+        self._delay = FIRST
+
+    def stop(self) -> None:
+        """Ask it to end: what is in work is undone, and begun anew next time. May be called from anywhere."""
+        self._stopping = True
+        self._wake.set()
+
+    def run(self) -> None:
+        check(self.options)
+        self._await_folders()
+        if self._stopping:
+            return
+        self._open()
+        with open_log(self._private) as self._log:
+            try:
+                self._tell(f"watching, version {__version__}")
+                while not self._stopping:
+                    self._turn()
+            finally:
+                if self._hints:
+                    self._hints.close()
+                if self._engine and self._next_index < math.inf:
+                    with contextlib.suppress(OutputError, OSError):
+                        self._write_index(self._engine)
+                self._close_engine()
+                self._trouble = ""
+                self._tell("stopped")
+                self._publish(Doing.STOPPED)
+                self._lock.release()
+
+    def _await_folders(self) -> None:
+        """With ``wait``: until inbox and output folder are there, or it was stopped."""
+        delay = 1.0
+        while self.options.wait and not self._stopping:
+            if self.options.inbox.is_dir() and (self._private / "ledger.sqlite").is_file():
+                check(self.options)
+                return
+            if delay == 1.0:
+                self._say("waiting: the inbox or the output folder is not there yet")
+            delay = min(2 * delay, 30)
+            self._wake.wait(min(delay, REST))
+
+    def _open(self) -> None:
+        try:
+            self._private.parent.mkdir(parents=True, exist_ok=True)
+            self._private.mkdir(mode=0o700, exist_ok=True)
+            # Two seconds, for `anonymizer status` tries the lock for an instant.
+            self._lock.acquire(timeout=2)
+        except TimeoutError as error:
+            raise UsageError(
+                f"Another watcher works on {self.options.out} already; stop it first, or choose another --out."
+            ) from error
+        except OSError as error:
+            raise OutputError(
+                f"The output folder {self.options.out} cannot be written ({error.strerror}); "
+                "choose another with --out."
+            ) from error
+        try:
+            self._engine = self._open_engine()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _turn(self) -> None:
+        """One round: learn what is new, give the engine some of it, take what it has done, or rest."""
+        now = self._clock()
+        if now < self._until:
+            self._rest(self._until)
+            return
+        try:
+            engine = self._engine or self._open_again()
+            self._learn(now)
+            self._feed(engine, now)
+            self._recover(now)
+            if self._flying:
+                for outcome in engine.poll(TURN):
+                    self._settle(engine, outcome)
+            self._tidy(engine)
+        except InboxGoneError:
+            self._interrupt(Trouble.INBOX)
+            return
+        except (TroubleError, OutputError, NotReadyError, OSError) as error:
+            said = trouble.sentence(error, self.options.out)
+            self._close_engine()
+            self._interrupt(said)
+            return
+        if not self._flying:
+            self._rest(min(self._next_scan, self._inbox.due(), self._next_index))
+
+    def _open_again(self) -> Engine:
+        trouble.check_there(self.options.out)
+        trouble.check_room(self.options.out)
+        # Where the disk went and came back, it knows nothing of the lock any more.
+        self._lock.release()
+        self._lock.acquire(timeout=2)
+        self._engine = self._open_engine()
+        self._next_scan = -math.inf
+        return self._engine
+
+    def _close_engine(self) -> None:
+        """Let go of the output folder. Those that were under way come again, each later than the last time."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            with contextlib.suppress(OutputError, OSError):
+                engine.close()
+        now = self._clock()
+        for path in self._flying:
+            self._inbox.postpone(path, Why.AGAIN, now)
+        self._flying.clear()
+
+    def _is_known(self, path: Path, stamp: Stamp) -> bool:
+        """Whether the engine can tell without reading it what became of a file."""
+        if self._engine is None:
+            return False
+        seen = self._engine.gate.ledger.sighting(path)
+        return seen is not None and (seen.size, seen.modified) == (stamp.size, stamp.modified)
+
+    def _learn(self, now: float) -> None:
+        """What is new in the inbox: from a look through all of it if that is due, else from the events."""
+        paths, many = self._hints.drain() if self._hints else (set[Path](), False)
+        if now < self._next_scan and not many:
+            for path in paths:
+                self._inbox.hint(path, now)
+            return
+        self._listen(now)
+        began, worked = self._clock(), time.thread_time()
+        self._inbox.scan(now)
+        usual = self.options.rescan if self._hints and self._hints.alive else self.options.every
+        spent = max(SHARE_OF_TIME * (time.thread_time() - worked), 5 * (self._clock() - began))
+        self._next_scan = now + max(usual, spent)
+
+    def _listen(self, now: float) -> None:
+        """Listen for events, anew where the inbox is another folder than before, or the listening ended."""
+        try:
+            found = self.options.inbox.stat()
+        except OSError as error:
+            raise InboxGoneError(str(error.strerror or error)) from error
+        root = (found.st_dev, found.st_ino)
+        same = root == self._root
+        if same and (now < self._next_listen or (self._hints and self._hints.alive)):
+            return
+        if self._hints:
+            self._hints.close()
+            self._hints = None
+        self._root, self._next_listen = root, now + self.options.rescan
+        kind = remote(self.options.inbox)
+        if not self.options.poll and not kind:
+            self._hints = Hints(self.options.inbox, self._wake)
+        elif not same:
+            why = f"the inbox lies on the network ({kind})" if kind else "as asked"
+            self._tell(f"looking through the inbox every {self.options.every:g} s: {why}")
+
+    def _feed(self, engine: Engine, now: float) -> None:
+        """Give the engine what is complete, as far as it will soon want it."""
+        trouble.check_room(self.options.out)
+        while len(self._flying) < AHEAD * self.options.workers:
+            arrival = self._inbox.next(now)
+            if arrival is None:
+                return
+            path, stamp = arrival.path, arrival.stamp
+            if path in self._flying:
+                self._inbox.postpone(path, Why.SETTLING, now)
+            elif not trouble.check_room(self.options.out, stamp.size):
+                self._inbox.postpone(path, Why.SPACE, now)
+            else:
+                self._flying[path] = stamp
+                engine.submit(path, (stamp.size, stamp.modified))
+
+    def _settle(self, engine: Engine, outcome: Outcome) -> None:
+        """Take note of what became of a file; what can pass by itself is tried again."""
+        path, now = outcome.source, self._clock()
+        stamp = self._flying.pop(path)
+        self._delay = FIRST
+        if outcome.passing:
+            # Nothing became of it: no row is left of a file that is gone, or not yet what it will be.
+            engine.gate.ledger.forget(outcome.id)
+            if _stamp(path) == stamp:
+                self._inbox.postpone(path, outcome.reasons[0], now)
+            else:
+                self._inbox.drop(path)
+                self._inbox.notice(path, now)
+            return
+        if outcome.fresh:
+            self._counts[outcome.verdict] += 1
+            self._tell(f"{outcome.verdict} {outcome.id}" + (f" ({outcome.note})" if outcome.note else ""))
+            self._next_index = min(self._next_index, now + self._index_every)
+        else:
+            self._counts["known"] += 1
+        if self.options.done and outcome.verdict is not Verdict.FAILED:
+            self._put_away(path, stamp, self.options.done)
+        else:
+            self._inbox.finish(path, stamp)
+        self._inbox.notice(path, now)
+
+    def _put_away(self, path: Path, stamp: Stamp, done: Path) -> None:
+        """Move a handled original, and the settings of its own; the ledger knows it by its content."""
+        inbox = self.options.inbox
+        try:
+            if originals.move(path, stamp, inbox, done):
+                own = path.with_name(f"{path.name}.toml")
+                if own.is_file():
+                    originals.move(own, Stamp.of(own.lstat()), inbox, done)
+            self._inbox.drop(path)
+        except FileNotFoundError:
+            self._inbox.drop(path)
+        except OSError:
+            self._inbox.postpone(path, Why.UNMOVED, self._clock())
+
+    def _interrupt(self, said: str) -> None:
+        """Pause: nothing is lost, for nothing was recorded as done."""
+        now = self._clock()
+        if self._trouble != said:
+            self._since = self._since if self._trouble else now
+            self._trouble = said
+            self._tell(said)
+        self._until = now + self._delay
+        self._delay = min(2 * self._delay, LONGEST)
+        self._next_scan = -math.inf
+        self._publish(Doing.PAUSED)
+
+    def _recover(self, now: float) -> None:
+        if self._trouble:
+            self._delay = FIRST if self._trouble == Trouble.INBOX else self._delay
+            self._trouble = ""
+            self._tell(f"going on after {now - self._since:.0f} s")
+
+    def _tidy(self, engine: Engine) -> None:
+        """What is done beside the files: the overview, the list of those that wait, the status."""
+        now = self._clock()
+        if self._flying:
+            self._rested = now
+        elif now >= self._next_index:
+            self._write_index(engine)
+        elif now >= self._rested + RELEASE_AFTER:
+            engine.pool.close()
+            self._rested = math.inf
+        if now >= self._told + TELL_EVERY or not self._flying:
+            self._told = now
+            waiting = self._inbox.waiting(now, TELL_AFTER)
+            if waiting != self._waiting:
+                engine.gate.ledger.wait_for(waiting)
+                self._waiting = waiting
+            self._publish(Doing.WORKING if self._flying else Doing.IDLE)
+
+    def _write_index(self, engine: Engine) -> None:
+        began, self._next_index = self._clock(), math.inf
+        try:
+            engine.write_index()
+        except ValidationError:
+            self._tell("the overview was not written: somebody has altered a report")
+        self._index_every = max(INDEX_EVERY, 20 * (self._clock() - began))
+
+    def _rest(self, until: float) -> None:
+        if not self._stopping:
+            longest = EVERY if self._board.owed else REST
+            self._wake.wait(min(max(until - self._clock(), 0.01), longest))
+        self._wake.clear()
+
+    def _tell(self, sentence: str) -> None:
+        """To the log and to whoever looks on: nothing of a source is in it."""
+        self._log.info(sentence)
+        self._say(sentence)
+
+    def _publish(self, doing: Doing) -> None:
+        counts = self._inbox.counts()
+        queued = counts[""] + counts[Why.SETTLING]
+        said = Status(
+            doing,
+            self._trouble,
+            events=self._hints is not None and self._hints.alive,
+            queued=queued,
+            waiting=counts.total() - queued,
+            ready=self._counts[Verdict.READY],
+            review=self._counts[Verdict.REVIEW],
+            failed=self._counts[Verdict.FAILED],
+            known=self._counts["known"],
+        )
+        self._board.show(said, self._clock())
+
+
+def _stamp(path: Path) -> Stamp | None:
+    try:
+        return Stamp.of(path.lstat())
+    except OSError:
+        return None

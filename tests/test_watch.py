@@ -472,7 +472,7 @@ def test_log_and_status_are_private_hold_nothing_of_a_source_and_rotate(
 
 def test_of_a_defect_the_log_keeps_its_place_and_kind(tmp_path: Path) -> None:
     def spoil(job: Job) -> Answer:
-        trace = 'Traceback:\n  File "/app/work.py", line 3, in process\nValueError: Musterfrau\n'
+        trace = 'Traceback (most recent call last):\n  File "/app/work.py", line 3, in process\nValueError: Mr X\n'
         return Answer(job.id, End.DEFECT, said="The program met a defect.", trace=trace)
 
     with Watching(tmp_path, spoil) as watching:

@@ -414,10 +414,14 @@ def test_every_file_of_the_shared_media_opens_or_is_refused(decoder: Decoder) ->
         pytest.skip("the shared media are not here (../shared/media)")
     from anonymizer.errors import MediumError
 
-    opened_names, refused = set(), {}
+    opened_names, moving, refused = set(), set(), {}
     for path in files:
         try:
-            assert not sniff.sniff_file(path).is_clip
+            form = sniff.sniff_file(path)
+            assert not form.demuxer
+            if form.moves:
+                moving.add(path.name)
+                continue
             still = open_still(read(path, 1 << 30), Limits(), decoder)
         except MediumError as error:
             refused[path.name] = str(error)
@@ -434,10 +438,10 @@ def test_every_file_of_the_shared_media_opens_or_is_refused(decoder: Decoder) ->
     assert {
         "IMG_2682.heic",
         "samsung-one-ui-6.heic",
-        "gif_named.jpg",
         "denali.webp",
         "f8t.jpg",
     } <= opened_names
+    assert "gif_named.jpg" in moving
 
 
 def test_a_heif_with_boxes_of_nonsense_is_damaged_and_no_crash() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from anonymizer.errors import MediumError, UnreadableError
 from anonymizer.gate import Gate
 from anonymizer.ledger import Entry, Ledger, Sighting, State
-from anonymizer.media.sniff import HEAD, Format, open_regular, sniff
+from anonymizer.media.sniff import Format, identify, open_regular
 from anonymizer.recipe import changed, same
 
 RACY_NS = 2_000_000_000
@@ -80,19 +80,17 @@ def look(path: Path) -> Looked:
         before = os.fstat(file.fileno())
         sha256, form, refusal = hashlib.sha256(), None, None
         try:
-            head = file.read(HEAD)
-            sha256.update(head)
             while chunk := file.read(CHUNK):
                 sha256.update(chunk)
+            after = os.fstat(file.fileno())
+            file.seek(0)
+            form = identify(file)
         except OSError as error:
             raise UnreadableError(f"Reading the file failed ({error.strerror}); check its disk.") from error
-        after = os.fstat(file.fileno())
+        except MediumError as error:
+            refusal = error
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise UnreadableError("The file changed while it was read; wait until it is complete and try again.")
-    try:
-        form = sniff(head)
-    except MediumError as error:
-        refusal = error
     settled = time.time_ns() - after.st_mtime_ns > RACY_NS
     return Looked(sha256.hexdigest(), after.st_size, after.st_mtime_ns if settled else -1, form, refusal)
 

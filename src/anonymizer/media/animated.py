@@ -1,59 +1,39 @@
-"""Animated GIF and WebP: pictures that are clips. The frames are read by Pillow, in the decoding process."""
+"""Animated GIF, WebP and PNG: pictures that are clips. Pillow reads their frames, in the decoding process."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import GifImagePlugin, Image, WebPImagePlugin  # noqa: F401  each registers its format
+from PIL import (
+    GifImagePlugin,  # noqa: F401  each registers its format
+    Image,
+    PngImagePlugin,  # noqa: F401
+    WebPImagePlugin,  # noqa: F401
+)
 
 from anonymizer.errors import DamagedError, LimitError
 from anonymizer.media.clip_frames import MAX_FRAMES, MAX_SIDE, Picture, Plane, Track
+from anonymizer.media.moving import USUAL, durations
 
-MILLISECONDS = Fraction(1, 1000)
-LEAST = 20
-"""Browsers show a frame that asks for less, milliseconds, …"""
-USUAL = 100
-"""… for so long."""
+FINEST = 1_000_000
+"""Ticks per second at most: fractions that need more are rounded to it."""
 
-
-def is_animated(content: bytes) -> bool:
-    """Whether a GIF or WebP holds more than one frame, from its blocks alone."""
-    if content[:4] == b"RIFF":
-        flagged = content[12:16] == b"VP8X" and len(content) > 20 and content[20] & 0x02
-        return bool(flagged) and content.count(b"ANMF", 0, 1 << 26) > 1
-    return content[:3] == b"GIF" and _gif_frames(content) > 1
-
-
-def _gif_frames(content: bytes) -> int:
-    """Frames of a GIF, counted up to two (GIF89a, appendix A: header, colour tables, blocks)."""
-    if len(content) < 13:
-        return 0
-    at = 13 + (3 << ((content[10] & 7) + 1) if content[10] & 0x80 else 0)
-    frames = 0
-    while at < len(content) and frames < 2:
-        if content[at] == 0x2C and at + 10 < len(content):
-            flags = content[at + 9]
-            at += 10 + (3 << ((flags & 7) + 1) if flags & 0x80 else 0) + 1
-            frames += 1
-        elif content[at] == 0x21:
-            at += 2
-        else:
-            break
-        while at < len(content) and content[at]:
-            at += content[at] + 1
-        at += 1
-    return frames
+# The plug-ins above are all there is: nothing may be looked for on the disk, least of all once it is shut.
+Image._initialized = 2
 
 
 def pictures(file: BinaryIO, form: str, max_pixels: int, track: Track) -> Iterator[Picture]:
-    """Every frame, drawn over those before it and over white, as BT.709 planes; times in milliseconds.
+    """Every frame, drawn over those before it and over white, as BT.709 planes, once through.
 
-    Raises :class:`DamagedError` and :class:`LimitError`.
+    A frame is shown for as long as browsers show it. Raises :class:`DamagedError` and :class:`LimitError`.
     """
     Image.MAX_IMAGE_PIXELS = max_pixels
+    lasting, whole = durations(file)
+    file.seek(0)
     try:
         image = Image.open(file, formats=[form.upper()])
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
@@ -65,15 +45,25 @@ def pictures(file: BinaryIO, form: str, max_pixels: int, track: Track) -> Iterat
         track.width, track.height = width + width % 2, height + height % 2
         if (track.width, track.height) != (width, height):
             track.notes["An odd width or height was made even by repeating the last line."] = None
-        track.time_base = MILLISECONDS
-        track.expected = int(getattr(image, "n_frames", 1))
-        yield from _frames(image, track)
+        # A PNG's picture for those who know no animation may stand before it: nobody else is shown it.
+        hidden = int(bool(image.info.get("default_image")))
+        track.expected = max(1, int(getattr(image, "n_frames", 1)) - hidden)
+        whole = whole and len(lasting) == track.expected
+        lasting = lasting[: track.expected]
+        lasting += [USUAL] * (track.expected - len(lasting))
+        ticks = math.lcm(*{one.denominator for one in lasting})
+        track.time_base = Fraction(1, min(ticks, FINEST))
+        track.seconds = float(sum(lasting))
+        track.rate = Fraction(len(lasting), 1) / sum(lasting)
+        yield from _frames(image, hidden, lasting, track)
+        track.broken_off = track.broken_off or not whole
 
 
-def _frames(image: Any, track: Track) -> Iterator[Picture]:
+def _frames(image: Any, hidden: int, lasting: list[Fraction], track: Track) -> Iterator[Picture]:
+    end = Fraction(0)
     for number in range(min(track.expected, MAX_FRAMES)):
         try:
-            image.seek(number)
+            image.seek(number + hidden)
             image.load()
             planes = _planes(image, track.width, track.height)
         except (OSError, EOFError, SyntaxError, ValueError, IndexError) as error:
@@ -81,10 +71,9 @@ def _frames(image: Any, track: Track) -> Iterator[Picture]:
                 raise DamagedError("Not one frame of the animation decodes; export it again.") from error
             track.lost, track.broken_off = track.expected - number, True
             return
-        asked = int(image.info.get("duration") or 0)
-        duration = asked if asked >= LEAST else USUAL
-        yield Picture(planes, track.last, duration, False)
-        track.frames, track.last = track.frames + 1, track.last + duration
+        begin, end = track.last, end + lasting[number]
+        track.frames, track.last = track.frames + 1, round(end / track.time_base)
+        yield Picture(planes, begin, track.last - begin, False)
 
 
 def _planes(image: Any, width: int, height: int) -> tuple[Plane, Plane, Plane]:

@@ -118,6 +118,7 @@ class Reading:
             "mode": mode,
             "memory": limits.decode_memory,
             "max_pixels": limits.max_pixels,
+            "max_seconds": limits.max_clip_seconds,
             "threads": min(4, os.cpu_count() or 1),
             "traces": False,
             "small": 640,
@@ -194,7 +195,10 @@ class Reading:
             while not self._stop.is_set():
                 kind, pts, duration, flags, _, size = RECORD.unpack(read_exactly(stream, RECORD.size))
                 if kind == END:
-                    self._put(read_message(stream))
+                    summary = read_message(stream)
+                    if "error" in summary:
+                        raise _REFUSALS.get(str(summary["error"]), DamagedError)(str(summary["said"]))
+                    self._put(summary)
                     return
                 if size > most:
                     raise ValueError("impossible size")
@@ -230,6 +234,7 @@ def open_clip(path: Path, form: Format, limits: Limits) -> Clip:
 
     Raises :class:`MediumError` (one of its classes) where it is none, is damaged, or beyond the limits.
     """
+    _check_bytes(path, limits)
     with Reading(path, form, limits, "full", traces=True) as reading:
         told = reading.described
     try:
@@ -254,6 +259,18 @@ def open_clip(path: Path, form: Format, limits: Limits) -> Clip:
     if width < 2 or height < 2 or width % 2 or height % 2 or width * height > limits.max_pixels * 2:
         raise DamagedError("The clip's frames have no size that can be; it is damaged or made to do harm.")
     return clip
+
+
+def _check_bytes(path: Path, limits: Limits) -> None:
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise UnreadableError("The file is gone; it was moved or deleted meanwhile.") from error
+    if size > limits.max_clip_bytes:
+        raise LimitError(
+            f"The clip has {size >> 20} MiB, more than the limit of {limits.max_clip_bytes >> 20} MiB; "
+            "raise limits.max_clip_bytes in the settings file if you trust it."
+        )
 
 
 def looks(clip: Clip, reading: Reading, small: tuple[int, int]) -> Iterator[Look]:

@@ -11,10 +11,12 @@ at once (a cut), and at a regular distance; mode ``full`` sends whole frames; mo
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import chain
 from typing import IO, Any, BinaryIO
 
 from anonymizer.media.child import CANNOT_START, confine, read_message, write_message
@@ -98,29 +100,56 @@ def _pictures(file: BinaryIO, job: dict[str, Any], track: Any) -> Iterator[Any]:
 
 
 def _frames(file: BinaryIO, job: dict[str, Any], outside: IO[bytes]) -> None:
+    from anonymizer.errors import DamagedError
     from anonymizer.media.clip_frames import Track
 
     track = Track()
-    told = False
     look = _Look(job) if job["mode"] == "look" else None
-    for number, picture in enumerate(_pictures(file, job, track)):
-        if not told:
-            write_message(outside, _description(file, job, track))
-            told = True
-        flags = CORRUPT if picture.corrupt else 0
-        parts = [plane.data for plane in picture.planes]
-        if look:
-            small, extra = look.at(number, picture, track)
-            flags |= extra
-            parts = [small.data, *(parts if flags & WHOLE else [])]
-        else:
-            flags |= WHOLE
-        size = sum(part.nbytes for part in parts)
-        outside.write(RECORD.pack(FRAME, picture.pts, picture.duration, flags, 0, size))
-        for part in parts:
-            outside.write(part)
+    pictures = _pictures(file, job, track)
+    if (first := next(pictures, None)) is None:
+        raise DamagedError("Not one frame of the clip decodes; copy it from the camera again.")
+    _check_seconds(track.seconds, job)
+    write_message(outside, _description(file, job, track))
+    with _refusing(outside):
+        for number, picture in enumerate(chain([first], pictures)):
+            _check_seconds(float(picture.pts * track.time_base), job)
+            flags = CORRUPT if picture.corrupt else 0
+            parts = [plane.data for plane in picture.planes]
+            if look:
+                small, extra = look.at(number, picture, track)
+                flags |= extra
+                parts = [small.data, *(parts if flags & WHOLE else [])]
+            else:
+                flags |= WHOLE
+            size = sum(part.nbytes for part in parts)
+            outside.write(RECORD.pack(FRAME, picture.pts, picture.duration, flags, 0, size))
+            for part in parts:
+                outside.write(part)
     outside.write(RECORD.pack(END, 0, 0, 0, 0, 0))
     write_message(outside, _summary(track))
+
+
+@contextlib.contextmanager
+def _refusing(outside: IO[bytes]) -> Iterator[None]:
+    """Behind frames a refusal stands where the summary would: an end, then the message."""
+    from anonymizer.errors import AnonymizerError
+
+    try:
+        yield
+    except (AnonymizerError, MemoryError):
+        outside.write(RECORD.pack(END, 0, 0, 0, 0, 0))
+        raise
+
+
+def _check_seconds(seconds: float, job: dict[str, Any]) -> None:
+    """What the clip announces is checked first, and what it turns out to be as it comes."""
+    from anonymizer.errors import LimitError
+
+    if seconds > job["max_seconds"]:
+        raise LimitError(
+            f"The clip is longer than the limit of {job['max_seconds']:g} s; cut it into parts, or raise "
+            "limits.max_clip_seconds in the settings file."
+        )
 
 
 def _description(file: BinaryIO, job: dict[str, Any], track: Any) -> dict[str, Any]:
@@ -196,9 +225,10 @@ def _sound(file: BinaryIO, job: dict[str, Any], outside: IO[bytes]) -> None:
     from anonymizer.media import clip_sound
 
     write_message(outside, {"rate": clip_sound.RATE, "channels": clip_sound.CHANNELS})
-    for block in clip_sound.samples(file, job["demuxer"], job["max_pixels"]):
-        outside.write(RECORD.pack(FRAME, 0, 0, 0, 0, block.nbytes))
-        outside.write(block.data)
+    with _refusing(outside):
+        for block in clip_sound.samples(file, job["demuxer"], job["max_pixels"]):
+            outside.write(RECORD.pack(FRAME, 0, 0, 0, 0, block.nbytes))
+            outside.write(block.data)
     outside.write(RECORD.pack(END, 0, 0, 0, 0, 0))
     write_message(outside, {})
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from anonymizer.errors import DamagedError, UnreadableError, UnsupportedError
+from anonymizer.media.moving import is_moving
 
 HEAD = 4096
 """Bytes that :func:`sniff` wants to see."""
@@ -25,10 +26,12 @@ class Format:
     name: str
     pillow: str = ""
     demuxer: str = ""
+    moves: bool = False
+    """A picture of several frames that are shown one after the other."""
 
     @property
     def is_clip(self) -> bool:
-        return bool(self.demuxer)
+        return self.moves or bool(self.demuxer)
 
     @property
     def family(self) -> str:
@@ -161,7 +164,13 @@ def sniff_file(path: Path) -> Format:
     Raises :class:`UnreadableError` where it is not, or cannot be opened; otherwise as :func:`sniff`.
     """
     with open_regular(path) as file:
-        return sniff(file.read(HEAD))
+        return identify(file)
+
+
+def identify(file: BinaryIO) -> Format:
+    """The format of a file that is open for reading: as :func:`sniff`, and a GIF, WebP or PNG that moves is a clip."""
+    form = sniff(file.read(HEAD))
+    return replace(form, moves=True) if form in (GIF, WEBP, PNG) and is_moving(file) else form
 
 
 def is_medium(path: Path) -> bool:

@@ -155,6 +155,23 @@ def test_a_region_stands_for_the_seconds_that_it_was_given(run: Callable[..., Ra
     assert wrong.code == 2 and "start-end" in wrong.err
 
 
+def test_a_label_that_shows_for_a_moment_between_the_full_searches_is_filled(
+    run: Callable[..., Ran], tmp_path: Path
+) -> None:
+    """Little changes, so no cut asks for it: it comes 1.6 s in, and is gone at 3.6 s."""
+    rng = np.random.default_rng(1)
+    wall = cv2.resize(rng.integers(0, 255, (9, 16, 3)).astype(np.uint8), (640, 360))
+    label = wall.copy()
+    label[150:190, 200:360] = (245, 245, 240)
+    cv2.putText(label, "MUSTERFRAU", (206, 176), cv2.FONT_HERSHEY_SIMPLEX, 0.75, (20, 20, 30), 2)
+    frames = [label if 8 <= number < 18 else wall for number in range(34)]
+    out = tmp_path / "out"
+    source = make_clip(tmp_path / "a.mp4", frames, fps=5)
+    assert run("blur", source, "--out", out, "--no-codes", "--no-marks").code == 0
+    shown = [picture[163:174, 210:345].astype(np.float32) for _, picture in decoded(written(out, "ready"))]
+    assert max(text.std() for text in shown[8:18]) < 12 < min(text.std() for text in shown[24:])
+
+
 def test_a_track_that_a_person_dismissed_stays_visible_and_waits(
     run: Callable[..., Ran], portrait: Pixels, tmp_path: Path
 ) -> None:

@@ -1,9 +1,10 @@
 """The first pass over a clip: look at every frame, and hard at some, until every track is known.
 
 Every frame is glanced at or followed: a cheap look in the turns at which the shot's faces stand, and every two
-seconds at all four. The full ensemble, at all rotations and full size, goes to the first frame, to every cut,
-and to a frame every six seconds, and so do text and codes; and the ensemble to wherever a face that was well in
-view is suddenly not seen any more. The tracker covers what lies between.
+seconds at all four; text and codes are looked for every two seconds. The full ensemble, at all rotations and full
+size, with the full search for text and codes, goes to the first frame, to every cut, and to a frame every six
+seconds; and the ensemble to wherever a face that was well in view is suddenly not seen any more. The tracker
+covers what lies between.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ LOOK_SIDE = 640
 """Long side, pixels, of the small copy that every frame is looked at in."""
 FULL_EVERY = 6.0
 """Seconds between searches for everything in a whole frame; cuts are searched at once."""
+MARKS_EVERY = 2.0
+"""Seconds between quick looks for text and codes in a whole frame: somebody may have turned a wrist."""
 TURNED_EVERY = 2.0
 """Seconds between glances at all four turns: somebody may have lain down."""
 NEAR_SIDE = 320
@@ -87,7 +90,13 @@ def search(clip: Clip, finder: Finder, settings: Settings, progress: Progress | 
     tracker = Tracker((clip.width, clip.height), size, float(clip.rate), settings.grid, settings.margin)
     shot, found = _Shot(), _Found()
     with Reading(
-        clip.path, clip.form, settings.limits, "look", small=LOOK_SIDE, whole_every=FULL_EVERY
+        clip.path,
+        clip.form,
+        settings.limits,
+        "look",
+        small=LOOK_SIDE,
+        whole_every=MARKS_EVERY,
+        full_every=FULL_EVERY,
     ) as reading:
         for group, glanced in _glanced(clip, reading, size, finder, tracker, shot, settings):
             for look, faces in zip(group, glanced, strict=True):
@@ -119,9 +128,9 @@ def _glanced(
             turns, side = _how(group[0], tracker, shot)
             steady = tracker.steady()
             waiting.append((group, glancer.submit(_glances, finder, group, turns, side, settings, steady)))
-            if len(waiting) > 1 or group[0].whole is not None:
+            if len(waiting) > 1 or group[0].full:
                 # What is learnt of a frame searched in full holds for those behind it.
-                while len(waiting) > (group[0].whole is None):
+                while len(waiting) > (not group[0].full):
                     one, answer = waiting.popleft()
                     yield one, answer.result()
         while waiting:
@@ -133,10 +142,10 @@ def _groups(frames: Iterator[Look]) -> Iterator[list[Look]]:
     """Frames in small groups; one that is searched in full is a group by itself."""
     group: list[Look] = []
     for look in frames:
-        if group and (look.whole is not None or len(group) == TOGETHER):
+        if group and (look.full or len(group) == TOGETHER):
             yield group
             group = []
-        if look.whole is not None:
+        if look.full:
             yield [look]
         else:
             group.append(look)
@@ -165,7 +174,7 @@ def _glances(
     every = 2 if steady else 1
     if len(turns) == len(ALL_TURNS):
         every = len(group)
-    plain = [look.whole is None and place % every == 0 for place, look in enumerate(group)]
+    plain = [not look.full and place % every == 0 for place, look in enumerate(group)]
     small = [look.small for look, wanted in zip(group, plain, strict=True) if wanted]
     answers = iter(finder.glances(small, turns, side) if small else [])
     return [next(answers) if wanted else [] for wanted in plain]
@@ -188,9 +197,10 @@ def _take(
     if look.cut:
         found.cuts.append(look.number)
         shot.turns = frozenset({0})
-    if look.whole is not None:
-        picture = pixels(look.whole)
-        full = finder.find(picture)
+    if look.whole is not None and not look.full:
+        sightings += [r for r in finder.glance_others(pixels(look.whole)) if r.certain]
+    if look.whole is not None and look.full:
+        full = finder.find(pixels(look.whole))
         searched |= MARKS
         shot.turned_due = look.number + tracker.frames_of(TURNED_EVERY)
         sightings = [region for region in full if region.certain]

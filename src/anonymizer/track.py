@@ -39,6 +39,8 @@ GROWTH = 0.012
 """Growth for each frame that a box is only held, as a share of its size: nobody knows where it went."""
 LOSING = 0.12
 """Seconds without a sighting after which a well-attested face is searched for."""
+ROOMY = 1.6
+"""A line of text keeps the larger of two extents that differ by less than this in area."""
 SMOOTH = 0.15
 """Half width, seconds, of the window in which sizes are made steady."""
 REMEMBERED = 240
@@ -236,7 +238,11 @@ class Tracker:
                 at = live.since - live.first + step
                 straight = _between(before, region.box, step / gap)
                 live.boxes[at] = live.boxes[at].union(straight)
-        live.boxes[-1], live.marks[-1] = region.box, "S"
+        box = region.box
+        if live.kind is not Kind.FACE and live.box.area < ROOMY * box.area:
+            # A quick look finds the line, and not always its last letter.
+            box = box.union(live.box)
+        live.boxes[-1], live.marks[-1] = box, "S"
         live.since = live.good = self._frame
         live.sightings += 1
         live.best = max(live.best, max((e.score for e in region.evidence), default=0.0))

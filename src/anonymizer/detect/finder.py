@@ -108,6 +108,10 @@ class Finder:
                 regions += more
         return found
 
+    def glance_others(self, pixels: Pixels) -> list[Region]:
+        """What one look finds of everything but faces, between full searches."""
+        return [r for finder in self.finders if not _looks_at_faces(finder) for r in finder.recheck(pixels)]
+
     def recheck(self, pixels: Pixels) -> list[Region]:
         return [region for finder in self.finders for region in finder.recheck(pixels)]
 

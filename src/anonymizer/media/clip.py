@@ -27,7 +27,7 @@ from anonymizer.errors import (
     UnsupportedError,
 )
 from anonymizer.media.child import CANNOT_START, read_exactly, read_message, write_message
-from anonymizer.media.clip_child import CORRUPT, CUT, END, RECORD, WHOLE
+from anonymizer.media.clip_child import CORRUPT, CUT, END, FULL, RECORD, WHOLE
 from anonymizer.media.sniff import Format
 from anonymizer.media.traces import path_strings
 from anonymizer.media.yuv import Planes, frame_bytes, split
@@ -81,13 +81,14 @@ class Ending:
 class Look:
     """A frame for detectors: a small copy ``(h, w, 3)`` RGB, and the whole frame where it was sent.
 
-    ``cut`` says that a new shot begins with it.
+    ``full``: this one is to be searched in full. ``cut`` says that a new shot begins with it.
     """
 
     number: int
     pts: int
     small: Pixels
     whole: Planes | None
+    full: bool
     cut: bool
     corrupt: bool
 
@@ -123,6 +124,7 @@ class Reading:
             "traces": False,
             "small": 640,
             "whole_every": 1e9,
+            "full_every": 1e9,
         } | more
         assert self._process.stdin
         with contextlib.suppress(BrokenPipeError):
@@ -281,7 +283,7 @@ def looks(clip: Clip, reading: Reading, small: tuple[int, int]) -> Iterator[Look
             raise DamagedError("The decoder gave up on this clip; it is damaged or made to do harm.")
         whole = split(buffer[near:], clip.width, clip.height) if flags & WHOLE else None
         picture = buffer[:near].reshape(small[1], small[0], 3)
-        yield Look(number, pts, picture, whole, bool(flags & CUT), bool(flags & CORRUPT))
+        yield Look(number, pts, picture, whole, bool(flags & FULL), bool(flags & CUT), bool(flags & CORRUPT))
 
 
 def look_size(clip: Clip, side: int) -> tuple[int, int]:

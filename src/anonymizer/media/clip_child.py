@@ -6,7 +6,8 @@ clothes has nothing to open). On standard output: a message that says what the c
 frame, then a message that says how it ended. The parent's clock ends it when no frame comes for too long.
 
 Mode ``look`` sends a small RGB copy of each frame, and the whole frame at the start, where the picture changes
-at once (a cut), and at a regular distance; mode ``full`` sends whole frames; mode ``sound`` sends samples.
+at once (a cut), and at a regular distance, some of them marked to be searched in full; mode ``full`` sends whole
+frames; mode ``sound`` sends samples.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from anonymizer.media.child import CANNOT_START, confine, read_message, write_me
 RECORD = struct.Struct(">BqqBBI")
 """A frame: :data:`FRAME`, pts, duration, flags, 0, and how many bytes follow."""
 FRAME, END = 1, 0
-WHOLE, CUT, CORRUPT = 1, 2, 4
+WHOLE, CUT, CORRUPT, FULL = 1, 2, 4, 8
 CPU_SECONDS = 24 * 3600.0
 """Bound on processor time; the parent watches the clock frame by frame."""
 LIKENESS = 0.55
@@ -185,7 +186,8 @@ class _Look:
     def __init__(self, job: dict[str, Any]) -> None:
         self.side = job["small"]
         self.every = job["whole_every"]
-        self.due = 0.0
+        self.full_every = job["full_every"]
+        self.due = self.full_due = 0.0
         self.shot: Any = None
 
     def at(self, number: int, picture: Any, track: Any) -> tuple[Any, int]:
@@ -207,6 +209,9 @@ class _Look:
         if cut or number == 0 or now >= self.due:
             flags |= WHOLE
             self.due = now + self.every
+            if cut or number == 0 or now >= self.full_due - self.every / 2:
+                flags |= FULL
+                self.full_due = now + self.full_every
         return np.ascontiguousarray(small), flags
 
 

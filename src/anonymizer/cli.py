@@ -24,6 +24,7 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
 
 from anonymizer import __version__
 from anonymizer.commands.key import key_app
@@ -187,6 +188,70 @@ def blur(
         said = ", ".join(f"{counts[v]} {word}" for v, word in _COUNTED if counts[v])
         out_console.print(f"{said}. Overview: {escape(_shown(index))}")
     raise typer.Exit(_worst(counts))
+
+
+@app.command()
+def batch(
+    paths: Annotated[
+        list[Path], typer.Argument(help="Folders of photos and clips, or single ones.", metavar="PATH...")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Output folder; default: a folder 'anonymized' beside the first PATH."),
+    ] = None,
+    settings_file: Annotated[
+        Path | None,
+        typer.Option("--settings", help="Settings file; default: anonymizer.toml in this folder, if there."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes; default: as cores and memory allow.", min=1, max=256)
+    ] = None,
+    include: Annotated[
+        list[str] | None, typer.Option(help="Only files like this, for example '*.jpg'. Repeatable.")
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(help="No file like this, for example 'drafts/*'. Repeatable.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="At most so many files.", min=1)] = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Try again what failed before.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; do nothing.")] = False,
+    as_json: Json = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+) -> None:
+    """Make whole folders publishable, in parallel; run again, it goes on where it stopped and does nothing twice.
+
+    Exit codes: 0 all ready, 3 some in review, 4 some failed, 2 wrong use, 5 machine not ready.
+    """
+    from anonymizer.commands import batch as command
+    from anonymizer.engine import Engine
+
+    settings = _settings(settings_file, {})
+    target = (out or _beside(paths[0])).absolute()
+    chosen = command.Chosen(tuple(include or ()), tuple(exclude or ()), limit)
+    sources = chosen.of(paths, target)
+    _have_models(settings, show=not (quiet or as_json))
+    if dry_run:
+        for source, said in command.foreseen(sources, target, settings):
+            if as_json:
+                _emit({"source": _shown(source), "would": said})
+            else:
+                out_console.print(escape(f"{_shown(source)}: {_shown(said)}"))
+        return
+    tally = command.Tally(len(sources))
+    with Engine(target, settings, workers, retry=retry) as engine, _batch_bar(tally, not quiet) as moved:
+
+        def tell(outcome: Any) -> None:
+            if as_json:
+                _emit(_outcome_json(outcome) | {"fresh": outcome.fresh, "note": outcome.note})
+            elif not quiet or outcome.verdict is Verdict.FAILED:
+                _say_outcome(outcome)
+            moved()
+
+        index = command.batch(engine, sources, tally, tell)
+    if not (quiet or as_json):
+        out_console.print(_summary(tally))
+        out_console.print(f"Overview: {escape(_shown(index))}")
+    raise typer.Exit(_worst(tally.verdicts))
 
 
 @app.command()
@@ -453,12 +518,14 @@ def _say_finding(finding: Any) -> None:
 def _say_outcome(outcome: Any) -> None:
     name = escape(_shown(outcome.source))
     if outcome.verdict is Verdict.FAILED:
-        err_console.print(f"[red]failed[/] {name}: {escape(outcome.reasons[0])}")
+        said = " ".join((*outcome.reasons[:1], f"({outcome.note})" if outcome.note else ""))
+        err_console.print(f"[red]failed[/] {name}: {escape(said.strip())}")
         return
     hidden = f"{outcome.redacted} hidden" if outcome.redacted else "nothing to hide"
     colour = "green" if outcome.verdict is Verdict.READY else "yellow"
     where = escape(f"{outcome.output.parent.name}/{outcome.output.name}")
-    out_console.print(f"[{colour}]{outcome.verdict}[/] {name} → {where} ({hidden})")
+    said = f"{hidden}; {outcome.note}" if outcome.note else hidden
+    out_console.print(f"[{colour}]{outcome.verdict}[/] {name} → {where} ({escape(said)})")
     for reason in outcome.reasons:
         out_console.print(f"    {escape(reason)}")
 
@@ -524,6 +591,38 @@ def _bar(total: int, *, show: bool) -> Iterator[Any]:
             progress.update(clip, visible=False)
 
         yield advance, within
+
+
+@contextmanager
+def _batch_bar(tally: Any, show: bool) -> Iterator[Any]:
+    """How far a batch is, on a terminal: what came of it so far, files per second, time left."""
+    if not (show and err_console.is_terminal):
+        yield lambda: None
+        return
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[said]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err_console, transient=True) as progress:
+        task = progress.add_task("batch", total=tally.total, said="starting")
+
+        def moved() -> None:
+            said = ", ".join(f"{tally.verdicts[v]} {word}" for v, word in _COUNTED if tally.verdicts[v])
+            progress.update(task, completed=tally.done, said=f"{said}; {tally.speed:.1f} files/s")
+
+        yield moved
+
+
+def _summary(tally: Any) -> Table:
+    table = Table("what", "files", box=None, pad_edge=False, show_header=False)
+    for verdict, word in _COUNTED:
+        table.add_row(word, str(tally.verdicts[verdict]))
+    table.add_row("known already, of these", str(tally.known))
+    table.add_row("places hidden", str(tally.hidden))
+    table.add_row("time", f"{tally.seconds:.0f} s, {tally.speed:.2f} files/s")
+    return table
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

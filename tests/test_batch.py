@@ -1,0 +1,149 @@
+"""``anonymizer batch`` as a user runs it: whole folders, again and again, and killed at any moment."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from conftest import Ran, fingerprints
+from folders import photos, tree
+
+LONG = "ANONYMIZER_LONG_TESTS"
+NO_DETECTORS = 'faces = false\ntext = "none"\ncodes = false\nmarks = false\n'
+"""Every file goes to a person, for faces were not looked for: what is tested here is the way, not the finding."""
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Path:
+    path = tmp_path / "quick.toml"
+    path.write_text(NO_DETECTORS, encoding="utf-8")
+    return path
+
+
+def lines(ran: Ran) -> list[dict[str, object]]:
+    return [json.loads(line) for line in ran.out.splitlines() if line.startswith("{")]
+
+
+def test_a_folder_is_done_once_and_a_second_run_has_nothing_to_do(
+    run: Callable[..., Ran], settings: Path, tmp_path: Path
+) -> None:
+    inbox, out = tmp_path / "cases", tmp_path / "out"
+    first, *_ = photos(inbox / "one", 4)
+    shutil.copy(first, inbox / "again.jpg")
+    (inbox / "broken.jpg").write_bytes(first.read_bytes()[:300])
+    (inbox / "notes.txt").write_text("not a photo", encoding="utf-8")
+    before = fingerprints(inbox)
+    command = ("batch", inbox, "--out", out, "--settings", settings, "--workers", 2, "--json")
+    ran = run(*command)
+    assert ran.code == 4, ran.err
+    told = lines(ran)
+    assert len(told) == 6 and sum(one["verdict"] == "review" for one in told) == 5
+    (failed,) = (one for one in told if one["verdict"] == "failed")
+    assert str(failed["source"]).endswith("broken.jpg")
+    assert len(list((out / "review").glob("*.jpg"))) == 4, "the same photo twice is one"
+    assert (out / "reports" / "index.html").is_file()
+    assert fingerprints(inbox) == before
+    made = fingerprints(out / "review")
+    again = run(*command)
+    assert again.code == 4 and {one["fresh"] for one in lines(again)} == {False}
+    assert fingerprints(out / "review") == made
+    settings.write_text(NO_DETECTORS + "jpeg_quality = 80\n", encoding="utf-8")
+    changed = lines(run(*command))
+    assert sum("the settings were changed" in str(one["note"]) for one in changed) >= 4
+    assert len(list((out / "review").glob("*.jpg"))) == 4
+    assert tree(out)["left"] == []
+
+
+def test_patterns_and_a_limit_choose_and_a_dry_run_writes_nothing(
+    run: Callable[..., Ran], settings: Path, tmp_path: Path
+) -> None:
+    inbox, out = tmp_path / "cases", tmp_path / "out"
+    photos(inbox / "a", 3)
+    photos(inbox / "drafts", 2, seed=1)
+    command = ("batch", inbox, "--out", out, "--settings", settings)
+    ran = run(*command, "--dry-run", "--exclude", "drafts/*", "--include", "*.JPG", "--json")
+    assert ran.code == 0 and [one["would"] for one in lines(ran)] == ["new"] * 3
+    assert not out.exists()
+    assert len(lines(run(*command, "--dry-run", "--limit", 2, "--json"))) == 2
+    none = run(*command, "--include", "*.png")
+    assert none.code == 2 and "None of the 5 photos and clips fits the patterns" in none.err
+    assert run(*command, "--limit", 1, "--workers", 1).code == 3
+    said = [one["would"] for one in lines(run(*command, "--dry-run", "--json"))]
+    assert sorted(str(one) for one in said) == ["already done", *["new"] * 4]
+
+
+def test_a_summary_says_what_came_of_it(run: Callable[..., Ran], settings: Path, tmp_path: Path) -> None:
+    photos(tmp_path / "cases", 2)
+    ran = run("batch", tmp_path / "cases", "--settings", settings, "--workers", 1)
+    assert ran.code == 3
+    assert "in review" in ran.out and "files/s" in ran.out and "Overview:" in ran.out
+    assert run("batch", tmp_path / "nowhere").code == 2
+
+
+def test_a_second_batch_into_the_same_folder_is_told_to_wait(
+    run: Callable[..., Ran], settings: Path, tmp_path: Path
+) -> None:
+    from anonymizer.engine import Engine
+    from conftest import QUICK
+
+    photos(tmp_path / "cases", 1)
+    with Engine(tmp_path / "out", QUICK, 1):
+        ran = run("batch", tmp_path / "cases", "--out", tmp_path / "out", "--settings", settings)
+    assert ran.code not in (0, 3) and "Another batch or watch is at work" in ran.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_killed_at_random_moments_and_resumed_every_file_ends_in_one_place(
+    settings: Path, tmp_path: Path
+) -> None:
+    """With ``ANONYMIZER_LONG_TESTS=1``: 300 files, killed 20 times."""
+    long = bool(os.environ.get(LONG))
+    count, kills = (300, 20) if long else (40, 5)
+    inbox, out = tmp_path / "cases", tmp_path / "out"
+    photos(inbox, count)
+    before = fingerprints(inbox)
+    command = [
+        *(sys.executable, "-m", "anonymizer.cli", "batch", inbox, "--out", out, "--quiet"),
+        *("--settings", settings, "--workers", "2"),
+    ]
+    rng = random.Random(7)
+    killed = 0
+    for _ in range(kills):
+        process = subprocess.Popen([str(part) for part in command])
+        # From the moment at which the folder is taken: what comes before changes nothing.
+        lock = out / ".anonymizer" / "engine.lock"
+        deadline = time.monotonic() + 60
+        while not lock.exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0.2, 4.0 if not long else 12.0))
+        killed += process.poll() is None
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        for name in ("ready", "review"):
+            for medium in (out / name).glob("*.jpg"):
+                assert (out / "reports" / f"{medium.stem}.json").is_file(), "no medium before its report"
+    done = subprocess.run([str(part) for part in command], check=False, capture_output=True, text=True)
+    assert done.returncode == 3, done.stderr
+    assert killed, "no run was ever interrupted"
+    found = tree(out)
+    media = [name for name in found["review"] if name.endswith(".jpg")]
+    assert found["ready"] == [] and len(media) == count
+    assert sorted(name for name in found["reports"] if name.endswith(".json")) == sorted(
+        f"{Path(name).stem}.json" for name in media
+    )
+    assert found["left"] == [] and fingerprints(inbox) == before
+    with sqlite3.connect(out / ".anonymizer" / "ledger.sqlite") as ledger:
+        rows = ledger.execute("SELECT source, state FROM media").fetchall()
+    assert len(rows) == count == len({source for source, _ in rows})
+    assert {state for _, state in rows} == {"review"}

@@ -32,13 +32,17 @@ def watch(options: Options, settings: Settings, say: Callable[[str], None]) -> E
     def end(number: int, frame: FrameType | None) -> None:
         watcher.stop()
 
+    before = {}
     if threading.current_thread() is threading.main_thread():
         # SIGHUP: the terminal was closed.
-        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-            if hasattr(signal, name):
-                signal.signal(getattr(signal, name), end)
+        numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+        before = {number: signal.signal(number, end) for number in numbers}
         ignore_lease_signal()
-    watcher.run()
+    try:
+        watcher.run()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
     return ExitCode.OK
 
 

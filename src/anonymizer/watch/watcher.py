@@ -165,6 +165,7 @@ class Watcher:
                     self._settle(engine, outcome)
             self._tidy(engine)
         except InboxGoneError:
+            self._root = None  # what comes back may be mounted anew: then nobody listens there
             self._interrupt(Trouble.INBOX)
             return
         except (TroubleError, OutputError, NotReadyError, OSError) as error:

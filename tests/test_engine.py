@@ -429,3 +429,34 @@ def test_one_source_alone_can_be_given_up(tmp_path: Path, out: Path) -> None:
         assert engine.pending == 0
         engine.pool = HerePool(QUICK)
         assert engine.run(paths[0]).verdict is Verdict.REVIEW
+
+
+def test_what_is_said_of_a_half_written_successor_is_not_held_against_a_file(
+    tmp_path: Path, out: Path
+) -> None:
+    """It was whole when it was looked at; the worker met the beginning of what replaced it."""
+    (path,) = photos(tmp_path / "in", 1)
+    whole = tiny(5)
+
+    def spoil(job: Job) -> None:
+        if path.read_bytes() != whole:
+            path.write_bytes(whole if path.stat().st_size == len(whole) // 2 else whole[: len(whole) // 2])
+
+    (found,) = go(out, [path], spoil=spoil)
+    assert found.verdict is Verdict.REVIEW
+    assert rows(out) == {State.REVIEW: 1}
+
+
+def test_a_source_that_is_asked_for_as_it_was_is_not_done_as_another(tmp_path: Path, out: Path) -> None:
+    (path,) = photos(tmp_path / "in", 1)
+    was = path.stat()
+    with Engine(out, QUICK, pool=HerePool(QUICK)) as engine:
+        engine.submit(path, (was.st_size, was.st_mtime_ns))
+        (first,) = engine.outcomes()
+        path.write_bytes(tiny(7))
+        engine.submit(path, (was.st_size, was.st_mtime_ns))
+        (second,) = engine.outcomes()
+    assert first.verdict is Verdict.REVIEW and second.passing
+    assert second.reasons == (
+        "The file keeps changing while it is read; wait until it is complete and try again.",
+    )

@@ -84,6 +84,7 @@ class _Ticket:
     replaces: str = ""
     follows: bool = False
     stamp: tuple[int, int] | None = None
+    seen: tuple[int, int] = (0, 0)
     followers: list[_Ticket] = field(default_factory=list)
 
     @property
@@ -126,7 +127,7 @@ class Engine:
         self.pool = pool or LocalPool(self.settings, workers or 0)
         self._lookers = ThreadPoolExecutor(LOOKERS, "look")
         self._waiting: deque[_Ticket] = deque()
-        self._looking: dict[Future[Looked], _Ticket] = {}
+        self._looking: dict[Future[tuple[Looked, tuple[int, int]]], _Ticket] = {}
         self._queued: deque[_Ticket] = deque()
         self._working: dict[str, _Ticket] = {}
         self._open: dict[tuple[str, str], _Ticket] = {}
@@ -239,7 +240,7 @@ class Engine:
         for future in [future for future in self._looking if future.done()]:
             ticket = self._looking.pop(future)
             try:
-                ticket.looked = future.result()
+                ticket.looked, ticket.seen = future.result()
             except UnreadableError as error:
                 with self._kept(ticket):
                     self._refuse(ticket, error)
@@ -261,6 +262,7 @@ class Engine:
         if ticket.looked is None:
             self._looking[self._lookers.submit(_look, ticket.path, ticket.stamp)] = ticket
         else:
+            ticket.seen = ticket.looked.size, ticket.looked.modified
             self._decide(ticket)
 
     def _decide(self, ticket: _Ticket) -> None:
@@ -339,6 +341,8 @@ class Engine:
                 raise NotReadyError(answer.said)
             elif answer.end in (End.DIED, End.HUNG):
                 self._lost(ticket, answer)
+            elif answer.end is not End.PASSING and _is_another(ticket):
+                self._start_over(ticket)
             else:
                 if answer.trace:
                     logging.getLogger(__name__).error("A defect: please report it.\n%s", answer.trace)
@@ -347,14 +351,7 @@ class Engine:
     def _admit(self, ticket: _Ticket, worked: Worked) -> None:
         assert ticket.looked
         if worked.sha256 != ticket.looked.sha256:
-            # Somebody wrote to it since it was looked at: what it holds now may be known.
-            self._abandon(ticket)
-            self._close_ticket(ticket)
-            ticket.changes, ticket.looked = ticket.changes + 1, None
-            if ticket.changes < CHANGES:
-                self._waiting.append(ticket)
-            else:
-                self._refuse(ticket, UnreadableError(CHANGING))
+            self._start_over(ticket)
             return
         if ticket.reason:
             reasons = (*worked.processed.reasons, ticket.reason)
@@ -366,6 +363,16 @@ class Engine:
         self._point(ticket, ticket.id, failed=False)
         self._close_ticket(ticket)
         self._outcomes.append(replace(outcome, source=ticket.source, note=ticket.note))
+
+    def _start_over(self, ticket: _Ticket) -> None:
+        """Somebody wrote to the source since it was looked at: what it holds now may be known."""
+        self._abandon(ticket)
+        self._close_ticket(ticket)
+        ticket.changes, ticket.looked = ticket.changes + 1, None
+        if ticket.changes < CHANGES:
+            self._waiting.append(ticket)
+        else:
+            self._refuse(ticket, UnreadableError(CHANGING))
 
     def _lost(self, ticket: _Ticket, answer: Answer) -> None:
         """A worker was lost with this source: once more with another, alone, then it fails."""
@@ -455,11 +462,21 @@ class Engine:
             raise
 
 
-def _look(path: Path, wanted: tuple[int, int] | None) -> Looked:
+def _look(path: Path, wanted: tuple[int, int] | None) -> tuple[Looked, tuple[int, int]]:
+    """What a source holds, and the size and time that it has with it."""
     looked = lookup.look(path)
-    if wanted and lookup.stamp(path) != wanted:
+    seen = lookup.stamp(path)
+    if wanted and seen != wanted:
         raise UnreadableError(CHANGING)
-    return looked
+    return looked, seen
+
+
+def _is_another(ticket: _Ticket) -> bool:
+    """Whether a source is no longer what was looked at: then what a worker says against it says nothing."""
+    try:
+        return lookup.stamp(ticket.path) != ticket.seen
+    except UnreadableError:
+        return True
 
 
 def _known(gate: Gate, source: Path, found: Known) -> Outcome:

@@ -97,11 +97,12 @@ def test_every_check_is_described_under_its_names() -> None:
 
 def test_every_dependency_is_described_and_pinned() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    groups = [project["project"]["dependencies"], *project["dependency-groups"].values()]
+    extras = project["project"]["optional-dependencies"]
+    groups = [project["project"]["dependencies"], *extras.values(), *project["dependency-groups"].values()]
     said = page("dependencies.md")
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     for requirement in (one for group in groups for one in group):
-        name = re.split(r"[<>=!~ ]", requirement)[0]
+        name = re.split(r"[\[<>=!~ ]", requirement)[0]
         pinned = re.findall(rf"^{name}==(\S+)", lock, re.MULTILINE)
         assert pinned, name
         assert name in said and pinned[0] in said, f"{name} {pinned[0]}"

@@ -193,11 +193,24 @@ def blur(
 @app.command()
 def batch(
     paths: Annotated[
-        list[Path], typer.Argument(help="Folders of photos and clips, or single ones.", metavar="PATH...")
+        list[str],
+        typer.Argument(
+            help="Folders of photos and clips, or single ones; or one address, such as s3://bucket/folder.",
+            metavar="PATH...",
+        ),
     ],
     out: Annotated[
+        str | None,
+        typer.Option(
+            help="Output folder; default: 'anonymized' beside the first PATH. Or an address: what is published is "
+            "copied there.",
+        ),
+    ] = None,
+    local: Annotated[
         Path | None,
-        typer.Option(help="Output folder; default: a folder 'anonymized' beside the first PATH."),
+        typer.Option(
+            help="With addresses: the folder of the ledger and the outputs; default: 'anonymized' here."
+        ),
     ] = None,
     settings_file: Annotated[
         Path | None,
@@ -205,6 +218,9 @@ def batch(
     ] = None,
     workers: Annotated[
         int | None, typer.Option(help="Processes; default: as cores and memory allow.", min=1, max=256)
+    ] = None,
+    cluster: Annotated[
+        str | None, typer.Option(help="Work on a Dask cluster: its scheduler, such as tcp://host:8786.")
     ] = None,
     include: Annotated[
         list[str] | None, typer.Option(help="Only files like this, for example '*.jpg'. Repeatable.")
@@ -223,22 +239,23 @@ def batch(
     Exit codes: 0 all ready, 3 some in review, 4 some failed, 2 wrong use, 5 machine not ready.
     """
     from anonymizer.commands import batch as command
-    from anonymizer.engine import Engine
 
     settings = _settings(settings_file, {})
-    target = (out or _beside(paths[0])).absolute()
-    chosen = command.Chosen(tuple(include or ()), tuple(exclude or ()), limit)
-    sources = chosen.of(paths, target)
-    _have_models(settings, show=not (quiet or as_json))
+    order = command.order(
+        paths, out, local, command.Chosen(tuple(include or ()), tuple(exclude or ()), limit)
+    )
     if dry_run:
-        for source, said in command.foreseen(sources, target, settings):
+        _have_models(settings, show=not (quiet or as_json))
+        for source, said in command.foreseen(order, settings):
             if as_json:
                 _emit({"source": _shown(source), "would": said})
             else:
                 out_console.print(escape(f"{_shown(source)}: {_shown(said)}"))
         return
-    tally = command.Tally(len(sources))
-    with Engine(target, settings, workers, retry=retry) as engine, _batch_bar(tally, not quiet) as moved:
+    if not cluster:
+        _have_models(settings, show=not (quiet or as_json))
+    tally = command.Tally(order.count)
+    with _batch_bar(tally, not quiet) as moved:
 
         def tell(outcome: Any) -> None:
             if as_json:
@@ -247,7 +264,7 @@ def batch(
                 _say_outcome(outcome)
             moved()
 
-        index = command.batch(engine, sources, tally, tell)
+        index = command.run(order, settings, tally, tell, workers=workers, cluster=cluster, retry=retry)
     if not (quiet or as_json):
         out_console.print(_summary(tally))
         out_console.print(f"Overview: {escape(_shown(index))}")

@@ -10,7 +10,7 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -96,8 +96,9 @@ class _Ticket:
 class Engine:
     """An output folder with workers. Close it, or use it as a context manager.
 
-    ``workers`` is how many processes, by default as many as cores and memory allow; another ``pool`` can
-    stand in for them. ``retry`` does again what failed before in the same way. One engine per output folder.
+    ``workers`` is how many processes, by default as many as cores and memory allow; another ``pool``, or what
+    makes one that stages its files below a folder, can stand in for them. ``retry`` does again what failed before
+    in the same way. One engine per output folder.
     Raises :class:`OutputError` where the folder cannot be used, or another engine is at work in it, and
     :class:`anonymizer.errors.ModelError` where a model's manifest is not valid.
     """
@@ -108,7 +109,7 @@ class Engine:
         settings: Settings,
         workers: int | None = None,
         *,
-        pool: Pool | None = None,
+        pool: Pool | Callable[[Path], Pool] | None = None,
         retry: bool = False,
     ) -> None:
         self.settings = settings.checked()
@@ -124,7 +125,14 @@ class Engine:
                 f"Another batch or watch is at work in {self.gate.root}; wait until it ends, or choose another "
                 "folder with --out."
             ) from error
-        self.pool = pool or LocalPool(self.settings, workers or 0)
+        try:
+            self.pool = (
+                pool(self.gate.work) if callable(pool) else pool or LocalPool(self.settings, workers or 0)
+            )
+        except BaseException:
+            self.gate.__exit__()
+            self._only.release()
+            raise
         self._lookers = ThreadPoolExecutor(LOOKERS, "look")
         self._waiting: deque[_Ticket] = deque()
         self._looking: dict[Future[tuple[Looked, tuple[int, int]]], _Ticket] = {}
@@ -210,6 +218,15 @@ class Engine:
             except BaseException:
                 self.drop()
                 raise
+
+    def known(self, source: Path, size: int, modified: int) -> Outcome | None:
+        """The outcome of a source that need not be here, where it was last dealt with at this size and time (ns)
+        and nothing has to be done; None where it has to be looked at."""
+        seen = self.gate.ledger.sighting(source)
+        if seen is None or (seen.size, seen.modified) != (size, modified):
+            return None
+        found = lookup.lookup(self.gate, source, seen.sha256, self.recipe, retry=self.retry)
+        return _known(self.gate, source, found) if isinstance(found, Known) else None
 
     def write_index(self) -> Path:
         """The overview of everything in the output folder."""

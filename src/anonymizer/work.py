@@ -13,7 +13,7 @@ from anonymizer import photo
 from anonymizer.detect.finder import Finder
 from anonymizer.errors import MediumError, SettingsError
 from anonymizer.media.sniff import sniff_file
-from anonymizer.media.source import read
+from anonymizer.media.source import Source, read
 from anonymizer.media.still import Decoder, open_still
 from anonymizer.settings import Settings, with_sidecar
 from anonymizer.types import Processed, Progress
@@ -68,7 +68,10 @@ class Worker:
 
             processed, sha256 = clip.process(path, form, self.finder, settings, staged, progress)
             return Worked(processed, sha256, settings)
-        source = read(path, settings.limits.max_bytes)
+        return self.process_read(read(path, settings.limits.max_bytes), staged, settings)
+
+    def process_read(self, source: Source, staged: Path, settings: Settings) -> Worked:
+        """Take a photo down the road that is read already, maybe on another machine. Raises as :meth:`process`."""
         still = open_still(source, settings.limits, self.decoder)
         return Worked(
             photo.process(still, source.sha256, self.finder, settings, staged), source.sha256, settings

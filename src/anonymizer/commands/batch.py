@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from itertools import islice
 from pathlib import Path
 
-from anonymizer import lookup
+from anonymizer import lookup, remote
+from anonymizer.ahead import ahead
 from anonymizer.engine import Engine
 from anonymizer.errors import AnonymizerError, UsageError
 from anonymizer.folder import collect
 from anonymizer.gate import Gate
 from anonymizer.lookup import Known
 from anonymizer.pipeline import Outcome
+from anonymizer.pool import Pool
 from anonymizer.recipe import recipe, with_settings
+from anonymizer.remote import Distant, Mirror, Place
 from anonymizer.settings import Settings, with_sidecar
 from anonymizer.types import Verdict
 
 NEW = "new"
+BROUGHT_AHEAD = 4
+"""Sources that are brought here from an address before they are asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,16 @@ class Chosen:
 
         return (not self.include or fits(self.include)) and not fits(self.exclude)
 
+    def of_distant(self, found: Sequence[Distant], origin: Place) -> list[Distant]:
+        """The same for sources at an address. Raises :class:`UsageError` where none is left."""
+        root = Path(origin.root)
+        kept = list(islice((one for one in found if self._fits(Path(one.key), [root])), self.limit))
+        if not kept:
+            raise UsageError(
+                f"None of the {len(found)} photos and clips fits the patterns; nothing was done."
+            )
+        return kept
+
 
 @dataclass
 class Tally:
@@ -83,32 +98,142 @@ class Tally:
         return (self.done - self.known) / max(self.seconds, 1e-3)
 
 
-def batch(engine: Engine, sources: Sequence[Path], tally: Tally, tell: Callable[[Outcome], None]) -> Path:
-    """Take every source down the road and return the overview; ``tell`` is given each outcome as it comes.
+def batch(
+    engine: Engine,
+    sources: Iterable[Path],
+    tally: Tally,
+    tell: Callable[[Outcome], None],
+    mirror: Mirror | None = None,
+) -> Path:
+    """Take every source down the road and return the overview; ``tell`` is given each outcome as it comes, and
+    what is published is copied to the ``mirror``.
 
     Raises :class:`AnonymizerError` for what stops every source. After Ctrl-C the overview shows what was done.
     """
+    if mirror:
+        mirror.settle()
     try:
         for outcome in engine.run_all(sources):
+            if mirror and outcome.fresh:
+                mirror.add(outcome)
             tally.add(outcome)
             tell(outcome)
     except KeyboardInterrupt:
         engine.drop()
         engine.write_index()
         raise
-    return engine.write_index()
+    index = engine.write_index()
+    if mirror:
+        mirror.settle()
+    return index
 
 
-def foreseen(sources: Sequence[Path], out: Path, settings: Settings) -> Iterator[tuple[Path, str]]:
+def distant_batch(
+    engine: Engine,
+    origin: Place,
+    sources: Sequence[Distant],
+    tally: Tally,
+    tell: Callable[[Outcome], None],
+    mirror: Mirror | None = None,
+) -> Path:
+    """The same for sources at an address: each is brought here, some ahead, and taken away again when it is done."""
+    remote.clear(engine.gate.private)
+    keys = {source.local: Path(source.key) for source in sources}
+    todo: list[Distant] = []
+
+    def told(outcome: Outcome) -> None:
+        outcome.source.unlink(missing_ok=True)
+        tell(replace(outcome, source=keys.get(outcome.source, outcome.source)))
+
+    for source in sources:
+        outcome = engine.known(source.local, source.size, source.stamp)
+        if outcome is None:
+            todo.append(source)
+        else:
+            tally.add(outcome)
+            told(outcome)
+    try:
+        with ahead((remote.bring(origin, source) for source in todo), BROUGHT_AHEAD) as brought:
+            return batch(engine, brought, tally, told, mirror)
+    finally:
+        remote.clear(engine.gate.private)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a batch is to do: local ``paths`` or ``distant`` sources of ``origin``, into ``out``, and ``target``,
+    an address to which what is published is copied."""
+
+    out: Path
+    paths: tuple[Path, ...] = ()
+    origin: Place | None = None
+    distant: tuple[Distant, ...] = ()
+    target: Place | None = None
+
+    @property
+    def count(self) -> int:
+        return len(self.paths) + len(self.distant)
+
+
+def order(inputs: Sequence[str], out: str | None, local: Path | None, chosen: Chosen) -> Order:
+    """From what stands on the command line to an order. Raises :class:`UsageError`."""
+    addresses = [text for text in inputs if remote.is_address(text)]
+    if addresses and len(inputs) > 1:
+        raise UsageError("An address stands alone: run one batch for each.")
+    target = remote.place(out) if out and remote.is_address(out) else None
+    if local and not (target or addresses):
+        raise UsageError("--local goes with addresses; name the output folder with --out.")
+    if target or (addresses and not out):
+        folder = (local or Path("anonymized")).absolute()
+    else:
+        folder = (Path(out) if out else Path(inputs[0]).absolute().parent / "anonymized").absolute()
+    if not addresses:
+        return Order(folder, tuple(chosen.of([Path(text) for text in inputs], folder)), target=target)
+    origin = remote.place(addresses[0])
+    found = remote.sources(origin, target, folder / ".anonymizer")
+    return Order(folder, (), origin, tuple(chosen.of_distant(found, origin)), target)
+
+
+def run(
+    order: Order,
+    settings: Settings,
+    tally: Tally,
+    tell: Callable[[Outcome], None],
+    *,
+    workers: int | None = None,
+    cluster: str | None = None,
+    retry: bool = False,
+) -> Path:
+    """Do it, on this machine or on a cluster, and return the overview. Raises :class:`AnonymizerError`."""
+
+    def pool(folder: Path) -> Pool:
+        from anonymizer.cluster import ClusterPool
+
+        return ClusterPool(settings.checked(), cluster or "", folder)
+
+    with Engine(order.out, settings, workers, pool=pool if cluster else None, retry=retry) as engine:
+        mirror = Mirror(engine.gate, order.target) if order.target else None
+        if order.origin:
+            return distant_batch(engine, order.origin, order.distant, tally, tell, mirror)
+        return batch(engine, order.paths, tally, tell, mirror)
+
+
+def foreseen(order: Order, settings: Settings) -> Iterator[tuple[Path, str]]:
     """What a batch would do with each source, in a few words; nothing is written but what the ledger says of
     runs that were killed. Raises :class:`anonymizer.errors.OutputError`."""
-    if not (out / ".anonymizer" / "ledger.sqlite").is_file():
-        yield from ((source, NEW) for source in sources)
+    if not (order.out / ".anonymizer" / "ledger.sqlite").is_file():
+        yield from ((source, NEW) for source in order.paths)
+        yield from ((Path(source.key), NEW) for source in order.distant)
         return
     own = recipe(settings.checked())
-    with Gate(out) as gate:
-        for source in sources:
+    with Gate(order.out) as gate:
+        for source in order.paths:
             yield source, _foreseen(source, gate, settings, own)
+        for distant in order.distant:
+            seen = gate.ledger.sighting(distant.local)
+            same = seen is not None and (seen.size, seen.modified) == (distant.size, distant.stamp)
+            known = same and seen and lookup.lookup(gate, distant.local, seen.sha256, own)
+            yield Path(distant.key), known.note if isinstance(known, Known) else NEW
 
 
 def _foreseen(source: Path, gate: Gate, settings: Settings, own: str) -> str:

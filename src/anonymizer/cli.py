@@ -273,7 +273,12 @@ def batch(
 
 @app.command()
 def verify(
-    files: Annotated[list[Path], typer.Argument(help="Published files.", metavar="FILE...")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Published files; or a folder: a release, or an output folder.", metavar="PATH..."
+        ),
+    ],
     reports: Annotated[
         Path | None, typer.Option(help="Folder with the reports; default: looked for near the file.")
     ] = None,
@@ -285,7 +290,8 @@ def verify(
 ) -> None:
     """Check published files again: their reports, who signed them, and what needs no original.
 
-    Each file is valid, changed, or unknown: not signed, or signed with a key that is not at hand.
+    Each file is valid, changed, or unknown: not signed, or signed with a key that is not at hand. Exit code 0 only if
+    all are valid: ask this of a folder before you upload it.
     """
     from anonymizer.commands.verify import examined
     from anonymizer.sign import trusted
@@ -298,6 +304,47 @@ def verify(
         else:
             _say_finding(finding)
     raise typer.Exit(_worst(counts))
+
+
+@app.command()
+def release(
+    out: Annotated[Path, typer.Argument(help="Output folder.", metavar="OUT")],
+    to: Annotated[Path, typer.Option(help="Folder to copy into; a release of yours may be there already.")],
+    initials: Annotated[str, typer.Option(help="Who releases: goes into the ledger.")] = "",
+    consent: Annotated[
+        bool,
+        typer.Option(
+            "--consent", help="Say that every patient's consent is there, where the law asks for it."
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Copy what is in ready/, checked once more on its way, with its reports and a signed list, to where it goes out.
+
+    Exit codes: 0 all copied, 4 something was held back, 2 wrong use.
+    """
+    from anonymizer.release import CONSENT
+    from anonymizer.release import release as hand_out
+
+    if not consent:
+        if not (sys.stdin.isatty() and err_console.is_terminal):
+            raise UsageError(f"{CONSENT} Say that it is there with --consent.")
+        err_console.print(f"[yellow]{CONSENT}[/]")
+        if not typer.confirm("Is it there for every patient shown?", err=True):
+            raise UsageError("Nothing was released.")
+    done = hand_out(out.absolute(), to.absolute(), initials=initials)
+    if as_json:
+        held = [{"name": name, "reason": said} for name, said in done.held]
+        _emit({"copied": list(done.copied), "there": list(done.there), "held": held})
+    else:
+        for name, said in done.held:
+            err_console.print(f"[red]held back[/] {escape(_shown(name))}: {escape(_shown(said))}")
+        out_console.print(
+            f"{len(done.copied)} copied, {len(done.there)} there already, {len(done.held)} held back. {CONSENT}"
+        )
+        if done.manifest:
+            out_console.print(escape(f"Manifest: {_shown(done.manifest)}"))
+    raise typer.Exit(ExitCode.FAILED if done.held else ExitCode.OK)
 
 
 @app.command("app")

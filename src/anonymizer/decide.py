@@ -73,7 +73,7 @@ def reject(gate: Gate, id: str, initials: str, note: str = "") -> Path:
 def reopen(gate: Gate, id: str, initials: str, note: str = "") -> Path:
     """Take a decision back, or a medium that is ready by itself: to ``review/``. Raises as :func:`approve`."""
     who, said = _person(initials), _note(note)
-    entry = _entry(gate, id, State.READY, State.REJECTED)
+    entry = _entry(gate, id, State.READY, State.RELEASED, State.REJECTED)
     report = read_report(gate, id)
     _same_file(gate, entry, report)
     reasons = report.decision.reasons if report.decision else []
@@ -184,7 +184,7 @@ def _undo(gate: Gate, entry: Entry, source: Path, final: Path, old: Report) -> N
             final.unlink()
     with contextlib.suppress(OSError, OutputError):
         if source.exists():
-            _write(gate, old, careful_first=entry.state is not State.READY)
+            _write(gate, old, careful_first=entry.state not in (State.READY, State.RELEASED))
             gate.ledger.update(entry.id, state=entry.state, report=gate.seal(entry.id))
 
 

@@ -55,6 +55,8 @@ HUNG = (
     "settings file if you trust it."
 )
 CHANGING = "The file keeps changing while it is read; wait until it is complete and try again."
+STANDING = (State.READY, State.RELEASED, State.REVIEW)
+"""States in which an output can be looked at."""
 VERDICTS = {
     State.READY: Verdict.READY,
     State.RELEASED: Verdict.READY,
@@ -444,7 +446,7 @@ class Engine:
             same = entry.sha256 == ticket.looked.sha256
             if entry.state is State.FAILED:
                 ledger.forget(entry.id)
-            elif same and entry.state in (State.READY, State.REVIEW):
+            elif same and entry.state in STANDING:
                 if failed:
                     return
                 self.gate.retire(entry.id)
@@ -499,7 +501,7 @@ def _is_another(ticket: _Ticket) -> bool:
 def _known(gate: Gate, source: Path, found: Known) -> Outcome:
     """The outcome of a source for which nothing had to be done."""
     entry = found.entry
-    output = gate.folder(entry.state) / entry.name if entry.state in (State.READY, State.REVIEW) else None
+    output = gate.folder(entry.state) / entry.name if entry.state in STANDING else None
     page = gate.reports / f"{entry.id}.html" if output else None
     reasons = (entry.reason,) if entry.reason else ()
     return Outcome(

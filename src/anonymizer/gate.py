@@ -27,7 +27,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from anonymizer.errors import OutputError
-from anonymizer.ledger import Decision, Entry, Ledger, State
+from anonymizer.ledger import RELEASED, Decision, Entry, Ledger, State
 from anonymizer.sign import own_key
 from anonymizer.types import Verdict
 
@@ -93,7 +93,7 @@ class Gate:
         except OSError as error:
             raise _output_error(self.root, error) from error
         try:
-            self.ledger = Ledger(self.private / "ledger.sqlite")
+            self.ledger = Ledger(self.private / "ledger.sqlite", self.key)
             self._clean_after_dead_runs()
         except BaseException:
             self._dismantle()
@@ -126,7 +126,13 @@ class Gate:
 
     def folder(self, state: State) -> Path:
         """Where a medium in this state stands. Raises KeyError for a state without a file."""
-        return {State.READY: self.ready, State.REVIEW: self.review, State.REJECTED: self.rejected}[state]
+        folders = {
+            State.READY: self.ready,
+            State.RELEASED: self.ready,
+            State.REVIEW: self.review,
+            State.REJECTED: self.rejected,
+        }
+        return folders[state]
 
     def staging(self, id: str) -> Path:
         """Where a medium is written before it is examined, without suffix; private, on the same volume."""
@@ -273,7 +279,7 @@ class Gate:
         A file that somebody has altered since is no output of ours any more: it is set aside, not deleted.
         """
         entry = self.ledger.get(id)
-        if entry is None or entry.state not in (State.READY, State.REVIEW, State.REJECTED):
+        if entry is None or entry.state not in (State.READY, State.RELEASED, State.REVIEW, State.REJECTED):
             return
         medium = self.folder(entry.state) / entry.name
         try:
@@ -349,7 +355,7 @@ class Gate:
         sync_folder(final.parent)
         if state is not State.REVIEW:
             (self.review / f"{entry.id}.reasons.txt").unlink(missing_ok=True)
-        taken = self.ledger.decisions(entry.id)
+        taken = [one for one in self.ledger.decisions(entry.id) if one.action != RELEASED]
         try:
             seal = self.seal(entry.id)
         except OSError:

@@ -6,6 +6,8 @@ moment work on it starts until a person releases it; nothing here is ever copied
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from anonymizer.errors import OutputError
+from anonymizer.sign import Key
 
-VERSION = 4
+VERSION = 5
 """``PRAGMA user_version`` of the schema below; :data:`MIGRATIONS` lead from each version to the next."""
 
 MIGRATIONS = (
@@ -80,7 +83,18 @@ MIGRATIONS = (
         since     TEXT NOT NULL
     );
     """,
+    """
+    ALTER TABLE decisions ADD COLUMN chain TEXT NOT NULL DEFAULT '';     -- SHA-256 of this row and the chain before it
+    ALTER TABLE decisions ADD COLUMN signer TEXT NOT NULL DEFAULT '';    -- id of the key that signed the chain here
+    ALTER TABLE decisions ADD COLUMN signature TEXT NOT NULL DEFAULT ''; -- of the chain, base64
+    """,
 )
+CHAINED = 5
+"""The version from which decisions are chained; those of before were chained when the ledger was brought up to it."""
+RELEASED = "released"
+"""The action by which a medium was handed out."""
+PURPOSE = b"anonymizer decision 1\n"
+"""What a signature on the chain begins with, so that it can serve for nothing else."""
 
 
 class State(StrEnum):
@@ -149,6 +163,28 @@ class Decision:
     at: str
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A decision as it stands in the chain. ``signer`` and ``signature`` are empty where no key was at hand."""
+
+    number: int
+    decision: Decision
+    chain: str
+    signer: str
+    signature: str
+
+
+_DECIDED = ", ".join(field.name for field in fields(Decision))
+
+
+def link(before: str, number: int, decision: Decision) -> str:
+    """The chain's hash (SHA-256, hex) after a decision, from that before it: no row can be changed, left out,
+    put in or moved without all later ones being another's."""
+    values = [getattr(decision, field.name) for field in fields(decision)]
+    text = json.dumps([before, number, *values], ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
@@ -156,11 +192,14 @@ def now() -> str:
 class Ledger:
     """The open ledger. Use it from one thread; other processes may hold it open at the same time.
 
+    ``key`` signs the decisions that are recorded.
+
     Raises :class:`OutputError` where the file cannot be opened or written, or comes from a newer program.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, key: Key | None = None) -> None:
         self.path = path
+        self._key = key
         try:
             # Created by us first, so that it is never readable by others, not even for an instant.
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
@@ -182,6 +221,8 @@ class Ledger:
             for script in MIGRATIONS[version:]:
                 for statement in filter(str.strip, script.split(";")):
                     db.execute(statement)
+            if 0 < version < CHAINED:
+                self._chain_old(db)
             db.execute(f"PRAGMA user_version = {VERSION}")
 
     @contextmanager
@@ -252,12 +293,8 @@ class Ledger:
 
     def decide(self, decision: Decision, state: State, reason: str, report: str) -> None:
         """Record a decision, the state that it leads to and the hash of its new report: all or nothing."""
-        row = tuple(getattr(decision, field.name) for field in fields(decision))
         with self.transaction() as db:
-            db.execute(
-                "INSERT INTO decisions (medium, action, who, note, changes, output, at) VALUES (?,?,?,?,?,?,?)",
-                row,
-            )
+            self._append(db, decision)
             db.execute(
                 "UPDATE media SET state = ?, reason = ?, report = ? WHERE id = ?",
                 (state, reason, report, decision.medium),
@@ -269,6 +306,44 @@ class Ledger:
         columns = ", ".join(field.name for field in fields(Decision))
         rows = self.rows(f"SELECT {columns} FROM decisions {where} ORDER BY number", values)
         return [Decision(*row) for row in rows]
+
+    def release(self, decision: Decision) -> None:
+        """Record that a medium was handed out."""
+        with self.transaction() as db:
+            self._append(db, decision)
+            db.execute("UPDATE media SET state = ? WHERE id = ?", (State.RELEASED, decision.medium))
+
+    def _append(self, db: sqlite3.Connection, decision: Decision) -> None:
+        last = db.execute("SELECT number, chain FROM decisions ORDER BY number DESC LIMIT 1").fetchone()
+        number, before = (last[0] + 1, last[1]) if last else (1, "")
+        chain = link(before, number, decision)
+        signer = self._key.id if self._key else ""
+        signature = self._key.sign(PURPOSE + chain.encode()) if self._key else ""
+        row = (number, *(getattr(decision, field.name) for field in fields(decision)))
+        db.execute(
+            f"INSERT INTO decisions (number, {_DECIDED}, chain, signer, signature) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+            (*row, chain, signer, signature),
+        )
+
+    def _chain_old(self, db: sqlite3.Connection) -> None:
+        """Chain the decisions of an older ledger as they are now found."""
+        before = ""
+        for number, *values in db.execute(
+            f"SELECT number, {_DECIDED} FROM decisions ORDER BY number"
+        ).fetchall():
+            before = link(before, number, Decision(*values))
+            db.execute("UPDATE decisions SET chain = ? WHERE number = ?", (before, number))
+
+    def links(self) -> list[Link]:
+        """The chain of decisions, in order."""
+        rows = self.rows(
+            f"SELECT number, {_DECIDED}, chain, signer, signature FROM decisions ORDER BY number"
+        )
+        return [Link(row[0], Decision(*row[1:-3]), *row[-3:]) for row in rows]
+
+    def sound(self) -> bool:
+        """Whether SQLite finds the file in order."""
+        return self.rows("PRAGMA integrity_check") == [("ok",)]
 
     def sighting(self, path: Path | str) -> Sighting | None:
         """What was seen at a path when it was last dealt with."""

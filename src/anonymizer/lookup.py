@@ -18,7 +18,7 @@ RACY_NS = 2_000_000_000
 """A file written to less than this before it was read may be written to again with the same time."""
 CHUNK = 1 << 20
 _STANDING = (State.READY, State.REVIEW, State.REJECTED, State.RELEASED, State.FAILED)
-_WITH_FILE = (State.READY, State.REVIEW)
+_WITH_FILE = (State.READY, State.RELEASED, State.REVIEW)
 
 ALREADY = "already done"
 SAME = "the same content as another file: done once"

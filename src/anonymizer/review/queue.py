@@ -88,6 +88,8 @@ def reasons(report: Report) -> list[dict[str, Any]]:
 def listing(gate: Gate, reports: Reports, state: State, inbox: Path) -> list[dict[str, Any]]:
     """Media of one state: what waits most doubtful first, all else newest first."""
     entries = gate.ledger.entries(state)
+    if state is State.READY:
+        entries += gate.ledger.entries(State.RELEASED)
     if state is not State.REVIEW:
         return [_item(gate, reports, entry, inbox) for entry in entries[: -LISTED - 1 : -1]]
     items = [_item(gate, reports, entry, inbox) for entry in entries]
@@ -97,7 +99,8 @@ def listing(gate: Gate, reports: Reports, state: State, inbox: Path) -> list[dic
 def _item(gate: Gate, reports: Reports, entry: Entry, inbox: Path) -> dict[str, Any]:
     item: dict[str, Any] = {
         "id": entry.id,
-        "state": entry.state,
+        "state": State.READY if entry.state is State.RELEASED else entry.state,
+        "released": entry.state is State.RELEASED,
         "name": entry.name,
         "source": shown(entry.source.name),
         "added": entry.started,

@@ -236,7 +236,9 @@ async def _poll(request: Request) -> Response:
 
 
 def _standings(gate: Gate) -> tuple[dict[str, int], str]:
-    return {state: gate.ledger.count(state) for state in queue.SHOWN}, gate.ledger.revision()
+    counts: dict[str, int] = {state: gate.ledger.count(state) for state in queue.SHOWN}
+    counts[State.READY] += gate.ledger.count(State.RELEASED)
+    return counts, gate.ledger.revision()
 
 
 async def _list(request: Request) -> Response:
@@ -259,7 +261,7 @@ async def _entry(request: Request, *states: State) -> Entry:
     return entry
 
 
-_SEEN = (State.REVIEW, State.READY, State.REJECTED)
+_SEEN = (State.REVIEW, State.READY, State.RELEASED, State.REJECTED)
 
 
 async def _detail(request: Request) -> Response:
@@ -332,7 +334,7 @@ async def _discard(request: Request) -> Response:
     """Delete an original that was dropped on the page, once it is decided."""
     desk = _page(request).desk
     await _told(request, Nothing)
-    entry = await _entry(request, State.READY, State.REJECTED, State.FAILED)
+    entry = await _entry(request, State.READY, State.RELEASED, State.REJECTED, State.FAILED)
     gone = await run_in_threadpool(inbox.discard, entry.source, desk.inbox)
     return JSONResponse({"id": entry.id, "gone": gone})
 

@@ -1,0 +1,285 @@
+"""Hand out what is publishable: copies that were checked again on their way, and a signed list of them.
+
+    DIR/photo.jpg            the media
+    DIR/reports/…            their reports, data and page
+    DIR/manifest.json        what belongs to the release: names, sizes, hashes, signed
+
+Each medium is copied into a hidden folder of DIR, examined there as ``anonymizer verify`` does, and only then gets
+its name, after its reports. The manifest comes last, so a release that was cut off is not one yet: run it again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from anonymizer import __version__, sign
+from anonymizer.errors import AnonymizerError, OutputError, UsageError
+from anonymizer.gate import Gate, file_sha256, place, sync_folder
+from anonymizer.ledger import RELEASED, Decision, Entry, State, now
+from anonymizer.media.write import neutralise
+from anonymizer.published import examine
+from anonymizer.sign import Key, PublicKeys, Standing
+from anonymizer.types import Verdict
+
+MANIFEST = "manifest.json"
+REPORTS = "reports"
+PURPOSE = "manifest"
+SCHEMA = "anonymizer-manifest/1"
+CONSENT = "Blurring does not replace the patient's consent where the law asks for it."
+HIDDEN = ".releasing-"
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """What a release came to: names that were copied, names that were there already, and what was held back, each
+    with a sentence that says why. ``manifest`` is None where nothing is in the release at all."""
+
+    copied: tuple[str, ...]
+    there: tuple[str, ...]
+    held: tuple[tuple[str, str], ...]
+    manifest: Path | None
+
+
+def release(
+    out: Path,
+    to: Path,
+    *,
+    initials: str = "",
+    ids: Collection[str] | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> Released:
+    """Copy what is publishable in the output folder ``out`` into ``to``, where an earlier release may be.
+
+    ``ids`` chooses some; ``tell`` is given each name that was dealt with. Nothing that is there is overwritten. Raises
+    :class:`UsageError` where ``to`` cannot serve and :class:`OutputError` where it cannot be written.
+    """
+    if not (out / ".anonymizer" / "ledger.sqlite").is_file():
+        raise UsageError(f"{out} is no output folder of this program; name the one that --out made.")
+    if to.resolve() == out.resolve() or to.resolve().is_relative_to(out.resolve()):
+        raise UsageError(f"{to} lies in the output folder; release into another one.")
+    with Gate(out) as gate:
+        listed = _listed(to, gate.key)
+        copied: list[str] = []
+        there: list[str] = []
+        held: list[tuple[str, str]] = []
+        try:
+            (to / REPORTS).mkdir(parents=True, exist_ok=True)
+            for entry in [*gate.ledger.entries(State.READY), *gate.ledger.entries(State.RELEASED)]:
+                if ids is not None and entry.id not in ids:
+                    continue
+                try:
+                    new = _copied(gate, entry, to)
+                except (AnonymizerError, ValueError) as error:
+                    held.append((entry.name, str(error)))
+                else:
+                    listed[entry.name] = _record(to, entry)
+                    (copied if new else there).append(entry.name)
+                    _write_manifest(to, listed, gate.key)
+                    if entry.state is State.READY or new:
+                        _recorded(gate, entry, initials)
+                if tell:
+                    tell(entry.name)
+        except OSError as error:
+            raise OutputError(
+                f"The folder {to} cannot be written ({error.strerror or error}); what its manifest lists is whole, "
+                "run the release again for the rest."
+            ) from error
+        finally:
+            for left in to.glob(f"{HIDDEN}*"):
+                shutil.rmtree(left, ignore_errors=True)
+        manifest = to / MANIFEST
+        return Released(tuple(copied), tuple(there), tuple(held), manifest if manifest.is_file() else None)
+
+
+def _copied(gate: Gate, entry: Entry, to: Path) -> bool:
+    """Bring one medium and its reports over; False where they are there already. ValueError says why not."""
+    source = gate.folder(entry.state) / entry.name
+    names = [f"{entry.id}.json", f"{entry.id}.html"]
+    found = examine(source, gate.reports, gate.key.public)
+    if found.standing is not Standing.VALID or found.report.verdict is not Verdict.READY:
+        raise ValueError(" ".join(found.report.reasons) or "It has no valid pass.")
+    if file_sha256(source) != entry.output:
+        raise ValueError("The ledger speaks of another file; process the original again.")
+    final = to / entry.name
+    if final.exists():
+        if file_sha256(final) != entry.output:
+            raise ValueError("Another file has its name in the release; move that one away.")
+        if all(_alike(gate.reports / name, to / REPORTS / name) for name in names):
+            return False
+    hidden = to / f"{HIDDEN}{secrets.token_hex(6)}"
+    (hidden / REPORTS).mkdir(mode=0o700, parents=True)
+    copy = hidden / entry.name
+    _copy(source, copy)
+    for name in names:
+        _copy(gate.reports / name, hidden / REPORTS / name)
+    again = examine(copy, hidden / REPORTS, gate.key.public)
+    if again.standing is not Standing.VALID or again.report.verdict is not Verdict.READY:
+        raise ValueError("Its copy did not pass; check the disk and release it again.")
+    for name in names:
+        (hidden / REPORTS / name).replace(to / REPORTS / name)
+    sync_folder(to / REPORTS)
+    if final.exists():
+        copy.unlink()
+    else:
+        place(copy, final)
+    sync_folder(to)
+    shutil.rmtree(hidden, ignore_errors=True)
+    return True
+
+
+def _copy(source: Path, target: Path) -> None:
+    with source.open("rb") as read, target.open("xb") as write:
+        shutil.copyfileobj(read, write, 1 << 20)
+        write.flush()
+        os.fsync(write.fileno())
+    with contextlib.suppress(OSError):
+        target.chmod(0o644)
+    neutralise(target)
+
+
+def _alike(one: Path, other: Path) -> bool:
+    return other.is_file() and file_sha256(one) == file_sha256(other)
+
+
+def _record(to: Path, entry: Entry) -> dict[str, Any]:
+    report = f"{REPORTS}/{entry.id}.json"
+    return {
+        "name": entry.name,
+        "sha256": entry.output,
+        "bytes": (to / entry.name).stat().st_size,
+        "report": report,
+        "report_sha256": file_sha256(to / report),
+    }
+
+
+def _recorded(gate: Gate, entry: Entry, initials: str) -> None:
+    gate.ledger.release(Decision(entry.id, RELEASED, initials, "", "{}", entry.output, now()))
+
+
+def _listed(to: Path, key: Key) -> dict[str, dict[str, Any]]:
+    """What an earlier release into this folder lists. Raises :class:`UsageError` where that is not one's own."""
+    path = to / MANIFEST
+    if not path.exists():
+        return {}
+    try:
+        content = path.read_bytes()
+        document = sign.parse(content)
+        known = {str(one["name"]): dict(one) for one in document["media"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} is no manifest of this program; release into another folder.") from error
+    if sign.file_standing(content, PURPOSE, key.public) is not Standing.VALID:
+        raise UsageError(f"{path} was changed, or signed with another key; release into another folder.")
+    return known
+
+
+def _write_manifest(to: Path, listed: dict[str, dict[str, Any]], key: Key) -> None:
+    document = {
+        "schema": SCHEMA,
+        "program": f"anonymizer {__version__}",
+        "created": now(),
+        "consent": CONSENT,
+        "media": [listed[name] for name in sorted(listed)],
+    }
+    content = sign.as_file(sign.signed(document, PURPOSE, key))
+    temporary = to / f"{HIDDEN}{secrets.token_hex(6)}.tmp"
+    with temporary.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(to / MANIFEST)
+    sync_folder(to)
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """Something in a folder that must not be published as it is: what, and a sentence that says why."""
+
+    name: str
+    said: str
+    standing: Standing = Standing.CHANGED
+
+
+def flaws(folder: Path, keys: PublicKeys) -> Iterator[Flaw]:
+    """What is wrong with a release beyond its media, which :func:`anonymizer.published.examine` judges one by one:
+    the manifest, what it lists that is not there or is another, and what is there that it does not list."""
+    path = folder / MANIFEST
+    content = path.read_bytes()
+    said = sign.file_standing(content, PURPOSE, keys)
+    if said is not Standing.VALID:
+        why = (
+            "The manifest was changed since it was signed."
+            if said is Standing.CHANGED
+            else "The manifest was signed with a key that is not at hand; give its public half with --key."
+        )
+        yield Flaw(MANIFEST, why, said)
+        return
+    listed = json.loads(content)["media"]
+    known = {MANIFEST}
+    for one in listed:
+        report = str(one["report"])
+        known |= {one["name"], report, report.removesuffix(".json") + ".html"}
+        if not (folder / one["name"]).is_file():
+            yield Flaw(one["name"], "The manifest lists it, but it is not there.")
+        elif file_sha256(folder / one["name"]) != one["sha256"]:
+            yield Flaw(one["name"], "It is not the file that the manifest lists.")
+        if not (folder / report).is_file():
+            yield Flaw(report, "The manifest lists it, but it is not there.")
+        elif file_sha256(folder / report) != one["report_sha256"]:
+            yield Flaw(report, "It is not the report that the manifest lists.")
+    for found in sorted(folder.rglob("*")):
+        name = found.relative_to(folder).as_posix()
+        if found.is_file() and name not in known:
+            yield Flaw(name, "It does not belong to the release: the manifest does not list it.")
+
+
+def chain_flaws(gate: Gate, keys: PublicKeys) -> Iterator[str]:
+    """A sentence for each decision in the ledger that is not what was recorded, and each that a report tells of
+    and the ledger lacks."""
+    from anonymizer.ledger import PURPOSE as DECISION
+    from anonymizer.ledger import link
+
+    if not gate.ledger.sound():
+        yield "The ledger's file is damaged; restore it from a copy."
+    before, last = "", 0
+    latest: dict[str, Decision] = {}
+    for one in gate.ledger.links():
+        taken = one.decision
+        said = f"Decision {one.number} (on {taken.medium}, {taken.at})"
+        if one.number != last + 1:
+            yield f"{said} follows number {last}: one between them was removed."
+        if link(before, one.number, taken) != one.chain:
+            yield f"{said} or one before it was changed since it was recorded."
+        elif one.signer and (
+            sign.made_by(keys, one.signer, one.signature, DECISION + one.chain.encode()) is Standing.CHANGED
+        ):
+            yield f"{said} is not signed by the key that it names."
+        before, last = one.chain, one.number
+        if taken.action != RELEASED:
+            latest[taken.medium] = taken
+    for entry in gate.ledger.entries():
+        if entry.state not in (State.READY, State.RELEASED, State.REVIEW):
+            continue
+        medium = gate.folder(entry.state) / entry.name
+        if not medium.is_file() or file_sha256(medium) != entry.output:
+            yield f"{entry.name}: the ledger speaks of another file."
+        try:
+            seal = gate.seal(entry.id)
+            decided = json.loads((gate.reports / f"{entry.id}.json").read_bytes()).get("decision")
+        except (OSError, ValueError):
+            yield f"{entry.id}: its report is missing or damaged."
+            continue
+        if entry.report and entry.report != seal:
+            yield f"{entry.id}: its report is not the one that the ledger knows."
+        taken_ = latest.get(entry.id)
+        if decided and (
+            taken_ is None or (taken_.at, taken_.who) != (decided["decided"], decided["initials"])
+        ):
+            yield f"{entry.id}: its report tells of a decision that the ledger does not have."

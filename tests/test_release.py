@@ -1,0 +1,221 @@
+"""Handing out: what is copied, what is held back, and what shows when somebody changes a release or the ledger."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from anonymizer import release as releases
+from anonymizer.decide import approve
+from anonymizer.gate import NEUTRAL_TIME, Gate
+from anonymizer.ledger import State
+from anonymizer.pipeline import Session
+from anonymizer.release import release
+from anonymizer.sign import own_key
+from conftest import QUICK, Ran
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An output folder with two approved photos and one that waits, to be copied."""
+    folder = tmp_path_factory.mktemp("made")
+    rng = np.random.default_rng(3)
+    with Session(folder / "out", QUICK) as session:
+        ids = []
+        for number in range(3):
+            Image.fromarray(rng.integers(0, 255, (60, 80, 3), np.uint8)).save(folder / f"{number}.jpg")
+            ids.append(session.run(folder / f"{number}.jpg").id)
+    with Gate(folder / "out") as gate:
+        for id in ids[:2]:
+            approve(gate, id, "AB")
+    return folder / "out"
+
+
+@pytest.fixture
+def out(made: Path, tmp_path: Path) -> Path:
+    shutil.copytree(made, tmp_path / "out")
+    return tmp_path / "out"
+
+
+def flip(path: Path, at: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+    os.utime(path, (NEUTRAL_TIME, NEUTRAL_TIME))
+
+
+def media(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("*.jpg"))
+
+
+def said_of(run: Run, folder: Path, *more: str | Path) -> dict[str, list[str]]:
+    ran = run("verify", folder, "--json", *more)
+    found = [json.loads(line) for line in ran.out.splitlines()]
+    bad = {
+        Path(one["file"]).name: one["reasons"]
+        for one in found
+        if one["signature"] != "valid" or one["reasons"]
+    }
+    assert (ran.code == 0) is (not bad)
+    return bad
+
+
+def test_what_is_ready_is_copied_with_its_reports_and_a_signed_list(
+    run: Run, out: Path, tmp_path: Path
+) -> None:
+    to = tmp_path / "website"
+    ran = run("release", out, "--to", to, "--consent", "--initials", "AB")
+    assert ran.code == 0 and "2 copied" in ran.out and "does not replace the patient's consent" in ran.out
+    assert media(to) == media(out / "ready") and len(media(to)) == 2
+    assert sorted(path.name for path in to.iterdir()) == sorted([*media(to), "manifest.json", "reports"])
+    for name in media(to):
+        assert (to / name).read_bytes() == (out / "ready" / name).read_bytes()
+        assert (to / name).stat().st_mtime == NEUTRAL_TIME
+    assert said_of(run, to) == {} and said_of(run, out) == {}
+    with Gate(out) as gate:
+        assert gate.ledger.count(State.RELEASED) == 2
+        assert [one.action for one in gate.ledger.decisions()][-2:] == ["released", "released"]
+    assert run("verify", to / media(to)[0]).code == 0
+
+
+def test_a_second_release_adds_what_is_new_and_touches_nothing_else(out: Path, tmp_path: Path) -> None:
+    to = tmp_path / "website"
+    first = release(out, to)
+    before = {path: path.stat().st_mtime_ns for path in to.rglob("*.jpg")}
+    assert len(first.copied) == 2 and first.there == ()
+    with Gate(out) as gate:
+        (waiting,) = gate.ledger.entries(State.REVIEW)
+        approve(gate, waiting.id, "AB")
+    second = release(out, to)
+    assert len(second.copied) == 1 and len(second.there) == 2
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert len(json.loads((to / "manifest.json").read_bytes())["media"]) == 3
+
+
+def test_what_was_changed_is_held_back_by_name(run: Run, out: Path, tmp_path: Path) -> None:
+    name, other = media(out / "ready")
+    flip(out / "ready" / name, 300)
+    ran = run("release", out, "--to", tmp_path / "website", "--consent")
+    assert ran.code == 4 and f"held back {name}" in ran.err.replace("\n", " ")
+    assert media(tmp_path / "website") == [other]
+    assert set(said_of(run, out)) >= {name, "ledger.sqlite"}
+
+
+def test_without_consent_nothing_happens(run: Run, out: Path, tmp_path: Path) -> None:
+    ran = run("release", out, "--to", tmp_path / "website")
+    assert ran.code == 2 and "consent" in ran.err and not (tmp_path / "website").exists()
+
+
+def test_folders_that_cannot_serve_are_one_sentence(run: Run, out: Path, tmp_path: Path) -> None:
+    assert "no output folder" in run("release", tmp_path, "--to", tmp_path / "w", "--consent").err
+    assert "lies in the output folder" in run("release", out, "--to", out / "w", "--consent").err
+    (tmp_path / "w").mkdir()
+    (tmp_path / "w" / "manifest.json").write_text("{}", encoding="utf-8")
+    assert "no manifest of this program" in run("release", out, "--to", tmp_path / "w", "--consent").err
+
+
+def test_another_file_of_that_name_is_never_overwritten(run: Run, out: Path, tmp_path: Path) -> None:
+    to = tmp_path / "website"
+    to.mkdir()
+    name = media(out / "ready")[0]
+    (to / name).write_bytes(b"somebody else's")
+    ran = run("release", out, "--to", to, "--consent", "--json")
+    assert ran.code == 4 and [one["name"] for one in json.loads(ran.out)["held"]] == [name]
+    assert (to / name).read_bytes() == b"somebody else's"
+
+
+def test_a_copy_that_went_wrong_is_not_in_the_release(
+    out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = releases._copy
+
+    def torn(source: Path, target: Path) -> None:
+        real(source, target)
+        if target.suffix == ".jpg":
+            flip(target, 400)
+
+    monkeypatch.setattr(releases, "_copy", torn)
+    done = release(out, tmp_path / "website")
+    assert done.copied == () and len(done.held) == 2 and "did not pass" in done.held[0][1]
+    assert [path.name for path in (tmp_path / "website").iterdir()] == ["reports"]
+
+
+@pytest.mark.parametrize("what", ["medium", "report", "page", "manifest", "missing", "added"])
+def test_a_changed_release_is_noticed_and_named(run: Run, out: Path, tmp_path: Path, what: str) -> None:
+    to = tmp_path / "website"
+    release(out, to)
+    name = media(to)[0]
+    id = Path(name).stem
+    changed = {
+        "medium": to / name,
+        "report": to / "reports" / f"{id}.json",
+        "page": to / "reports" / f"{id}.html",
+        "manifest": to / "manifest.json",
+    }
+    if what in changed:
+        flip(changed[what], 200)
+    elif what == "missing":
+        (to / name).unlink()
+    else:
+        (to / "holiday.jpg").write_bytes((to / name).read_bytes())
+    bad = said_of(run, to)
+    named = {
+        "report": {f"{id}.json"},
+        "page": {name},
+        "manifest": {"manifest.json"},
+        "added": {"holiday.jpg"},
+    }
+    assert named.get(what, {name}) <= set(bad)
+
+
+def test_a_release_is_verified_with_the_public_key_alone(
+    run: Run, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to, public = tmp_path / "website", tmp_path / "practice.pem"
+    release(out, to)
+    public.write_bytes(own_key().pem())
+    monkeypatch.setenv("ANONYMIZER_KEY", str(tmp_path / "elsewhere" / "key.pem"))
+    assert run("verify", to).code == 4
+    assert run("verify", to, "--key", public).code == 0
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ("UPDATE decisions SET who = 'AC' WHERE number = 1", "Decision 1"),
+        ("UPDATE decisions SET at = '2020-01-01T00:00:00+00:00' WHERE number = 2", "Decision 2"),
+        ("DELETE FROM decisions WHERE number = 1", "Decision 2"),
+        ("DELETE FROM decisions WHERE number = 2", "tells of a decision that the ledger does not have"),
+        ("UPDATE decisions SET signature = replace(signature, 'A', 'B') WHERE number = 2", "not signed"),
+        ("UPDATE media SET output = 'b' || substr(output, 2)", "speaks of another file"),
+        ("UPDATE media SET report = 'b' || substr(report, 2)", "not the one that the ledger knows"),
+    ],
+)
+def test_a_changed_ledger_is_noticed_and_named(run: Run, out: Path, statement: str, named: str) -> None:
+    assert run("verify", out).code == 0
+    with sqlite3.connect(out / ".anonymizer" / "ledger.sqlite") as ledger:
+        ledger.execute(statement)
+    ledger.close()
+    bad = said_of(run, out)
+    assert any(named in reason for reason in bad["ledger.sqlite"])
+
+
+def test_an_upload_script_is_stopped_by_what_has_no_pass(run: Run, out: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "upload"
+    shutil.copytree(out / "ready", folder)
+    shutil.copytree(out / "reports", folder / "reports")
+    assert run("verify", folder).code == 0
+    Image.new("RGB", (40, 30)).save(folder / "holiday.jpg")
+    assert "holiday.jpg" in said_of(run, folder)
+    (folder / "empty").mkdir()
+    assert run("verify", folder / "empty").code == 4

@@ -21,11 +21,12 @@ from pydantic import ValidationError
 from anonymizer import __version__
 from anonymizer.engine import Engine
 from anonymizer.errors import NotReadyError, OutputError, UsageError
+from anonymizer.ledger import State
 from anonymizer.pipeline import Outcome
 from anonymizer.types import Verdict
 from anonymizer.watch import originals, trouble
-from anonymizer.watch.hints import Hints, remote
 from anonymizer.watch.inbox import Inbox, InboxGoneError
+from anonymizer.watch.lookout import Lookout
 from anonymizer.watch.options import Options, check
 from anonymizer.watch.settle import Stamp, Why
 from anonymizer.watch.status import EVERY, Board, Doing, Status, open_log, watch_lock
@@ -41,8 +42,6 @@ TELL_EVERY = 2.0
 """Seconds between two writings of the list of those that wait, and of the status, at least."""
 INDEX_EVERY = 60.0
 """Seconds between two writings of the overview, at least; 20 times as long as the last one took."""
-SHARE_OF_TIME = 200
-"""Looking through the folder may take one of so many parts of a processor's time."""
 RELEASE_AFTER = 600.0
 """Seconds of rest after which the worker and its models leave the memory."""
 REST = 1.0 if sys.platform == "win32" else 60.0
@@ -79,9 +78,8 @@ class Watcher:
         self._counts: Counter[str] = Counter()
         skip = [path for path in (options.out, options.done) if path]
         self._inbox = Inbox(options.inbox, quiet=options.quiet, known=self._is_known, skip=skip)
-        self._hints: Hints | None = None
-        self._root: tuple[int, int] | None = None
-        self._next_listen = self._next_scan = self._told = self._rested = -math.inf
+        self._lookout = Lookout(options, self._inbox, self._wake, self._tell, clock)
+        self._told = self._rested = -math.inf
         self._next_index, self._index_every = math.inf, INDEX_EVERY
         self._waiting: dict[Path, str] | None = None
         self._trouble = ""
@@ -105,8 +103,7 @@ class Watcher:
                 while not self._stopping:
                     self._turn()
             finally:
-                if self._hints:
-                    self._hints.close()
+                self._lookout.close()
                 if self._engine and self._next_index < math.inf:
                     with contextlib.suppress(OutputError, OSError):
                         self._write_index(self._engine)
@@ -144,8 +141,13 @@ class Watcher:
                 "choose another with --out."
             ) from error
         try:
-            self._engine = self._open_engine()
+            engine = self._engine = self._open_engine()
+            for entry in engine.gate.ledger.entries(State.FAILED):
+                # What was to be tried again when a watcher was killed: it is, if it is still there.
+                if entry.passing and entry.source.is_relative_to(self.options.inbox):
+                    engine.gate.ledger.forget(entry.id)
         except BaseException:
+            self._close_engine()
             self._lock.release()
             raise
 
@@ -157,7 +159,7 @@ class Watcher:
             return
         try:
             engine = self._engine or self._open_again()
-            self._learn(now)
+            self._lookout.learn(now)
             self._feed(engine, now)
             self._recover(now)
             if self._flying:
@@ -165,7 +167,6 @@ class Watcher:
                     self._settle(engine, outcome)
             self._tidy(engine)
         except InboxGoneError:
-            self._root = None  # what comes back may be mounted anew: then nobody listens there
             self._interrupt(Trouble.INBOX)
             return
         except (TroubleError, OutputError, NotReadyError, OSError) as error:
@@ -174,7 +175,7 @@ class Watcher:
             self._interrupt(said)
             return
         if not self._flying:
-            self._rest(min(self._next_scan, self._inbox.due(), self._next_index))
+            self._rest(min(self._lookout.next, self._inbox.due(), self._next_index))
 
     def _open_again(self) -> Engine:
         trouble.check_there(self.options.out)
@@ -183,7 +184,7 @@ class Watcher:
         self._lock.release()
         self._lock.acquire(timeout=2)
         self._engine = self._open_engine()
-        self._next_scan = -math.inf
+        self._lookout.next = -math.inf
         return self._engine
 
     def _close_engine(self) -> None:
@@ -203,41 +204,6 @@ class Watcher:
             return False
         seen = self._engine.gate.ledger.sighting(path)
         return seen is not None and (seen.size, seen.modified) == (stamp.size, stamp.modified)
-
-    def _learn(self, now: float) -> None:
-        """What is new in the inbox: from a look through all of it if that is due, else from the events."""
-        paths, many = self._hints.drain() if self._hints else (set[Path](), False)
-        if now < self._next_scan and not many:
-            for path in paths:
-                self._inbox.hint(path, now)
-            return
-        self._listen(now)
-        began, worked = self._clock(), time.thread_time()
-        self._inbox.scan(now)
-        usual = self.options.rescan if self._hints and self._hints.alive else self.options.every
-        spent = max(SHARE_OF_TIME * (time.thread_time() - worked), 5 * (self._clock() - began))
-        self._next_scan = now + max(usual, spent)
-
-    def _listen(self, now: float) -> None:
-        """Listen for events, anew where the inbox is another folder than before, or the listening ended."""
-        try:
-            found = self.options.inbox.stat()
-        except OSError as error:
-            raise InboxGoneError(str(error.strerror or error)) from error
-        root = (found.st_dev, found.st_ino)
-        same = root == self._root
-        if same and (now < self._next_listen or (self._hints and self._hints.alive)):
-            return
-        if self._hints:
-            self._hints.close()
-            self._hints = None
-        self._root, self._next_listen = root, now + self.options.rescan
-        kind = remote(self.options.inbox)
-        if not self.options.poll and not kind:
-            self._hints = Hints(self.options.inbox, self._wake)
-        elif not same:
-            why = f"the inbox lies on the network ({kind})" if kind else "as asked"
-            self._tell(f"looking through the inbox every {self.options.every:g} s: {why}")
 
     def _feed(self, engine: Engine, now: float) -> None:
         """Give the engine what is complete, as far as it will soon want it."""
@@ -304,7 +270,7 @@ class Watcher:
             self._tell(said)
         self._until = now + self._delay
         self._delay = min(2 * self._delay, LONGEST)
-        self._next_scan = -math.inf
+        self._lookout.next = -math.inf
         self._publish(Doing.PAUSED)
 
     def _recover(self, now: float) -> None:
@@ -356,7 +322,7 @@ class Watcher:
         said = Status(
             doing,
             self._trouble,
-            events=self._hints is not None and self._hints.alive,
+            events=self._lookout.events,
             queued=queued,
             waiting=counts.total() - queued,
             ready=self._counts[Verdict.READY],

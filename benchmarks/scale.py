@@ -25,6 +25,7 @@ import psutil
 from PIL import Image
 
 from anonymizer.machine import THREADS_VARIABLE
+from idle import idle_cost
 
 SAMPLES = Path(__file__).parents[1] / "sample_media"
 BATCH = [sys.executable, "-m", "anonymizer.cli", "batch"]
@@ -126,22 +127,10 @@ def growth(scratch: Path, count: int) -> None:
         )
 
 
-def idle(scratch: Path, seconds: float) -> None:
-    inbox = scratch / "inbox"
-    inbox.mkdir()
-    command = [sys.executable, "-m", "anonymizer.cli", "watch", inbox, "--out", scratch / "e", "--quiet"]
-    process = subprocess.Popen([str(part) for part in command])
-    try:
-        time.sleep(15)
-        own = psutil.Process(process.pid)
-        family = [own, *own.children(recursive=True)]
-        before = sum(sum(one.cpu_times()[:2]) for one in family)
-        time.sleep(seconds)
-        spent = sum(sum(one.cpu_times()[:2]) for one in family) - before
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-    print(f"\nA watcher that waits: {100 * spent / seconds:.2f} % of one core over {seconds:.0f} s")
+def idle(seconds: float) -> None:
+    for poll, way in ((False, "events"), (True, "looking every few seconds")):
+        found = idle_cost(seconds, poll=poll)
+        print(f"\nA watcher that waits ({way}): {100 * found.share:.2f} % of one core over {seconds:.0f} s")
 
 
 def main() -> None:
@@ -155,7 +144,7 @@ def main() -> None:
         scratch = Path(folder)
         throughput(scratch, options.photos, options.megapixels)
         growth(scratch, options.files)
-        idle(scratch, options.idle_seconds)
+        idle(options.idle_seconds)
 
 
 if __name__ == "__main__":

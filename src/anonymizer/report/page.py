@@ -49,6 +49,8 @@ RESULTS = {
 }
 SHOWN = 200
 """Regions that the page lists; a clip of a crowd has thousands, and the JSON has them all."""
+PRINTED = ("SHA-256 of the file", "Report", "Signed with key", "Program")
+"""Of how it was made, what stands on paper too: enough to find and verify the file and its JSON report."""
 KINDS = {
     Kind.FACE: "face",
     Kind.TEXT: "text",
@@ -100,12 +102,20 @@ footer{margin-top:2.5rem;padding-top:.8rem;border-top:1px solid var(--line);
 color:var(--soft);font-size:.85rem}
 @media print{:root{color-scheme:light;--ink:#16202a;--soft:#52606d;--paper:#fff;--card:#f5f7f9;--line:#dce2e8;
 --deep:#123047;--good:#0b6b3a;--ask:#8a4b00;--bad:#a3141e;--goodbg:#e5f4eb;--askbg:#fdf1de;--badbg:#fbe6e7}
-html{font-size:11px}.cols{display:block}.cols figure{width:45%;margin-bottom:.6rem}
+html{font-size:10px}.cols{display:block}.cols figure{width:45%;margin-bottom:.6rem}
 *{-webkit-print-color-adjust:exact;print-color-adjust:exact}body{font-size:1rem;line-height:1.4}
 main{padding:0;max-width:none}h2{margin:1.2rem 0 .3rem;break-after:avoid}th,td{padding:.25rem .4rem}
 .how td,.how th{padding:.15rem .4rem;font-size:.85em}td small,dt,figcaption,footer,.pill,thead th{font-size:.85em}
-.verdict{padding:.9rem 1.1rem}.verdict strong{font-size:1.9em}.plan{max-height:11rem}
-tr,figure,.verdict,.facts{break-inside:avoid}footer{margin-top:1rem}@page{size:A4;margin:14mm}}
+.verdict{padding:.6rem 1rem}.verdict strong{font-size:1.7em}.plan{max-height:8rem}
+tr,figure,.verdict,.facts{break-inside:avoid}footer{margin-top:1rem}@page{size:A4;margin:10mm 14mm}
+.screen,td small,.lead{display:none}tbody th{white-space:nowrap}.cols{display:grid;gap:1rem}.cols figure{width:auto}
+h2{margin:.6rem 0 .15rem;font-size:1.05rem}th,td{padding:.16rem .4rem}li{margin:.05rem 0}p{margin:.15rem 0}
+.two{display:grid;grid-template-columns:1fr 1fr;gap:0 1.6rem}img{max-height:8rem}
+table{font-size:.92em}.cols{grid-template-columns:1fr 1fr}.sheet{grid-column:auto}.file{display:block}}
+.file{border:1px solid var(--line);border-radius:.5rem;padding:.7rem .9rem;margin-top:1rem;break-inside:avoid}
+.file dl{display:grid;grid-template-columns:1fr 1fr 1fr;gap:1.6rem 1.2rem;margin:.3rem 0 .2rem}
+.file dt{border-top:1px solid var(--soft);padding-top:.15rem;margin-top:1.4rem}
+@media screen{.file{display:none}.sheet{grid-column:1/-1}}
 """
 TEMPLATE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
@@ -128,20 +138,21 @@ def render(report: Report, contact_sheet: bytes = b"") -> str:
         f'<section class="verdict {report.verdict}"><span class=sign aria-hidden=true>{SIGNS[report.verdict]}</span>',
         f"<div><strong>{escape(title)}</strong><p>{escape(lead)}</p>{_list(report.reasons)}</div></section>",
         _facts(report),
+        _decision(report),
         "<h2>What was checked on the written file</h2>",
         "<p class=lead>The file was read back from the disk and examined by code that had no part in writing it.</p>",
         _checks(report.checks),
         "<h2>What was hidden</h2>",
-        _hidden(report),
-        _contact(contact_sheet),
-        "<h2>What the source held and the output does not</h2>",
+        _hidden(report, _contact(contact_sheet)),
+        "<div class=two><section><h2>What the source held and the output does not</h2>",
         _list(report.source_traces, "chips") or "<p>No metadata was found in the source.</p>",
-        "<h2>What was not checked</h2>",
+        "</section><section><h2>What was not checked</h2>",
         "<p class=lead>No program can see these. Whoever publishes has to judge them.</p>",
-        _list(report.not_checked),
-        "<h2>Good to know</h2>" + _list(report.notes) if report.notes else "",
+        f"{_list(report.not_checked)}</section></div>",
+        f"<section class=screen><h2>Good to know</h2>{_list(report.notes)}</section>" if report.notes else "",
         "<h2>How it was made</h2>",
         _technical(report),
+        _for_the_file(),
         "<footer>This report says what was looked for and what was found. It holds nothing of the source: no name, "
         "no date, no value of its metadata. It belongs to the one file with the SHA-256 above.</footer>",
     ]
@@ -177,6 +188,36 @@ def _facts(report: Report) -> str:
     return facts(pairs)
 
 
+def _decision(report: Report) -> str:
+    """Who decided, when, on what, and what was changed by hand."""
+    made = report.decision
+    if made is None:
+        return ""
+    counts = (
+        (made.changes.drawn, "drawn by hand"),
+        (made.changes.dismissed, "dismissed"),
+        (made.changes.kept, "kept clear"),
+        (int(made.changes.keep_mouth), "mouth kept visible"),
+    )
+    changed = ", ".join(f"{count} × {what}" for count, what in counts if count) or "nothing"
+    word = {"approved": "Approved", "rejected": "Rejected"}[made.action]
+    pairs = [(word, f"by {made.initials}, {_when(made.decided)}"), ("Changed by hand", changed)]
+    asked = f"<p class=lead>What was judged:</p>{_list(made.reasons)}" if made.reasons else ""
+    return f"<h2>A person's decision</h2>{facts(pairs)}{asked}"
+
+
+def _for_the_file() -> str:
+    """Lines to fill in by hand on the printed page: what links it to a consent form is never in the data."""
+    lines = "".join(
+        f"<div><dt>{what}</dt></div>" for what in ("Patient's file no.", "Consent of (date)", "Signature")
+    )
+    return (
+        "<section class=file aria-hidden=true><strong>To be filed with the consent form</strong>"
+        "<p class=soft>Hiding a face does not replace the patient's consent where the law asks for it.</p>"
+        f"<dl>{lines}</dl></section>"
+    )
+
+
 def _bytes(count: int) -> str:
     return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{max(1, round(count / 1e3))} kB"
 
@@ -209,10 +250,11 @@ def _checks(checks: Sequence[CheckRecord]) -> str:
     return f"<table>{head}<tbody>{''.join(rows)}</tbody></table>"
 
 
-def _hidden(report: Report) -> str:
+def _hidden(report: Report, sheet: str = "") -> str:
     if not report.regions:
         plan = _plan(report) if _asked(report) else ""
-        return f"<p>Nothing that the detectors know was found, so nothing was hidden.</p><div class=cols>{plan}</div>"
+        said = "Nothing that the detectors know was found, so nothing was hidden."
+        return f"<p>{said}</p><div class=cols>{plan}{sheet}</div>"
     counts: dict[str, int] = {}
     for region in report.regions:
         counts[KINDS[region.kind]] = counts.get(KINDS[region.kind], 0) + 1
@@ -225,7 +267,8 @@ def _hidden(report: Report) -> str:
     )
     more = len(report.regions) - SHOWN
     rest = f"<p class=soft>… and {more} more, listed in the JSON report.</p>" if more > 0 else ""
-    return f"<p>{escape(said)}.</p><div class=cols>{_plan(report)}<div>{table}{rest}</div></div>"
+    # Paper has the number of regions and the plan: the list is for the screen, where there is room.
+    return f"<p>{escape(said)}.</p><div class=cols>{_plan(report)}<div class=screen>{table}{rest}</div>{sheet}</div>"
 
 
 def _region_row(number: int, region: RegionRecord) -> str:
@@ -286,7 +329,10 @@ def _contact(jpeg: bytes) -> str:
     if not jpeg:
         return ""
     data = base64.b64encode(jpeg).decode()
-    return f'<h2>Frames of the output</h2><img alt="Redacted frames of the clip" src="data:image/jpeg;base64,{data}">'
+    return (
+        f'<figure class=sheet><img alt="Redacted frames of the clip" src="data:image/jpeg;base64,{data}">'
+        "<figcaption>Frames of the output.</figcaption></figure>"
+    )
 
 
 def contact_sheet(page: str) -> bytes:
@@ -306,7 +352,9 @@ def _technical(report: Report) -> str:
     ]
     rows += [(f"Model {m.name}", f"{m.sha256} ({m.licence}, on {m.device})") for m in report.models]
     body = "".join(
-        f"<tr><th scope=row>{escape(k)}</th><td><code>{escape(v)}</code></td></tr>" for k, v in rows
+        f"<tr{'' if k in PRINTED else ' class=screen'}><th scope=row>{escape(k)}</th>"
+        f"<td><code>{escape(v)}</code></td></tr>"
+        for k, v in rows
     )
     return f"<table class=how><tbody>{body}</tbody></table>"
 

@@ -1,0 +1,64 @@
+"""The report on paper: one sheet of A4 that can be filed with the consent form."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from anonymizer.pipeline import Session
+from anonymizer.report.page import contact_sheet, render
+from anonymizer.report.schema import ChangesRecord, DecisionRecord, Report
+from anonymizer.settings import Settings, TextPolicy
+from conftest import SAMPLES
+
+playwright = pytest.importorskip("playwright.sync_api", reason="printing needs playwright")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+def printed(page: str, browser: object) -> tuple[int, str]:
+    """Sheets of A4, and what can be read on them."""
+    tab = browser.new_page()  # type: ignore[attr-defined]
+    tab.set_content(page)
+    tab.emulate_media(media="print")
+    text = tab.inner_text("main")
+    pdf = tab.pdf(prefer_css_page_size=True)
+    tab.close()
+    return len(re.findall(rb"/Type\s*/Page\b(?!s)", pdf)), text
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="printing needs an installed Chromium")
+def test_a_decided_photo_and_a_clip_print_on_one_sheet(tmp_path: Path) -> None:
+    settings = Settings(text=TextPolicy.NONE, codes=False, marks=False)
+    with Session(tmp_path / "out", settings) as session:
+        outcome = session.run(SAMPLES / "group.jpg")
+    assert outcome.report
+    report = Report.model_validate_json(outcome.report.with_suffix(".json").read_bytes())
+    decision = DecisionRecord(
+        action="approved",
+        initials="MM",
+        decided="2026-11-24T10:00:00+00:00",
+        reasons=["There may be a face at x 10, y 20, 30 by 40 pixels: please look."],
+        changes=ChangesRecord(drawn=2),
+    )
+    decided = report.model_copy(update={"decision": decision})
+    sheet = io.BytesIO()
+    Image.new("RGB", (976, 552), (90, 120, 150)).save(sheet, "JPEG")
+    clip = decided.medium.model_copy(update={"type": "clip", "frames": 75, "duration": 3.0})
+    more = [*decided.checks, *(c.model_copy(update={"name": f"{c.name}-2"}) for c in decided.checks[:3])]
+    clip_page = render(decided.model_copy(update={"medium": clip, "checks": more}), sheet.getvalue())
+    assert contact_sheet(clip_page) == sheet.getvalue()
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        try:
+            for page in (render(report), render(decided), clip_page):
+                sheets, text = printed(page, browser)
+                assert sheets == 1
+                assert "To be filed with the consent form" in text and report.medium.sha256 in text
+            assert "by MM, 24 November 2026, 10:00 UTC" in text and "2 × drawn by hand" in text
+        finally:
+            browser.close()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from anonymizer.detect.strokes import TILE, strokes, tiles
+from anonymizer.detect.strokes import GAP, TILE, strokes, windows
 from anonymizer.detect.text import TextFinder
 from anonymizer.detect.textnet import collapsed, is_harmless
 from anonymizer.detect.weights import Store
@@ -79,17 +79,35 @@ def test_small_print_in_a_large_photo_is_found_in_its_tile(finder: TextFinder) -
     assert (hidden != large).any(axis=2).mean() < 0.002
 
 
-def test_tiles_lie_inside_and_reach_every_stroke() -> None:
+def test_windows_lie_inside_and_reach_every_stroke() -> None:
     rng = np.random.default_rng(5)
-    for high, wide in ((64, 96), (448, 448), (460, 1000), (1500, 700)):
-        busy = rng.random((high // 8, wide // 8)) > 0.9
-        seen = np.zeros_like(busy)
-        for x, y in tiles(busy, [], 10_000):
-            assert 0 <= x <= max(0, wide - TILE) and 0 <= y <= max(0, high - TILE)
-            seen[y // 8 : (y + TILE) // 8, x // 8 : (x + TILE) // 8] = True
-        assert not (busy & ~seen).any()
-    assert tiles(busy, [Box(0, 0, 2000, 2000)], 9) == []
+    for high, wide in ((64, 96), (448, 448), (460, 1000), (1500, 700), (32, 3000)):
+        for share in (0.002, 0.1):
+            busy = rng.random((high // 8, wide // 8)) < share
+            seen = np.zeros_like(busy)
+            for one in windows(busy, [], 10_000):
+                assert 0 <= one.x <= one.x + one.w <= wide // 8 * 8 and one.w <= TILE
+                assert 0 <= one.y <= one.y + one.h <= high // 8 * 8 and one.h <= TILE
+                seen[one.y // 8 : (one.y + one.h) // 8, one.x // 8 : (one.x + one.w) // 8] = True
+            assert not (busy & ~seen).any()
+    assert windows(busy, [Box(0, 0, 4000, 2000)], 9) == []
     assert not strokes(np.full((200, 300, 3), 90, np.uint8)).any()
+
+
+def test_places_far_apart_are_looked_at_through_small_windows() -> None:
+    busy = np.zeros((300, 400), bool)
+    busy[10:12, 10:18] = busy[280:282, 380:388] = busy[150, 200 : 210 + GAP - 1] = True
+    found = windows(busy, [], 12)
+    assert len(found) == 3 and sum(one.w * one.h for one in found) < TILE * TILE / 2
+
+
+def test_what_a_smaller_look_saw_dimly_comes_first() -> None:
+    busy = np.zeros((300, 400), bool)
+    busy[100:200, 100:200] = busy[20, 20:26] = True
+    worth = np.full(busy.shape, 0.02, np.float32)
+    worth[20, 20:26] = 0.3
+    assert len(windows(busy, [], 1, worth)) < len(windows(busy, [], 12, worth))
+    assert windows(busy, [], 1, worth)[0].y < 160
 
 
 HARMLESS = ["5 mm", "10cm", "200 µm", "1,5 cm", "40x", "L", "R", "0 1 2 3 4 5", "10 20 30 40", "cm", "links"]

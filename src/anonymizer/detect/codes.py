@@ -49,6 +49,10 @@ class CodeFinder:
         long_side = max(grey.shape)
         most = min(MAX_SIDE, long_side) if long_side > SMALL else 2 * long_side
         sizes = list(dict.fromkeys(min(side or long_side, most) for side in sides))
+        if long_side > (largest := max(sizes)):
+            # Every size is made from the largest: reading twelve megapixels once is enough.
+            grey = _resized(grey, largest)
+        back = long_side / max(grey.shape)
         found: list[Detection] = []
         for number in range(ROUNDS):
             new = [d for size in sizes for d in _at_size(grey, size)]
@@ -63,15 +67,20 @@ class CodeFinder:
             # beside the first rectangle, which the next round then finds.
             for detection in new:
                 cv2.fillConvexPoly(grey, np.rint(np.array(detection.corners)).astype(np.int32), 0)
-        return [_region(group) for group in _grouped(found)]
+        return [_region(group) for group in _grouped([_scaled(d, back) for d in found])]
 
 
 def _at_size(grey: NDArray[np.uint8], size: int) -> list[Detection]:
     """What the readers see with the long side shrunk to ``size``, in the pixels of the picture given."""
     factor = size / max(grey.shape)
+    return [_scaled(d, 1 / factor) for d in _read(_resized(grey, size))]
+
+
+def _resized(grey: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """The grey picture with a long side of ``size`` pixels."""
+    factor = size / max(grey.shape)
     how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
-    shown = np.asarray(cv2.resize(grey, None, fx=factor, fy=factor, interpolation=how), np.uint8)
-    return [_scaled(d, 1 / factor) for d in _read(shown)]
+    return np.asarray(cv2.resize(grey, None, fx=factor, fy=factor, interpolation=how), np.uint8)
 
 
 def _read(grey: NDArray[np.uint8]) -> list[Detection]:

@@ -1,6 +1,10 @@
 """How many faces are hidden, at every rotation, by this program and by deface at its defaults.
 
     python benchmarks/recall.py ../shared/media/faces.json [--limit N] [--effort standard] [--curve]
+    python benchmarks/recall.py ../shared/media/codes.json ../shared/media/text ../shared/media/skin [--quick]
+
+and how many codes and words can still be read after redaction, and what skin loses: see legible.py. What is
+scored goes by the name of the file or folder; ``--quick`` takes a sample of each that is done in a minute or two.
 
 The labels are a JSON list of ``{"image", "boxes": [[x, y, w, h], …], "loose"}`` in pixels of the stored file.
 A face counts as hidden when half of the middle of its box (the inscribed ellipse at 0.7 of its size) lies
@@ -26,6 +30,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+import legible
 import rivals
 from anonymizer.detect.faces import FaceFinder
 from anonymizer.detect.fuse import View, turned
@@ -36,6 +41,8 @@ from anonymizer.types import Box, Pixels, Region
 
 CORE, CORE_COVERED = 0.7, 0.5
 LEAST = 24
+QUICK = 12
+"""Photos, with ``--quick``."""
 CLASSES = ((24, 32), (32, 64), (64, 128), (128, 1 << 30))
 
 
@@ -186,7 +193,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("labels", type=Path)
+    parser.add_argument("labels", type=Path, nargs="+", help="faces.json, codes.json, text/, skin/")
+    parser.add_argument("--quick", action="store_true", help="a sample of each")
+    parser.add_argument("--pages", type=int, help="generated pages of names and dates; 48, or 8 with --quick")
     parser.add_argument("--limit", type=int)
     parser.add_argument("--effort", type=Effort, default=Effort.STANDARD)
     parser.add_argument("--turns", type=int, nargs="*", default=[0, 1, 2, 3])
@@ -196,9 +205,23 @@ def main() -> None:
     parser.add_argument("--curve", action="store_true", help="recall against falsely redacted area")
     parser.add_argument("--misses", action="store_true", help="name every missed face")
     options = parser.parse_args()
-    if not options.labels.is_file():
-        raise SystemExit(f"{options.labels} is not here: the labelled photos are not part of the project.")
-    photos = read(options.labels, options.limit)
+    for labels in options.labels:
+        if not labels.exists():
+            raise SystemExit(f"{labels} is not here: the labelled photos are not part of the project.")
+        limit = options.limit or (QUICK if options.quick else None)
+        if labels.name.startswith("codes"):
+            legible.codes(labels, limit)
+        elif labels.is_dir() and labels.name == "text":
+            legible.text(labels, limit, options.pages or (8 if options.quick else 48))
+        elif labels.is_dir() and labels.name == "skin":
+            legible.skin(labels, limit)
+        else:
+            faces(labels, limit, options)
+
+
+def faces(labels: Path, limit: int | None, options: argparse.Namespace) -> None:
+    """The share of faces that are hidden, ours and deface's, at the turns asked for."""
+    photos = read(labels, limit)
     folders = user_folders()
     if options.yunet:
         folders.append(options.yunet if options.yunet.is_dir() else options.yunet.parent)

@@ -81,7 +81,11 @@ class Network:
             settings |= {} if settings else {"PERFORMANCE_HINT": "LATENCY"}
             settings |= {"INFERENCE_PRECISION_HINT": "f32"} if exact else {}
             threads = own_threads()
-            settings |= {"INFERENCE_NUM_THREADS": threads} if threads and where == "CPU" else {}
+            settings |= (
+                {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
+                if threads and where == "CPU"
+                else {}
+            )
             compiled = core.compile_model(model, where, settings)
             self.input = f"{compiled.input().element_type.get_type_name()} {compiled.input().partial_shape}"
         except RuntimeError as error:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
-from anonymizer.errors import LimitError
-from anonymizer.media.clip import Reading, frames, open_clip
+from anonymizer.errors import AnonymizerError, LimitError
+from anonymizer.media.clip import Ending, Frame, Reading, frames, open_clip
 from anonymizer.media.sniff import sniff_file
 from anonymizer.settings import Limits
-from clips import make_clip, numbered
+from clips import ffmpeg, make_clip, marked, number_of, numbered
 from conftest import FAST, Ran
 
 
@@ -51,3 +54,184 @@ def test_a_clip_that_does_not_say_how_long_it_is_ends_at_the_limit(tmp_path: Pat
     ):
         for _ in frames(clip, reading):
             pass
+
+
+def everything(path: Path) -> tuple[Any, list[Frame], Ending]:
+    """A clip, all its frames, and how reading it ended."""
+    clip = open_clip(path, sniff_file(path), Limits())
+    with Reading(path, clip.form, Limits(), "full") as reading:
+        found = [
+            Frame(f.number, f.pts, f.duration, (f.planes[0].copy(), f.planes[1].copy(), f.planes[2].copy()))
+            for f in frames(clip, reading)
+        ]
+        assert reading.ending
+        return clip, found, reading.ending
+
+
+def times(clip: Any, found: list[Frame]) -> list[Fraction]:
+    return [frame.pts * clip.time_base for frame in found]
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pix_fmt"),
+    [
+        ("a.mp4", "libx264", "yuv420p"),
+        ("a.mov", "libx264", "yuv420p"),
+        ("a.m4v", "mpeg4", "yuv420p"),
+        ("a.3gp", "mpeg4", "yuv420p"),
+        ("a.mp4", "libx265", "yuv420p"),
+        ("a.mkv", "libx265", "yuv420p10le"),
+        ("a.mp4", "libsvtav1", "yuv420p"),
+        ("a.mkv", "libx264", "yuv420p10le"),
+        ("a.webm", "libvpx", "yuv420p"),
+        ("a.webm", "libvpx-vp9", "yuv420p"),
+        ("a.avi", "mjpeg", "yuvj420p"),
+        ("a.avi", "mpeg4", "yuv420p"),
+        ("a.mov", "prores_ks", "yuv422p10le"),
+        ("a.mov", "mjpeg", "yuvj422p"),
+        ("a.ts", "libx264", "yuv420p"),
+        ("a.mts", "libx264", "yuv420p"),
+        ("a.m2ts", "libx265", "yuv420p"),
+        ("a.ts", "mpeg2video", "yuv420p"),
+    ],
+)
+def test_every_container_and_codec_comes_frame_for_frame(
+    tmp_path: Path, name: str, codec: str, pix_fmt: str
+) -> None:
+    path = make_clip(tmp_path / name, numbered(12), codec=codec, pix_fmt=pix_fmt)
+    clip, found, ending = everything(path)
+    assert (clip.width, clip.height) == (160, 96)
+    assert [number_of(frame.planes[0]) for frame in found] == list(range(12))
+    shown = times(clip, found)
+    # Matroska counts in milliseconds.
+    assert all(abs(time - Fraction(number, 25)) <= Fraction(1, 1000) for number, time in enumerate(shown))
+    assert not ending.broken_off and not ending.lost and not ending.corrupt
+
+
+@pytest.mark.parametrize("turn", [2, 3, 6, 8])
+def test_a_turned_clip_is_upright(tmp_path: Path, turn: int) -> None:
+    """What is stored is turned the other way, so that a player shows the marks along the top."""
+    path = make_clip(tmp_path / "a.mov", [_stored(marked(n), turn) for n in range(4)], turn=turn)
+    clip, found, _ = everything(path)
+    assert (clip.width, clip.height) == (160, 96)
+    assert [number_of(frame.planes[0]) for frame in found] == list(range(4))
+
+
+def _stored(upright: Any, turn: int) -> Any:
+    """How a camera with this EXIF orientation stores what it sees."""
+    ways = {
+        2: lambda p: p[:, ::-1],
+        3: lambda p: np.rot90(p, 2),
+        6: lambda p: np.rot90(p, 1),
+        8: lambda p: np.rot90(p, 3),
+    }
+    return np.ascontiguousarray(ways[turn](upright))
+
+
+def test_uneven_times_are_kept(tmp_path: Path) -> None:
+    at = [0, 33, 50, 120, 500, 533, 1400]
+    path = make_clip(tmp_path / "a.mp4", numbered(len(at)), pts=at, time_base=Fraction(1, 1000))
+    clip, found, _ = everything(path)
+    assert times(clip, found) == [Fraction(t, 1000) for t in at]
+
+
+def test_of_two_video_tracks_one_plays_and_the_report_says_so(tmp_path: Path) -> None:
+    from clips import Making
+
+    path = make_clip(tmp_path / "a.mkv", numbered(6), more=[(numbered(6, 320, 192, first=500), Making())])
+    _, found, ending = everything(path)
+    assert [number_of(frame.planes[0]) for frame in found] in ([*range(6)], [*range(500, 506)])
+    assert any("2 video tracks" in note for note in ending.notes)
+
+
+def test_an_odd_size_is_made_even(tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "a.avi", numbered(3, 161, 97), codec="mjpeg", pix_fmt="yuvj444p")
+    clip, found, ending = everything(path)
+    assert (clip.width, clip.height) == (162, 98) and len(found) == 3
+    assert any("made even" in note for note in ending.notes)
+
+
+def test_sound_that_goes_on_longer_does_not_lengthen_the_picture(tmp_path: Path) -> None:
+    clip, found, ending = everything(make_clip(tmp_path / "a.mp4", numbered(10), sound=3.0))
+    assert len(found) == 10 and not ending.broken_off
+    assert times(clip, found)[-1] == Fraction(9, 25)
+
+
+def test_an_edit_list_begins_where_the_clip_was_cut(tmp_path: Path) -> None:
+    """Copied from 1 s on without decoding: the pictures from the key frame on are there, an edit list hides some."""
+    whole = make_clip(tmp_path / "whole.mp4", numbered(60), options={"g": "50", "bf": "0"})
+    path = tmp_path / "a.mp4"
+    ffmpeg("-ss", "1", "-i", whole, "-c", "copy", path)
+    _, found, ending = everything(path)
+    numbers = [number_of(frame.planes[0]) for frame in found]
+    assert numbers == list(range(numbers[0], 60)) and numbers[0] <= 25
+    assert not ending.broken_off
+
+
+def test_an_interlaced_clip_is_made_progressive_one_for_one(tmp_path: Path) -> None:
+    plain = make_clip(tmp_path / "plain.mp4", numbered(10))
+    path = tmp_path / "a.ts"
+    ffmpeg("-i", plain, "-c:v", "libx264", "-flags", "+ilme+ildct", "-x264opts", "tff=1:log=-1", path)
+    _, found, ending = everything(path)
+    assert len(found) == 10 and any("interlaced" in note for note in ending.notes)
+
+
+def test_high_dynamic_range_is_mapped_and_said(tmp_path: Path) -> None:
+    colour = {"space": 9, "trc": 16, "primaries": 9, "range": 1}
+    path = make_clip(tmp_path / "a.mkv", numbered(4), codec="libx265", pix_fmt="yuv420p10le", colour=colour)
+    _, found, ending = everything(path)
+    assert len(found) == 4 and any("High dynamic range" in note for note in ending.notes)
+    assert [number_of(frame.planes[0]) for frame in found] == list(range(4))
+
+
+def test_damage_in_the_middle_is_concealed_and_counted(tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "a.ts", numbered(60, 320, 192), options={"g": "10", "bf": "0"})
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 188 // 2 * 188
+    for at in range(middle, middle + 188 * 6, 188):
+        content[at + 20 : at + 180] = bytes(160)
+    path.write_bytes(content)
+    _, found, ending = everything(path)
+    numbers = [number_of(frame.planes[0]) for frame in found]
+    assert numbers[:10] == list(range(10)) and numbers[-5:] == list(range(55, 60))
+    assert ending.corrupt + ending.lost > 0 and not ending.broken_off
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.m3u8", b"#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nwhole.mp4\n"),
+        ("a.mpd", b'<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011"><Period/></MPD>'),
+        ("a.mp4", b"ffconcat version 1.0\nfile 'whole.mp4'\n"),
+        ("a.mkv", b"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nm=video 5004 RTP/AVP 96\n"),
+        ("a.mov", b"RTSPtext\r\nrtsp://example.com/x\r\n"),
+        ("a.avi", b"[playlist]\nFile1=http://example.com/whole.avi\n"),
+        ("a%03d.mp4", b"\xff\xd8\xff"),
+    ],
+)
+def test_whatever_leads_to_another_file_is_refused(
+    run: Callable[..., Ran], tmp_path: Path, name: str, content: bytes
+) -> None:
+    make_clip(tmp_path / "whole.mp4", numbered(3))
+    (tmp_path / name).write_bytes(content)
+    out = tmp_path / "out"
+    ran = run("blur", tmp_path / name, "--out", out, *FAST)
+    assert ran.code == 4 and ran.err.count("\n") == 1 and "Traceback" not in ran.err
+    assert not list((out / "ready").iterdir()) and not list((out / "review").iterdir())
+
+
+def test_a_movie_whose_pictures_lie_in_another_file_shows_none_of_them(tmp_path: Path) -> None:
+    """QuickTime can point at other files (a data reference that is not "self-contained"): it is not followed."""
+    make_clip(tmp_path / "whole.mov", numbered(8))
+    content = bytearray((tmp_path / "whole.mov").read_bytes())
+    at = content.index(b"url \0\0\0\x01")
+    # The flag "in this file" is taken away: the pictures would be in a file with the name given there, none.
+    content[at + 7] = 0
+    path = tmp_path / "a.mov"
+    path.write_bytes(content)
+    try:
+        _, found, _ = everything(path)
+    except AnonymizerError as error:
+        assert str(error).count(".") >= 1
+    else:
+        assert [number_of(frame.planes[0]) for frame in found] == list(range(len(found)))

@@ -24,6 +24,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pillow_heif
 import zxingcpp
 from PIL import Image, ImageDraw, ImageFont
 
@@ -38,6 +39,7 @@ from anonymizer.settings import Settings
 from anonymizer.types import Kind, Pixels, Region
 
 SETTINGS = Settings()
+pillow_heif.register_heif_opener()
 
 
 def load(path: Path) -> Pixels:

@@ -102,25 +102,35 @@ def draw(pen: ImageDraw.ImageDraw, rng: np.random.Generator, design: str, x: int
             pen.ellipse((x + dx - r, y + dy - r, x + dx + r, y + dy + r), fill=255)
 
 
+def opened(folder: Path, limit: int | None) -> list[tuple[Path, Pixels]]:
+    """The folder's pictures that open, or every so-many-th of them."""
+    paths = sorted(folder.iterdir())
+    found = []
+    for path in paths[:: -(-len(paths) // limit) if limit else 1]:
+        try:
+            found.append((path, load(path)))
+        except (OSError, SyntaxError, ValueError):
+            continue  # broken on purpose, or no picture
+    return found
+
+
 def marks(folder: Path, limit: int | None) -> None:
     finder, faces = MarkFinder(), FaceFinder(Store())
-    for name in ("skin", "faces"):
-        paths = sorted((folder / name).iterdir())[:limit]
+    for name in ("skin", "faces", "codes", "text", "metadata"):
+        pictures = opened(folder / name, limit)
         alone, sent = 0, []
-        for path in paths:
-            pixels = load(path)
+        for path, pixels in pictures:
             if found := finder.find(pixels):
                 alone += 1
                 _, veils = redact(pixels, [r for r in faces.find(pixels) if r.certain], SETTINGS)
                 sent += [path.name] if unveiled(found, veils) else []
         print(
-            f"marks: {len(paths)} photos of {name}/, {alone} with a suggestion, {len(sent)} sent to review by it"
+            f"marks: {len(pictures)} pictures of {name}/, {alone} with a suggestion, {len(sent)} sent to review by it"
         )
         print(f"  (not under a face's veil): {', '.join(sent)}", flush=True)
     rng = np.random.default_rng(2)
     seen: dict[str, list[bool]] = {}
-    for path in sorted((folder / "skin").iterdir())[:limit]:
-        pixels = load(path)
+    for _, pixels in opened(folder / "skin", limit):
         for design, ink in itertools.product(DESIGNS, INKS):
             if made := tattooed(pixels, rng, design, ink):
                 under = np.zeros(made[1].shape, bool)
@@ -132,6 +142,24 @@ def marks(folder: Path, limit: int | None) -> None:
                     seen.setdefault(key, []).append(good)
     said = ", ".join(f"{key} {np.mean(good):.2f} of {len(good)}" for key, good in sorted(seen.items()))
     print(f"  generated tattoos suggested: {said}")
+
+
+def asked(folder: Path, limit: int | None) -> None:
+    """How many photos wait because of a face, and how many have one redacted."""
+    faces = FaceFinder(Store())
+    for name in ("skin", "faces"):
+        redacted, waiting = 0, []
+        pictures = opened(folder / name, limit)
+        for path, pixels in pictures:
+            regions = faces.find(pixels)
+            _, veils = redact(pixels, [r for r in regions if r.certain], SETTINGS)
+            redacted += bool(veils)
+            waiting += [path.name] if any(not r.certain for r in unveiled(regions, veils)) else []
+        print(
+            f"asked: {len(pictures)} photos of {name}/, a face redacted in {redacted}, {len(waiting)} wait for a "
+            f"person because of a face: {', '.join(waiting)}",
+            flush=True,
+        )
 
 
 def clock(folder: Path) -> None:
@@ -162,11 +190,14 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parts: dict[str, Callable[[], None]] = {
         "marks": lambda: marks(options.folder, options.limit),
+        "asked": lambda: asked(options.folder, options.limit),
         "time": lambda: clock(options.folder),
     }
     parser.add_argument("--only", nargs="*", choices=list(parts), default=list(parts))
     parser.add_argument("--limit", type=int)
+    parser.add_argument("--quick", action="store_true", help="12 pictures of each folder")
     options = parser.parse_args()
+    options.limit = options.limit or (12 if options.quick else None)
     if not options.folder.is_dir():
         raise SystemExit(f"{options.folder} is not here: the photos are not part of the project.")
     for name in options.only:

@@ -41,6 +41,11 @@ THICK = 0.12
 """Share of it that is left when strokes of less than three pixels are taken away: hair leaves less."""
 BLACK = 0.2
 """Least L* as a share of the skin's around it: ink lies under skin and is never as dark as a gap or a pupil."""
+HUES = (0.0, 76.0)
+"""Hue angle, degrees, of the skin around it (median; atan2 of b* and a*). Under skin of 30 photos 19 of 20 marks
+have 25 to 74; wood, earth, dough, leaves and cream-coloured paper have 62 to 105."""
+ROUGH = 2.0
+"""Most of the skin's own texture, L* about its local mean (median): skin has 0.2 to 1.6, scree and leaves 2.4 to 5."""
 AROUND = 0.16
 """Width of what counts as around, as a share of the long side."""
 TOGETHER = 9
@@ -139,7 +144,20 @@ def _score(
     around = float(beside.sum() / max(1, ring.sum()))
     if around < SURROUNDED or not _on_each_side(ring, skinned):
         return 0.0
+    if not _on_skin(lab, solid, skinned):
+        return 0.0
     return round(around, 3) if _coloured_as_ink(lab[own], lab[beside], away[own]) else 0.0
+
+
+def _on_skin(lab: NDArray[np.float32], solid: NDArray[np.uint8], skinned: NDArray[np.bool_]) -> bool:
+    """Whether what has skin's colour about a mark has its hue and is as smooth, away from the mark's border."""
+    far = skinned & ~(cv2.dilate(solid, np.ones((9, 9), np.uint8)) > 0)
+    if not far.any():
+        return False
+    light = np.ascontiguousarray(lab[:, :, 0])
+    rough = float(np.median(np.abs(light - cv2.GaussianBlur(light, (0, 0), 2))[far]))
+    hue = float(np.degrees(np.arctan2(np.median(lab[far][:, 2]), np.median(lab[far][:, 1]))))
+    return rough <= ROUGH and HUES[0] <= hue <= HUES[1]
 
 
 def _coloured_as_ink(

@@ -47,7 +47,7 @@ class Process:
             [*command, "--settings", str(settings), *more],
             stdout=self._said,
             stderr=subprocess.STDOUT,
-            env=os.environ | {"COLUMNS": "500"},
+            env=os.environ | {"COLUMNS": "500", "XDG_CACHE_HOME": str(folder / "cache")},
         )
 
     def said(self) -> list[str]:

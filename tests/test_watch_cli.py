@@ -70,7 +70,7 @@ def test_ctrl_c_is_a_clean_end_too_and_the_second_watcher_is_told(
     second = start()
     assert second.process.wait(PATIENCE) == 2
     assert second.said() == [
-        f"anonymizer: Another watcher works on {tmp_path / 'out'} already; stop it first, or choose another --out."
+        f"anonymizer: Another watcher watches {tmp_path / 'in'} already; stop it first, or choose another inbox."
     ]
     assert first.end(signal.SIGINT) == 0
     assert first.said()[-1] == "stopped"

@@ -25,7 +25,8 @@ from watching import Watching, drop
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def impatient(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(status, "cache_folder", lambda: tmp_path / "cache" / "models")
     monkeypatch.setattr(watcher, "FIRST", 0.2)
     monkeypatch.setattr(watcher, "LONGEST", 0.4)
     monkeypatch.setattr(watcher, "TELL_AFTER", 0.0)
@@ -179,13 +180,21 @@ def test_times_of_another_century_and_a_clock_that_is_set_change_nothing(
     assert watching.worked() == ["a.jpg", "b.jpg"]
 
 
-def test_one_watcher_for_each_output_folder(tmp_path: Path) -> None:
+def test_one_watcher_for_each_folder(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
     with Watching(tmp_path) as watching:
-        second = Watching(tmp_path)
+        second = Watching(tmp_path, inbox=tmp_path / "other")
         with pytest.raises(UsageError) as error:
             second.watcher.run()
         assert str(error.value) == (
             f"Another watcher works on {watching.out} already; stop it first, or choose another --out."
+        )
+        (tmp_path / "link").symlink_to(watching.inbox)
+        third = Watching(tmp_path, inbox=tmp_path / "link", out=tmp_path / "out2")
+        with pytest.raises(UsageError) as error:
+            third.watcher.run()
+        assert str(error.value) == (
+            f"Another watcher watches {tmp_path / 'link'} already; stop it first, or choose another inbox."
         )
     with Watching(tmp_path) as third:
         assert third.look()["running"]

@@ -42,7 +42,8 @@ class Watching:
         settings: Settings = QUICK,
         **options: Any,
     ) -> None:
-        inbox, self.out = folder / "in", folder / "out"
+        inbox = options.pop("inbox", folder / "in")
+        self.out: Path = options.pop("out", folder / "out")
         inbox.mkdir(exist_ok=True)
         self.inbox = inbox
         self.said: list[str] = []

@@ -8,6 +8,7 @@ files wait, by name, is in the ledger.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import logging
 import math
@@ -23,6 +24,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from anonymizer.detect.weights import cache_folder
 from anonymizer.ledger import now
 
 STATUS = "watch.json"
@@ -119,6 +121,12 @@ def read(private: Path) -> Status | None:
 def watch_lock(private: Path) -> FileLock:
     """The lock that a watcher holds while it lives: the system lets go of it however the process ends."""
     return FileLock(private / LOCK, mode=0o600)
+
+
+def inbox_lock(inbox: Path) -> FileLock:
+    """The lock on a watched folder, whatever its output folder: in the user's cache, for an inbox is only read."""
+    name = hashlib.sha256(os.fsencode(inbox.resolve())).hexdigest()[:16]
+    return FileLock(cache_folder().with_name(f"watch-{name}.lock"), mode=0o600)
 
 
 def alive(private: Path) -> bool:

@@ -29,7 +29,7 @@ from anonymizer.watch.inbox import Inbox, InboxGoneError
 from anonymizer.watch.lookout import Lookout
 from anonymizer.watch.options import Options, check
 from anonymizer.watch.settle import Stamp, Why
-from anonymizer.watch.status import EVERY, Board, Doing, Status, open_log, watch_lock
+from anonymizer.watch.status import EVERY, Board, Doing, Status, inbox_lock, open_log, watch_lock
 from anonymizer.watch.trouble import Trouble, TroubleError
 
 FIRST, LONGEST = 5.0, 60.0
@@ -72,6 +72,7 @@ class Watcher:
         self._stopping = False
         self._private = options.out / ".anonymizer"
         self._lock = watch_lock(self._private)
+        self._inbox_lock = inbox_lock(options.inbox)
         self._board = Board(self._private)
         self._engine: Engine | None = None
         self._flying: dict[Path, Stamp] = {}
@@ -96,7 +97,14 @@ class Watcher:
         self._await_folders()
         if self._stopping:
             return
-        self._open()
+        self._take_inbox()
+        try:
+            self._open()
+            self._watch()
+        finally:
+            self._inbox_lock.release()
+
+    def _watch(self) -> None:
         with open_log(self._private) as self._log:
             try:
                 self._tell(f"watching, version {__version__}")
@@ -124,6 +132,18 @@ class Watcher:
                 self._say("waiting: the inbox or the output folder is not there yet")
             delay = min(2 * delay, 30)
             self._wake.wait(min(delay, REST))
+
+    def _take_inbox(self) -> None:
+        folder = Path(self._inbox_lock.lock_file).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._inbox_lock.acquire(timeout=0)
+        except TimeoutError as error:
+            said = f"Another watcher watches {self.options.inbox} already; stop it first, or choose another inbox."
+            raise UsageError(said) from error
+        except OSError as error:
+            said = f"The folder {folder} cannot be written ({error.strerror}); check its permissions."
+            raise OutputError(said) from error
 
     def _open(self) -> None:
         try:
@@ -314,7 +334,8 @@ class Watcher:
     def _tell(self, sentence: str) -> None:
         """To the log and to whoever looks on: nothing of a source is in it."""
         self._log.info(sentence)
-        self._say(sentence)
+        with contextlib.suppress(OSError):  # whoever looked on may have left
+            self._say(sentence)
 
     def _publish(self, doing: Doing) -> None:
         counts = self._inbox.counts()

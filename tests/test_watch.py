@@ -12,7 +12,7 @@ import pytest
 from anonymizer.bench import Answer, End, Job
 from anonymizer.gate import Gate
 from anonymizer.ledger import Ledger
-from anonymizer.watch import lookout, status, watcher
+from anonymizer.watch import locks, lookout, watcher
 from anonymizer.watch.settle import Why
 from conftest import QUICK
 from folders import tiny, tree
@@ -21,7 +21,7 @@ from watching import Watching, drop, eventually
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(status, "cache_folder", lambda: tmp_path / "cache" / "models")
+    monkeypatch.setattr(locks, "cache_folder", lambda: tmp_path / "cache" / "models")
     monkeypatch.setattr(watcher, "FIRST", 0.2)
     monkeypatch.setattr(watcher, "LONGEST", 0.4)
     monkeypatch.setattr(watcher, "TELL_AFTER", 0.0)

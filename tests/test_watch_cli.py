@@ -118,7 +118,7 @@ def test_status_names_what_waits_and_what_failed(tmp_path: Path, run: Callable[.
 
 def test_soak(tmp_path: Path) -> None:
     """``ANONYMIZER_SOAK_SECONDS=300`` for the long one."""
-    found = soak(tmp_path, float(os.environ.get("ANONYMIZER_SOAK_SECONDS", "12")), seed=1)
+    found = soak(tmp_path, float(os.environ.get("ANONYMIZER_SOAK_SECONDS", "8")), seed=1)
     print(found)
     assert found["kills"] >= 1 and found["contents"] >= 5
 

@@ -15,7 +15,7 @@ from anonymizer.bench import Answer, End, Job
 from anonymizer.engine import Engine
 from anonymizer.errors import OutputError, UsageError
 from anonymizer.ledger import State
-from anonymizer.watch import status, trouble, watcher
+from anonymizer.watch import locks, status, trouble, watcher
 from anonymizer.watch.options import Options, check
 from anonymizer.watch.settle import Why
 from anonymizer.watch.trouble import Trouble
@@ -26,7 +26,7 @@ from watching import Watching, drop
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(status, "cache_folder", lambda: tmp_path / "cache" / "models")
+    monkeypatch.setattr(locks, "cache_folder", lambda: tmp_path / "cache" / "models")
     monkeypatch.setattr(watcher, "FIRST", 0.2)
     monkeypatch.setattr(watcher, "LONGEST", 0.4)
     monkeypatch.setattr(watcher, "TELL_AFTER", 0.0)
@@ -334,3 +334,11 @@ def test_done_must_lie_on_the_disk_of_the_inbox(tmp_path: Path, monkeypatch: pyt
             check(Options(tmp_path / "in", tmp_path / "out", done))
     finally:
         done.rmdir()
+
+
+def test_an_output_folder_that_cannot_be_made_is_said_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    out = tmp_path / "file" / "out"
+    with pytest.raises(OutputError) as error:
+        Watching(tmp_path, out=out).watcher.run()
+    assert str(error.value) == f"The folder {out} cannot be written (Not a directory); check its permissions."

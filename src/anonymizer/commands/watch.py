@@ -16,6 +16,7 @@ from anonymizer.gate import Gate
 from anonymizer.ledger import Ledger, State
 from anonymizer.settings import Settings
 from anonymizer.watch import status
+from anonymizer.watch.locks import alive
 from anonymizer.watch.options import Options, check
 from anonymizer.watch.service import Service, service, switch_on, watch_command
 from anonymizer.watch.settle import ignore_lease_signal
@@ -88,7 +89,7 @@ def look(out: Path) -> dict[str, Any]:
         ledger.close()
     said = status.read(private)
     return {
-        "running": status.alive(private),
+        "running": alive(out),
         "status": asdict(said) if said else None,
         "media": {state.value: media[state] for state in State if state in media},
         "waiting": [{"path": path, "reason": why, "since": since} for path, why, since in waiting],

@@ -1,6 +1,6 @@
-"""What a watcher is doing, for whoever asks: a small file of counts, a lock that tells whether it lives, a log.
+"""What a watcher is doing, for whoever asks: a small file of counts, and a log.
 
-All lie in ``OUT/.anonymizer``, readable by their owner alone. Neither the file nor the log holds anything of a source:
+Both lie in ``OUT/.anonymizer``, readable by their owner alone. Neither the file nor the log holds anything of a source:
 no name, no path, no hash; media are called by the ids of their outputs. Which
 files wait, by name, is in the ledger.
 """
@@ -8,7 +8,6 @@ files wait, by name, is in the ledger.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import logging
 import math
@@ -22,13 +21,9 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from anonymizer.detect.weights import cache_folder
 from anonymizer.ledger import now
 
 STATUS = "watch.json"
-LOCK = "watch.lock"
 LOG = "watch.log"
 EVERY = 2.0
 """Seconds between two writings of the status file, at least, while the watcher does the same thing."""
@@ -116,30 +111,6 @@ def read(private: Path) -> Status | None:
         return Status(**said | {"doing": Doing(said["doing"])})
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def watch_lock(private: Path) -> FileLock:
-    """The lock that a watcher holds while it lives: the system lets go of it however the process ends."""
-    return FileLock(private / LOCK, mode=0o600)
-
-
-def inbox_lock(inbox: Path) -> FileLock:
-    """The lock on a watched folder, whatever its output folder: in the user's cache, for an inbox is only read."""
-    name = hashlib.sha256(os.fsencode(inbox.resolve())).hexdigest()[:16]
-    return FileLock(cache_folder().with_name(f"watch-{name}.lock"), mode=0o600)
-
-
-def alive(private: Path) -> bool:
-    """Whether a watcher is at work on this output folder."""
-    if not (private / LOCK).exists():
-        return False
-    lock = watch_lock(private)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return True
-    lock.release()
-    return False
 
 
 class _PrivateLog(RotatingFileHandler):

@@ -20,16 +20,17 @@ from pydantic import ValidationError
 
 from anonymizer import __version__
 from anonymizer.engine import Engine
-from anonymizer.errors import NotReadyError, OutputError, UsageError
+from anonymizer.errors import NotReadyError, OutputError
 from anonymizer.ledger import State
 from anonymizer.pipeline import Outcome
 from anonymizer.types import Verdict
 from anonymizer.watch import originals, trouble
 from anonymizer.watch.inbox import Inbox, InboxGoneError
+from anonymizer.watch.locks import take_inbox, take_output
 from anonymizer.watch.lookout import Lookout
 from anonymizer.watch.options import Options, check
 from anonymizer.watch.settle import Stamp, Why
-from anonymizer.watch.status import EVERY, Board, Doing, Status, inbox_lock, open_log, watch_lock
+from anonymizer.watch.status import EVERY, Board, Doing, Status, open_log
 from anonymizer.watch.trouble import Trouble, TroubleError
 
 FIRST, LONGEST = 5.0, 60.0
@@ -53,8 +54,8 @@ TURN = 0.5
 class Watcher:
     """Watches one inbox into one output folder. :meth:`run` returns after :meth:`stop`; call it once.
 
-    Raises, from :meth:`run`, :class:`UsageError` for folders that cannot go together or are watched already,
-    and whatever ``open_engine`` raises where the work cannot even begin.
+    Raises, from :meth:`run`, :class:`anonymizer.errors.UsageError` for folders that cannot go together or are
+    watched already, and whatever ``open_engine`` raises where the work cannot even begin.
     """
 
     def __init__(
@@ -71,8 +72,6 @@ class Watcher:
         self._wake = threading.Event()
         self._stopping = False
         self._private = options.out / ".anonymizer"
-        self._lock = watch_lock(self._private)
-        self._inbox_lock = inbox_lock(options.inbox)
         self._board = Board(self._private)
         self._engine: Engine | None = None
         self._flying: dict[Path, Stamp] = {}
@@ -97,12 +96,12 @@ class Watcher:
         self._await_folders()
         if self._stopping:
             return
-        self._take_inbox()
+        lock = take_inbox(self.options.inbox)
         try:
             self._open()
             self._watch()
         finally:
-            self._inbox_lock.release()
+            lock.release()
 
     def _watch(self) -> None:
         with open_log(self._private) as self._log:
@@ -133,33 +132,8 @@ class Watcher:
             delay = min(2 * delay, 30)
             self._wake.wait(min(delay, REST))
 
-    def _take_inbox(self) -> None:
-        folder = Path(self._inbox_lock.lock_file).parent
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._inbox_lock.acquire(timeout=0)
-        except TimeoutError as error:
-            said = f"Another watcher watches {self.options.inbox} already; stop it first, or choose another inbox."
-            raise UsageError(said) from error
-        except OSError as error:
-            said = f"The folder {folder} cannot be written ({error.strerror}); check its permissions."
-            raise OutputError(said) from error
-
     def _open(self) -> None:
-        try:
-            self._private.parent.mkdir(parents=True, exist_ok=True)
-            self._private.mkdir(mode=0o700, exist_ok=True)
-            # Two seconds, for `anonymizer status` tries the lock for an instant.
-            self._lock.acquire(timeout=2)
-        except TimeoutError as error:
-            raise UsageError(
-                f"Another watcher works on {self.options.out} already; stop it first, or choose another --out."
-            ) from error
-        except OSError as error:
-            raise OutputError(
-                f"The output folder {self.options.out} cannot be written ({error.strerror}); "
-                "choose another with --out."
-            ) from error
+        self._lock = take_output(self.options.out)
         try:
             engine = self._engine = self._open_engine()
             for entry in engine.gate.ledger.entries(State.FAILED):

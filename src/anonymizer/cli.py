@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,6 +30,7 @@ from rich.table import Table
 from anonymizer import __version__
 from anonymizer.commands.key import key_app
 from anonymizer.errors import AnonymizerError, ExitCode, UsageError
+from anonymizer.language import chosen, speaker
 from anonymizer.settings import AudioPolicy, Effort, Settings, TextPolicy, load
 from anonymizer.types import Shape, Style, Verdict
 
@@ -65,8 +67,21 @@ def _root(
         bool,
         typer.Option("--version", help="Show the version and leave.", callback=_say_version, is_eager=True),
     ] = False,
+    lang: Annotated[
+        str | None, typer.Option(help="Language of messages and reports; default: the system's.")
+    ] = None,
 ) -> None:
     """The options that stand before a command."""
+    _LANGUAGE.set(chosen(lang))
+
+
+_LANGUAGE: ContextVar[str] = ContextVar("language", default="")
+"""Of this call of the command line; empty until its options are read."""
+
+
+def _say(text: str) -> str:
+    """A sentence in the language of this run."""
+    return speaker(_LANGUAGE.get() or chosen())(text)
 
 
 def _rect(text: str) -> tuple[float, float, float, float]:
@@ -185,8 +200,8 @@ def blur(
                 advance()
         index = session.write_index()
     if not (quiet or as_json):
-        said = ", ".join(f"{counts[v]} {word}" for v, word in _COUNTED if counts[v])
-        out_console.print(f"{said}. Overview: {escape(_shown(index))}")
+        said = ", ".join(f"{counts[v]} {_say(word)}" for v, word in _COUNTED if counts[v])
+        out_console.print(f"{said}. {escape(_say(f'Overview: {_shown(index)}'))}")
     raise typer.Exit(_worst(counts))
 
 
@@ -250,7 +265,7 @@ def batch(
             if as_json:
                 _emit({"source": _shown(source), "would": said})
             else:
-                out_console.print(escape(f"{_shown(source)}: {_shown(said)}"))
+                out_console.print(escape(f"{_shown(source)}: {_shown(_say(said))}"))
         return
     if not cluster:
         _have_models(settings, show=not (quiet or as_json))
@@ -267,7 +282,7 @@ def batch(
         index = command.run(order, settings, tally, tell, workers=workers, cluster=cluster, retry=retry)
     if not (quiet or as_json):
         out_console.print(_summary(tally))
-        out_console.print(f"Overview: {escape(_shown(index))}")
+        out_console.print(escape(_say(f"Overview: {_shown(index)}")))
     raise typer.Exit(_worst(tally.verdicts))
 
 
@@ -329,8 +344,8 @@ def release(
     if not consent:
         if not (sys.stdin.isatty() and err_console.is_terminal):
             raise UsageError(f"{CONSENT} Say that it is there with --consent.")
-        err_console.print(f"[yellow]{CONSENT}[/]")
-        if not typer.confirm("Is it there for every patient shown?", err=True):
+        err_console.print(f"[yellow]{_say(CONSENT)}[/]")
+        if not typer.confirm(_say("Is it there for every patient shown?"), err=True):
             raise UsageError("Nothing was released.")
     done = hand_out(out.absolute(), to.absolute(), initials=initials)
     if as_json:
@@ -338,12 +353,13 @@ def release(
         _emit({"copied": list(done.copied), "there": list(done.there), "held": held})
     else:
         for name, said in done.held:
-            err_console.print(f"[red]held back[/] {escape(_shown(name))}: {escape(_shown(said))}")
-        out_console.print(
-            f"{len(done.copied)} copied, {len(done.there)} there already, {len(done.held)} held back. {CONSENT}"
-        )
+            err_console.print(
+                f"[red]{_say('held back')}[/] {escape(_shown(name))}: {escape(_shown(_say(said)))}"
+            )
+        counted = f"{len(done.copied)} copied, {len(done.there)} there already, {len(done.held)} held back."
+        out_console.print(_say(f"{counted} {CONSENT}"))
         if done.manifest:
-            out_console.print(escape(f"Manifest: {_shown(done.manifest)}"))
+            out_console.print(escape(_say(f"Manifest: {_shown(done.manifest)}")))
     raise typer.Exit(ExitCode.FAILED if done.held else ExitCode.OK)
 
 
@@ -366,9 +382,9 @@ def app_page(
     ] = 30,
 ) -> None:
     """Open the local page: drop files, look at what waits, correct it, approve or reject it."""
-    from anonymizer.commands.app import chosen_language, serve
+    from anonymizer.commands.app import serve
 
-    language = chosen_language(lang)
+    language = chosen(lang) if lang else _LANGUAGE.get()
     settings = _settings(settings_file, {})
     _have_models(settings, show=True)
     serve(
@@ -437,7 +453,11 @@ def watch(
             escape(f"Installed and started: {unit.name}\nSee: anonymizer status {_shown(options.out)}")
         )
         return
-    say = (lambda sentence: None) if quiet else (lambda sentence: out_console.print(escape(_shown(sentence))))
+    say = (
+        (lambda sentence: None)
+        if quiet
+        else (lambda sentence: out_console.print(escape(_shown(_say(sentence)))))
+    )
     raise typer.Exit(command.watch(options, settings, say))
 
 
@@ -454,7 +474,7 @@ def status(
         _emit(json.loads(json.dumps(found, default=_shown)))
     else:
         for sentence in sentences(found):
-            out_console.print(escape(_shown(sentence)))
+            out_console.print(escape(_shown(_say(sentence))))
     raise typer.Exit(ExitCode.OK if found["running"] else ExitCode.NOT_READY)
 
 
@@ -512,7 +532,9 @@ def doctor(as_json: Json = False) -> None:
             out_console.print(f"{mark} {finding.what:18} {escape(finding.said)}")
     ready = all(finding.ok or not finding.needed for finding in findings)
     if not as_json:
-        out_console.print("This machine is ready." if ready else "This machine is not ready: see above.")
+        out_console.print(
+            _say("This machine is ready." if ready else "This machine is not ready: see above.")
+        )
     raise typer.Exit(ExitCode.OK if ready else ExitCode.NOT_READY)
 
 
@@ -524,7 +546,8 @@ _COUNTED = (
 
 
 def _settings(path: Path | None, flags: dict[str, Any]) -> Settings:
-    return load(_settings_file(path), flags)
+    settings = load(_settings_file(path), flags)
+    return settings if settings.language else settings.model_copy(update={"language": _LANGUAGE.get()})
 
 
 def _settings_file(path: Path | None) -> Path | None:
@@ -574,24 +597,24 @@ def _outcome_json(outcome: Any) -> dict[str, Any]:
 def _say_finding(finding: Any) -> None:
     colour = {"ready": "green", "review": "yellow", "failed": "red"}[finding.verdict]
     console = err_console if finding.error else out_console
-    console.print(f"[{colour}]{finding.word}[/] {escape(_shown(finding.path))}")
+    console.print(f"[{colour}]{_say(finding.word)}[/] {escape(_shown(finding.path))}")
     for reason in finding.reasons:
-        console.print(f"    {escape(_shown(reason))}")
+        console.print(f"    {escape(_shown(_say(reason)))}")
 
 
 def _say_outcome(outcome: Any) -> None:
     name = escape(_shown(outcome.source))
+    note = f" ({_say(outcome.note)})" if outcome.note else ""
     if outcome.verdict is Verdict.FAILED:
-        said = " ".join((*outcome.reasons[:1], f"({outcome.note})" if outcome.note else ""))
-        err_console.print(f"[red]failed[/] {name}: {escape(said.strip())}")
+        said = _say(outcome.reasons[0]) if outcome.reasons else ""
+        err_console.print(f"[red]{_say('failed')}[/] {name}: {escape(_shown(said + note))}")
         return
-    hidden = f"{outcome.redacted} hidden" if outcome.redacted else "nothing to hide"
+    hidden = _say(f"{outcome.redacted} hidden" if outcome.redacted else "nothing to hide")
     colour = "green" if outcome.verdict is Verdict.READY else "yellow"
     where = escape(f"{outcome.output.parent.name}/{outcome.output.name}")
-    said = f"{hidden}; {outcome.note}" if outcome.note else hidden
-    out_console.print(f"[{colour}]{outcome.verdict}[/] {name} → {where} ({escape(said)})")
+    out_console.print(f"[{colour}]{_say(outcome.verdict)}[/] {name} → {where} ({hidden}){escape(note)}")
     for reason in outcome.reasons:
-        out_console.print(f"    {escape(reason)}")
+        out_console.print(f"    {escape(_say(reason))}")
 
 
 def _have_models(settings: Settings, *, show: bool) -> None:
@@ -682,19 +705,20 @@ def _batch_bar(tally: Any, show: bool) -> Iterator[Any]:
 def _summary(tally: Any) -> Table:
     table = Table("what", "files", box=None, pad_edge=False, show_header=False)
     for verdict, word in _COUNTED:
-        table.add_row(word, str(tally.verdicts[verdict]))
-    table.add_row("known already, of these", str(tally.known))
-    table.add_row("places hidden", str(tally.hidden))
-    table.add_row("time", f"{tally.seconds:.0f} s, {tally.speed:.2f} files/s")
+        table.add_row(_say(word), str(tally.verdicts[verdict]))
+    table.add_row(_say("known already, of these"), str(tally.known))
+    table.add_row(_say("places hidden"), str(tally.hidden))
+    table.add_row(_say("time"), _say(f"{tally.seconds:.0f} s, {tally.speed:.2f} files/s"))
     return table
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; every error a person can cause is one sentence and an exit code."""
+    _LANGUAGE.set("")
     try:
         code = app(args=arguments, standalone_mode=False)
     except AnonymizerError as error:
-        err_console.print(f"[red]anonymizer:[/] {escape(_shown(str(error)))}")
+        err_console.print(f"[red]anonymizer:[/] {escape(_shown(_say(str(error))))}")
         code = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         code = ExitCode.INTERRUPTED
@@ -712,7 +736,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = ExitCode.USAGE
     # Typer turns Ctrl-C into this code without a word.
     if code == ExitCode.INTERRUPTED:
-        err_console.print("Stopped. Nothing half done was kept; run the same command again to go on.")
+        err_console.print(_say("Stopped. Nothing half done was kept; run the same command again to go on."))
     sys.exit(int(code or 0))
 
 

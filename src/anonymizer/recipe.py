@@ -21,15 +21,15 @@ _PARTS = ("the program is another version", "the settings were changed", "the mo
 def recipe(settings: Settings, store: Store | None = None, program: str = __version__) -> str:
     """The recipe of a run. Raises :class:`anonymizer.errors.ModelError` where a model's manifest is not valid."""
     models = "\n".join(sorted(models_used(settings, store or Store())))
-    treatment = settings.model_dump_json(exclude={"limits"})
-    return "/".join((program, _short(treatment), _short(models), _short(settings.limits.model_dump_json())))
+    return "/".join(
+        (program, _treatment(settings), _short(models), _short(settings.limits.model_dump_json()))
+    )
 
 
 def with_settings(made: str, settings: Settings) -> str:
     """The recipe of the same run for one source with settings of its own (its sidecar, a person's corrections)."""
     program, _, models, _ = _split(made)
-    treatment = settings.model_dump_json(exclude={"limits"})
-    return "/".join((program, _short(treatment), models, _short(settings.limits.model_dump_json())))
+    return "/".join((program, _treatment(settings), models, _short(settings.limits.model_dump_json())))
 
 
 def same(made: str, wanted: str, *, limits: bool = False) -> bool:
@@ -42,6 +42,11 @@ def changed(made: str, wanted: str) -> str:
     """Why an output must be made again: a part of a sentence."""
     pairs = zip(_PARTS, _split(made), _split(wanted), strict=False)
     return ", ".join(said for said, old, new in pairs if old != new) or "the limits were changed"
+
+
+def _treatment(settings: Settings) -> str:
+    """What decides how the output looks; the language of its report does not."""
+    return _short(settings.model_dump_json(exclude={"limits", "language"}))
 
 
 def _split(made: str) -> list[Any]:

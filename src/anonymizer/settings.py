@@ -106,6 +106,7 @@ class Settings(BaseModel):
     keep_mouth: bool = False
     dismiss: tuple[DrawnRegion, ...] = Field((), description="found places, as drawn over, that are none")
 
+    language: str = Field("", pattern=r"^([a-z]{2,3})?$", description="of the report's page; empty: English")
     keep_name: bool = False
     jpeg_quality: int = Field(95, ge=70, le=100)
     crf: int = Field(20, ge=0, le=40, description="a clip's quality: smaller is better and larger on disk")

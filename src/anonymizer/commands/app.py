@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-import locale
-import os
 import webbrowser
 from collections.abc import Callable
 from pathlib import Path
 
-from anonymizer.errors import UsageError
 from anonymizer.review.desk import Desk
 from anonymizer.review.pictures import Pictures
-from anonymizer.review.server import LANGUAGES, Page, Server, address, listen
+from anonymizer.review.server import Page, Server, address, listen
 from anonymizer.settings import Settings
-
-
-def chosen_language(wanted: str | None) -> str:
-    """The page's language: the one asked for, else the system's, else English.
-
-    Raises :class:`UsageError` for one that the page does not speak.
-    """
-    if wanted is not None and wanted not in LANGUAGES:
-        raise UsageError(f"--lang {wanted}: the page speaks {', '.join(LANGUAGES)}.")
-    names = (os.environ.get(name, "") for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
-    said = next((name for name in names if name), "") or locale.getlocale()[0] or ""
-    system = said.replace("-", "_").split("_")[0].split(".")[0].lower()
-    return wanted or (system if system in LANGUAGES else "en")
 
 
 def serve(

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from html import escape
 
 from anonymizer.detect.finder import doubtful_place
+from anonymizer.language import ENGLISH, speaker
 from anonymizer.report.schema import CheckRecord, RegionRecord, Report
 from anonymizer.types import Box, Kind, Result, Shape, Verdict
 
+Say = Callable[[str], str]
+"""Puts an English sentence into the page's language (:func:`anonymizer.language.speaker`)."""
 VERDICTS = {
     Verdict.READY: (
         "Ready to publish",
@@ -117,46 +120,68 @@ table{font-size:.92em}.cols{grid-template-columns:1fr 1fr}.sheet{grid-column:aut
 .file dt{border-top:1px solid var(--soft);padding-top:.15rem;margin-top:1.4rem}
 @media screen{.file{display:none}.sheet{grid-column:1/-1}}
 """
+DECISION = "A person's decision"
+CONSENT = "Hiding a face does not replace the patient's consent where the law asks for it."
+FOOTER = (
+    "This report says what was looked for and what was found. It holds nothing of the source: no name, no date, no "
+    "value of its metadata. It belongs to the one file with the SHA-256 above."
+)
 TEMPLATE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
+<html lang="{language}"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
 <meta name="viewport" content="width=device-width,initial-scale=1"><meta name="referrer" content="no-referrer">
 <title>{title}</title><style>{style}</style></head><body><main>{body}</main></body></html>
 """
 
 
-def document(title: str, body: str) -> str:
+def document(title: str, body: str, language: str = ENGLISH) -> str:
     """A whole page around a body that is already HTML."""
-    return TEMPLATE.format(title=escape(title), style=STYLE, body=body)
+    return TEMPLATE.format(title=escape(title), style=STYLE, body=body, language=language or ENGLISH)
 
 
 def render(report: Report, contact_sheet: bytes = b"") -> str:
-    """The page of one report; ``contact_sheet`` is a JPEG of redacted frames."""
-    title, lead = VERDICTS[report.verdict]
+    """The page of one report, in the language of its settings; ``contact_sheet`` is a JPEG of redacted frames."""
+    language = str(report.settings.get("language") or ENGLISH)
+    say = speaker(language)
+
+    def head(text: str) -> str:
+        return f"<h2>{escape(say(text))}</h2>"
+
+    def lead(text: str) -> str:
+        return f"<p class=lead>{escape(say(text))}</p>"
+
+    title, meaning = VERDICTS[report.verdict]
     parts = [
-        f"<header><h1>Verification report</h1><span class=soft>{escape(_when(report.created))}</span></header>",
+        f"<header><h1>{escape(say('Verification report'))}</h1>"
+        f"<span class=soft>{escape(_when(report.created))}</span></header>",
         f'<section class="verdict {report.verdict}"><span class=sign aria-hidden=true>{SIGNS[report.verdict]}</span>',
-        f"<div><strong>{escape(title)}</strong><p>{escape(lead)}</p>{_list(report.reasons)}</div></section>",
-        _facts(report),
-        _decision(report),
-        "<h2>What was checked on the written file</h2>",
-        "<p class=lead>The file was read back from the disk and examined by code that had no part in writing it.</p>",
-        _checks(report.checks),
-        "<h2>What was hidden</h2>",
-        _hidden(report, _contact(contact_sheet)),
-        "<div class=two><section><h2>What the source held and the output does not</h2>",
-        _list(report.source_traces, "chips") or "<p>No metadata was found in the source.</p>",
-        "</section><section><h2>What was not checked</h2>",
-        "<p class=lead>No program can see these. Whoever publishes has to judge them.</p>",
-        f"{_list(report.not_checked)}</section></div>",
-        f"<section class=screen><h2>Good to know</h2>{_list(report.notes)}</section>" if report.notes else "",
-        "<h2>How it was made</h2>",
-        _technical(report),
-        _for_the_file(),
-        "<footer>This report says what was looked for and what was found. It holds nothing of the source: no name, "
-        "no date, no value of its metadata. It belongs to the one file with the SHA-256 above.</footer>",
+        f"<div><strong>{escape(say(title))}</strong><p>{escape(say(meaning))}</p>",
+        f"{_list(report.reasons, say)}</div></section>",
+        _facts(report, say),
+        _decision(report, say),
+        head("What was checked on the written file"),
+        lead("The file was read back from the disk and examined by code that had no part in writing it."),
+        _checks(report.checks, say),
+        head("What was hidden"),
+        _hidden(report, _contact(contact_sheet, say), say),
+        "<div class=two><section>",
+        head("What the source held and the output does not"),
+        _list(report.source_traces, say, "chips")
+        or f"<p>{escape(say('No metadata was found in the source.'))}</p>",
+        "</section><section>",
+        head("What was not checked"),
+        lead("No program can see these. Whoever publishes has to judge them."),
+        f"{_list(report.not_checked, say)}</section></div>",
+        f"<section class=screen>{head('Good to know')}{_list(report.notes, say)}</section>"
+        if report.notes
+        else "",
+        head("How it was made"),
+        _technical(report, say),
+        _for_the_file(say),
+        f"<footer>{escape(say(FOOTER))}</footer>",
     ]
-    return document(f"{title}: {report.medium.name or report.id}", "\n".join(part for part in parts if part))
+    body = "\n".join(part for part in parts if part)
+    return document(f"{say(title)}: {report.medium.name or report.id}", body, language)
 
 
 def facts(pairs: Sequence[tuple[str, str]], css: str = "") -> str:
@@ -165,30 +190,32 @@ def facts(pairs: Sequence[tuple[str, str]], css: str = "") -> str:
     return f"<dl class=facts>{cells}</dl>"
 
 
-def pill(result: Result, word: str = "") -> str:
+def pill(result: Result, word: str = "", say: Say = str) -> str:
     """A result as a coloured word with a sign, so that colour is not needed to read it."""
     css, sign, plain = RESULTS[result]
-    return f'<span class="pill {css}"><span aria-hidden=true>{sign}</span> {escape(word or plain)}</span>'
+    return (
+        f'<span class="pill {css}"><span aria-hidden=true>{sign}</span> {escape(say(word or plain))}</span>'
+    )
 
 
-def _facts(report: Report) -> str:
+def _facts(report: Report, say: Say) -> str:
     medium = report.medium
     size = f"{medium.width} × {medium.height}"
     if medium.duration is not None:
-        size += f", {medium.frames} frames, {medium.duration:.1f} s"
+        size = say(f"{size}, {medium.frames} frames, {medium.duration:.1f} s")
     made = [check for check in report.checks if check.result is not Result.SKIPPED]
     passed = sum(check.result is Result.PASS for check in made)
     pairs = [
-        ("File", medium.name),
-        ("Kind", f"{medium.format} {medium.type}, {_bytes(medium.bytes)}"),
-        ("Pixels", size),
-        ("Places hidden", str(len(report.regions))),
-        ("Checks passed", f"{passed} of {len(made)}"),
+        (say("File"), medium.name),
+        (say("Kind"), say(f"{medium.format} {medium.type}, {_bytes(medium.bytes)}")),
+        (say("Pixels"), size),
+        (say("Places hidden"), str(len(report.regions))),
+        (say("Checks passed"), say(f"{passed} of {len(made)}")),
     ]
     return facts(pairs)
 
 
-def _decision(report: Report) -> str:
+def _decision(report: Report, say: Say) -> str:
     """Who decided, when, on what, and what was changed by hand."""
     made = report.decision
     if made is None:
@@ -199,22 +226,27 @@ def _decision(report: Report) -> str:
         (made.changes.kept, "kept clear"),
         (int(made.changes.keep_mouth), "mouth kept visible"),
     )
-    changed = ", ".join(f"{count} × {what}" for count, what in counts if count) or "nothing"
+    changed = ", ".join(f"{count} × {say(what)}" for count, what in counts if count) or say("nothing")
     word = {"approved": "Approved", "rejected": "Rejected"}[made.action]
-    pairs = [(word, f"by {made.initials}, {_when(made.decided)}"), ("Changed by hand", changed)]
-    asked = f"<p class=lead>What was judged:</p>{_list(made.reasons)}" if made.reasons else ""
-    return f"<h2>A person's decision</h2>{facts(pairs)}{asked}"
-
-
-def _for_the_file() -> str:
-    """Lines to fill in by hand on the printed page: what links it to a consent form is never in the data."""
-    lines = "".join(
-        f"<div><dt>{what}</dt></div>" for what in ("Patient's file no.", "Consent of (date)", "Signature")
+    pairs = [
+        (say(word), say(f"by {made.initials}, {_when(made.decided)}")),
+        (say("Changed by hand"), changed),
+    ]
+    asked = (
+        f"<p class=lead>{escape(say('What was judged:'))}</p>{_list(made.reasons, say)}"
+        if made.reasons
+        else ""
     )
+    return f"<h2>{escape(say(DECISION))}</h2>{facts(pairs)}{asked}"
+
+
+def _for_the_file(say: Say) -> str:
+    """Lines to fill in by hand on the printed page: what links it to a consent form is never in the data."""
+    blanks = ("Patient's file no.", "Consent of (date)", "Signature")
+    lines = "".join(f"<div><dt>{escape(say(what))}</dt></div>" for what in blanks)
     return (
-        "<section class=file aria-hidden=true><strong>To be filed with the consent form</strong>"
-        "<p class=soft>Hiding a face does not replace the patient's consent where the law asks for it.</p>"
-        f"<dl>{lines}</dl></section>"
+        f"<section class=file aria-hidden=true><strong>{escape(say('To be filed with the consent form'))}</strong>"
+        f"<p class=soft>{escape(say(CONSENT))}</p><dl>{lines}</dl></section>"
     )
 
 
@@ -231,55 +263,60 @@ def _when(created: str) -> str:
     return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
 
 
-def _list(items: Sequence[str], css: str = "") -> str:
-    rows = "".join(f"<li>{escape(item)}</li>" for item in items)
+def _list(items: Sequence[str], say: Say, css: str = "") -> str:
+    rows = "".join(f"<li>{escape(say(item))}</li>" for item in items)
     return f'<ul class="{css}">{rows}</ul>' if items else ""
 
 
-def _checks(checks: Sequence[CheckRecord]) -> str:
+def _checks(checks: Sequence[CheckRecord], say: Say) -> str:
     rows = []
     for check in checks:
         meaning = MEANINGS.get(check.name, "")
         rows.append(
-            f"<tr><td>{pill(check.result)}</td><th scope=row>{escape(CHECKS.get(check.name, check.name))}</th>"
-            f"<td>{escape(check.evidence)}{f'<small>{escape(meaning)}</small>' if meaning else ''}</td></tr>"
+            f"<tr><td>{pill(check.result, say=say)}</td>"
+            f"<th scope=row>{escape(say(CHECKS.get(check.name, check.name)))}</th>"
+            f"<td>{escape(say(check.evidence))}{f'<small>{escape(say(meaning))}</small>' if meaning else ''}</td></tr>"
         )
-    head = (
-        "<thead><tr><th scope=col>Result</th><th scope=col>Check</th><th scope=col>Evidence</th></tr></thead>"
-    )
-    return f"<table>{head}<tbody>{''.join(rows)}</tbody></table>"
+    return f"<table>{_head(say, 'Result', 'Check', 'Evidence')}<tbody>{''.join(rows)}</tbody></table>"
 
 
-def _hidden(report: Report, sheet: str = "") -> str:
+def _head(say: Say, *names: str) -> str:
+    cells = "".join(f"<th scope=col>{escape(say(name))}</th>" for name in names)
+    return f"<thead><tr>{cells}</tr></thead>"
+
+
+def _hidden(report: Report, sheet: str, say: Say) -> str:
     if not report.regions:
-        plan = _plan(report) if _asked(report) else ""
+        plan = _plan(report, say) if _asked(report) else ""
         said = "Nothing that the detectors know was found, so nothing was hidden."
-        return f"<p>{said}</p><div class=cols>{plan}{sheet}</div>"
+        return f"<p>{escape(say(said))}</p><div class=cols>{plan}{sheet}</div>"
     counts: dict[str, int] = {}
     for region in report.regions:
         counts[KINDS[region.kind]] = counts.get(KINDS[region.kind], 0) + 1
-    said = ", ".join(f"{n} × {kind}" for kind, n in counts.items())
-    rows = "".join(_region_row(number, region) for number, region in enumerate(report.regions[:SHOWN], 1))
-    when = "<th scope=col>Seconds</th>" if report.medium.type == "clip" else ""
-    table = (
-        f"<table><thead><tr><th scope=col>No.</th><th scope=col>Kind</th><th scope=col>Drawn</th>{when}"
-        f"<th scope=col>Found by (score)</th></tr></thead><tbody>{rows}</tbody></table>"
+    said = ", ".join(f"{n} × {say(kind)}" for kind, n in counts.items())
+    rows = "".join(
+        _region_row(number, region, say) for number, region in enumerate(report.regions[:SHOWN], 1)
     )
+    when = ("Seconds",) if report.medium.type == "clip" else ()
+    head = _head(say, "No.", "Kind", "Drawn", *when, "Found by (score)")
+    table = f"<table>{head}<tbody>{rows}</tbody></table>"
     more = len(report.regions) - SHOWN
-    rest = f"<p class=soft>… and {more} more, listed in the JSON report.</p>" if more > 0 else ""
+    said_more = say(f"… and {more} more, listed in the JSON report.")
+    rest = f"<p class=soft>{escape(said_more)}</p>" if more > 0 else ""
     # Paper has the number of regions and the plan: the list is for the screen, where there is room.
-    return f"<p>{escape(said)}.</p><div class=cols>{_plan(report)}<div class=screen>{table}{rest}</div>{sheet}</div>"
+    listed = f"<div class=screen>{table}{rest}</div>"
+    return f"<p>{escape(said)}.</p><div class=cols>{_plan(report, say)}{listed}{sheet}</div>"
 
 
-def _region_row(number: int, region: RegionRecord) -> str:
+def _region_row(number: int, region: RegionRecord, say: Say) -> str:
     found = ", ".join(f"{e.detector} ({e.score:.2f})" for e in region.found_by)
-    cells = "" if region.style == "fill" else f", {region.grid[0]} × {region.grid[1]} cells"
+    cells = "" if region.style == "fill" else ", " + say(f"{region.grid[0]} × {region.grid[1]} cells")
     when = ""
     if region.first_seconds is not None and region.last_seconds is not None:
         when = f"<td>{region.first_seconds:.2f}–{region.last_seconds:.2f}</td>"
     return (
-        f"<tr><td>{number}</td><td>{escape(KINDS[region.kind])}</td>"
-        f"<td>{escape(region.style)}{cells}</td>{when}<td>{escape(found)}</td></tr>"
+        f"<tr><td>{number}</td><td>{escape(say(KINDS[region.kind]))}</td>"
+        f"<td>{escape(say(region.style))}{cells}</td>{when}<td>{escape(found)}</td></tr>"
     )
 
 
@@ -288,7 +325,7 @@ def _asked(report: Report) -> list[Box]:
     return [place[1] for reason in report.reasons if (place := doubtful_place(reason))]
 
 
-def _plan(report: Report) -> str:
+def _plan(report: Report, say: Say) -> str:
     """Where the regions lie, as numbered outlines on an empty field: a drawing, not the picture.
 
     A place to look at is a dashed box with a question mark.
@@ -316,22 +353,23 @@ def _plan(report: Report) -> str:
         labels.append(f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle">?</text>')
     label = f"Plan of the picture with {len(report.regions)} hidden regions"
     label += f" and {len(asked)} to look at" if asked else ""
-    legend = " Dashed: not hidden, please look." if asked else ""
+    legend = " " + say("Dashed: not hidden, please look.") if asked else ""
     return (
-        f'<figure><svg class=plan viewBox="0 0 {width} {height}" role=img aria-label="{label}" '
+        f'<figure><svg class=plan viewBox="0 0 {width} {height}" role=img aria-label="{escape(say(label))}" '
         f'fill="currentColor" fill-opacity=".22" stroke="currentColor" stroke-width="{unit:.1f}" '
         f'font-size="{11 * unit:.1f}">{"".join(shapes)}{"".join(labels)}</svg>'
-        f"<figcaption>Where in the picture, drawn to scale.{legend}</figcaption></figure>"
+        f"<figcaption>{escape(say('Where in the picture, drawn to scale.'))}{escape(legend)}</figcaption></figure>"
     )
 
 
-def _contact(jpeg: bytes) -> str:
+def _contact(jpeg: bytes, say: Say) -> str:
     if not jpeg:
         return ""
     data = base64.b64encode(jpeg).decode()
     return (
-        f'<figure class=sheet><img alt="Redacted frames of the clip" src="data:image/jpeg;base64,{data}">'
-        "<figcaption>Frames of the output.</figcaption></figure>"
+        f'<figure class=sheet><img alt="{escape(say("Redacted frames of the clip"))}" '
+        f'src="data:image/jpeg;base64,{data}">'
+        f"<figcaption>{escape(say('Frames of the output.'))}</figcaption></figure>"
     )
 
 
@@ -341,7 +379,7 @@ def contact_sheet(page: str) -> bytes:
     return base64.b64decode(found[1]) if found else b""
 
 
-def _technical(report: Report) -> str:
+def _technical(report: Report, say: Say) -> str:
     rows = [
         ("SHA-256 of the file", report.medium.sha256),
         ("Report", report.id),
@@ -352,7 +390,7 @@ def _technical(report: Report) -> str:
     ]
     rows += [(f"Model {m.name}", f"{m.sha256} ({m.licence}, on {m.device})") for m in report.models]
     body = "".join(
-        f"<tr{'' if k in PRINTED else ' class=screen'}><th scope=row>{escape(k)}</th>"
+        f"<tr{'' if k in PRINTED else ' class=screen'}><th scope=row>{escape(say(k))}</th>"
         f"<td><code>{escape(v)}</code></td></tr>"
         for k, v in rows
     )

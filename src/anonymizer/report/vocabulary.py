@@ -18,7 +18,7 @@ def vocabulary() -> bytes:
     there first, past code that puts nothing of the source into it.
     """
     package = Path(build.__file__).parents[1]
-    sources = [path.read_bytes() for path in sorted(package.rglob("*.py"))]
+    sources = [path.read_bytes() for kind in ("*.py", "*.po") for path in sorted(package.rglob(kind))]
     models = [f"{e.name} {e.sha256} {e.licence}".encode() for e in Store().entries()]
     libraries = [f"{name} {number}".encode() for name, number in build._libraries().items()]
     plain = page.TEMPLATE.encode() + Settings().model_dump_json().encode()

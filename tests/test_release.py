@@ -196,7 +196,7 @@ def test_a_release_is_verified_with_the_public_key_alone(
         ("UPDATE decisions SET at = '2020-01-01T00:00:00+00:00' WHERE number = 2", "Decision 2"),
         ("DELETE FROM decisions WHERE number = 1", "Decision 2"),
         ("DELETE FROM decisions WHERE number = 2", "tells of a decision that the ledger does not have"),
-        ("UPDATE decisions SET signature = replace(signature, 'A', 'B') WHERE number = 2", "not signed"),
+        ("UPDATE decisions SET signature = substr(signature, 5) WHERE number = 2", "not signed"),
         ("UPDATE media SET output = 'b' || substr(output, 2)", "speaks of another file"),
         ("UPDATE media SET report = 'b' || substr(report, 2)", "not the one that the ledger knows"),
     ],

@@ -162,7 +162,7 @@ class Read:
     def line(self, name: str) -> str:
         return (
             f"  {name}: {self.pictures} pictures, words read before {self.before}, after {self.after}; "
-            f"hidden {100 * statistics.mean(self.area):.1f} % of the picture"
+            f"hidden {100 * statistics.fmean(self.area or [0.0]):.1f} % of the picture"
         )
 
 
@@ -234,11 +234,10 @@ def text(folder: Path, limit: int | None, count: int) -> None:
     finders: list[RegionFinder] = [TextFinder(Store()), CodeFinder()]
     print("text, read by tesseract: words of three letters or more")
     real = Read()
-    for path in sorted(folder.iterdir())[:limit]:
-        if path.suffix in (".png", ".jpg"):
-            pixels = load(path)
-            hidden, _ = hide(pixels, *finders)
-            real.add(path.name, pixels, hidden, words(pixels), words(hidden))
+    for path in [p for p in sorted(folder.iterdir()) if p.suffix in (".png", ".jpg")][:limit]:
+        pixels = load(path)
+        hidden, _ = hide(pixels, *finders)
+        real.add(path.name, pixels, hidden, words(pixels), words(hidden))
     print(real.line("pictures of text/"), *(f"\n    left: {name}" for name in real.left), flush=True)
     made = Read()
     for name, angle, pixels in pages(count):

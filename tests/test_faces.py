@@ -74,6 +74,53 @@ def test_the_recheck_finds_a_face_and_is_silent_once_it_is_hidden(
         assert any(region.box.covered_by(box) > 0.5 for box in boxes), region
 
 
+def framed(portrait: Pixels, side: int, aslant: bool, mirrored: bool) -> Pixels:
+    """The portrait's head, ``side`` pixels wide, in a dark frame on a plain wall: on a screen or in a mirror."""
+    head = cv2.resize(portrait[10:230, 132:315], (side, side * 6 // 5), interpolation=cv2.INTER_AREA)
+    head = (head[:, ::-1] if mirrored else head) * 0.8 + 8
+    wall = np.full((600, 800, 3), (190, 170, 150), np.uint8)
+    high, wide = head.shape[:2]
+    wall[92 : 108 + high, 292 : 308 + wide] = 25
+    wall[100 : 100 + high, 300 : 300 + wide] = head.astype(np.uint8)
+    if not aslant:
+        return wall
+    corners = np.array(
+        [(300, 100), (300 + wide, 100), (300 + wide, 100 + high), (300, 100 + high)], np.float32
+    )
+    away = np.array([(0, 0), (-0.18 * wide, 0.08 * high), (-0.18 * wide, -0.08 * high), (0, 0)], np.float32)
+    matrix = cv2.getPerspectiveTransform(corners, corners + away)
+    return np.asarray(
+        cv2.warpPerspective(wall, matrix, (800, 600), borderMode=cv2.BORDER_REPLICATE), np.uint8
+    )
+
+
+@pytest.mark.parametrize("aslant", [False, True])
+@pytest.mark.parametrize(("side", "mirrored"), [(90, False), (240, False), (180, True)])
+def test_a_face_on_a_screen_or_in_a_mirror_is_a_face(
+    finder: FaceFinder, portrait: Pixels, side: int, mirrored: bool, aslant: bool
+) -> None:
+    middle = Box(300 + 0.3 * side, 100 + 0.35 * side, 0.3 * side, 0.3 * side)
+    regions = finder.find(framed(portrait, side, aslant, mirrored))
+    assert any(region.certain and region.box.intersection(middle).area > 0 for region in regions)
+
+
+PARTS = {
+    "half a face": np.s_[62:172, 147:224],
+    "an ear and the jaw": np.s_[89:199, 239:315],
+    "mouth and jaw": np.s_[116:208, 155:292],
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_of_a_face_in_close_up_is_redacted_or_asked_about(
+    finder: FaceFinder, portrait: Pixels, part: str
+) -> None:
+    close = np.asarray(
+        cv2.resize(portrait[PARTS[part]], None, fx=6, fy=6, interpolation=cv2.INTER_CUBIC), np.uint8
+    )
+    assert finder.find(close)
+
+
 def test_a_glance_finds_the_upright_face(finder: FaceFinder, portrait: Pixels) -> None:
     small = np.asarray(cv2.resize(portrait, (320, 320), interpolation=cv2.INTER_AREA), np.uint8)
     assert any(r.box.iou(truth(small)) > 0.4 for r in finder.glances([small])[0])

@@ -41,6 +41,9 @@ LARGE_SURE = 0.92
 """… and at the smallest look must score so much …"""
 LARGE_ASPECT = 2.5
 """… and be a line: to this network a whole patch of skin, or a head before a wall, is one large sign."""
+HIGHEST = 40.0
+"""A core higher than this in a window is left to a smaller look, which has seen it at about half the size: with
+little around it a crop of blisters or a toe is a sign to this network."""
 MULTIPLE = 32
 SAME = 0.5
 Looks = tuple[tuple[int, int], ...]
@@ -156,7 +159,7 @@ class TextFinder:
             y, x = one.y // BLOCK, one.x // BLOCK
             place = np.s_[y : y + one.h // BLOCK, x : x + one.w // BLOCK]
             own[place] = np.maximum(own[place], squares)
-            lines = _lines(chances, SURE, 1.0)
+            lines = _lines(chances, SURE, 1.0, HIGHEST)
             found += [_region((quad + np.array((one.x, one.y))) * back, score, size) for quad, score in lines]
         return found, own
 
@@ -184,11 +187,12 @@ def resized(pixels: Pixels, side: int, source: Pixels | None = None) -> Pixels:
 
 
 def _lines(
-    chances: NDArray[np.float32], least: float, large: float
+    chances: NDArray[np.float32], least: float, large: float, highest: float = LARGE
 ) -> list[tuple[NDArray[np.float64], float]]:
     """Quadrilaterals ``(4, 2)`` of the lines in a map of chances ``(h, w)``, in its pixels, with their scores.
 
-    ``least`` is the score from which a core is text, ``large`` the same for one higher than :data:`LARGE`.
+    ``least`` is the score from which a core is text, ``large`` the same for one higher than
+    ``highest``.
     """
     cores = cv2.dilate((chances > CORE).astype(np.uint8), np.ones((2, 2), np.uint8))
     contours, _ = cv2.findContours(cores, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
@@ -199,7 +203,7 @@ def _lines(
         if min(w, h) < MIN_SIDE:
             continue
         score = _mean_inside(chances, np.asarray(contour, np.int32))
-        if min(w, h) > LARGE and (score < large or max(w, h) < LARGE_ASPECT * min(w, h)):
+        if min(w, h) > highest and (score < large or max(w, h) < LARGE_ASPECT * min(w, h)):
             continue
         if score < least + SURER * min(1.0, max(0.0, min(w, h) - SMALL) / (LARGE - SMALL)):
             continue

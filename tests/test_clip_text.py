@@ -1,0 +1,62 @@
+"""What stands over a clip, as on the screen of an ultrasound or an endoscope, is covered for as long as it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from anonymizer.types import Pixels
+from clips import make_clip
+from conftest import Ran
+from test_clip import decoded, written
+
+LINE = np.s_[30:52, 44:230]
+"""Where the name's letters are."""
+
+
+def ultrasound(count: int, named: range) -> list[Pixels]:
+    """Moving speckle in a fan, and a name that stands at the top in the frames ``named``."""
+    rng = np.random.default_rng(2)
+    speckle = cv2.GaussianBlur(rng.integers(0, 255, (700, 900), np.uint8), (0, 0), 3)
+    fan: Pixels = np.zeros((360, 640), np.uint8)
+    cv2.ellipse(fan, (320, 60), (280, 280), 0, 40, 140, 1, -1)
+    frames = []
+    for number in range(count):
+        grey = speckle[2 * number : 2 * number + 360, 3 * number : 3 * number + 640] // 2 * fan
+        if number in named:
+            cv2.putText(grey, "MUSTERFRAU M", (40, 50), cv2.FONT_HERSHEY_SIMPLEX, 0.8, 235, 2)
+        frames.append(np.asarray(cv2.cvtColor(np.ascontiguousarray(grey), cv2.COLOR_GRAY2RGB), np.uint8))
+    return frames
+
+
+def legible(picture: Pixels) -> bool:
+    """Strokes are bright and thin; a bar that lies over them is not."""
+    return float(picture[LINE].astype(np.float32).std()) > 25
+
+
+def covered(run: Callable[..., Ran], tmp_path: Path, frames: list[Pixels]) -> list[bool]:
+    """For each frame whether the name is no longer legible."""
+    source, out = make_clip(tmp_path / "a.mp4", frames, fps=5), tmp_path / "out"
+    run("blur", source, "--out", out, "--no-codes", "--no-marks", "--no-faces")
+    return [not legible(picture) for _, picture in decoded(written(out, "review"))]
+
+
+def test_a_name_that_stands_all_the_time_is_covered_in_every_frame(
+    run: Callable[..., Ran], tmp_path: Path
+) -> None:
+    frames = ultrasound(45, range(45))
+    assert all(legible(frame) for frame in frames)
+    assert all(covered(run, tmp_path, frames))
+
+
+def test_a_name_that_comes_at_a_cut_is_covered_while_it_stands(
+    run: Callable[..., Ran], tmp_path: Path
+) -> None:
+    """Nothing is searched on a schedule when it comes, 0.6 s in; the cut asks for it. It goes at the next."""
+    blotches = np.random.default_rng(1).integers(0, 255, (9, 16, 3)).astype(np.uint8)
+    wall = np.asarray(cv2.resize(blotches, (640, 360), interpolation=cv2.INTER_CUBIC), np.uint8)
+    frames = [wall] * 3 + ultrasound(6, range(6)) + [wall] * 4
+    assert all(covered(run, tmp_path, frames)[3:9])

@@ -48,7 +48,7 @@ class Pictures:
                 source = read(path, self.limits.max_bytes)
                 if source.sha256 != sha256:
                     raise UnreadableError(CHANGED)
-                return _jpeg(Image.fromarray(open_still(source, self.limits, self.decoder).pixels))
+                return jpeg(Image.fromarray(open_still(source, self.limits, self.decoder).pixels))
 
         return self._once(f"original {sha256}", decoded)
 
@@ -60,7 +60,7 @@ class Pictures:
                 with Image.open(path, formats=("JPEG", "PNG")) as image:
                     image.draft("RGB", (THUMB, THUMB))
                     image.thumbnail((THUMB, THUMB))
-                    return _jpeg(image.convert("RGB"))
+                    return jpeg(image.convert("RGB"))
             except (OSError, ValueError, Image.DecompressionBombError) as error:
                 raise UnreadableError("The output cannot be read; it was moved or changed.") from error
 
@@ -82,7 +82,8 @@ class Pictures:
 CHANGED = "The original was changed since it was processed; process it again."
 
 
-def _jpeg(image: Image.Image) -> bytes:
+def jpeg(image: Image.Image) -> bytes:
+    """A picture as JPEG bytes, good enough to judge by."""
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=QUALITY, subsampling=0)
     return buffer.getvalue()

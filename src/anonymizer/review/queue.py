@@ -6,6 +6,7 @@ private to the user, as the ledger is.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from anonymizer.gate import Gate
 from anonymizer.ledger import Entry, State
 from anonymizer.report.schema import Report
 from anonymizer.review.edits import drawn_over, from_settings, used_settings
-from anonymizer.types import Kind, Result
+from anonymizer.types import Box, Kind, Result
 
 SHOWN = (State.REVIEW, State.READY, State.REJECTED, State.FAILED)
 LISTED = 500
@@ -30,6 +31,9 @@ OTHER_WEIGHT = 4.0
 """Doubts add up: a crowd before a single smudge."""
 ASKED_WEIGHT = 1.0
 """What somebody asked for (keep clear, no faces) is the least surprising."""
+
+
+_MOMENT = re.compile(r"(.+?) (\d+(?:\.\d+)?) s into the clip, at (x .+)", re.DOTALL)
 
 
 @dataclass
@@ -61,24 +65,32 @@ def doubt(report: Report) -> float:
             weight += STILL_FOUND
     evidence = {check.evidence for check in report.checks}
     for reason in report.reasons:
-        if place := doubtful_place(reason):
+        if place := pointed_at(reason):
             weight += FACE_WEIGHT if place[0] is Kind.FACE else OTHER_WEIGHT
         elif reason not in evidence:
             weight += ASKED_WEIGHT
     return weight
 
 
+def pointed_at(reason: str) -> tuple[Kind, Box, float | None] | None:
+    """What a doubt points at, in a clip with its second; None for a reason that points at nothing."""
+    moment = _MOMENT.fullmatch(reason)
+    place = doubtful_place(f"{moment[1]} at {moment[3]}" if moment else reason)
+    return (*place, float(moment[2]) if moment else None) if place else None
+
+
 def reasons(report: Report) -> list[dict[str, Any]]:
-    """The reasons, each with the place it points at, if it does: ``{text, kind, rect}``."""
+    """The reasons, each with the place it points at, if it does: ``{text, kind, rect, seconds}``."""
     said = []
     failed = {check.evidence for check in report.checks if check.result is Result.FAIL}
     for reason in report.reasons:
-        place = doubtful_place(reason)
+        place = pointed_at(reason)
         said.append(
             {
                 "text": reason,
                 "kind": place[0] if place else None,
                 "rect": [place[1].x, place[1].y, place[1].w, place[1].h] if place else None,
+                "seconds": place[2] if place else None,
                 "failed": reason in failed,
             }
         )
@@ -134,9 +146,14 @@ def detail(gate: Gate, reports: Reports, entry: Entry, inbox: Path) -> dict[str,
     report = reports.of(gate, entry.id)
     settings = used_settings(report)
     edits = from_settings(settings)
-    pointed = [(reason, doubtful_place(reason)) for reason in report.reasons]
+    pointed = [(reason, pointed_at(reason)) for reason in report.reasons]
     doubts = [
-        {"text": reason, "kind": place[0], "rect": drawn_over(place[0], place[1], settings)}
+        {
+            "text": reason,
+            "kind": place[0],
+            "rect": drawn_over(place[0], place[1], settings),
+            "seconds": place[2],
+        }
         for reason, place in pointed
         if place
     ]

@@ -32,6 +32,7 @@ from anonymizer.ledger import Entry, State
 from anonymizer.review import inbox, queue
 from anonymizer.review.desk import Desk
 from anonymizer.review.edits import Edits
+from anonymizer.review.films import Films
 from anonymizer.review.pictures import Pictures
 from anonymizer.review.security import Guard, Keys
 
@@ -81,6 +82,10 @@ class Page:
     idle_seconds: float = 1800
     used: float = field(default_factory=time.monotonic)
     uploading: int = 0
+    films: Films = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.films = Films(self.desk.settings.limits)
 
     @property
     def idle(self) -> bool:
@@ -109,6 +114,8 @@ def build(page: Page, port: int) -> Starlette:
         Route(media, _detail),
         Route(f"{media}/original", _original),
         Route(f"{media}/result", _result),
+        Route(f"{media}/film", _film),
+        Route(f"{media}/frame/{{moment:int}}", _frame),
         Route(f"{media}/small", _small),
         Route(f"{media}/report", _report),
         Route(f"{media}/apply", _apply, methods=["POST"]),
@@ -284,13 +291,28 @@ async def _result(request: Request) -> Response:
     return FileResponse(path, media_type=kind)
 
 
+async def _film(request: Request) -> Response:
+    """A clip's original as it lies on the disk, any range of it; the browser plays it if it can."""
+    entry = await _entry(request, *_SEEN)
+    kind = await run_in_threadpool(_page(request).films.playable, entry.source, entry.sha256)
+    return FileResponse(entry.source, media_type=kind)
+
+
+async def _frame(request: Request) -> Response:
+    """What a clip's original shows at a moment, milliseconds, decoded by the program's own reader."""
+    page = _page(request)
+    entry = await _entry(request, *_SEEN)
+    moment = request.path_params["moment"] / 1000
+    content = await run_in_threadpool(page.films.frame, entry.source, entry.sha256, moment)
+    return Response(content, media_type="image/jpeg")
+
+
 async def _small(request: Request) -> Response:
     page = _page(request)
     entry = await _entry(request, *_SEEN)
     path = await page.desk.ask(_standing, entry)
-    if path.suffix == ".mp4":
-        raise HTTPException(404)
-    return Response(await run_in_threadpool(page.pictures.small, path, entry.output), media_type="image/jpeg")
+    small = page.films.small if path.suffix == ".mp4" else page.pictures.small
+    return Response(await run_in_threadpool(small, path, entry.output), media_type="image/jpeg")
 
 
 def _standing(gate: Gate, entry: Entry) -> Path:

@@ -10,6 +10,8 @@ export class Edits extends EventTarget {
     super();
     this.width = detail.width;
     this.height = detail.height;
+    // A track goes where its thing goes: a person takes it off as a whole, or hides more.
+    this.fixed = detail.type === "clip";
     const { edits } = detail;
     this.places = [
       ...detail.found.map((place) => this.#place({ ...place, by: "found", origin: place })),
@@ -74,14 +76,26 @@ export class Edits extends EventTarget {
   // Moving what was found makes it the person's own; the found place itself is taken off.
   set(key, rect) {
     const place = this.get(key);
-    if (!place || place.off) return;
+    if (!place || place.off || this.holds(place)) return;
     place.rect = this.#inside(rect);
+    this.#tell();
+  }
+
+  holds(place) { return this.fixed && place.by === "found"; }
+
+  // When a place of a clip is hidden: seconds, to the end where that is null.
+  during(key, start, end) {
+    const place = this.get(key);
+    if (!place || place.by !== "you") return;
+    this.mark();
+    const round = (value) => Math.round(value * 1000) / 1000;
+    Object.assign(place, { start: round(start), end: end === null ? null : round(end) });
     this.#tell();
   }
 
   kind(key, kind) {
     const place = this.get(key);
-    if (!place || place.off || place.kind === "keep") return;
+    if (!place || place.off || place.kind === "keep" || this.holds(place)) return;
     this.mark();
     place.kind = kind;
     place.shape = kind === "face" || kind === "mark" ? "ellipse" : "box";

@@ -24,9 +24,10 @@ export function showItems(state, items, current, onPick) {
 
 function row(item, current, onPick) {
   const clip = item.type === "clip";
-  const picture = item.state === "failed" || clip
-    ? el("span", { class: "thumb" }, icon(clip ? "play" : "failed"))
+  const small = item.state === "failed"
+    ? el("span", { class: "thumb" }, icon("failed"))
     : el("img", { class: "thumb", src: `api/media/${item.id}/small?${item.version}`, alt: "", loading: "lazy" });
+  const picture = clip ? el("span", { class: "moving" }, small, icon("play")) : small;
   const rank = item.state === "review" ? level(item.weight) : null;
   return el("li", {},
     el("button", { type: "button", class: "item", "data-id": item.id, "aria-current": item.id === current ? "true" : null, onclick: () => onPick(item.id) },

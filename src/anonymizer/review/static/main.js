@@ -3,6 +3,7 @@
 import { Gone, Refused, get, post, upload } from "./api.js";
 import { $, el, fill, icon } from "./dom.js";
 import { Edits } from "./edits.js";
+import { Film, FilmBar, hideBar } from "./film.js";
 import { markCurrent, showItems, showJobs } from "./list.js";
 import { note } from "./notes.js";
 import { KINDS, complain, showDecision, showFacts } from "./panel.js";
@@ -140,6 +141,7 @@ async function open(id, { keepView = false } = {}) {
     Object.assign(page, { medium, edits: new Edits(medium), doubts: medium.doubts, shownDoubt: -1, loaded: false, running: runningFor(id) });
     // Never the last picture under the next one's name.
     if (!keepView) stage.clear();
+    closeFilm();
     page.edits.addEventListener("change", () => { stage.render(); draw(); });
     showWork(true);
     $("medium-title").textContent = medium.source;
@@ -159,10 +161,35 @@ async function open(id, { keepView = false } = {}) {
 
 const runningFor = (id) => page.jobs.find((job) => job.replaces === id)?.number ?? 0;
 
+function closeFilm() {
+  page.film?.close();
+  page.film = null;
+  page.bar = null;
+  hideBar();
+}
+
+// What the stage shows: two pictures, or two clips on one clock.
+async function films(medium) {
+  const film = new Film(medium);
+  page.film = film;
+  try {
+    await film.load();
+  } catch (error) {
+    if (page.film !== film) return null;
+    throw new Refused(t("clip.lost", { error: error.message }));
+  }
+  if (page.film !== film) return null;
+  film.addEventListener("time", () => stage.render());
+  film.addEventListener("lost", (event) => note(t("stage.original.gone", { error: event.detail.message }), { bad: true }));
+  page.bar = new FilmBar(film, page.edits, { pick: (place) => act.pick(place), editable: () => medium.state === "review" && !page.running });
+  return film;
+}
+
 async function pictures(medium, keepView) {
   const spinner = (key) => [el("div", { class: "spin" }), t(key)];
   const waiting = setTimeout(() => { if (page.medium === medium && !page.loaded) stage.message(spinner("stage.loading")); }, 150);
-  const [original, result] = await Promise.allSettled([picture(medium.id, "original", medium.version), picture(medium.id, "result", medium.version)]);
+  const film = medium.type === "clip" ? await films(medium).finally(() => clearTimeout(waiting)) : null;
+  const [original, result] = film ? [{ value: film.original }, { value: film.result }] : await Promise.allSettled([picture(medium.id, "original", medium.version), picture(medium.id, "result", medium.version)]);
   clearTimeout(waiting);
   if (page.medium !== medium) return;
   if (result.status === "rejected") throw result.reason;
@@ -172,7 +199,7 @@ async function pictures(medium, keepView) {
   }
   stage.show({
     width: medium.width, height: medium.height, edits: page.edits, doubts: page.doubts, keepView,
-    images: { original: original.value, result: result.value },
+    images: { original: original.value, result: result.value }, film,
   });
   stage.message(page.running ? spinner("stage.applying") : null);
   page.loaded = true;
@@ -209,6 +236,7 @@ function draw() {
   stage.doubts = page.doubts;
   showFacts(page.medium, page.edits, page.doubts, { ...act, running: page.running });
   showHistory();
+  page.bar?.draw();
   stage.render();
 }
 
@@ -226,6 +254,7 @@ function showWork(on) {
 
 function showEmpty(item = null) {
   page.edits = null;
+  closeFilm();
   stage.clear();
   showWork(false);
   const busy = page.jobs.length || page.uploads.length;
@@ -324,7 +353,8 @@ async function setLanguage(wanted) {
   showJobs([...page.uploads, ...page.jobs]);
   if (page.medium) {
     showDecision(page.medium, act, page.initials);
-    if (page.loaded) stage.show({ width: page.medium.width, height: page.medium.height, edits: page.edits, doubts: page.doubts, images: stage.images, keepView: true });
+    if (page.loaded) stage.show({ width: page.medium.width, height: page.medium.height, edits: page.edits, doubts: page.doubts, images: stage.images, film: page.film, keepView: true });
+    if (page.film) page.bar = new FilmBar(page.film, page.edits, page.bar);
     draw();
   } else showEmpty();
 }
@@ -335,6 +365,7 @@ const act = {
   look(doubt) {
     page.shownDoubt = page.doubts.indexOf(doubt);
     for (const other of page.doubts) other.shown = other === doubt;
+    if (page.film) page.film.seek(doubt.seconds);
     stage.reveal(doubt.rect);
   },
   hide(doubt) {
@@ -342,6 +373,7 @@ const act = {
   },
   pick(place) {
     page.edits.select(place.key);
+    if (page.film && !page.film.has(place)) page.film.seek(place.start ?? 0);
     stage.reveal(place.rect);
     draw();
   },
@@ -500,6 +532,7 @@ const keys = {
   a: () => act.approve(), x: () => act.reject(), s: () => act.skip(),
   ArrowRight: () => step(1), ArrowLeft: () => step(-1), b: () => step(-1),
   v: () => stage.setTool("move"), h: () => edit("hide"), k: () => edit("keep"),
+  p: () => page.film?.toggle(), ",": () => page.film?.step(-1), ".": () => page.film?.step(1),
   n: () => nextDoubt(), o: () => stage.toggleOutlines(), f: () => hideShown(),
   1: () => stage.setMode("side"), 2: () => stage.setMode("slider"), 3: () => stage.setMode("original"), 4: () => stage.setMode("result"),
   "+": () => stage.zoom(1.25), "=": () => stage.zoom(1.25), "-": () => stage.zoom(0.8), 0: () => stage.fit(), "?": () => help(),
@@ -540,7 +573,7 @@ function placeKey(event, key) {
 
 document.addEventListener("keydown", (event) => {
   if (page.ended || document.querySelector("dialog[open]")) return;
-  const typing = event.target.closest("input:not([type=checkbox]), textarea, select");
+  const typing = event.target.closest("input:not([type=checkbox], [type=range]), textarea, select");
   const ctrl = event.ctrlKey || event.metaKey;
   const done = () => { event.preventDefault(); };
   if (ctrl && event.key === "Enter") { done(); return act.apply(); }
@@ -557,11 +590,12 @@ document.addEventListener("keydown", (event) => {
   if (group?.dataset.doubt && event.key === "Enter") { done(); return act.hide(stage.doubts[Number(group.dataset.doubt)]); }
   if (event.altKey) return;
   if (event.key === "Escape") { stage.setTool("move"); page.edits?.select(null); return; }
+  if (event.key === " " && page.film && event.target === document.body) { page.film.toggle(); return done(); }
   if (event.key === " " && event.target === document.body) { stage.space = true; return done(); }
   if ((event.key === "Delete" || event.key === "Backspace") && page.edits?.selected && page.medium.state === "review" && !page.running) { done(); return page.edits.toggle(page.edits.selected); }
   if (event.key === "Enter" && stage.tool !== "move" && page.edits && !event.target.closest("button, a, summary")) { done(); return stage.addInTheMiddle(); }
   if (!page.singleKeys || event.repeat && /^[axs]$/i.test(event.key)) return;
-  if (event.target.closest("[role=slider]") && event.key.startsWith("Arrow")) return;
+  if (event.target.closest("[role=slider], [type=range]") && event.key.startsWith("Arrow")) return;
   const key = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (key && (page.medium || event.key === "?")) { done(); key(); }
 });
@@ -570,7 +604,7 @@ document.addEventListener("keyup", (event) => { if (event.key === " ") stage.spa
 function help() {
   const rows = [
     ["approve", "A"], ["reject", "X"], ["skip", "S", "→"], ["back", "B", "←"], ["doubt", "N"], ["doubt.hide", "F"],
-    ["hide", "H"], ["keep", "K"], ["move", "V"], ["views", "1", "2", "3", "4"], ["outlines", "O"], ["zoom", "+", "−", "0"],
+    ["hide", "H"], ["keep", "K"], ["move", "V"], ["views", "1", "2", "3", "4"], ["outlines", "O"], ["zoom", "+", "−", "0"], ["play", "P", "␣"], ["frame", ",", "."],
     ["place", "Tab"], ["arrows", "←↑→↓"], ["resize", "Alt ←↑→↓"], ["delete", "Del"], ["undo", "Ctrl Z", "Ctrl Y"], ["apply", "Ctrl ↵"], ["help", "?"],
   ];
   const single = el("input", { type: "checkbox", id: "single", onchange: () => { page.singleKeys = single.checked; remember("single-keys", single.checked ? "on" : "off"); } });

@@ -33,7 +33,7 @@ export function draw(svg, { edits, doubts, view, visible, spoken, focused }) {
       : { "aria-hidden": "true" };
     const group = el("g", { class: css.join(" "), "data-key": place.key, ...spokenAs });
     group.append(outline(place.shape, box, "under"), outline(place.shape, box, "over"));
-    if (selected && !place.off) group.append(...handles(box, place.shape));
+    if (selected && !place.off && !edits.holds(place)) group.append(...handles(box, place.shape));
     shapes.push(group);
   }
   doubts.forEach((doubt, index) => {

@@ -2,6 +2,7 @@
 
 import { $, el, fill, icon } from "./dom.js";
 import { reason } from "./list.js";
+import { clock } from "./film.js";
 import { t, time } from "./words.js";
 
 const KIND_ICONS = { face: "face", text: "text", code: "code", mark: "marking", drawn: "drawn", keep: "keep" };
@@ -96,12 +97,13 @@ function places(medium, edits, act) {
     number += 1;
     const kind = t(`place.${place.kind}`);
     const said = place.kind === "keep" ? "" : place.off ? t("place.off") : place.by === "you" ? t("place.you") : t("place.found", { score: (place.score ?? 1).toFixed(2) });
+    const during = medium.type === "clip" && place.kind !== "keep" ? `${clock(place.start ?? 0)} – ${clock(place.end ?? medium.duration)}` : "";
     const verb = place.off ? "place.restore" : place.by === "you" ? "place.delete" : "place.remove";
     const css = [place.off && "off", place.key === edits.selected && "selected"].filter(Boolean).join(" ");
     return el("li", { class: css || null },
       icon(KIND_ICONS[place.kind]),
       el("button", { type: "button", class: "pick", "data-focus": `pick-${place.key}`, onclick: () => act.pick(place) },
-        el("span", {}, `${kind} ${number}`), said && el("small", {}, said)),
+        el("span", {}, `${kind} ${number}`), (said || during) && el("small", {}, [said, during].filter(Boolean).join(" · "))),
       editable && el("button", { type: "button", class: "icon quiet small", "data-focus": `act-${place.key}`, title: t(verb), "aria-label": `${t(verb)}: ${kind} ${number}`, onclick: () => edits.toggle(place.key) },
         icon(place.off ? "hide" : place.by === "you" ? "delete" : "original")));
   }));

@@ -29,16 +29,16 @@ export class Stage extends EventTarget {
     this.edits = null;
     this.doubts = [];
     this.images = {};
-    this.video = null;
+    this.film = null;
     this.#panes();
   }
 
-  show({ width, height, images, edits, doubts, keepView, video = null }) {
+  show({ width, height, images, edits, doubts, keepView, film = null }) {
     this.size = [width, height];
     this.images = images;
     this.edits = edits;
     this.doubts = doubts;
-    this.video = video;
+    this.film = film;
     if (!keepView) this.view.fitted = true;
     this.#panes();
   }
@@ -76,6 +76,7 @@ export class Stage extends EventTarget {
       const source = this.images[what];
       const node = source instanceof Element ? source : el("img", { src: source, draggable: "false" });
       if (node.tagName === "IMG") node.alt = t(`view.${what}`);
+      else node.setAttribute("aria-label", t(`view.${what}`));
       node.setAttribute("class", "picture");
       return node;
     };
@@ -130,15 +131,21 @@ export class Stage extends EventTarget {
       }
       const inside = pane.overlay.contains(document.activeElement) ? document.activeElement.dataset : null;
       draw(pane.overlay, {
-        edits: this.edits, doubts: this.outlines ? this.doubts : [], view: this.view,
+        edits: this.edits, doubts: this.outlines ? this.#now() : [], view: this.view,
         visible: (place) => this.#visible(place, pane.index), spoken: pane.index === 0, focused: inside?.key ?? inside?.doubt,
       });
     }
     this.#tell("view");
   }
 
+  // Doubts of this moment, at their own numbers: a clip's show for a second around theirs.
+  #now() {
+    return this.doubts.map((doubt) => (this.film && Math.abs(doubt.seconds - this.film.seconds) > 0.5 ? { ...doubt, settled: true } : doubt));
+  }
+
   // Beside the original, the result is shown as it will be published; only what is chosen or new is outlined there.
   #visible(place, index) {
+    if (this.film && !this.film.has(place)) return false;
     if (place.key === this.edits.selected) return true;
     return this.outlines && (index === 0 || place.by === "you" || place.off);
   }
@@ -240,7 +247,7 @@ export class Stage extends EventTarget {
     this.edits.select(place.key);
     return {
       move: ([x, y]) => {
-        if (place.off) return;
+        if (place.off || this.edits.holds(place)) return;
         const [dx, dy] = [(x - start[0]) / this.view.scale, (y - start[1]) / this.view.scale];
         if (!marked && Math.hypot(x - start[0], y - start[1]) < 3) return;
         if (!marked) { this.edits.mark(); marked = true; }

@@ -1,0 +1,208 @@
+// A clip: original and result on one clock, the bar below them with every track, and the time that a place is hidden.
+
+import { blob } from "./api.js";
+import { $, el, fill, icon } from "./dom.js";
+import { language, name, t } from "./words.js";
+
+export function clock(seconds) {
+  const tenths = Math.max(0, Math.round(seconds * 10));
+  const mark = new Intl.NumberFormat(language).format(1.5).charAt(1);
+  return `${Math.floor(tenths / 600)}:${String(Math.floor(tenths / 10) % 60).padStart(2, "0")}${mark}${tenths % 10}`;
+}
+
+export class Film extends EventTarget {
+  constructor(medium) {
+    super();
+    this.medium = medium;
+    this.frames = Math.max(1, medium.frames);
+    this.rate = this.frames / Math.max(0.001, medium.duration || 0.001);
+    this.frame = 0;
+    this.playing = false;
+    const video = (what) => {
+      const node = el("video", { src: `api/media/${medium.id}/${what}?${medium.version}`, preload: "auto", playsinline: true });
+      node.muted = true;
+      return node;
+    };
+    this.result = video("result");
+    this.original = video("film");
+  }
+
+  get seconds() { return this.frame / this.rate; }
+  get length() { return this.frames / this.rate; }
+  has(place) { return (place.start ?? 0) <= this.seconds + 0.5 / this.rate && (place.end ?? Infinity) >= this.seconds - 0.5 / this.rate; }
+
+  // Both can be shown. Where the browser does not know the original's codec, its frames come from the program.
+  async load() {
+    const loaded = (node) => new Promise((resolve, reject) => {
+      if (node.readyState >= 2) resolve();
+      node.addEventListener("loadeddata", resolve, { once: true });
+      node.addEventListener("error", () => reject(new Error(node.error?.message || "video")), { once: true });
+    });
+    const [result, original] = await Promise.allSettled([loaded(this.result), loaded(this.original)]);
+    if (result.status === "rejected") throw result.reason;
+    if (original.status === "rejected" || !this.original.videoWidth) await this.#byFrames();
+    this.result.addEventListener("ended", () => this.pause());
+  }
+
+  async #byFrames() {
+    this.original.removeAttribute("src");
+    const image = el("img", { draggable: "false" });
+    const shown = this.#image(image);
+    this.original = image;
+    await shown;
+  }
+
+  // The frame wanted last wins; in between as many are shown as there is time for.
+  async #image(image) {
+    if (this.fetching) { this.again = true; return; }
+    this.fetching = true;
+    try {
+      do {
+        this.again = false;
+        const url = URL.createObjectURL(await blob(`media/${this.medium.id}/frame/${Math.round((this.seconds + 0.4 / this.rate) * 1000)}`));
+        const old = image.src;
+        image.src = url;
+        await image.decode().catch(() => {});
+        if (old) URL.revokeObjectURL(old);
+      } while (this.again);
+    } finally {
+      this.fetching = false;
+    }
+  }
+
+  close() {
+    this.pause();
+    for (const node of [this.result, this.original]) {
+      if (node.tagName === "VIDEO") { node.removeAttribute("src"); node.load(); }
+      else if (node.src) URL.revokeObjectURL(node.src);
+    }
+    this.closed = true;
+  }
+
+  #tell() { this.dispatchEvent(new Event("time")); }
+
+  // The middle of a frame: its borders are rounded differently by each player.
+  #show(node) {
+    if (node.tagName === "VIDEO") node.currentTime = Math.min((this.frame + 0.5) / this.rate, this.length);
+    else this.#image(node).catch((error) => this.dispatchEvent(new CustomEvent("lost", { detail: error })));
+  }
+
+  seek(seconds) { this.goto(Math.round(seconds * this.rate)); }
+  goto(frame) {
+    this.pause();
+    this.frame = Math.min(this.frames - 1, Math.max(0, frame));
+    this.#show(this.result);
+    this.#show(this.original);
+    this.#tell();
+  }
+  step(by) { this.goto(this.frame + by); }
+
+  toggle() { return this.playing ? this.pause() : this.play(); }
+  pause() {
+    if (!this.playing) return;
+    this.playing = false;
+    this.result.pause();
+    if (this.original.tagName === "VIDEO") this.original.pause();
+    this.goto(this.frame);
+  }
+  play() {
+    if (this.frame >= this.frames - 1) this.goto(0);
+    this.playing = true;
+    const begun = [this.result, this.original].filter((node) => node.tagName === "VIDEO").map((node) => node.play());
+    Promise.all(begun).catch(() => this.pause());
+    const tick = () => {
+      if (!this.playing || this.closed) return;
+      this.frame = Math.min(this.frames - 1, Math.floor(this.result.currentTime * this.rate));
+      if (this.original.tagName !== "VIDEO") this.#show(this.original);
+      else if (Math.abs(this.original.currentTime - this.result.currentTime) > 0.15) this.original.currentTime = this.result.currentTime;
+      this.#tell();
+      requestAnimationFrame(tick);
+    };
+    requestAnimationFrame(tick);
+    this.#tell();
+  }
+}
+
+// The bar: made once per clip, so that what is held by mouse or keyboard stays.
+export class FilmBar {
+  constructor(film, edits, { pick, editable }) {
+    Object.assign(this, { film, edits, pick, editable });
+    const button = (id, label, onclick, key) => {
+      const node = el("button", { type: "button", class: "icon", id: `film-${id}`, onclick }, icon(id));
+      name(node, `${t(label)} (${key})`);
+      return node;
+    };
+    this.toggle = button("play", "clip.play", () => film.toggle(), "P");
+    this.scrub = el("input", { type: "range", id: "scrub", min: "0", max: String(film.frames - 1), step: "1", value: "0", "aria-label": t("clip.time"), oninput: () => film.goto(Number(this.scrub.value)) });
+    this.time = el("span", { class: "clock" });
+    this.rows = el("div", { class: "tracks", role: "group", "aria-label": t("clip.tracks") });
+    this.range = el("div", { class: "range", hidden: true });
+    fill($("film"), el("div", { class: "transport" },
+      button("back", "clip.back", () => film.step(-1), ","), this.toggle, button("forward", "clip.forward", () => film.step(1), "."), this.time, this.scrub), this.rows, this.range);
+    $("film").hidden = false;
+    film.addEventListener("time", () => this.tick());
+    this.draw();
+    this.tick();
+  }
+
+  tick() {
+    const { film } = this;
+    this.scrub.value = String(film.frame);
+    this.scrub.setAttribute("aria-valuetext", `${clock(film.seconds)}`);
+    this.time.textContent = `${clock(film.seconds)} / ${clock(film.length)}`;
+    const label = t(film.playing ? "clip.pause" : "clip.play");
+    if (!this.toggle.title.startsWith(label)) {
+      fill(this.toggle, icon(film.playing ? "pause" : "play"));
+      name(this.toggle, `${label} (P)`);
+    }
+  }
+
+  // One row for each place, on the clip's time.
+  draw() {
+    const { film, edits } = this;
+    const focus = this.rows.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+    fill(this.rows, edits.places.map((place, index) => {
+      const start = place.start ?? 0;
+      const end = Math.min(place.end ?? film.length, film.length);
+      const css = place.kind === "keep" ? "kept" : place.off ? "off" : place.by === "you" ? "drawn" : "found";
+      const bar = el("i", { class: css });
+      bar.style.left = `${(100 * start) / film.length}%`;
+      bar.style.width = `${Math.max(0.6, (100 * (end - start)) / film.length)}%`;
+      const said = `${t(`place.${place.kind}`)} ${index + 1}`;
+      return el("button", { type: "button", class: "track", "data-key": place.key, "aria-pressed": String(place.key === edits.selected), "aria-label": `${said}: ${t("clip.range", { start: clock(start), end: clock(end) })}`, onclick: () => this.pick(place) },
+        el("span", {}, said), el("span", { class: "lane" }, bar));
+    }));
+    if (focus) this.rows.querySelector(`[data-key="${focus}"]`)?.focus({ preventScroll: true });
+    this.#range();
+  }
+
+  #range() {
+    const { film, edits } = this;
+    const place = edits.selected && edits.get(edits.selected);
+    const shown = Boolean(place && place.by === "you" && place.kind !== "keep" && this.editable());
+    this.range.hidden = !shown;
+    if (!shown) return;
+    const focus = this.range.contains(document.activeElement) ? document.activeElement.id : null;
+    const limit = (which) => {
+      const value = which === "start" ? place.start ?? 0 : place.end ?? film.length;
+      const input = el("input", { type: "number", id: `place-${which}`, min: "0", max: film.length.toFixed(2), step: "0.1", value: value.toFixed(2), onchange: () => this.#set(place.key, which, Number(input.value)) });
+      return [el("label", {}, t(`clip.${which}`), " ", input, " s"),
+        el("button", { type: "button", class: "small", id: `here-${which}`, "aria-label": `${t(`clip.${which}`)}: ${t("clip.here")}`, onclick: () => this.#set(place.key, which, film.seconds) }, t("clip.here"))];
+    };
+    fill(this.range, el("b", {}, t("clip.hidden")), limit("start"), limit("end"));
+    if (focus) $(focus)?.focus({ preventScroll: true });
+  }
+
+  #set(key, which, seconds) {
+    const place = this.edits.get(key);
+    if (!place || !Number.isFinite(seconds)) return;
+    const at = Math.min(this.film.length, Math.max(0, seconds));
+    const other = which === "start" ? place.end ?? this.film.length : place.start ?? 0;
+    // The two ends may meet but never cross.
+    const start = which === "start" ? Math.min(at, other) : other;
+    const end = which === "end" ? Math.max(at, other) : other;
+    this.edits.during(key, start, end >= this.film.length - 0.5 / this.film.rate ? null : end);
+  }
+}
+
+export function hideBar() { fill($("film")); $("film").hidden = true; }

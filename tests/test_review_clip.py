@@ -1,0 +1,191 @@
+"""A clip on the page, in a real browser: play, step, draw what was missed, find it in ready/."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from anonymizer.detect.finder import Finder
+from anonymizer.errors import UnreadableError
+from anonymizer.pipeline import Session
+from anonymizer.report.schema import Report
+from anonymizer.review.films import Films
+from anonymizer.review.queue import pointed_at
+from anonymizer.settings import Limits, Settings, TextPolicy
+from anonymizer.types import Kind
+from anonymizer.verify import audit
+from clips import make_clip, number_of, numbered
+from conftest import SAMPLES
+from review_server import serving
+from test_review_page import CHROMIUM, QUIET, Window, playwright, reports, rows
+
+in_browser = pytest.mark.skipif(CHROMIUM is None, reason="the page's tests need an installed Chromium")
+BLIND = Settings(faces=False, text=TextPolicy.NONE, codes=False, marks=False)
+PLAYS = (
+    "() => document.querySelectorAll('.pane .picture').length === 2 && !document.querySelector('.message')"
+    " && [...document.querySelectorAll('.pane .picture')]"
+    ".every(p => p.tagName === 'IMG' ? p.naturalWidth : p.readyState >= 2)"
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        running = started.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="module")
+def missed(tmp_path_factory: pytest.TempPathFactory, finders: Callable[[Settings], Finder]) -> Path:
+    """An output folder with a clip whose face nobody found, for nobody was asked to look."""
+    folder = tmp_path_factory.mktemp("missed")
+    patch = pytest.MonkeyPatch()
+    try:
+        patch.setattr("anonymizer.work.Finder", finders)
+        with Session(folder / "out", BLIND) as session:
+            session.run(SAMPLES / "interview.mp4")
+    finally:
+        patch.undo()
+    return folder / "out"
+
+
+def middle(path: Path, number: int) -> Any:
+    with av.open(str(path)) as container:
+        for index, frame in enumerate(container.decode(video=0)):
+            if index == number:
+                return frame.to_ndarray(format="rgb24").astype(int)
+    raise AssertionError("too short")
+
+
+@in_browser
+def test_a_missed_face_is_hidden_for_a_time_approved_and_ready(
+    browser: Any, missed: Path, tmp_path: Path, loaded_once: None
+) -> None:
+    out = shutil.copytree(missed, tmp_path / "out")
+    (report,) = [Report.model_validate(one) for one in reports(out).values()]
+    assert report.regions == [] and report.medium.duration
+    (before,) = (out / "review").glob("*.mp4")
+    late = round(report.medium.frames * 0.8)
+    bare, bare_late = middle(before, 5), middle(before, late)
+    with serving(out, BLIND) as client:
+        window = Window(browser, client)
+        page = window.open()
+        window.wait(PLAYS)
+        assert window.title() == "interview.mp4"
+        # It steps, plays and can be scrubbed; both show the same moment.
+        clock = page.text_content(".clock")
+        for _ in range(5):
+            page.keyboard.press(".")
+        assert page.input_value("#scrub") == "5" and page.text_content(".clock") != clock
+        page.keyboard.press(",")
+        assert page.input_value("#scrub") == "4"
+        page.keyboard.press("p")
+        window.wait("() => Number(document.querySelector('#scrub').value) > 8")
+        page.keyboard.press("p")
+        page.focus("#scrub")
+        page.keyboard.press("Home")
+        assert page.input_value("#scrub") == "0"
+        # A place over the whole middle, from the start to one second.
+        page.keyboard.press("h")
+        page.focus("#stage")
+        box = page.locator(".pane").first.locator(".picture").bounding_box()
+        page.mouse.move(box["x"] + box["width"] * 0.1, box["y"] + box["height"] * 0.1)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + box["height"] * 0.9, steps=4)
+        page.mouse.up()
+        assert page.locator(".track .drawn").count() == 1
+        page.fill("#place-end", "1")
+        page.keyboard.press("Enter")
+        window.says("0:00.0 – 0:01.0")
+        page.keyboard.press("Escape")
+        # It is outlined while it is hidden, and no longer.
+        assert page.locator(".pane").first.locator(".region.drawn").count() == 1
+        page.focus("#scrub")
+        page.keyboard.press("End")
+        assert page.locator(".pane").first.locator(".region.drawn").count() == 0
+        page.click("#apply")
+        window.says("please look again")
+        window.wait(PLAYS)
+        assert page.locator(".track .drawn").count() == 1
+        page.fill("#initials", "AB")
+        page.press("#initials", "Enter")
+        window.says("Approved: interview.mp4")
+        assert rows(window, "ready") == ["interview.mp4"]
+        window.context.close()
+        assert window.errors == []
+    (final,) = (out / "ready").glob("*.mp4")
+    assert all(check.result != "fail" for check in audit(final))
+    (report,) = [Report.model_validate(one) for one in reports(out).values()]
+    (region,) = report.regions
+    assert region.first_seconds == 0 and region.last_seconds and region.last_seconds <= 1
+    left, top, right, bottom = region.box
+    inside = np.s_[top:bottom, left:right]
+    assert np.abs(middle(final, 5) - bare)[inside].mean() > 10
+    assert np.abs(middle(final, late) - bare_late)[inside].mean() < 10
+
+
+@in_browser
+def test_a_clip_that_no_browser_plays_is_shown_frame_by_frame(
+    browser: Any, tmp_path: Path, loaded_once: None
+) -> None:
+    source = make_clip(tmp_path / "old.avi", numbered(12), codec="mjpeg", pix_fmt="yuvj420p")
+    with Session(tmp_path / "out", BLIND) as session:
+        session.run(source)
+    with serving(tmp_path / "out", BLIND) as client:
+        window = Window(browser, client)
+        page = window.open()
+        window.wait(PLAYS)
+        picture = page.locator(".pane").first.locator(".picture")
+        assert picture.evaluate("node => node.tagName") == "IMG"
+        first = picture.get_attribute("src")
+        page.keyboard.press(".")
+        window.wait("old => document.querySelector('.pane img').src !== old", first)
+        window.context.close()
+
+
+def test_frames_are_those_of_the_moment(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "clip.mkv", numbered(30), codec="ffv1")
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    films = Films(Limits())
+    with av.open(str(source)) as container:
+        times = [float(frame.time) for frame in container.decode(video=0)]
+    for number in (0, 1, 17, 16, 29):
+        content = films.frame(source, digest, times[number] - times[0] + 0.01)
+        assert number_of(np.asarray(Image.open(io.BytesIO(content)))) == number
+    assert films.playable(source, digest) == "video/webm"
+    source.write_bytes(source.read_bytes() + b"x")
+    with pytest.raises(UnreadableError, match="changed"):
+        films.playable(source, digest)
+
+
+def test_the_original_is_given_in_ranges_and_small_views_from_the_result(missed: Path) -> None:
+    with serving(missed, BLIND) as client:
+        client.enter()
+        (item,) = client.get("api/list/review").json()
+        answer = client.send(
+            "GET", client.path(f"api/media/{item['id']}/film"), client.headers | {"Range": "bytes=4-11"}
+        )
+        assert answer.status == 206
+        assert answer.body == (SAMPLES / "interview.mp4").read_bytes()[4:12]
+        assert answer.headers["cache-control"] == "no-store"
+        assert client.get(f"api/media/{item['id']}/small").body[:2] == b"\xff\xd8"
+        assert client.get(f"api/media/{item['id']}/frame/500").body[:2] == b"\xff\xd8"
+
+
+def test_a_doubt_of_a_clip_points_at_place_and_moment() -> None:
+    said = pointed_at("There may be a face 3.2 s into the clip, at x 10, y -4, 30 by 40 pixels: please look.")
+    assert said is not None
+    assert (said[0], said[1].x, said[1].h, said[2]) == (Kind.FACE, 10, 40, 3.2)
+    assert (
+        pointed_at("The sound was kept, as asked: a voice identifies, so a person must listen to it.") is None
+    )

@@ -316,6 +316,8 @@ async def _small(request: Request) -> Response:
 
 
 def _standing(gate: Gate, entry: Entry) -> Path:
+    # Read again: it may have been decided since the request came, and stand elsewhere now.
+    entry = gate.ledger.get(entry.id) or entry
     path = gate.folder(entry.state) / entry.name
     if not path.is_file():
         raise DecisionError("Its file is gone from the output folder; process the original again.")

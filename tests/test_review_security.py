@@ -46,7 +46,10 @@ def client(server: Client) -> Client:
 
 def routes(id: str) -> list[tuple[str, str]]:
     posts = [f"api/media/{id}/{what}" for what in ("apply", "approve", "reject", "reopen", "discard")]
-    gets = [f"api/media/{id}{what}" for what in ("", "/original", "/result", "/film", "/frame/0", "/small", "/report")]
+    gets = [
+        f"api/media/{id}{what}"
+        for what in ("", "/original", "/result", "/film", "/frame/0", "/small", "/report")
+    ]
     gets += ["", "static/main.js", "api/session", "api/poll", "api/list/review"]
     return [("GET", path) for path in gets] + [("POST", path) for path in (*posts, "api/uploads")]
 

@@ -110,6 +110,15 @@ def test_what_a_smaller_look_saw_dimly_comes_first() -> None:
     assert windows(busy, [], 1, worth)[0].y < 160
 
 
+@pytest.mark.parametrize(
+    "size", [(736, 552), (832, 624), (1440, 1080), (1001, 450), (448, 456), (40, 24), (9, 700)]
+)
+def test_every_size_of_picture_can_be_looked_at(finder: TextFinder, size: tuple[int, int]) -> None:
+    noise = np.random.default_rng(1).integers(0, 255, (size[1], size[0], 3)).astype(np.uint8)
+    for region in finder.find(noise) + finder.recheck(noise):
+        assert region.box.right <= size[0] and region.box.bottom <= size[1]
+
+
 HARMLESS = ["5 mm", "10cm", "200 µm", "1,5 cm", "40x", "L", "R", "0 1 2 3 4 5", "10 20 30 40", "cm", "links"]
 TELLING = [
     "Martha", "01.02.1970", "4711", "1970", "12", "1 2", "1 2 70", "01 02 1970", "LR", "5 mm Martha", "030 123456",

@@ -56,6 +56,8 @@ FACES ?= ../shared/media/faces.json
 bench: models
 	$(BIN)/python benchmarks/recall.py $(FACES)
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/speed_video.py
+	$(BIN)/python benchmarks/scale.py
 
 # Needs uv. --no-emit-index-url: every user's own package index serves.
 lock:

@@ -7,7 +7,7 @@ pixels with a camera's noise, as JPEG. Each program is started once on all of th
 deface 1.5.0 at its defaults (its own environment, made in the cache folder), this program for faces alone,
 and with everything that it does by default; ours include the second search, every check and the report.
 ExifTool, an optional outside checker, is kept out of the way: where installed it takes Perl another fifth of a
-second of processor time for each photo.
+second of processor time for each photo. Clips have a benchmark of their own, ``speed_video.py``.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def main() -> None:
         folder = Path(scratch)
         paths = sorted(options.own.glob("*.jpg")) if options.own else make(folder, options.photos)
         ours = [sys.executable, "-m", "anonymizer.cli", "blur", *paths, "--quiet", "--out"]
-        faces_only = ["--text", "none", "--no-codes"]
+        faces_only = ["--text", "none", "--no-codes", "--no-marks"]
         results = {
             "deface 1.5.0, defaults": run([python.parent / "deface", *paths]),
             "anonymizer, faces, verified": run([*ours, folder / "a", *faces_only]),

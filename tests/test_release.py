@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from anonymizer import release as releases
-from anonymizer.decide import approve
+from anonymizer.decide import approve, reject, reopen
 from anonymizer.gate import NEUTRAL_TIME, Gate
-from anonymizer.ledger import State
+from anonymizer.ledger import Decision, State, link
 from anonymizer.pipeline import Session
 from anonymizer.release import release
 from anonymizer.sign import own_key
@@ -214,8 +214,87 @@ def test_an_upload_script_is_stopped_by_what_has_no_pass(run: Run, out: Path, tm
     folder = tmp_path / "upload"
     shutil.copytree(out / "ready", folder)
     shutil.copytree(out / "reports", folder / "reports")
+    (folder / "reports" / "index.html").unlink(missing_ok=True)
     assert run("verify", folder).code == 0
+    (folder / "notes.html").write_text("Martha", encoding="utf-8")
+    assert list(said_of(run, folder)) == ["notes.html"]
+    (folder / "notes.html").unlink()
+    (folder / "below").mkdir()
+    Image.new("RGB", (40, 30)).save(folder / "below" / "patient.jpg")
+    (folder / "away").symlink_to(tmp_path)
+    assert set(said_of(run, folder)) == {"patient.jpg", "away"}
     Image.new("RGB", (40, 30)).save(folder / "holiday.jpg")
     assert "holiday.jpg" in said_of(run, folder)
     (folder / "empty").mkdir()
     assert run("verify", folder / "empty").code == 4
+
+
+@pytest.mark.parametrize("signer", ["", "0" * 32])
+def test_a_chain_written_anew_without_the_key_is_noticed(run: Run, out: Path, signer: str) -> None:
+    path, before = out / ".anonymizer" / "ledger.sqlite", ""
+    with sqlite3.connect(path) as ledger:
+        rows = ledger.execute("SELECT number, medium, action, who, note, changes, output, at FROM decisions")
+        for number, *values in rows.fetchall():
+            forged = Decision(*values[:3], "not what was written", *values[4:])
+            before = link(before, number, forged)
+            new = (forged.note, before, signer, "AAAA" if signer else "", number)
+            ledger.execute(
+                "UPDATE decisions SET note = ?, chain = ?, signer = ?, signature = ? WHERE number = ?", new
+            )
+    ledger.close()
+    (reason, *_) = said_of(run, out)["ledger.sqlite"]
+    assert ("not at hand" if signer else "is not signed") in reason
+
+
+def test_decisions_that_were_cut_off_or_lost_their_medium_are_noticed(run: Run, out: Path) -> None:
+    with Gate(out) as gate:
+        (waiting,) = gate.ledger.entries(State.REVIEW)
+        reject(gate, waiting.id, "AB")
+    assert said_of(run, out) == {}
+    path = out / ".anonymizer" / "ledger.sqlite"
+    whole = path.read_bytes()
+    for statement, named in (
+        ("DELETE FROM decisions WHERE number = 3", "its report tells of a decision"),
+        (f"DELETE FROM media WHERE id = '{waiting.id}'", "does not have it any more"),
+        ("UPDATE media SET state = 'reviex'", "damaged"),
+    ):
+        with sqlite3.connect(path) as ledger:
+            ledger.execute(statement)
+        ledger.close()
+        assert any(named in reason for reason in said_of(run, out)["ledger.sqlite"])
+        path.write_bytes(whole)
+
+
+def test_one_byte_of_the_ledgers_decisions(run: Run, out: Path) -> None:
+    path = out / ".anonymizer" / "ledger.sqlite"
+    with sqlite3.connect(path) as ledger:
+        ledger.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (first,) = ledger.execute(
+            "SELECT medium, chain, signature, output || at FROM decisions LIMIT 1"
+        ).fetchall()
+    ledger.close()
+    whole = path.read_bytes()
+    for text in (f"{first[0]}approvedAB", first[1], first[2], first[3]):
+        assert text.encode() in whole
+        flip(path, whole.index(text.encode()) + len(text) - 1)
+        assert "ledger.sqlite" in said_of(run, out), text
+        path.write_bytes(whole)
+    flip(path, 0)
+    ran = run("verify", out)
+    assert ran.code == 4 and "ledger" in ran.out + ran.err
+
+
+def test_what_was_taken_back_is_taken_off_the_list(run: Run, out: Path, tmp_path: Path) -> None:
+    to = tmp_path / "website"
+    first = release(out, to)
+    with Gate(out) as gate:
+        one = gate.ledger.entries(State.RELEASED)[0]
+        reopen(gate, one.id, "AB")
+    again = release(out, to)
+    assert [name for name, _ in again.held] == [one.name] and set(again.there) == set(first.copied) - {
+        one.name
+    }
+    assert one.name in said_of(run, to)
+    for path in (to / one.name, *(to / "reports").glob(f"{one.id}.*")):
+        path.unlink()
+    assert release(out, to).held == () and said_of(run, to) == {}

@@ -339,6 +339,8 @@ class Ledger:
         rows = self.rows(
             f"SELECT number, {_DECIDED}, chain, signer, signature FROM decisions ORDER BY number"
         )
+        if any(not isinstance(value, str) for row in rows for value in row[1:]):
+            raise OutputError(f"The ledger {self.path} is damaged (its decisions); restore it from a copy.")
         return [Link(row[0], Decision(*row[1:-3]), *row[-3:]) for row in rows]
 
     def sound(self) -> bool:
@@ -451,4 +453,10 @@ class Ledger:
 
 def _entry(row: tuple[Any, ...]) -> Entry:
     values = dict(zip((field.name for field in fields(Entry)), row, strict=True))
-    return Entry(**values | {"source": Path(os.fsdecode(values["source"])), "state": State(values["state"])})
+    try:
+        own = {"source": Path(os.fsdecode(values["source"])), "state": State(values["state"])}
+    except (TypeError, ValueError) as error:
+        raise OutputError(
+            f"The ledger is damaged (at {values['id']}: {error}); restore it from a copy."
+        ) from error
+    return Entry(**values | own)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from anonymizer import __version__, sign
+from anonymizer.chain import decision_flaws
 from anonymizer.errors import AnonymizerError, OutputError, UsageError
 from anonymizer.gate import Gate, file_sha256, place, sync_folder
 from anonymizer.ledger import RELEASED, Decision, Entry, State, now
@@ -63,15 +64,21 @@ def release(
     """
     if not (out / ".anonymizer" / "ledger.sqlite").is_file():
         raise UsageError(f"{out} is no output folder of this program; name the one that --out made.")
-    if to.resolve() == out.resolve() or to.resolve().is_relative_to(out.resolve()):
+    if to.resolve().is_relative_to(out.resolve()):
         raise UsageError(f"{to} lies in the output folder; release into another one.")
+    if out.resolve().is_relative_to(to.resolve()):
+        raise UsageError(f"The output folder lies in {to}; release into a folder of its own.")
     with Gate(out) as gate:
+        for said in decision_flaws(gate.ledger, gate.key.public):
+            if said.standing is Standing.CHANGED:
+                raise OutputError(f"{said.said} Nothing was released; restore the ledger from a copy.")
         listed = _listed(to, gate.key)
         copied: list[str] = []
         there: list[str] = []
         held: list[tuple[str, str]] = []
         try:
             (to / REPORTS).mkdir(parents=True, exist_ok=True)
+            held += _withdrawn(gate, to, listed)
             for entry in [*gate.ledger.entries(State.READY), *gate.ledger.entries(State.RELEASED)]:
                 if ids is not None and entry.id not in ids:
                     continue
@@ -99,6 +106,21 @@ def release(
         return Released(tuple(copied), tuple(there), tuple(held), manifest if manifest.is_file() else None)
 
 
+def _withdrawn(gate: Gate, to: Path, listed: dict[str, dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Take off the list what was released before and has been taken back, rejected or corrected since."""
+    gone = []
+    for name, record in listed.items():
+        entry = gate.ledger.get(Path(str(record["report"])).stem)
+        if entry and entry.state in (State.REVIEW, State.REJECTED, State.REPLACED):
+            gone.append(name)
+    for name in gone:
+        del listed[name]
+        if (to / name).exists():
+            yield name, "It was released, and taken back or corrected since; delete it and its report there."
+    if gone:
+        _write_manifest(to, listed, gate.key)
+
+
 def _copied(gate: Gate, entry: Entry, to: Path) -> bool:
     """Bring one medium and its reports over; False where they are there already. ValueError says why not."""
     source = gate.folder(entry.state) / entry.name
@@ -108,6 +130,8 @@ def _copied(gate: Gate, entry: Entry, to: Path) -> bool:
         raise ValueError(" ".join(found.report.reasons) or "It has no valid pass.")
     if file_sha256(source) != entry.output:
         raise ValueError("The ledger speaks of another file; process the original again.")
+    if gate.seal(entry.id) != entry.report:
+        raise ValueError("Its report is not the one that the ledger knows; process the original again.")
     final = to / entry.name
     if final.exists():
         if file_sha256(final) != entry.output:
@@ -234,52 +258,16 @@ def flaws(folder: Path, keys: PublicKeys) -> Iterator[Flaw]:
             yield Flaw(report, "The manifest lists it, but it is not there.")
         elif file_sha256(folder / report) != one["report_sha256"]:
             yield Flaw(report, "It is not the report that the manifest lists.")
-    for found in sorted(folder.rglob("*")):
+        if not (folder / report).with_suffix(".html").is_file():
+            yield Flaw(report.removesuffix(".json") + ".html", "The page of a report is not there.")
+    for found in contents(folder):
         name = found.relative_to(folder).as_posix()
-        if found.is_file() and name not in known:
+        if found.is_symlink():
+            yield Flaw(name, "It is a link, which may lead anywhere.")
+        elif name not in known:
             yield Flaw(name, "It does not belong to the release: the manifest does not list it.")
 
 
-def chain_flaws(gate: Gate, keys: PublicKeys) -> Iterator[str]:
-    """A sentence for each decision in the ledger that is not what was recorded, and each that a report tells of
-    and the ledger lacks."""
-    from anonymizer.ledger import PURPOSE as DECISION
-    from anonymizer.ledger import link
-
-    if not gate.ledger.sound():
-        yield "The ledger's file is damaged; restore it from a copy."
-    before, last = "", 0
-    latest: dict[str, Decision] = {}
-    for one in gate.ledger.links():
-        taken = one.decision
-        said = f"Decision {one.number} (on {taken.medium}, {taken.at})"
-        if one.number != last + 1:
-            yield f"{said} follows number {last}: one between them was removed."
-        if link(before, one.number, taken) != one.chain:
-            yield f"{said} or one before it was changed since it was recorded."
-        elif one.signer and (
-            sign.made_by(keys, one.signer, one.signature, DECISION + one.chain.encode()) is Standing.CHANGED
-        ):
-            yield f"{said} is not signed by the key that it names."
-        before, last = one.chain, one.number
-        if taken.action != RELEASED:
-            latest[taken.medium] = taken
-    for entry in gate.ledger.entries():
-        if entry.state not in (State.READY, State.RELEASED, State.REVIEW):
-            continue
-        medium = gate.folder(entry.state) / entry.name
-        if not medium.is_file() or file_sha256(medium) != entry.output:
-            yield f"{entry.name}: the ledger speaks of another file."
-        try:
-            seal = gate.seal(entry.id)
-            decided = json.loads((gate.reports / f"{entry.id}.json").read_bytes()).get("decision")
-        except (OSError, ValueError):
-            yield f"{entry.id}: its report is missing or damaged."
-            continue
-        if entry.report and entry.report != seal:
-            yield f"{entry.id}: its report is not the one that the ledger knows."
-        taken_ = latest.get(entry.id)
-        if decided and (
-            taken_ is None or (taken_.at, taken_.who) != (decided["decided"], decided["initials"])
-        ):
-            yield f"{entry.id}: its report tells of a decision that the ledger does not have."
+def contents(folder: Path) -> list[Path]:
+    """All that lies in a folder and below it, but for folders themselves: files, links, whatever else."""
+    return sorted(found for found in folder.rglob("*") if found.is_symlink() or not found.is_dir())

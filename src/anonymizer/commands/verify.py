@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from anonymizer.errors import AnonymizerError
+from anonymizer.chain import chain_flaws
+from anonymizer.errors import AnonymizerError, OutputError
 from anonymizer.gate import Gate
 from anonymizer.published import examine
-from anonymizer.release import MANIFEST, chain_flaws, flaws
+from anonymizer.release import MANIFEST, contents, flaws
+from anonymizer.report.file import read
 from anonymizer.sign import PublicKeys, Standing
 from anonymizer.types import Verdict
 
@@ -58,31 +61,63 @@ def examined(paths: Sequence[Path], reports: Path | None, keys: PublicKeys) -> I
 
 def folder(path: Path, reports: Path | None, keys: PublicKeys) -> Iterator[Finding]:
     """A release: all that its manifest lists, nothing else. An output folder: what is in ``ready/``, and the ledger.
-    Any other folder: every file in it must be a medium with a valid pass."""
+    Any other folder: every file in it and below it must be a medium with a valid pass, or a report that is signed."""
     if (path / ".anonymizer" / "ledger.sqlite").is_file():
         yield from _output_folder(path, keys)
         return
-    if (path / MANIFEST).is_file():
-        for flaw in flaws(path, keys):
-            yield Finding(path / flaw.name, Verdict.FAILED, flaw.standing, (flaw.said,))
-    media = sorted(one for one in path.iterdir() if one.is_file() and one.name != MANIFEST)
-    for one in media:
-        if one.suffix not in (".json", ".html"):
+    release = (path / MANIFEST).is_file()
+    bad = list(flaws(path, keys)) if release else []
+    for flaw in bad:
+        yield Finding(path / flaw.name, Verdict.FAILED, flaw.standing, (flaw.said,))
+    named = {path / flaw.name for flaw in bad}
+    media = 0
+    for one in contents(path):
+        if one in named or (release and one == path / MANIFEST):
+            continue
+        if one.is_symlink() or not one.is_file():
+            said = "It is a link or no file at all, which may lead anywhere."
+            yield Finding(one, Verdict.FAILED, Standing.UNKNOWN, (said,), error=True)
+        elif one.suffix in (".json", ".html"):
+            if not release and (finding := _paper(one, keys)):
+                yield finding
+        else:
+            media += 1
             yield file(one, reports, keys)
     if not media:
-        yield Finding(
-            path, Verdict.FAILED, Standing.UNKNOWN, ("There is no medium in this folder.",), error=True
+        said = "There is no medium in this folder that could go out."
+        yield Finding(path, Verdict.FAILED, Standing.UNKNOWN, (said,), error=True)
+
+
+def _paper(path: Path, keys: PublicKeys) -> Finding | None:
+    """What is wrong with a report, or its page, that lies beside media; None where it is signed."""
+    try:
+        said = read(path.with_suffix(".json").read_bytes(), keys)
+        page = (
+            path.suffix == ".json" or hashlib.sha256(path.read_bytes()).hexdigest() == said.report.page_sha256
         )
+    except (OSError, ValueError):
+        reason = "It is no report of a medium, nor the page of one: leave it out."
+        return Finding(path, Verdict.FAILED, Standing.UNKNOWN, (reason,), error=True)
+    if said.standing is Standing.VALID and page:
+        return None
+    reason = "It is not what was signed." if page else "It is not the page that was signed."
+    standing = Standing.CHANGED if not page else said.standing
+    return Finding(path, Verdict.FAILED, standing, (reason,))
 
 
 def _output_folder(path: Path, keys: PublicKeys) -> Iterator[Finding]:
-    for one in sorted((path / "ready").iterdir()):
+    ledger = path / ".anonymizer" / "ledger.sqlite"
+    for one in contents(path / "ready") if (path / "ready").is_dir() else ():
         yield file(one, None, keys)
-    with Gate(path) as gate:
-        said = list(chain_flaws(gate, keys))
-        ledger = gate.ledger.path
-    if said:
-        yield Finding(ledger, Verdict.FAILED, Standing.CHANGED, tuple(said))
+    try:
+        with Gate(path) as gate:
+            found = list(chain_flaws(gate, keys))
+    except OutputError as error:
+        yield Finding(ledger, Verdict.FAILED, Standing.UNKNOWN, (str(error),), error=True)
+        return
+    standing = Standing.CHANGED if any(f.standing is Standing.CHANGED for f in found) else Standing.UNKNOWN
+    if found:
+        yield Finding(ledger, Verdict.FAILED, standing, tuple(flaw.said for flaw in found))
     else:
         yield Finding(ledger, Verdict.READY, Standing.VALID, ())
 

@@ -1,0 +1,111 @@
+"""Is the ledger still what was recorded: its chain of decisions, and the media that the decisions are about?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from anonymizer import sign
+from anonymizer.gate import Gate, file_sha256
+from anonymizer.ledger import PURPOSE, RELEASED, Decision, Entry, Ledger, State, link
+from anonymizer.sign import PublicKeys, Standing
+
+LEADS_TO = {
+    "approved": (State.READY, State.RELEASED),
+    "rejected": (State.REJECTED,),
+    "reopened": (State.REVIEW,),
+}
+"""Where a medium stands after the last decision on it, until a corrected one takes its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerFlaw:
+    """A sentence that says what is not as it was recorded, or cannot be told."""
+
+    said: str
+    standing: Standing = Standing.CHANGED
+
+
+def decision_flaws(ledger: Ledger, keys: PublicKeys) -> Iterator[LedgerFlaw]:
+    """A sentence for each decision that was changed, moved, put in or left out, or that no key at hand vouches for.
+
+    A signature vouches for all decisions up to its own; after the last good one, nothing does.
+    """
+    before, last, vouched = "", 0, 0
+    strangers: dict[str, int] = {}
+    links = ledger.links()
+    for one in links:
+        said = f"Decision {one.number} (on {one.decision.medium}, {one.decision.at})"
+        standing = sign.made_by(keys, one.signer, one.signature, PURPOSE + one.chain.encode())
+        if one.number != last + 1:
+            yield LedgerFlaw(f"{said} follows number {last}: what was between them was removed.")
+        elif link(before, one.number, one.decision) != one.chain:
+            yield LedgerFlaw(f"{said} or one before it was changed since it was recorded.")
+        elif one.signer and standing is Standing.CHANGED:
+            yield LedgerFlaw(f"{said} is not signed by the key that it names.")
+        if standing is Standing.VALID:
+            vouched = one.number
+        elif one.signer and standing is Standing.UNKNOWN:
+            strangers[one.signer] = one.number
+        before, last = one.chain, one.number
+    for signer, number in strangers.items():
+        if number > vouched:
+            yield LedgerFlaw(
+                f"Decisions up to {number} were signed with a key that is not at hand ({signer}); "
+                "give its public half with --key.",
+                Standing.UNKNOWN,
+            )
+    for one in links:
+        if not one.signer and one.number > vouched:
+            yield LedgerFlaw(f"Decision {one.number} (on {one.decision.medium}) is not signed.")
+
+
+def chain_flaws(gate: Gate, keys: PublicKeys) -> Iterator[LedgerFlaw]:
+    """The same, and a sentence for each medium that is not where, or what, ledger and decisions say."""
+    if not gate.ledger.sound():
+        yield LedgerFlaw("The ledger's file is damaged; restore it from a copy.")
+    yield from decision_flaws(gate.ledger, keys)
+    latest: dict[str, Decision] = {}
+    released: set[str] = set()
+    for taken in gate.ledger.decisions():
+        if taken.action == RELEASED:
+            released.add(taken.medium)
+        else:
+            latest[taken.medium] = taken
+    known = set()
+    entries = gate.ledger.entries()
+    for entry in entries:
+        if entry.state in (State.READY, State.RELEASED, State.REVIEW, State.REJECTED):
+            known.add(gate.folder(entry.state) / entry.name)
+            for said in _medium_flaws(gate, entry, latest.get(entry.id), entry.id in released):
+                yield LedgerFlaw(said)
+    for id in sorted((latest.keys() | released) - {entry.id for entry in entries}):
+        yield LedgerFlaw(f"{id}: there are decisions on it, but the ledger does not have it any more.")
+    for found in sorted(gate.ready.iterdir()):
+        if found not in known:
+            yield LedgerFlaw(f"{found.name}: it lies in ready/, but not by the ledger.")
+
+
+def _medium_flaws(gate: Gate, entry: Entry, taken: Decision | None, released: bool) -> Iterator[str]:
+    name = entry.name or entry.id
+    medium: Path = gate.folder(entry.state) / entry.name
+    if not medium.is_file() or file_sha256(medium) != entry.output:
+        yield f"{name}: the ledger speaks of another file."
+    try:
+        seal = gate.seal(entry.id)
+        decided = json.loads((gate.reports / f"{entry.id}.json").read_bytes()).get("decision")
+    except (OSError, ValueError):
+        yield f"{name}: its report is missing or damaged."
+        return
+    if entry.report and entry.report != seal:
+        yield f"{name}: its report is not the one that the ledger knows."
+    if decided and (taken is None or (taken.at, taken.who) != (decided["decided"], decided["initials"])):
+        yield f"{name}: its report tells of a decision that the ledger does not have."
+    elif taken and entry.state not in LEADS_TO.get(taken.action, (entry.state,)):
+        yield f"{name}: it stands as {entry.state}, but the last decision on it was: {taken.action}."
+    if entry.state is State.REJECTED and taken is None:
+        yield f"{name}: it stands as rejected, but no decision says so."
+    if entry.state is State.RELEASED and not released:
+        yield f"{name}: it stands as released, but no decision says so."

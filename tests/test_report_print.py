@@ -42,7 +42,7 @@ def test_a_decided_photo_and_a_clip_print_on_one_sheet(tmp_path: Path) -> None:
         action="approved",
         initials="MM",
         decided="2026-11-24T10:00:00+00:00",
-        reasons=["There may be a face at x 10, y 20, 30 by 40 pixels: please look."],
+        reasons=[f"There may be a face at x {x}, y 20, 30 by 40 pixels: please look." for x in range(10, 20)],
         changes=ChangesRecord(drawn=2),
     )
     decided = report.model_copy(update={"decision": decision})

@@ -402,6 +402,41 @@ def test_an_original_that_changed_is_said_and_cannot_be_corrected(
     assert entry.id in found and len(list((out / "review").glob("*.jpg"))) == 3
 
 
+def test_what_is_ready_is_released_with_a_word_on_consent(opened: Window, out: Path) -> None:
+    page = opened.page
+    opened.shown("group.jpg")
+    page.fill("#initials", "AB")
+    page.press("#initials", "Enter")
+    opened.says("Approved: group.jpg")
+    assert page.locator("#release-open").is_hidden()
+    page.click("#tabs >> text=Ready")
+    opened.shown("group.jpg")
+    page.click("#release-open")
+    opened.says("Blurring does not replace the patient’s consent")
+    assert page.locator("#release-go").is_disabled()
+    target = out.with_name("out-release")
+    assert not target.exists()
+    page.check("#release-consent")
+    page.click("#release-go")
+    opened.says("1 file is released")
+    (final,) = target.glob("*.jpg")
+    assert all(check.result != "fail" for check in audit(final))
+    assert (target / "manifest.json").is_file()
+    assert rows(opened, "released") == ["group.jpg"]
+    page.click("#release >> text=Close")
+    opened.shown("group.jpg")
+
+
+def test_nothing_is_released_without_that_word(out: Path) -> None:
+    with serving(out, FACES) as client:
+        client.enter()
+        for said in ({"initials": "AB"}, {"initials": "AB", "consent": False}, {"consent": True}):
+            assert client.post("api/release", said).status == 400
+        assert client.post("api/release", {"initials": " ", "consent": True}).status == 409
+        assert client.post("api/release", {"initials": "AB", "consent": True, "to": "/tmp"}).status == 400
+    assert not out.with_name("out-release").exists()
+
+
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 

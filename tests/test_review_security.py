@@ -51,7 +51,9 @@ def routes(id: str) -> list[tuple[str, str]]:
         for what in ("", "/original", "/result", "/film", "/frame/0", "/small", "/report")
     ]
     gets += ["", "static/main.js", "api/session", "api/poll", "api/list/review"]
-    return [("GET", path) for path in gets] + [("POST", path) for path in (*posts, "api/uploads")]
+    return [("GET", path) for path in gets] + [
+        ("POST", path) for path in (*posts, "api/release", "api/uploads")
+    ]
 
 
 ATTACKS = {

@@ -38,7 +38,7 @@ def approve(gate: Gate, id: str, initials: str, note: str = "") -> Path:
     person (any more), is not the file of its report, or fails a check: such a file nobody can approve. Raises
     :class:`OutputError` where the folder cannot be written.
     """
-    who, said = _person(initials), _note(note)
+    who, said = person(initials), _note(note)
     entry = _entry(gate, id, State.REVIEW)
     report = read_report(gate, id)
     path = _same_file(gate, entry, report)
@@ -59,7 +59,7 @@ def approve(gate: Gate, id: str, initials: str, note: str = "") -> Path:
 
 def reject(gate: Gate, id: str, initials: str, note: str = "") -> Path:
     """Keep a medium from being published: out of ``review/`` into the private folder. Raises as :func:`approve`."""
-    who, said = _person(initials), _note(note)
+    who, said = person(initials), _note(note)
     entry = _entry(gate, id, State.REVIEW)
     report = read_report(gate, id)
     _same_file(gate, entry, report)
@@ -72,7 +72,7 @@ def reject(gate: Gate, id: str, initials: str, note: str = "") -> Path:
 
 def reopen(gate: Gate, id: str, initials: str, note: str = "") -> Path:
     """Take a decision back, or a medium that is ready by itself: to ``review/``. Raises as :func:`approve`."""
-    who, said = _person(initials), _note(note)
+    who, said = person(initials), _note(note)
     entry = _entry(gate, id, State.READY, State.RELEASED, State.REJECTED)
     report = read_report(gate, id)
     _same_file(gate, entry, report)
@@ -109,7 +109,8 @@ def changes(report: Report) -> ChangesRecord:
     )
 
 
-def _person(initials: str) -> str:
+def person(initials: str) -> str:
+    """A person's initials, tidied. Raises :class:`DecisionError` where they are none."""
     who = initials.strip()
     if not 0 < len(who) <= MAX_INITIALS or not all(c.isalnum() or c in ".-' " for c in who):
         raise DecisionError(f"Give your initials: 1 to {MAX_INITIALS} letters or digits.")

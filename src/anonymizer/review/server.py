@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import unquote
 
 import uvicorn
@@ -29,6 +29,7 @@ from anonymizer import __version__, decide
 from anonymizer.errors import AnonymizerError, DecisionError, UsageError
 from anonymizer.gate import Gate
 from anonymizer.ledger import Entry, State
+from anonymizer.release import release
 from anonymizer.review import inbox, queue
 from anonymizer.review.desk import Desk
 from anonymizer.review.edits import Edits
@@ -65,6 +66,15 @@ class Said(BaseModel):
     note: Annotated[str, StringConstraints(max_length=5000)] = ""
 
 
+class Handover(BaseModel):
+    """A person's word that the patient's consent was thought of: without it nothing is released."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    initials: Annotated[str, StringConstraints(max_length=100)]
+    consent: Literal[True]
+
+
 class Nothing(BaseModel):
     """An instruction without particulars."""
 
@@ -82,15 +92,22 @@ class Page:
     idle_seconds: float = 1800
     used: float = field(default_factory=time.monotonic)
     uploading: int = 0
+    releasing: bool = False
     films: Films = field(init=False)
 
     def __post_init__(self) -> None:
         self.films = Films(self.desk.settings.limits)
 
     @property
+    def release_folder(self) -> Path:
+        """Where a release goes: beside the output folder, for no path is taken from a browser."""
+        out = self.desk.out.resolve()
+        return out.with_name(f"{out.name}-release")
+
+    @property
     def idle(self) -> bool:
         """Nobody has done anything for too long, and nothing is under way."""
-        busy = self.uploading or self.desk.busy
+        busy = self.uploading or self.releasing or self.desk.busy
         return not busy and time.monotonic() - self.used > self.idle_seconds
 
 
@@ -111,6 +128,7 @@ def build(page: Page, port: int) -> Starlette:
         Route("/api/poll", _poll),
         Route("/api/list/{state:str}", _list),
         Route("/api/uploads", _upload, methods=["POST"]),
+        Route("/api/release", _release, methods=["POST"]),
         Route(media, _detail),
         Route(f"{media}/original", _original),
         Route(f"{media}/result", _result),
@@ -226,6 +244,7 @@ async def _session(request: Request) -> Response:
             "language": page.language,
             "languages": LANGUAGES,
             "folder": queue.shown(page.desk.out.name),
+            "release_folder": queue.shown(str(page.release_folder)),
             "idle_seconds": page.idle_seconds,
             "max_bytes": limits.max_bytes,
             "max_clip_bytes": limits.max_clip_bytes,
@@ -361,6 +380,24 @@ async def _discard(request: Request) -> Response:
     entry = await _entry(request, State.READY, State.RELEASED, State.REJECTED, State.FAILED)
     gone = await run_in_threadpool(inbox.discard, entry.source, desk.inbox)
     return JSONResponse({"id": entry.id, "gone": gone})
+
+
+async def _release(request: Request) -> Response:
+    """Copy what is ready into the folder beside the output folder, each file checked once more."""
+    page = _page(request)
+    said = await _told(request, Handover)
+    who = decide.person(said.initials)
+    if page.releasing:
+        raise DecisionError("A release is under way; wait until it is done.")
+    page.releasing = True
+    try:
+        done = await run_in_threadpool(release, page.desk.out, page.release_folder, initials=who)
+    finally:
+        page.releasing = False
+        page.used = time.monotonic()
+    page.desk.touched()
+    held = [{"name": name, "reason": reason} for name, reason in done.held]
+    return JSONResponse({"copied": len(done.copied), "there": len(done.there), "held": held})
 
 
 async def _upload(request: Request) -> Response:

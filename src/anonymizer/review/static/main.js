@@ -8,6 +8,7 @@ import { markCurrent, showItems, showJobs } from "./list.js";
 import { note } from "./notes.js";
 import { KINDS, complain, showDecision, showFacts } from "./panel.js";
 import { picture } from "./pictures.js";
+import { askRelease } from "./release.js";
 import { MODES, Stage } from "./stage.js";
 import { language, n, name, percent, speak, t } from "./words.js";
 
@@ -280,6 +281,7 @@ function showEmpty(item = null) {
 // ---- header and tools
 
 function showTabs() {
+  $("handover").hidden = page.tab !== "ready" || !page.counts.ready;
   const tabs = STATES.map((state) => el("button", {
     type: "button", class: state === "review" ? "waiting" : null, "data-focus": state, "aria-current": state === page.tab ? "true" : null, onclick: () => choose(state),
   }, t(`tab.${state}`), el("b", {}, String(page.counts[state] ?? 0))));
@@ -629,6 +631,10 @@ $("zoom-in").onclick = () => stage.zoom(1.25);
 $("zoom-out").onclick = () => stage.zoom(0.8);
 $("zoom-fit").onclick = () => stage.fit();
 $("help-open").onclick = help;
+$("release-open").onclick = () => askRelease({
+  folder: page.session.release_folder, count: page.counts.ready, initials: page.initials,
+  onSigned: (initials) => { page.initials = initials; }, onGone: end, onDone: () => poll(),
+});
 $("add").onclick = () => $("files").click();
 $("files").onchange = () => { add($("files").files); $("files").value = ""; };
 $("language").onchange = () => { remember("language", $("language").value); setLanguage($("language").value); };

@@ -114,7 +114,7 @@ tr,figure,.verdict,.facts{break-inside:avoid}footer{margin-top:1rem}@page{size:A
 .screen,td small,.lead{display:none}tbody th{white-space:nowrap}.cols{display:grid;gap:1rem}.cols figure{width:auto}
 h2{margin:.6rem 0 .15rem;font-size:1.05rem}th,td{padding:.16rem .4rem}li{margin:.05rem 0}p{margin:.15rem 0}
 .two{display:grid;grid-template-columns:1fr 1fr;gap:0 1.6rem}img{max-height:8rem}
-.verdict ul,.lead+ul{columns:2;font-size:.92em}.two .lead+ul{columns:1;font-size:1em}
+.verdict ul,.lead+ul{columns:2;font-size:.92em}
 table{font-size:.92em}.cols{grid-template-columns:1fr 1fr}.sheet{grid-column:auto}.file{display:block}}
 .file{border:1px solid var(--line);border-radius:.5rem;padding:.7rem .9rem;margin-top:1rem;break-inside:avoid}
 .file dl{display:grid;grid-template-columns:1fr 1fr 1fr;gap:1.6rem 1.2rem;margin:.3rem 0 .2rem}

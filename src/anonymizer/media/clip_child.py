@@ -202,7 +202,10 @@ class _Look:
         outline = _outline(small)
         cut = False
         if outline is not None:
-            cut = self.shot is not None and float((outline * self.shot).mean()) < LIKENESS
+            # What comes up out of an empty frame at the very start is a first picture, too.
+            cut = number > 0 and (
+                self.shot is None or float((outline * self.shot).mean()) < LIKENESS
+            )
             self.shot = outline
         now = float(picture.pts * track.time_base)
         flags = CUT if cut else 0

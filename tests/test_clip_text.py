@@ -60,3 +60,13 @@ def test_a_name_that_comes_at_a_cut_is_covered_while_it_stands(
     wall = np.asarray(cv2.resize(blotches, (640, 360), interpolation=cv2.INTER_CUBIC), np.uint8)
     frames = [wall] * 3 + ultrasound(6, range(6)) + [wall] * 4
     assert all(covered(run, tmp_path, frames)[3:9])
+
+
+def test_a_name_that_comes_up_out_of_an_empty_start_is_covered(
+    run: Callable[..., Ran], tmp_path: Path
+) -> None:
+    """Frames without anything in them, then a picture with a name that is gone before the next scheduled look."""
+    empty: Pixels = np.full((360, 640, 3), 12, np.uint8)
+    frames = [empty] * 3 + ultrasound(9, range(6))
+    hidden = covered(run, tmp_path, frames)
+    assert all(hidden[3:9])

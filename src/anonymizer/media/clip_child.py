@@ -203,9 +203,7 @@ class _Look:
         cut = False
         if outline is not None:
             # What comes up out of an empty frame at the very start is a first picture, too.
-            cut = number > 0 and (
-                self.shot is None or float((outline * self.shot).mean()) < LIKENESS
-            )
+            cut = number > 0 and (self.shot is None or float((outline * self.shot).mean()) < LIKENESS)
             self.shot = outline
         now = float(picture.pts * track.time_base)
         flags = CUT if cut else 0

@@ -387,8 +387,8 @@ class Ledger:
     def overtaken(self) -> list[Entry]:
         """Outputs whose successor is finished and which have not gone yet."""
         return self._query(
-            "WHERE state IN (?, ?, ?) AND id IN (SELECT replaces FROM media WHERE state IN (?, ?)) ORDER BY rowid",
-            (State.READY, State.REVIEW, State.REJECTED, State.READY, State.REVIEW),
+            "WHERE state IN (?, ?, ?, ?) AND id IN (SELECT replaces FROM media WHERE state IN (?, ?)) ORDER BY rowid",
+            (State.READY, State.RELEASED, State.REVIEW, State.REJECTED, State.READY, State.REVIEW),
         )
 
     def forget(self, id: str) -> None:

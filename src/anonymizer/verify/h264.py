@@ -10,7 +10,7 @@ import struct
 from typing import BinaryIO
 
 from anonymizer.verify.jpeg import StructureError
-from anonymizer.verify.mp4 import Movie, _children
+from anonymizer.verify.mp4 import Movie, _children, parsing
 
 SLICE, KEY_SLICE, SEI, SPS, PPS, AUD = 1, 5, 6, 7, 8, 9
 IN_SAMPLES = {SLICE, KEY_SLICE}
@@ -19,6 +19,7 @@ VISUAL = 78
 """Bytes of a visual sample entry before its boxes (14496-12, 12.1.3)."""
 
 
+@parsing()
 def check(file: BinaryIO, movie: Movie) -> dict[str, int]:
     """Walk every sample; raises :class:`StructureError` where one holds more than slices of pictures."""
     _check_entry(movie)

@@ -8,6 +8,8 @@ reader; a good MP4 of another program may well fail.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -28,6 +30,8 @@ BRANDS = {b"isom", b"iso2", b"iso4", b"iso5", b"iso6", b"avc1", b"mp41", b"mp42"
 UNITY = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
 MOST_INDEX = 1 << 28
 """Bytes of a moov that are read: 10 hours at 60 frames a second need under 40 MB."""
+MOST_SAMPLES = 1 << 25
+"""Samples of a track that are counted: 38 hours at 240 frames a second."""
 EMPTY_META = bytes.fromhex(
     "00000000 00000021 68646c72 00000000 00000000 6d646972 6170706c 00000000 00000000 00"
 ) + (b"\x00\x00\x00\x08ilst")
@@ -71,15 +75,18 @@ class _Box:
     body: bytes
 
 
-def walk(file: BinaryIO) -> Movie:
-    """The movie in a file that is open for reading; raises :class:`StructureError` for anything else."""
+@contextmanager
+def parsing() -> Iterator[None]:
+    """Turn what a table or record that ends too soon, or counts too far, does to a parser into its one error."""
     try:
-        return _walk(file)
-    except (struct.error, IndexError, ValueError, OverflowError) as error:
+        yield
+    except (struct.error, IndexError, ValueError, OverflowError, MemoryError) as error:
         raise StructureError("an index that does not parse") from error
 
 
-def _walk(file: BinaryIO) -> Movie:
+@parsing()
+def walk(file: BinaryIO) -> Movie:
+    """The movie in a file that is open for reading; raises :class:`StructureError` for anything else."""
     end = file.seek(0, 2)
     at = 0
     seen: dict[bytes, tuple[int, int]] = {}
@@ -245,6 +252,8 @@ def _check_groups(boxes: list[_Box]) -> None:
 
 def _sizes(body: bytes) -> NDArray[np.int64]:
     fixed, count = struct.unpack_from(">II", body, 4)
+    if count > MOST_SAMPLES:
+        raise StructureError("a table of impossible size")
     if fixed:
         return np.full(count, fixed, np.int64)
     return _table(body, 12, ">u4", count).astype(np.int64)

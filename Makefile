@@ -49,7 +49,7 @@ test: models
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 # The photos with labelled faces are no part of the project: make bench FACES=path/to/faces.json
 FACES ?= ../shared/media/faces.json

@@ -312,6 +312,7 @@ def test_names_that_are_no_text() -> None:
 
 
 @given(st.text(st.characters(blacklist_characters="/\0"), min_size=1, max_size=60))
+@example("\udd00")
 def test_any_name_makes_canaries_that_can_be_looked_for(name: str) -> None:
     for text in path_strings(Path("/") / name):
         text.encode("utf-8")

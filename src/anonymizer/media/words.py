@@ -7,6 +7,7 @@ time would make every check cry wolf.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import itertools
 import os
@@ -109,7 +110,9 @@ def path_strings(path: Path) -> frozenset[str]:
     for part in (path.stem, *path.absolute().parent.parts[1:]):
         spellings = [part.encode("utf-8", "replace").decode()]
         if spellings[0] != part:
-            spellings.append(os.fsencode(part).decode("latin-1"))
+            with contextlib.suppress(UnicodeEncodeError):
+                # Half a pair of surrogates: no name on this system's disks, so it has no bytes to look for.
+                spellings.append(os.fsencode(part).decode("latin-1"))
         for text in spellings:
             for form in ("NFC", "NFD"):
                 found.update(canaries(unicodedata.normalize(form, text)))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -101,6 +103,9 @@ def make_clip(
             writer.write()
         if tone:
             tone.write()
+    if any(one.codec == "libsvtav1" for _, one in tracks) and sys.platform == "linux":
+        # As root, SVT-AV1 leaves the thread that called it a real-time one.
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     return path
 
 

@@ -198,6 +198,45 @@ def test_damage_in_the_middle_is_concealed_and_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        ("a.mkv", "mpeg4"),
+        ("a.webm", "libvpx"),
+        ("a.avi", "mpeg4"),
+        ("a.mp4", "libx264"),
+        ("a.mov", "mjpeg"),
+        ("a.ts", "libx264"),
+    ],
+)
+@pytest.mark.parametrize("share", [0.5, 0.97])
+def test_a_clip_with_sound_that_was_cut_off_is_never_taken_for_whole(
+    tmp_path: Path, name: str, codec: str, share: float
+) -> None:
+    """Its index, or nothing at all, still announces the whole length, and what is there decodes without an error."""
+    faststart = {"movflags": "+faststart"} if name in ("a.mp4", "a.mov") else {}
+    pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    path = make_clip(
+        tmp_path / name, numbered(60), codec=codec, pix_fmt=pix_fmt, sound=2.4, container_options=faststart
+    )
+    assert not everything(path)[2].broken_off
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share) | 1])
+    try:
+        assert everything(path)[2].broken_off
+    except AnonymizerError as error:
+        assert str(error).endswith(".")
+
+
+def test_pictures_at_the_end_that_do_not_decode_are_an_end_that_was_not_reached(tmp_path: Path) -> None:
+    """Space that was reserved and never written: the file has its full length, and nothing in the last part."""
+    path = make_clip(tmp_path / "a.mp4", numbered(60), container_options={"movflags": "+faststart"})
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 9 // 10] + bytes(len(content) - len(content) * 9 // 10))
+    ending = everything(path)[2]
+    assert ending.frames < 60 and ending.broken_off
+
+
+@pytest.mark.parametrize(
     ("name", "content"),
     [
         ("a.m3u8", b"#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nwhole.mp4\n"),

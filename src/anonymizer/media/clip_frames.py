@@ -6,6 +6,7 @@ in the one form that is redacted and encoded. Frames that are so already are not
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -22,6 +23,8 @@ from numpy.typing import NDArray
 
 from anonymizer.errors import DamagedError, LimitError, UnsupportedError
 from anonymizer.media.orient import UPRIGHT, Matrix, matrix, swaps, upright
+from anonymizer.media.sniff import AVI, MATROSKA, MP4
+from anonymizer.media.whole import is_whole
 
 Plane = NDArray[np.uint8]
 BT709, BT601 = 1, 5
@@ -36,6 +39,8 @@ MAX_SIDE = 8192
 MAX_FRAMES = 2_000_000
 """Nine hours at 60 frames a second: more is a file made to do harm."""
 MAX_STREAMS = 64
+TRANSPORT = (188, 192)
+"""Bytes of a packet of MPEG-TS, and of one with a time in front (M2TS)."""
 DEMUXERS = {
     "mov": "mov,mp4,m4a,3gp,3g2,mj2",
     "matroska": "matroska,webm",
@@ -43,6 +48,7 @@ DEMUXERS = {
     "mpegts": "mpegts",
 }
 """A demuxer's short name and all its names, as libavformat's allow-list wants them."""
+BY_DEMUXER = {form.demuxer: form for form in (AVI, MATROSKA, MP4)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +88,7 @@ class Track:
     last: int = 0
     """Where the last frame ends."""
     broken_off: bool = False
-    """The file ended, or could not be read on, before its announced end."""
+    """The file ended, or could not be read or decoded on, before its announced end."""
 
 
 def open_container(file: BinaryIO, demuxer: str, max_pixels: int) -> Any:
@@ -146,7 +152,7 @@ def pictures(file: BinaryIO, demuxer: str, max_pixels: int, threads: int, track:
             raise DamagedError("Not one frame of the clip decodes; copy it from the camera again.")
         for ready in shape.flushed():
             yield _timed(ready, shape, clock, track)
-        _judge_end(track)
+        _judge_end(file, demuxer, track)
 
 
 def _timed(frame: Any, shape: _Shape, clock: _Clock, track: Track) -> Picture:
@@ -174,29 +180,49 @@ def _announce(container: Any, stream: Any, track: Track) -> None:
 def _decoded(container: Any, stream: Any, track: Track) -> Iterator[Any]:
     """Frames as they come; a packet that does not decode is counted and passed over."""
     packets = container.demux(stream)
-    ended = False
+    stored = shown = -math.inf
+    ended = corrupt = False
     while not ended:
         try:
             packet = next(packets)
             ended = packet.dts is None and not packet.size
+            if packet.size and packet.pts is not None and not packet.is_discard:
+                stored = max(stored, packet.pts)
         except (StopIteration, AvEOFError):
-            return
+            break
         except (FFmpegError, OSError):
             track.broken_off = ended = True
             packet = None
         try:
-            yield from stream.decode(packet)
+            for frame in stream.decode(packet):
+                shown = max(shown, stored if frame.pts is None else frame.pts)
+                corrupt = frame.is_corrupt
+                yield frame
         except AvEOFError:
-            return
+            break
         except FFmpegError:
             track.lost += 1
+    # A field has a packet of its own in some containers: half a frame is no loss.
+    usual = 1 / (track.rate * (stream.time_base or track.time_base))
+    if shown > -math.inf and (stored - shown > 0.75 * usual or corrupt):
+        track.broken_off = True
 
 
-def _judge_end(track: Track) -> None:
-    """Clearly less time than announced means that the file is cut off."""
+def _judge_end(file: BinaryIO, demuxer: str, track: Track) -> None:
+    """A container that does not reach its own end, or clearly less time than announced: the file is cut off."""
     shown = float(track.last * track.time_base)
     if track.seconds and shown < track.seconds - max(1.0, 0.02 * track.seconds):
         track.broken_off = True
+    if not _reaches_its_end(file, demuxer):
+        track.broken_off = True
+
+
+def _reaches_its_end(file: BinaryIO, demuxer: str) -> bool:
+    size = file.seek(0, 2)
+    if demuxer == "mpegts":
+        file.seek(0)
+        return size % TRANSPORT[file.read(1) != b"G"] == 0
+    return is_whole(file, BY_DEMUXER[demuxer], size)
 
 
 class _Clock:

@@ -151,6 +151,9 @@ def test_a_region_stands_for_the_seconds_that_it_was_given(run: Callable[..., Ra
     assert run("blur", source, "--out", out, "--region", "60,40,40,30@0.4-1", *FAST).code == 3
     dark = [float(p[45:65, 65:95].mean()) < 12 for _, p in decoded(written(out, "review"))]
     assert dark == [10 <= n <= 25 for n in range(50)]
+    for beyond in ("60,40,40,30@2.5-", "160,40,40,30"):
+        ran = run("blur", source, "--out", tmp_path / beyond, "--region", beyond, *FAST)
+        assert ran.code == 3 and "nothing is hidden there" in ran.out
     wrong = run("blur", source, "--out", out, "--region", "60,40,40,30@3-1", *FAST)
     assert wrong.code == 2 and "start-end" in wrong.err
 

@@ -135,6 +135,36 @@ def test_uneven_times_are_kept(tmp_path: Path) -> None:
     assert times(clip, found) == [Fraction(t, 1000) for t in at]
 
 
+def test_a_recorder_s_clock_is_not_taken_for_a_rate(tmp_path: Path) -> None:
+    """A browser's recording: no length, no rate, times in thousandths."""
+    at = [33 * number for number in range(40)]
+    path = make_clip(
+        tmp_path / "a.webm",
+        numbered(40),
+        codec="libvpx",
+        container_options={"live": "1"},
+        pts=at,
+        time_base=Fraction(1, 1000),
+        fps=1000,
+    )
+    clip, found, ending = everything(path)
+    assert clip.rate == Fraction(1000, 33) and not ending.broken_off
+    assert times(clip, found) == [Fraction(t, 1000) for t in at]
+    assert [number_of(frame.planes[0]) for frame in found] == list(range(40))
+
+
+def test_recordings_that_were_joined_follow_each_other_at_their_own_pace(tmp_path: Path) -> None:
+    """The second one's clock begins anew: without care all its frames would be shown at once."""
+    one = make_clip(tmp_path / "one.ts", numbered(50)).read_bytes()
+    two = make_clip(tmp_path / "two.ts", numbered(30, first=50)).read_bytes()
+    path = tmp_path / "a.ts"
+    path.write_bytes(one + two)
+    clip, found, ending = everything(path)
+    assert [number_of(frame.planes[0]) for frame in found] == list(range(80))
+    assert times(clip, found) == [Fraction(number, 25) for number in range(80)]
+    assert ending.retimed == 1 and not ending.broken_off
+
+
 def test_of_two_video_tracks_one_plays_and_the_report_says_so(tmp_path: Path) -> None:
     from clips import Making
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,7 @@ from anonymizer.verify.clip import ExpectedClip, examine
 
 SAME = 0.5
 """Intersection over union from which a dismissed place is a track's extent."""
+NEAR = 64
 ATTEMPTS = 3
 """How often a clip is written at most: what the search of the output finds is hidden too."""
 
@@ -59,6 +60,14 @@ class Plan:
     size: tuple[int, int]
     dismissed: tuple[Track, ...] = ()
     """Tracks that a person knows to be harmless: they stay visible."""
+    _near: dict[int, list[Cover]] = field(init=False, default_factory=dict)
+    """The covers of each :data:`NEAR` frames: an hour has thousands, a frame a few."""
+
+    def __post_init__(self) -> None:
+        # Solid ones last: a fill is never softened by a blur beside it.
+        for one in sorted(self.covers, key=lambda one: one.style is Style.FILL):
+            for place in range(one.track.first // NEAR, one.track.last // NEAR + 1):
+                self._near.setdefault(place, []).append(one)
 
     def lets_be(self, frame: int, box: Box) -> bool:
         """Whether a place in a frame belongs to a track that was dismissed."""
@@ -67,9 +76,8 @@ class Plan:
 
     def at(self, frame: int) -> list[Cover]:
         """The covers of a frame, those that are drawn last at the end."""
-        here = (one for one in self.covers if one.track.first <= frame <= one.track.last)
-        # Solid ones last: a fill is never softened by a blur beside it.
-        return sorted(here, key=lambda one: one.style is Style.FILL)
+        here = self._near.get(frame // NEAR, ())
+        return [one for one in here if one.track.first <= frame <= one.track.last]
 
     def veils(self, frame: int) -> list[Veil]:
         """What is drawn in a frame."""
@@ -111,7 +119,7 @@ def process(
             plan,
             finder,
             length=len(searched.pts),
-            rate=float(clip.rate),
+            rate=_rate(clip, searched.pts),
             cuts=searched.cuts,
             progress=progress,
         )
@@ -286,6 +294,17 @@ def _drawn(one: DrawnRegion, seconds: NDArray[np.float64]) -> Track | None:
     return Track(one.kind, first, boxes, np.ones(count, np.bool_), (Evidence("a person", 1.0),), grey)
 
 
+def _lies_inside(one: DrawnRegion, clip: Clip, pts: NDArray[np.int64]) -> bool:
+    """Whether a person's region has a part in the picture at a time at which a frame is shown."""
+    inside = Box(*one.rect).within(clip.width, clip.height).area > 0
+    return inside and _drawn(one, np.asarray(pts * float(clip.time_base), np.float64)) is not None
+
+
+def _rate(clip: Clip, pts: NDArray[np.int64]) -> float:
+    """Frames per second as they came, whatever was announced."""
+    return (len(pts) - 1) / float(int(pts[-1]) * clip.time_base) if len(pts) > 1 else float(clip.rate)
+
+
 def _is_dismissed(track: Track, settings: Settings, seconds: NDArray[np.float64]) -> bool:
     """Whether a person said of this track, named by its kind, extent and time, that nothing is to be hidden."""
     extent = _union(track)
@@ -348,6 +367,12 @@ def _reasons(clip: Clip, searched: Searched, plan: Plan, written: Written) -> li
         )
     if len(written.pts) != len(searched.pts) or not np.array_equal(written.pts, searched.pts):
         said.append("The clip was not decoded in the same way twice: do not publish it without looking.")
+    said += [
+        f"A place to hide that was given ({', '.join(f'{value:g}' for value in one.rect)}; from {one.start:g} s) "
+        "lies outside the clip: nothing is hidden there."
+        for one in settings.regions
+        if not _lies_inside(one, clip, searched.pts)
+    ]
     said += _doubts(clip, searched, plan)
     if settings.audio is AudioPolicy.KEEP and _has_sound(clip):
         said.append("The sound was kept, as asked: a voice identifies, so a person must listen to it.")

@@ -6,6 +6,8 @@ in the one form that is redacted and encoded. Frames that are so already are not
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -39,6 +41,12 @@ MAX_SIDE = 8192
 MAX_FRAMES = 2_000_000
 """Nine hours at 60 frames a second: more is a file made to do harm."""
 MAX_STREAMS = 64
+HIGH_RATE = 120
+"""Frames per second beyond which a container's word is tried on …"""
+MEASURED = 100
+"""… so many packets."""
+RESTARTED = 1.0
+"""Seconds by which time runs backwards when a recorder's clock has begun anew."""
 TRANSPORT = (188, 192)
 """Bytes of a packet of MPEG-TS, and of one with a time in front (M2TS)."""
 DEMUXERS = {
@@ -134,6 +142,7 @@ def pictures(file: BinaryIO, demuxer: str, max_pixels: int, threads: int, track:
         if stream.codec_context is None:
             raise UnsupportedError("The clip's picture is coded in a way that no decoder here knows.")
         _announce(container, stream, track)
+        track.rate = _rate(stream) or _measured(file, demuxer, max_pixels)
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = threads
         shape: _Shape | None = None
@@ -165,11 +174,33 @@ def _timed(frame: Any, shape: _Shape, clock: _Clock, track: Track) -> Picture:
     return Picture(shape.planes(frame), pts, duration, corrupt)
 
 
+def _rate(stream: Any) -> Fraction | None:
+    """Frames per second as announced; None where that cannot be.
+
+    A recorder that writes as it goes (a browser's) announces its clock, 1000, for a rate.
+    """
+    announced = stream.average_rate or stream.guessed_rate
+    return Fraction(announced) if announced and 0 < announced <= HIGH_RATE else None
+
+
+def _measured(file: BinaryIO, demuxer: str, max_pixels: int) -> Fraction:
+    """Frames per second by the times of the first packets; the file's place is what it was."""
+    place, times, base = file.tell(), [], Fraction(1)
+    file.seek(0)
+    with contextlib.suppress(FFmpegError, OSError), open_container(file, demuxer, max_pixels) as container:
+        stream = playing(container, Track())
+        base = stream.time_base or base
+        for packet in itertools.islice(container.demux(stream), MEASURED):
+            times += [packet.pts] if packet.size and packet.pts is not None else []
+    file.seek(place)
+    span = (max(times) - min(times)) * base if times else Fraction(0)
+    return (len(times) - 1) / span if span > 0 else Fraction(25)
+
+
 def _announce(container: Any, stream: Any, track: Track) -> None:
     base = stream.time_base or Fraction(1, 1000)
     # A time base of one over a whole number is what an MP4 can say; times are multiplied to match.
     track.time_base = Fraction(1, base.denominator)
-    track.rate = stream.average_rate or stream.guessed_rate or Fraction(25)
     track.expected = int(stream.frames or 0)
     if stream.duration:
         track.seconds = float(stream.duration * base)
@@ -233,6 +264,7 @@ class _Clock:
         self.first: int | None = None
         self.previous = -1
         self.step = 0
+        self.shift = 0
 
     def next(self, frame: Any) -> tuple[int, int]:
         """``(pts, duration)`` of a frame in the track's time base."""
@@ -247,9 +279,14 @@ class _Clock:
         else:
             absolute = round(frame.pts * scale)
             self.first = absolute if self.first is None else self.first
-            time = absolute - self.first
+            time = absolute - self.first + self.shift
             if time <= self.previous:
+                behind = self.previous - time
                 time = self.previous + 1
+                if behind * track.time_base > RESTARTED:
+                    # Recordings that were joined: the next one goes on where the one before ends.
+                    time = self.previous + (self.step or usual)
+                    self.shift = time - (absolute - self.first)
                 track.retimed += 1
         if self.previous >= 0:
             self.step = time - self.previous

@@ -158,6 +158,28 @@ def test_a_region_stands_for_the_seconds_that_it_was_given(run: Callable[..., Ra
     assert wrong.code == 2 and "start-end" in wrong.err
 
 
+def test_high_dynamic_range_is_kept_on_request(run: Callable[..., Ran], tmp_path: Path) -> None:
+    colour = {"space": 9, "trc": 18, "primaries": 9, "range": 1}
+    source = make_clip(
+        tmp_path / "a.mp4", numbered(30), codec="libx265", pix_fmt="yuv420p10le", colour=colour, turn=3
+    )
+    drawn = '{ rect = [60, 40, 40, 30] }, { rect = [10, 30, 48, 56], kind = "face" }'
+    source.with_name("a.mp4.toml").write_text(f"regions = [{drawn}]", encoding="utf-8")
+    out = tmp_path / "out"
+    assert run("blur", source, "--out", out, "--hdr", "keep", *FAST).code == 3
+    report = report_of(out)
+    assert {c["result"] for c in report["checks"]} <= {"pass", "skipped"}
+    assert len(report["regions"]) == 2 and any("was kept, with 10 bits" in note for note in report["notes"])
+    with av.open(str(source)) as before, av.open(str(written(out, "review"))) as after:
+        for old, new in zip(before.decode(video=0), after.decode(video=0), strict=True):
+            colours = new.color_primaries, new.color_trc, new.colorspace
+            assert new.format.name == "yuv420p10le" and colours == (9, 18, 9)
+            upright, shown = old.to_ndarray()[:96][::-1, ::-1].astype(int), new.to_ndarray()[:96].astype(int)
+            assert new.time == old.time and np.abs(upright - shown)[:14].mean() < 12, "of 1023"
+            assert shown[45:65, 65:95].max() < 90, "black"
+            assert np.abs(upright - shown)[45:70, 22:46].mean() > 40, "the drawn face is hidden"
+
+
 def test_a_label_that_shows_for_a_moment_between_the_full_searches_is_filled(
     run: Callable[..., Ran], tmp_path: Path
 ) -> None:

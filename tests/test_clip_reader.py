@@ -206,12 +206,18 @@ def test_an_interlaced_clip_is_made_progressive_one_for_one(tmp_path: Path) -> N
     assert len(found) == 10 and any("interlaced" in note for note in ending.notes)
 
 
-def test_high_dynamic_range_is_mapped_and_said(tmp_path: Path) -> None:
-    colour = {"space": 9, "trc": 16, "primaries": 9, "range": 1}
-    path = make_clip(tmp_path / "a.mkv", numbered(4), codec="libx265", pix_fmt="yuv420p10le", colour=colour)
-    _, found, ending = everything(path)
-    assert len(found) == 4 and any("High dynamic range" in note for note in ending.notes)
+@pytest.mark.parametrize(("transfer", "white"), [(16, 148), (18, 191)])
+def test_high_dynamic_range_is_mapped_and_said(tmp_path: Path, transfer: int, white: int) -> None:
+    """The signal of ordinary white, 58 % in PQ and 75 % in HLG, comes out as white and not as the grey it codes."""
+    colour = {"space": 9, "trc": transfer, "primaries": 9, "range": 1}
+    frames = numbered(4)
+    for frame in frames:
+        frame[30:60] = white
+    path = make_clip(tmp_path / "a.mkv", frames, codec="libx265", pix_fmt="yuv420p10le", colour=colour)
+    clip, found, ending = everything(path)
+    assert clip.colour is None and any("High dynamic range was mapped" in note for note in ending.notes)
     assert [number_of(frame.planes[0]) for frame in found] == list(range(4))
+    assert all(frame.planes[0][35:55].mean() > 215 for frame in found)
 
 
 def test_damage_in_the_middle_is_concealed_and_counted(tmp_path: Path) -> None:

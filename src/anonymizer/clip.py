@@ -25,7 +25,7 @@ from anonymizer.photo import reasons, residual, unveiled
 from anonymizer.recheck import Looked, look_again
 from anonymizer.redact_yuv import Cover, cover, paint, veil
 from anonymizer.search import Doubt, Searched, search
-from anonymizer.settings import AudioPolicy, DrawnRegion, Settings
+from anonymizer.settings import AudioPolicy, DrawnRegion, HdrPolicy, Settings
 from anonymizer.track import Track
 from anonymizer.types import Box, Check, Evidence, Processed, Progress, Result, Style, TrackSummary, Veil
 from anonymizer.verify.clip import ExpectedClip, examine
@@ -58,6 +58,8 @@ class Plan:
     covers: tuple[Cover, ...]
     settings: Settings
     size: tuple[int, int]
+    transfer: int = 0
+    """The curve of high dynamic range (:mod:`anonymizer.media.hdr`) in which frames are written; 0: ordinary video."""
     dismissed: tuple[Track, ...] = ()
     """Tracks that a person knows to be harmless: they stay visible."""
     _near: dict[int, list[Cover]] = field(init=False, default_factory=dict)
@@ -108,7 +110,7 @@ def process(
     """
     staged = staged.with_suffix(".mp4")
     before = _identity(path)
-    clip = open_clip(path, form, settings.limits)
+    clip = open_clip(path, form, settings.limits, keep_hdr=settings.hdr is HdrPolicy.KEEP)
     sha256 = file_sha256(path)
     searched = search(clip, finder, settings, progress)
     for attempt in range(1, ATTEMPTS + 1):
@@ -179,7 +181,9 @@ def planned(clip: Clip, searched: Searched, settings: Settings) -> Plan:
     dismissed = tuple(track for track in found if _is_dismissed(track, settings, seconds))
     tracks = [track for track in found if track not in dismissed]
     tracks += [track for one in settings.regions if (track := _drawn(one, seconds))]
-    return Plan(tuple(cover(track, settings, size) for track in tracks), settings, size, dismissed)
+    transfer = clip.colour.transfer if clip.colour else 0
+    covers = tuple(cover(track, settings, size, transfer) for track in tracks)
+    return Plan(covers, settings, size, transfer, dismissed)
 
 
 def write(clip: Clip, plan: Plan, staged: Path, progress: Progress | None) -> Written:
@@ -200,9 +204,12 @@ def write(clip: Clip, plan: Plan, staged: Path, progress: Progress | None) -> Wr
             aspect=clip.aspect,
             crf=settings.crf,
             sound=sound.form,
+            colour=clip.colour,
         ) as out,
         closing(sound),
-        Reading(clip.path, clip.form, settings.limits, "full") as reading,
+        Reading(
+            clip.path, clip.form, settings.limits, "full", keep_hdr=settings.hdr is HdrPolicy.KEEP
+        ) as reading,
         ahead(_painted(clip, reading, plan)) as painted,
     ):
         for frame, count, uncovered in painted:

@@ -1,8 +1,4 @@
-"""Frames of a clip, upright, as 8-bit BT.709 4:2:0 planes with exact times. Runs in the decoding process.
-
-Whatever the source was (10 bit, 4:4:4, BT.601, full range, HLG or PQ, interlaced, turned), a frame leaves here
-in the one form that is redacted and encoded. Frames that are so already are not touched.
-"""
+"""Frames of a clip with exact times, in the one form that is worked on. Runs in the decoding process."""
 
 from __future__ import annotations
 
@@ -15,28 +11,16 @@ from fractions import Fraction
 from typing import Any, BinaryIO
 
 import av
-import numpy as np
 from av.error import EOFError as AvEOFError
 from av.error import FFmpegError
-from av.filter import Graph
-from av.sidedata.sidedata import Type as SideData
 from av.stream import Disposition
-from numpy.typing import NDArray
 
 from anonymizer.errors import DamagedError, LimitError, UnsupportedError
-from anonymizer.media.orient import UPRIGHT, Matrix, matrix, swaps, upright
+from anonymizer.media.clip_shape import Shape
 from anonymizer.media.sniff import AVI, MATROSKA, MP4
 from anonymizer.media.whole import is_whole
+from anonymizer.media.yuv import AnyPlanes, Colour
 
-Plane = NDArray[np.uint8]
-BT709, BT601 = 1, 5
-"""Matrix coefficients (ITU-T H.273)."""
-UNSPECIFIED = 2
-FULL_RANGE = 2
-HDR_TRANSFERS = (16, 18)
-"""PQ and HLG (ITU-T H.273)."""
-HD_LINES = 720
-"""Unmarked video from this height on is taken for BT.709, below it for BT.601, as players do."""
 MAX_SIDE = 8192
 MAX_FRAMES = 2_000_000
 """Nine hours at 60 frames a second: more is a file made to do harm."""
@@ -61,12 +45,12 @@ BY_DEMUXER = {form.demuxer: form for form in (AVI, MATROSKA, MP4)}
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One frame: planes ``y`` ``(h, w)``, ``u`` and ``v`` ``(h/2, w/2)``, even sides, upright, and its time.
+    """One frame: planes as in :mod:`anonymizer.media.yuv`, even sides, upright, and its time.
 
     ``pts`` and ``duration`` are in units of the track's time base; the first frame's ``pts`` is 0.
     """
 
-    planes: tuple[Plane, Plane, Plane]
+    planes: AnyPlanes
     pts: int
     duration: int
     corrupt: bool
@@ -85,7 +69,8 @@ class Track:
     """Frames that the container announces; 0 where it does not say."""
     seconds: float = 0.0
     """Duration that the container announces; 0 where it does not say."""
-    hdr: bool = False
+    colour: Colour | None = None
+    """What the frames' colours are where they are kept as they came: 10 bit, high dynamic range."""
     notes: dict[str, None] = field(default_factory=dict)
     frames: int = 0
     corrupt: int = 0
@@ -131,9 +116,19 @@ def is_cover(stream: Any) -> bool:
     return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
 
 
-def pictures(file: BinaryIO, demuxer: str, max_pixels: int, threads: int, track: Track) -> Iterator[Picture]:
+def pictures(
+    file: BinaryIO,
+    demuxer: str,
+    max_pixels: int,
+    threads: int,
+    track: Track,
+    *,
+    keep_hdr: bool = False,
+    deep: bool = False,
+) -> Iterator[Picture]:
     """Every presented frame, in order; ``track`` is complete when the iterator ends.
 
+    ``keep_hdr``: high dynamic range is to be kept; ``deep``: its frames come as they are, with 10 bits.
     Raises :class:`DamagedError` where not one frame decodes, :class:`UnsupportedError` for a codec or a
     picture that cannot be handled, :class:`LimitError` beyond the limits.
     """
@@ -145,7 +140,7 @@ def pictures(file: BinaryIO, demuxer: str, max_pixels: int, threads: int, track:
         track.rate = _rate(stream) or _measured(file, demuxer, max_pixels)
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = threads
-        shape: _Shape | None = None
+        shape: Shape | None = None
         clock = _Clock(track)
         for frame in _decoded(container, stream, track):
             if frame.width * frame.height > max_pixels or max(frame.width, frame.height) > MAX_SIDE:
@@ -154,7 +149,7 @@ def pictures(file: BinaryIO, demuxer: str, max_pixels: int, threads: int, track:
                     "make the clip smaller."
                 )
             if shape is None:
-                shape = _Shape(frame, stream, track)
+                shape = Shape(frame, stream, track, keep_hdr=keep_hdr, deep=deep)
             for ready in shape.converted(frame):
                 yield _timed(ready, shape, clock, track)
         if shape is None:
@@ -164,7 +159,7 @@ def pictures(file: BinaryIO, demuxer: str, max_pixels: int, threads: int, track:
         _judge_end(file, demuxer, track)
 
 
-def _timed(frame: Any, shape: _Shape, clock: _Clock, track: Track) -> Picture:
+def _timed(frame: Any, shape: Shape, clock: _Clock, track: Track) -> Picture:
     pts, duration = clock.next(frame)
     corrupt = bool(frame.is_corrupt)
     track.corrupt += corrupt
@@ -293,106 +288,3 @@ class _Clock:
         self.previous = time
         track.last = time + duration
         return time, duration
-
-
-class _Shape:
-    """How this clip's frames become upright BT.709 planes: decided by the first frame."""
-
-    def __init__(self, frame: Any, stream: Any, track: Track) -> None:
-        self.turn: Matrix = UPRIGHT
-        for side in frame.side_data:
-            if side.type == SideData.DISPLAYMATRIX:
-                self.turn = matrix(bytes(side))
-        self.size = (frame.width, frame.height)
-        self.format = frame.format.name
-        self.track = track
-        self.stream = stream
-        width, height = self.size[::-1] if swaps(self.turn) else self.size
-        track.width, track.height = width + width % 2, height + height % 2
-        if (track.width, track.height) != (width, height):
-            track.notes["An odd width or height was made even by repeating the last line."] = None
-        aspect = stream.sample_aspect_ratio or Fraction(1)
-        if not Fraction(1, 10) < aspect < 10:
-            aspect = Fraction(1)
-        track.aspect = 1 / aspect if swaps(self.turn) else aspect
-        track.hdr = frame.color_trc in HDR_TRANSFERS
-        if track.hdr:
-            track.notes["High dynamic range was mapped to what every screen shows (BT.709)."] = None
-        self.interlaced = bool(frame.interlaced_frame)
-        if self.interlaced:
-            track.notes["The source is interlaced; its frames were made progressive, one for one."] = None
-        self.graph = self._built(frame)
-
-    def _built(self, frame: Any) -> Graph | None:
-        """The filters between the decoder's frames and BT.709 4:2:0, None where there is nothing to do."""
-        hd = max(frame.height, frame.width) >= HD_LINES
-        space = (BT709 if hd else BT601) if frame.colorspace == UNSPECIFIED else frame.colorspace
-        steps: list[tuple[str, str]] = []
-        if self.interlaced:
-            steps.append(("yadif", "mode=send_frame:deint=interlaced"))
-        plain = self.format == "yuv420p" and frame.color_range != FULL_RANGE and space == BT709
-        if not plain or self.track.hdr:
-            scale = "out_color_matrix=bt709:out_range=tv"
-            if frame.colorspace == UNSPECIFIED and self.format.startswith("yuv"):
-                scale += f":in_color_matrix={'bt709' if hd else 'bt601'}"
-            if self.track.hdr:
-                scale += ":out_primaries=bt709:out_transfer=bt709"
-            steps += [("scale", scale), ("format", "yuv420p")]
-        if not steps:
-            return None
-        graph = Graph()
-        last = graph.add_buffer(
-            width=frame.width,
-            height=frame.height,
-            format=frame.format,
-            time_base=frame.time_base or self.stream.time_base,
-        )
-        for name, arguments in [*steps, ("buffersink", "")]:
-            node = graph.add(name, arguments) if arguments else graph.add(name)
-            last.link_to(node)
-            last = node
-        graph.configure()
-        return graph
-
-    def converted(self, frame: Any) -> Iterator[Any]:
-        """The frame in the one form; none or several at a time where a filter looks ahead."""
-        if (frame.width, frame.height) != self.size or frame.format.name != self.format:
-            self.track.notes["Frames of another size or format were scaled to the first one's."] = None
-            other = frame.reformat(*self.size, format=self.format)
-            other.pts, other.time_base = frame.pts, frame.time_base
-            other.duration = frame.duration
-            frame = other
-        if self.graph is None:
-            yield frame
-            return
-        self.graph.push(frame)
-        yield from self._pulled()
-
-    def flushed(self) -> Iterator[Any]:
-        """What a filter still holds when the last frame is in."""
-        if self.graph is not None:
-            self.graph.push(None)
-            yield from self._pulled()
-
-    def _pulled(self) -> Iterator[Any]:
-        assert self.graph is not None
-        while True:
-            try:
-                yield self.graph.pull()
-            except (BlockingIOError, AvEOFError):
-                return
-
-    def planes(self, frame: Any) -> tuple[Plane, Plane, Plane]:
-        """The three planes, upright, with even sides."""
-        height, width = self.track.height, self.track.width
-        parts = []
-        for number, plane in enumerate(frame.planes[:3]):
-            stored = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[
-                : plane.height, : plane.width
-            ]
-            part = upright(stored, self.turn)
-            h, w = (height, width) if number == 0 else (height // 2, width // 2)
-            if part.shape != (h, w):
-                part = np.pad(part, ((0, h - part.shape[0]), (0, w - part.shape[1])), mode="edge")
-            parts.append(np.ascontiguousarray(part))
-        return parts[0], parts[1], parts[2]

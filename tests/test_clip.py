@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
-import shutil
+import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -19,7 +19,9 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from rich.console import Console
 
+from anonymizer import cli
 from anonymizer.settings import Settings
 from anonymizer.types import Box, Pixels
 from clips import make_clip, number_of, numbered
@@ -275,6 +277,20 @@ def test_a_truncated_mp4_is_refused_or_reviewed_never_ready(run: Callable[..., R
         assert not list((out / "ready").iterdir())
 
 
+def test_progress_says_the_stage_the_frames_per_second_and_the_time_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said, now = io.StringIO(), iter(range(1000))
+    monkeypatch.setattr(cli, "err_console", Console(file=said, force_terminal=True, width=100))
+    monkeypatch.setattr(cli.time, "monotonic", lambda: float(next(now)))
+    with cli._bar(1, show=True) as (_, within):
+        for done in range(1, 40):
+            within("searching", done, 400)
+    lines = [line for line in said.getvalue().splitlines() if "39/400" in line]
+    assert lines and "searching" in lines[-1] and "1 frames/s" in lines[-1], lines
+    assert re.search(r"\d:\d\d:\d\d", lines[-1]), lines
+
+
 def command(source: Path, out: Path) -> list[str]:
     return [sys.executable, "-m", "anonymizer.cli", "blur", str(source), "--out", str(out), "--quiet", *FAST]
 
@@ -291,39 +307,76 @@ def nothing_half_done(out: Path) -> None:
         assert [p for p in (out / folder).glob("*") if p.name != "index.html"] == []
 
 
+STRUCK = """
+import os, signal, sys
+from anonymizer import cli, gate, pipeline
+
+stage, number = sys.argv[1], int(sys.argv[2])
+run, place = pipeline.Session.run, gate.place
+
+def strike():
+    os.killpg(0, number)
+
+def within(now, done, all):
+    if now == stage and done >= 10:
+        strike()
+
+def placing(staged, final):
+    if stage == "reported":
+        strike()
+    place(staged, final)
+    if stage == "published":
+        strike()
+
+pipeline.Session.run = lambda self, path, progress=None: run(self, path, within)
+gate.place = placing
+cli.main(sys.argv[3:])
+"""
+"""The command line in a process group that a signal strikes as a whole, as Ctrl-C does, at a given stage."""
+
+
+def struck(stage: str, number: int, source: Path, out: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", STRUCK, stage, str(number), *command(source, out)[3:]],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        start_new_session=True,
+    )
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 def test_killed_in_any_stage_nothing_is_published_and_the_next_run_is_clean(tmp_path: Path) -> None:
-    source = make_clip(tmp_path / "a.mp4", numbered(700, 320, 192))
+    source = make_clip(tmp_path / "a.mp4", numbered(30))
     out = tmp_path / "out"
-    stages: set[str] = set()
-    for number in range(8):
-        process = subprocess.Popen(command(source, out))
-        deadline = time.monotonic() + 60
-        # Kill while it searches, while the output grows, and later and later after that.
-        wait_for_output = number % 2 == 1
-        while time.monotonic() < deadline and process.poll() is None:
-            growing = [p for p in out.glob(".anonymizer/run-*/*/*.mp4") if p.stat().st_size > 0]
-            working = list(out.glob(".anonymizer/run-*/*"))
-            if growing if wait_for_output else working:
-                break
-            time.sleep(0.01)
-        time.sleep(0.15 * number)
-        if process.poll() is None:
-            growing = list(out.glob(".anonymizer/run-*/*/*.mp4"))
-            stages.add("writing or checking" if growing else "searching")
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            assert not list((out / "ready").glob("*"))
-            if not list((out / "reports").glob("*.json")):
-                nothing_half_done(out)
-                continue
-        # It was faster: all work was done, there is nothing left to interrupt.
-        shutil.rmtree(out)
-    assert stages == {"searching", "writing or checking"}
+    for stage in ("searching", "hiding", "checking", "reported"):
+        assert struck(stage, signal.SIGKILL, source, out).returncode == -signal.SIGKILL, stage
+        assert not list((out / "ready").glob("*")) and not list((out / "review").glob("*.mp4")), stage
+        assert bool(list((out / "reports").glob("*.json"))) == (stage == "reported"), (
+            "what was left before is gone"
+        )
     assert subprocess.run(command(source, out), check=False).returncode == 3
-    assert len(list((out / "review").glob("*.mp4"))) == 1
-    assert len(list((out / "reports").glob("*.json"))) == 1
+    (medium,) = (out / "review").glob("*.mp4")
+    assert [path.stem for path in (out / "reports").glob("*.json")] == [medium.stem]
     assert not [p for p in (out / ".anonymizer").glob("run-*") if p.is_dir()]
+    # Killed a moment after it came through, it has all that belongs to it.
+    struck("published", signal.SIGKILL, source, out)
+    media = {path.stem for path in (out / "review").glob("*.mp4")}
+    assert len(media) == 2 and media == {path.stem for path in (out / "reports").glob("*.json")}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs process groups")
+@pytest.mark.parametrize("stage", ["searching", "hiding", "checking"])
+def test_ctrl_c_in_any_stage_leaves_nothing_and_says_so(tmp_path: Path, stage: str) -> None:
+    source = make_clip(tmp_path / "a.mp4", numbered(30))
+    out = tmp_path / "out"
+    ran = struck(stage, signal.SIGINT, source, out)
+    assert (
+        ran.returncode == 130 and "Nothing half done was kept" in ran.stderr and ran.stderr.count("\n") == 1
+    )
+    nothing_half_done(out)
+    assert not list(out.glob(".anonymizer/run-*"))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs RLIMIT_FSIZE")

@@ -174,6 +174,24 @@ def test_of_two_video_tracks_one_plays_and_the_report_says_so(tmp_path: Path) ->
     assert any("2 video tracks" in note for note in ending.notes)
 
 
+def test_of_two_video_tracks_the_one_that_is_switched_on_plays(tmp_path: Path) -> None:
+    from clips import Making
+
+    path = make_clip(tmp_path / "a.mp4", numbered(6), more=[(numbered(6, 320, 192, first=500), Making())])
+    _, found, _ = everything(path)
+    assert [number_of(frame.planes[0]) for frame in found] == [*range(6)]
+    content = bytearray(path.read_bytes())
+    first = content.index(b"tkhd")
+    second = content.index(b"tkhd", first + 4)
+    # Flags: 1 is "enabled", 2 "in the movie" (14496-12, 8.3.2).
+    assert (content[first + 7], content[second + 7]) == (3, 2)
+    content[first + 7], content[second + 7] = 2, 3
+    path.write_bytes(content)
+    _, found, ending = everything(path)
+    assert [number_of(frame.planes[0]) for frame in found] == [*range(500, 506)]
+    assert any("2 video tracks" in note for note in ending.notes)
+
+
 def test_an_odd_size_is_made_even(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "a.avi", numbered(3, 161, 97), codec="mjpeg", pix_fmt="yuvj444p")
     clip, found, ending = everything(path)

@@ -672,9 +672,9 @@ def _bar(total: int, *, show: bool) -> Iterator[Any]:
             if stage not in stages or done <= 1:
                 stages.clear()
                 stages[stage] = time.monotonic()
-                progress.reset(clip, total=all or None, visible=True, description=stage)
+                progress.reset(clip, total=all or None, visible=True, description=_say(stage))
             spent = time.monotonic() - stages[stage]
-            speed = f"{done / spent:.0f} frames/s" if spent > 0.5 else ""
+            speed = _say(f"{done / spent:.0f} frames/s") if spent > 0.5 else ""
             progress.update(clip, completed=done, total=all or None, speed=speed)
 
         def advance() -> None:

@@ -115,7 +115,7 @@ def process(
     searched = search(clip, finder, settings, progress)
     for attempt in range(1, ATTEMPTS + 1):
         plan = planned(clip, searched, settings)
-        written = write(clip, plan, staged, progress)
+        written = write(clip, plan, staged, progress, len(searched.pts))
         looked = look_again(
             staged,
             plan,
@@ -186,8 +186,8 @@ def planned(clip: Clip, searched: Searched, settings: Settings) -> Plan:
     return Plan(covers, settings, size, transfer, dismissed)
 
 
-def write(clip: Clip, plan: Plan, staged: Path, progress: Progress | None) -> Written:
-    """The second pass: decode again, hide, encode. Raises as :func:`process` does."""
+def write(clip: Clip, plan: Plan, staged: Path, progress: Progress | None, length: int) -> Written:
+    """The second pass: decode its ``length`` frames again, hide, encode. Raises as :func:`process` does."""
     settings = plan.settings
     pts: list[int] = []
     durations: list[int] = []
@@ -221,7 +221,7 @@ def write(clip: Clip, plan: Plan, staged: Path, progress: Progress | None) -> Wr
             for block in sound.until(float((frame.pts + frame.duration) * clip.time_base)):
                 out.write_sound(block)
             if progress:
-                progress("hiding", frame.number + 1, clip.expected)
+                progress("hiding", frame.number + 1, length)
         ending = reading.ending
     if ending is None or not pts:
         raise UnreadableError("The clip could not be read a second time; try again.")

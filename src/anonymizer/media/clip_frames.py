@@ -66,7 +66,7 @@ class Track:
     rate: Fraction = Fraction(25)
     aspect: Fraction = Fraction(1)
     expected: int = 0
-    """Frames that the container announces; 0 where it does not say."""
+    """Frames that the container announces, counted or by its length; 0 where it does not say."""
     seconds: float = 0.0
     """Duration that the container announces; 0 where it does not say."""
     colour: Colour | None = None
@@ -136,8 +136,8 @@ def pictures(
         stream = playing(container, track)
         if stream.codec_context is None:
             raise UnsupportedError("The clip's picture is coded in a way that no decoder here knows.")
-        _announce(container, stream, track)
         track.rate = _rate(stream) or _measured(file, demuxer, max_pixels)
+        _announce(container, stream, track)
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = threads
         shape: Shape | None = None
@@ -196,11 +196,12 @@ def _announce(container: Any, stream: Any, track: Track) -> None:
     base = stream.time_base or Fraction(1, 1000)
     # A time base of one over a whole number is what an MP4 can say; times are multiplied to match.
     track.time_base = Fraction(1, base.denominator)
-    track.expected = int(stream.frames or 0)
+    lasting = float(container.duration or 0) / 1_000_000
+    track.expected = int(stream.frames or 0) or round(lasting * track.rate)
     if stream.duration:
         track.seconds = float(stream.duration * base)
-    elif container.duration and len(container.streams) == 1:
-        track.seconds = container.duration / 1_000_000
+    elif len(container.streams) == 1:
+        track.seconds = lasting
 
 
 def _decoded(container: Any, stream: Any, track: Track) -> Iterator[Any]:

@@ -67,6 +67,8 @@ class Shape:
             track.notes["High dynamic range was mapped to what every screen shows (BT.709)."] = None
         if self.hdr and keep_hdr and deep:
             track.colour = Colour(BT2020, int(frame.color_trc), BT2020)
+        if any(part.is_alpha for part in frame.format.components):
+            track.notes["Transparency was not kept: what lay under it shows."] = None
         self.interlaced = bool(frame.interlaced_frame)
         if self.interlaced:
             track.notes["The source is interlaced; its frames were made progressive, one for one."] = None

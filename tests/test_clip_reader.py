@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -151,6 +152,33 @@ def test_a_recorder_s_clock_is_not_taken_for_a_rate(tmp_path: Path) -> None:
     assert clip.rate == Fraction(1000, 33) and not ending.broken_off
     assert times(clip, found) == [Fraction(t, 1000) for t in at]
     assert [number_of(frame.planes[0]) for frame in found] == list(range(40))
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
+def test_an_avi_whose_pictures_are_stored_out_of_order_shows_them_evenly(tmp_path: Path, codec: str) -> None:
+    whole = make_clip(tmp_path / "whole.mp4", numbered(30))
+    path = tmp_path / "a.avi"
+    ffmpeg("-i", whole, "-c:v", codec, "-q:v", "3", "-bf", "2", path)
+    clip, found, ending = everything(path)
+    assert [number_of(frame.planes[0]) for frame in found] == list(range(30))
+    assert times(clip, found) == [Fraction(number, 25) for number in range(30)]
+    assert not ending.retimed and not ending.broken_off and not ending.lost
+
+
+def test_an_empty_picture_in_the_middle_is_not_the_end(tmp_path: Path) -> None:
+    """A sample of no bytes says "as before"; to a decoder, bytes that end say that all is over."""
+    path = make_clip(tmp_path / "a.mov", numbered(20), codec="mjpeg", pix_fmt="yuvj420p")
+    content = bytearray(path.read_bytes())
+    at = content.index(b"stsz") + 16 + 4 * 6
+    before, empty = struct.unpack_from(">II", content, at)
+    # Its bytes go to the picture before, which ends where it ends.
+    struct.pack_into(">II", content, at, before + empty, 0)
+    path.write_bytes(content)
+    clip, found, ending = everything(path)
+    there = [*range(7), *range(8, 20)]
+    assert [number_of(frame.planes[0]) for frame in found] == there
+    assert times(clip, found) == [Fraction(number, 25) for number in there]
+    assert not ending.broken_off and not ending.lost
 
 
 def test_recordings_that_were_joined_follow_each_other_at_their_own_pace(tmp_path: Path) -> None:

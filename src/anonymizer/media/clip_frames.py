@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -29,8 +30,8 @@ HIGH_RATE = 120
 """Frames per second beyond which a container's word is tried on …"""
 MEASURED = 100
 """… so many packets."""
-RESTARTED = 1.0
-"""Seconds by which time runs backwards when a recorder's clock has begun anew."""
+RESTARTED = 0.25
+"""Seconds by which time runs backwards at least when a recorder's clock has begun anew."""
 TRANSPORT = (188, 192)
 """Bytes of a packet of MPEG-TS, and of one with a time in front (M2TS)."""
 DEMUXERS = {
@@ -207,28 +208,41 @@ def _announce(container: Any, stream: Any, track: Track) -> None:
 def _decoded(container: Any, stream: Any, track: Track) -> Iterator[Any]:
     """Frames as they come; a packet that does not decode is counted and passed over."""
     packets = container.demux(stream)
+    due: deque[int] | None = deque() if container.format.name == "avi" else None
     stored = shown = -math.inf
     ended = corrupt = False
     while not ended:
         try:
             packet = next(packets)
             ended = packet.dts is None and not packet.size
-            if packet.size and packet.pts is not None and not packet.is_discard:
-                stored = max(stored, packet.pts)
         except (StopIteration, AvEOFError):
             break
         except (FFmpegError, OSError):
             track.broken_off = ended = True
             packet = None
+        if packet is not None and not ended:
+            if not packet.size:
+                continue  # "as before"; a decoder would take it for the end
+            when = packet.pts if due is None else packet.dts
+            if when is not None and not packet.is_discard:
+                stored = max(stored, when)
+                if due is not None:
+                    due.append(when)
         try:
             for frame in stream.decode(packet):
+                if due is not None:
+                    # An AVI says when a picture is stored, not when it is shown: the n-th shown takes the n-th time.
+                    frame.pts = due.popleft() if due else None
                 shown = max(shown, stored if frame.pts is None else frame.pts)
                 corrupt = frame.is_corrupt
                 yield frame
         except AvEOFError:
+            track.broken_off = track.broken_off or not ended
             break
         except FFmpegError:
             track.lost += 1
+            if due:
+                due.pop()
     # A field has a packet of its own in some containers: half a frame is no loss.
     usual = 1 / (track.rate * (stream.time_base or track.time_base))
     if shown > -math.inf and (stored - shown > 0.75 * usual or corrupt):

@@ -199,6 +199,26 @@ def test_a_label_that_shows_for_a_moment_between_the_full_searches_is_filled(
     assert max(text.std() for text in shown[8:18]) < 12 < min(text.std() for text in shown[24:])
 
 
+def test_a_clip_with_many_damaged_frames_goes_to_a_person(run: Callable[..., Ran], tmp_path: Path) -> None:
+    """One frame that does not decode is concealed and reported; four of forty are too many."""
+    path = make_clip(tmp_path / "a.mov", numbered(40), codec="mjpeg", pix_fmt="yuvj420p")
+    for number, damaged in enumerate(([9], [9, 15, 22, 30])):
+        content = bytearray(path.read_bytes())
+        start, at = content.index(b"stsz") + 16, content.index(b"mdat") + 4
+        for frame in range(40):
+            size = int.from_bytes(content[start + 4 * frame : start + 4 * frame + 4], "big")
+            if frame in damaged:
+                content[at : at + size] = bytes(size)
+            at += size
+        source, out = tmp_path / f"{number}.mov", tmp_path / f"out{number}"
+        source.write_bytes(content)
+        assert run("blur", source, "--out", out, *FAST).code == 3
+        report = report_of(out)
+        assert any("damaged frames of the source" in note for note in report["notes"])
+        assert any("one in twenty" in reason for reason in report["reasons"]) == (len(damaged) > 2)
+        assert not any("broke off" in reason for reason in report["reasons"])
+
+
 def test_a_track_that_a_person_dismissed_stays_visible_and_waits(
     run: Callable[..., Ran], portrait: Pixels, tmp_path: Path
 ) -> None:

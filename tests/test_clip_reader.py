@@ -309,6 +309,22 @@ def test_a_clip_with_sound_that_was_cut_off_is_never_taken_for_whole(
         assert str(error).endswith(".")
 
 
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.mkv", "libvpx-vp9"), ("a.webm", "libvpx"), ("a.avi", "mpeg4")]
+)
+def test_a_clip_that_is_lost_from_the_middle_on_did_not_reach_its_end(
+    tmp_path: Path, name: str, codec: str
+) -> None:
+    """The reader loses the thread, finds nothing more and says nothing, and there is sound, whose length is its own."""
+    path = make_clip(tmp_path / name, numbered(60), codec=codec, sound=2.4)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + len(content) // 3] = bytes(len(content) // 3)
+    path.write_bytes(content)
+    ending = everything(path)[2]
+    assert ending.frames < 60 and (ending.broken_off or ending.lost)
+
+
 def test_pictures_at_the_end_that_do_not_decode_are_an_end_that_was_not_reached(tmp_path: Path) -> None:
     """Space that was reserved and never written: the file has its full length, and nothing in the last part."""
     path = make_clip(tmp_path / "a.mp4", numbered(60), container_options={"movflags": "+faststart"})

@@ -32,6 +32,8 @@ from anonymizer.verify.clip import ExpectedClip, examine
 
 SAME = 0.5
 """Intersection over union from which a dismissed place is a track's extent."""
+MANY_DAMAGED = 0.05
+"""Share of damaged frames from which a person must look."""
 NEAR = 64
 ATTEMPTS = 3
 """How often a clip is written at most: what the search of the output finds is hidden too."""
@@ -372,6 +374,10 @@ def _reasons(clip: Clip, searched: Searched, plan: Plan, written: Written) -> li
             f"The clip could not be decoded to its end: after {len(searched.pts)} frames it broke off; "
             "copy it from the camera again, or decide whether this part is enough."
         )
+    if _damaged(searched, written) > MANY_DAMAGED * len(searched.pts):
+        said.append(
+            "More than one in twenty of the clip's frames is damaged: a person must look at what is left."
+        )
     if len(written.pts) != len(searched.pts) or not np.array_equal(written.pts, searched.pts):
         said.append("The clip was not decoded in the same way twice: do not publish it without looking.")
     said += [
@@ -402,11 +408,16 @@ def _doubts(clip: Clip, searched: Searched, plan: Plan) -> list[str]:
     ]
 
 
+def _damaged(searched: Searched, written: Written) -> int:
+    """Frames of the source that were concealed or left out, in whichever pass met more."""
+    one, two = searched.ending, written.ending
+    return max(one.corrupt, two.corrupt) + max(one.lost, two.lost)
+
+
 def _notes(searched: Searched, written: Written) -> list[str]:
     ending = searched.ending
     notes = list(ending.notes)
-    broken = max(ending.corrupt, written.ending.corrupt) + max(ending.lost, written.ending.lost)
-    if broken:
+    if broken := _damaged(searched, written):
         notes.append(f"{broken} damaged frames of the source were concealed or left out.")
     if ending.retimed:
         notes.append(f"{ending.retimed} frames had no usable time; they were given one.")

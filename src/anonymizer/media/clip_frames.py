@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
+import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -201,8 +202,18 @@ def _announce(container: Any, stream: Any, track: Track) -> None:
     track.expected = int(stream.frames or 0) or round(lasting * track.rate)
     if stream.duration:
         track.seconds = float(stream.duration * base)
-    elif len(container.streams) == 1:
-        track.seconds = lasting
+    else:
+        track.seconds = _tagged(stream) or (lasting if len(container.streams) == 1 else 0.0)
+
+
+def _tagged(stream: Any) -> float:
+    """Seconds of one track as a Matroska's tag says, "00:00:01.600000000"; 0 without."""
+    found = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", str(stream.metadata.get("DURATION", "")))
+    return (
+        sum(float(part) * unit for part, unit in zip(found.groups(), (3600, 60, 1), strict=True))
+        if found
+        else 0.0
+    )
 
 
 def _decoded(container: Any, stream: Any, track: Track) -> Iterator[Any]:
@@ -210,6 +221,7 @@ def _decoded(container: Any, stream: Any, track: Track) -> Iterator[Any]:
     packets = container.demux(stream)
     due: deque[int] | None = deque() if container.format.name == "avi" else None
     stored = shown = -math.inf
+    count = 0
     ended = corrupt = False
     while not ended:
         try:
@@ -221,6 +233,7 @@ def _decoded(container: Any, stream: Any, track: Track) -> Iterator[Any]:
             track.broken_off = ended = True
             packet = None
         if packet is not None and not ended:
+            count += 1
             if not packet.size:
                 continue  # "as before"; a decoder would take it for the end
             when = packet.pts if due is None else packet.dts
@@ -243,6 +256,9 @@ def _decoded(container: Any, stream: Any, track: Track) -> Iterator[Any]:
             track.lost += 1
             if due:
                 due.pop()
+    if due is not None:
+        # What is damaged in an AVI is passed over without an error.
+        track.lost += max(0, int(stream.frames or 0) - count)
     # A field has a packet of its own in some containers: half a frame is no loss.
     usual = 1 / (track.rate * (stream.time_base or track.time_base))
     if shown > -math.inf and (stored - shown > 0.75 * usual or corrupt):
@@ -252,7 +268,11 @@ def _decoded(container: Any, stream: Any, track: Track) -> Iterator[Any]:
 def _judge_end(file: BinaryIO, demuxer: str, track: Track) -> None:
     """A container that does not reach its own end, or clearly less time than announced: the file is cut off."""
     shown = float(track.last * track.time_base)
-    if track.seconds and shown < track.seconds - max(1.0, 0.02 * track.seconds):
+    # Edit lists and clocks that begin anew make some containers' word a rough one.
+    rough = (
+        max(1.0, 0.02 * track.seconds) if demuxer in ("mov", "mpegts") else max(0.2, 3 / float(track.rate))
+    )
+    if track.seconds and shown < track.seconds - rough:
         track.broken_off = True
     if not _reaches_its_end(file, demuxer):
         track.broken_off = True

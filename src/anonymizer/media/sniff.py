@@ -227,7 +227,9 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def _no_file() -> UnreadableError:
-    return UnreadableError("This is not a regular file but a folder, a pipe or a device; give a photo or a clip.")
+    return UnreadableError(
+        "This is not a regular file but a folder, a pipe or a device; give a photo or a clip."
+    )
 
 
 def _by_brand(head: bytes) -> Format:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
-import shutil
+import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -19,7 +19,9 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from rich.console import Console
 
+from anonymizer import cli
 from anonymizer.settings import Settings
 from anonymizer.types import Box, Pixels
 from clips import make_clip, number_of, numbered
@@ -151,8 +153,33 @@ def test_a_region_stands_for_the_seconds_that_it_was_given(run: Callable[..., Ra
     assert run("blur", source, "--out", out, "--region", "60,40,40,30@0.4-1", *FAST).code == 3
     dark = [float(p[45:65, 65:95].mean()) < 12 for _, p in decoded(written(out, "review"))]
     assert dark == [10 <= n <= 25 for n in range(50)]
+    for beyond in ("60,40,40,30@2.5-", "160,40,40,30"):
+        ran = run("blur", source, "--out", tmp_path / beyond, "--region", beyond, *FAST)
+        assert ran.code == 3 and "nothing is hidden there" in ran.out
     wrong = run("blur", source, "--out", out, "--region", "60,40,40,30@3-1", *FAST)
     assert wrong.code == 2 and "start-end" in wrong.err
+
+
+def test_high_dynamic_range_is_kept_on_request(run: Callable[..., Ran], tmp_path: Path) -> None:
+    colour = {"space": 9, "trc": 18, "primaries": 9, "range": 1}
+    source = make_clip(
+        tmp_path / "a.mp4", numbered(30), codec="libx265", pix_fmt="yuv420p10le", colour=colour, turn=3
+    )
+    drawn = '{ rect = [60, 40, 40, 30] }, { rect = [10, 30, 48, 56], kind = "face" }'
+    source.with_name("a.mp4.toml").write_text(f"regions = [{drawn}]", encoding="utf-8")
+    out = tmp_path / "out"
+    assert run("blur", source, "--out", out, "--hdr", "keep", *FAST).code == 3
+    report = report_of(out)
+    assert {c["result"] for c in report["checks"]} <= {"pass", "skipped"}
+    assert len(report["regions"]) == 2 and any("was kept, with 10 bits" in note for note in report["notes"])
+    with av.open(str(source)) as before, av.open(str(written(out, "review"))) as after:
+        for old, new in zip(before.decode(video=0), after.decode(video=0), strict=True):
+            colours = new.color_primaries, new.color_trc, new.colorspace
+            assert new.format.name == "yuv420p10le" and colours == (9, 18, 9)
+            upright, shown = old.to_ndarray()[:96][::-1, ::-1].astype(int), new.to_ndarray()[:96].astype(int)
+            assert new.time == old.time and np.abs(upright - shown)[:14].mean() < 12, "of 1023"
+            assert shown[45:65, 65:95].max() < 90, "black"
+            assert np.abs(upright - shown)[45:70, 22:46].mean() > 40, "the drawn face is hidden"
 
 
 def test_a_label_that_shows_for_a_moment_between_the_full_searches_is_filled(
@@ -170,6 +197,26 @@ def test_a_label_that_shows_for_a_moment_between_the_full_searches_is_filled(
     assert run("blur", source, "--out", out, "--no-codes", "--no-marks").code == 0
     shown = [picture[163:174, 210:345].astype(np.float32) for _, picture in decoded(written(out, "ready"))]
     assert max(text.std() for text in shown[8:18]) < 12 < min(text.std() for text in shown[24:])
+
+
+def test_a_clip_with_many_damaged_frames_goes_to_a_person(run: Callable[..., Ran], tmp_path: Path) -> None:
+    """One frame that does not decode is concealed and reported; four of forty are too many."""
+    path = make_clip(tmp_path / "a.mov", numbered(40), codec="mjpeg", pix_fmt="yuvj420p")
+    for number, damaged in enumerate(([9], [9, 15, 22, 30])):
+        content = bytearray(path.read_bytes())
+        start, at = content.index(b"stsz") + 16, content.index(b"mdat") + 4
+        for frame in range(40):
+            size = int.from_bytes(content[start + 4 * frame : start + 4 * frame + 4], "big")
+            if frame in damaged:
+                content[at : at + size] = bytes(size)
+            at += size
+        source, out = tmp_path / f"{number}.mov", tmp_path / f"out{number}"
+        source.write_bytes(content)
+        assert run("blur", source, "--out", out, *FAST).code == 3
+        report = report_of(out)
+        assert any("damaged frames of the source" in note for note in report["notes"])
+        assert any("one in twenty" in reason for reason in report["reasons"]) == (len(damaged) > 2)
+        assert not any("broke off" in reason for reason in report["reasons"])
 
 
 def test_a_track_that_a_person_dismissed_stays_visible_and_waits(
@@ -250,6 +297,20 @@ def test_a_truncated_mp4_is_refused_or_reviewed_never_ready(run: Callable[..., R
         assert not list((out / "ready").iterdir())
 
 
+def test_progress_says_the_stage_the_frames_per_second_and_the_time_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said, now = io.StringIO(), iter(range(1000))
+    monkeypatch.setattr(cli, "err_console", Console(file=said, force_terminal=True, width=100))
+    monkeypatch.setattr(cli.time, "monotonic", lambda: float(next(now)))
+    with cli._bar(1, show=True) as (_, within):
+        for done in range(1, 40):
+            within("searching", done, 400)
+    lines = [line for line in said.getvalue().splitlines() if "39/400" in line]
+    assert lines and "searching" in lines[-1] and "1 frames/s" in lines[-1], lines
+    assert re.search(r"\d:\d\d:\d\d", lines[-1]), lines
+
+
 def command(source: Path, out: Path) -> list[str]:
     return [sys.executable, "-m", "anonymizer.cli", "blur", str(source), "--out", str(out), "--quiet", *FAST]
 
@@ -266,39 +327,76 @@ def nothing_half_done(out: Path) -> None:
         assert [p for p in (out / folder).glob("*") if p.name != "index.html"] == []
 
 
+STRUCK = """
+import os, signal, sys
+from anonymizer import cli, gate, pipeline
+
+stage, number = sys.argv[1], int(sys.argv[2])
+run, place = pipeline.Session.run, gate.place
+
+def strike():
+    os.killpg(0, number)
+
+def within(now, done, all):
+    if now == stage and done >= 10:
+        strike()
+
+def placing(staged, final):
+    if stage == "reported":
+        strike()
+    place(staged, final)
+    if stage == "published":
+        strike()
+
+pipeline.Session.run = lambda self, path, progress=None: run(self, path, within)
+gate.place = placing
+cli.main(sys.argv[3:])
+"""
+"""The command line in a process group that a signal strikes as a whole, as Ctrl-C does, at a given stage."""
+
+
+def struck(stage: str, number: int, source: Path, out: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", STRUCK, stage, str(number), *command(source, out)[3:]],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        start_new_session=True,
+    )
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 def test_killed_in_any_stage_nothing_is_published_and_the_next_run_is_clean(tmp_path: Path) -> None:
-    source = make_clip(tmp_path / "a.mp4", numbered(700, 320, 192))
+    source = make_clip(tmp_path / "a.mp4", numbered(30))
     out = tmp_path / "out"
-    stages: set[str] = set()
-    for number in range(8):
-        process = subprocess.Popen(command(source, out))
-        deadline = time.monotonic() + 60
-        # Kill while it searches, while the output grows, and later and later after that.
-        wait_for_output = number % 2 == 1
-        while time.monotonic() < deadline and process.poll() is None:
-            growing = [p for p in out.glob(".anonymizer/run-*/*/*.mp4") if p.stat().st_size > 0]
-            working = list(out.glob(".anonymizer/run-*/*"))
-            if growing if wait_for_output else working:
-                break
-            time.sleep(0.01)
-        time.sleep(0.15 * number)
-        if process.poll() is None:
-            growing = list(out.glob(".anonymizer/run-*/*/*.mp4"))
-            stages.add("writing or checking" if growing else "searching")
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            assert not list((out / "ready").glob("*"))
-            if not list((out / "reports").glob("*.json")):
-                nothing_half_done(out)
-                continue
-        # It was faster: all work was done, there is nothing left to interrupt.
-        shutil.rmtree(out)
-    assert stages == {"searching", "writing or checking"}
+    for stage in ("searching", "hiding", "checking", "reported"):
+        assert struck(stage, signal.SIGKILL, source, out).returncode == -signal.SIGKILL, stage
+        assert not list((out / "ready").glob("*")) and not list((out / "review").glob("*.mp4")), stage
+        assert bool(list((out / "reports").glob("*.json"))) == (stage == "reported"), (
+            "what was left before is gone"
+        )
     assert subprocess.run(command(source, out), check=False).returncode == 3
-    assert len(list((out / "review").glob("*.mp4"))) == 1
-    assert len(list((out / "reports").glob("*.json"))) == 1
+    (medium,) = (out / "review").glob("*.mp4")
+    assert [path.stem for path in (out / "reports").glob("*.json")] == [medium.stem]
     assert not [p for p in (out / ".anonymizer").glob("run-*") if p.is_dir()]
+    # Killed a moment after it came through, it has all that belongs to it.
+    struck("published", signal.SIGKILL, source, out)
+    media = {path.stem for path in (out / "review").glob("*.mp4")}
+    assert len(media) == 2 and media == {path.stem for path in (out / "reports").glob("*.json")}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs process groups")
+@pytest.mark.parametrize("stage", ["searching", "hiding", "checking"])
+def test_ctrl_c_in_any_stage_leaves_nothing_and_says_so(tmp_path: Path, stage: str) -> None:
+    source = make_clip(tmp_path / "a.mp4", numbered(30))
+    out = tmp_path / "out"
+    ran = struck(stage, signal.SIGINT, source, out)
+    assert (
+        ran.returncode == 130 and "Nothing half done was kept" in ran.stderr and ran.stderr.count("\n") == 1
+    )
+    nothing_half_done(out)
+    assert not list(out.glob(".anonymizer/run-*"))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs RLIMIT_FSIZE")

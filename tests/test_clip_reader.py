@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -135,12 +136,87 @@ def test_uneven_times_are_kept(tmp_path: Path) -> None:
     assert times(clip, found) == [Fraction(t, 1000) for t in at]
 
 
+def test_a_recorder_s_clock_is_not_taken_for_a_rate(tmp_path: Path) -> None:
+    """A browser's recording: no length, no rate, times in thousandths."""
+    at = [33 * number for number in range(40)]
+    path = make_clip(
+        tmp_path / "a.webm",
+        numbered(40),
+        codec="libvpx",
+        container_options={"live": "1"},
+        pts=at,
+        time_base=Fraction(1, 1000),
+        fps=1000,
+    )
+    clip, found, ending = everything(path)
+    assert clip.rate == Fraction(1000, 33) and not ending.broken_off
+    assert times(clip, found) == [Fraction(t, 1000) for t in at]
+    assert [number_of(frame.planes[0]) for frame in found] == list(range(40))
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
+def test_an_avi_whose_pictures_are_stored_out_of_order_shows_them_evenly(tmp_path: Path, codec: str) -> None:
+    whole = make_clip(tmp_path / "whole.mp4", numbered(30))
+    path = tmp_path / "a.avi"
+    ffmpeg("-i", whole, "-c:v", codec, "-q:v", "3", "-bf", "2", path)
+    clip, found, ending = everything(path)
+    assert [number_of(frame.planes[0]) for frame in found] == list(range(30))
+    assert times(clip, found) == [Fraction(number, 25) for number in range(30)]
+    assert not ending.retimed and not ending.broken_off and not ending.lost
+
+
+def test_an_empty_picture_in_the_middle_is_not_the_end(tmp_path: Path) -> None:
+    """A sample of no bytes says "as before"; to a decoder, bytes that end say that all is over."""
+    path = make_clip(tmp_path / "a.mov", numbered(20), codec="mjpeg", pix_fmt="yuvj420p")
+    content = bytearray(path.read_bytes())
+    at = content.index(b"stsz") + 16 + 4 * 6
+    before, empty = struct.unpack_from(">II", content, at)
+    # Its bytes go to the picture before, which ends where it ends.
+    struct.pack_into(">II", content, at, before + empty, 0)
+    path.write_bytes(content)
+    clip, found, ending = everything(path)
+    there = [*range(7), *range(8, 20)]
+    assert [number_of(frame.planes[0]) for frame in found] == there
+    assert times(clip, found) == [Fraction(number, 25) for number in there]
+    assert not ending.broken_off and not ending.lost
+
+
+def test_recordings_that_were_joined_follow_each_other_at_their_own_pace(tmp_path: Path) -> None:
+    """The second one's clock begins anew: without care all its frames would be shown at once."""
+    one = make_clip(tmp_path / "one.ts", numbered(50)).read_bytes()
+    two = make_clip(tmp_path / "two.ts", numbered(30, first=50)).read_bytes()
+    path = tmp_path / "a.ts"
+    path.write_bytes(one + two)
+    clip, found, ending = everything(path)
+    assert [number_of(frame.planes[0]) for frame in found] == list(range(80))
+    assert times(clip, found) == [Fraction(number, 25) for number in range(80)]
+    assert ending.retimed == 1 and not ending.broken_off
+
+
 def test_of_two_video_tracks_one_plays_and_the_report_says_so(tmp_path: Path) -> None:
     from clips import Making
 
     path = make_clip(tmp_path / "a.mkv", numbered(6), more=[(numbered(6, 320, 192, first=500), Making())])
     _, found, ending = everything(path)
     assert [number_of(frame.planes[0]) for frame in found] in ([*range(6)], [*range(500, 506)])
+    assert any("2 video tracks" in note for note in ending.notes)
+
+
+def test_of_two_video_tracks_the_one_that_is_switched_on_plays(tmp_path: Path) -> None:
+    from clips import Making
+
+    path = make_clip(tmp_path / "a.mp4", numbered(6), more=[(numbered(6, 320, 192, first=500), Making())])
+    _, found, _ = everything(path)
+    assert [number_of(frame.planes[0]) for frame in found] == [*range(6)]
+    content = bytearray(path.read_bytes())
+    first = content.index(b"tkhd")
+    second = content.index(b"tkhd", first + 4)
+    # Flags: 1 is "enabled", 2 "in the movie" (14496-12, 8.3.2).
+    assert (content[first + 7], content[second + 7]) == (3, 2)
+    content[first + 7], content[second + 7] = 2, 3
+    path.write_bytes(content)
+    _, found, ending = everything(path)
+    assert [number_of(frame.planes[0]) for frame in found] == [*range(500, 506)]
     assert any("2 video tracks" in note for note in ending.notes)
 
 
@@ -176,12 +252,18 @@ def test_an_interlaced_clip_is_made_progressive_one_for_one(tmp_path: Path) -> N
     assert len(found) == 10 and any("interlaced" in note for note in ending.notes)
 
 
-def test_high_dynamic_range_is_mapped_and_said(tmp_path: Path) -> None:
-    colour = {"space": 9, "trc": 16, "primaries": 9, "range": 1}
-    path = make_clip(tmp_path / "a.mkv", numbered(4), codec="libx265", pix_fmt="yuv420p10le", colour=colour)
-    _, found, ending = everything(path)
-    assert len(found) == 4 and any("High dynamic range" in note for note in ending.notes)
+@pytest.mark.parametrize(("transfer", "white"), [(16, 148), (18, 191)])
+def test_high_dynamic_range_is_mapped_and_said(tmp_path: Path, transfer: int, white: int) -> None:
+    """The signal of ordinary white, 58 % in PQ and 75 % in HLG, comes out as white and not as the grey it codes."""
+    colour = {"space": 9, "trc": transfer, "primaries": 9, "range": 1}
+    frames = numbered(4)
+    for frame in frames:
+        frame[30:60] = white
+    path = make_clip(tmp_path / "a.mkv", frames, codec="libx265", pix_fmt="yuv420p10le", colour=colour)
+    clip, found, ending = everything(path)
+    assert clip.colour is None and any("High dynamic range was mapped" in note for note in ending.notes)
     assert [number_of(frame.planes[0]) for frame in found] == list(range(4))
+    assert all(frame.planes[0][35:55].mean() > 215 for frame in found)
 
 
 def test_damage_in_the_middle_is_concealed_and_counted(tmp_path: Path) -> None:
@@ -195,6 +277,61 @@ def test_damage_in_the_middle_is_concealed_and_counted(tmp_path: Path) -> None:
     numbers = [number_of(frame.planes[0]) for frame in found]
     assert numbers[:10] == list(range(10)) and numbers[-5:] == list(range(55, 60))
     assert ending.corrupt + ending.lost > 0 and not ending.broken_off
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        ("a.mkv", "mpeg4"),
+        ("a.webm", "libvpx"),
+        ("a.avi", "mpeg4"),
+        ("a.mp4", "libx264"),
+        ("a.mov", "mjpeg"),
+        ("a.ts", "libx264"),
+    ],
+)
+@pytest.mark.parametrize("share", [0.5, 0.97])
+def test_a_clip_with_sound_that_was_cut_off_is_never_taken_for_whole(
+    tmp_path: Path, name: str, codec: str, share: float
+) -> None:
+    """Its index, or nothing at all, still announces the whole length, and what is there decodes without an error."""
+    faststart = {"movflags": "+faststart"} if name in ("a.mp4", "a.mov") else {}
+    pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    path = make_clip(
+        tmp_path / name, numbered(60), codec=codec, pix_fmt=pix_fmt, sound=2.4, container_options=faststart
+    )
+    assert not everything(path)[2].broken_off
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share) | 1])
+    try:
+        assert everything(path)[2].broken_off
+    except AnonymizerError as error:
+        assert str(error).endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.mkv", "libvpx-vp9"), ("a.webm", "libvpx"), ("a.avi", "mpeg4")]
+)
+def test_a_clip_that_is_lost_from_the_middle_on_did_not_reach_its_end(
+    tmp_path: Path, name: str, codec: str
+) -> None:
+    """The reader loses the thread, finds nothing more and says nothing, and there is sound, whose length is its own."""
+    path = make_clip(tmp_path / name, numbered(60), codec=codec, sound=2.4)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + len(content) // 3] = bytes(len(content) // 3)
+    path.write_bytes(content)
+    ending = everything(path)[2]
+    assert ending.frames < 60 and (ending.broken_off or ending.lost)
+
+
+def test_pictures_at_the_end_that_do_not_decode_are_an_end_that_was_not_reached(tmp_path: Path) -> None:
+    """Space that was reserved and never written: the file has its full length, and nothing in the last part."""
+    path = make_clip(tmp_path / "a.mp4", numbered(60), container_options={"movflags": "+faststart"})
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 9 // 10] + bytes(len(content) - len(content) * 9 // 10))
+    ending = everything(path)[2]
+    assert ending.frames < 60 and ending.broken_off
 
 
 @pytest.mark.parametrize(

@@ -173,21 +173,22 @@ def test_damage_is_an_error_of_structure_or_harmless(good: bytes, place: int, va
     assert len(data) == len(good), "a cut file never passes"
 
 
-def test_timing_notices_a_frame_too_few_and_a_moved_one(tmp_path: Path) -> None:
+def test_timing_notices_a_frame_too_few_a_moved_one_and_another_length(tmp_path: Path) -> None:
     times = [3600 * n for n in range(12)]
     path = write(tmp_path / "abc.mp4", times)
 
-    def timing(pts: list[int]) -> Result:
+    def timing(pts: list[int], last: int = 3600) -> Result:
         read = Read()
         for _ in sampled(path, (), (160, 96), read):
             pass
-        lasting = np.full(len(pts), 3600, np.int64)
+        lasting = np.array([*np.diff(pts), last], np.int64)
         expected = ExpectedClip((160, 96), np.array(pts), lasting, BASE, "0" * 64, Traces(), False, False)
         return {check.name: check.result for check in examine(path, expected, read)}["timing"]
 
     assert timing(times) is Result.PASS
     assert timing([*times, 43_200]) is Result.FAIL
     assert timing([*times[:5], times[5] + 1, *times[6:]]) is Result.FAIL
+    assert timing(times, 7200) is Result.FAIL, "the clip is not as long"
 
 
 def test_a_canary_in_the_index_or_a_long_one_among_the_pictures_is_found(tmp_path: Path, good: bytes) -> None:

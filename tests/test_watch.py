@@ -154,7 +154,7 @@ def test_what_is_no_medium_is_left_alone_and_a_broken_photo_is_set_aside(tmp_pat
         (failed,) = found["failed"]
         assert failed["source"] == tmp_path / "in" / "photo.jpg"
         assert failed["reason"] == (
-            "The content is a text file, not a photo that the program opens; export it as JPEG or PNG."
+            "The content is a text file, not a photo or clip that the program opens; export it as JPEG, PNG or MP4."
         )
         drop(tmp_path / "in" / "good.jpg", 5)
         assert watching.done(2)["media"] == {"review": 1, "failed": 1}

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from anonymizer.media.sniff import HEAD, sniff
+from anonymizer.media.whole import is_whole
 from anonymizer.watch import originals, settle
 from anonymizer.watch.hints import Hints, is_remote, parse_bsd, parse_proc, remote, type_of
 from anonymizer.watch.inbox import Inbox
 from anonymizer.watch.settle import Stamp, Why, examine, ignore_lease_signal, is_clutter, is_temporary
-from anonymizer.watch.whole import is_whole
 from folders import tiny
 from watching import Watching, drop, eventually, stamp
 
@@ -45,6 +45,15 @@ def mp4(*, last: bool) -> bytes:
     return box(b"ftyp", b"isom\0\0\0\0isom") + (pictures + index if last else index + pictures)
 
 
+def element(name: str, content: bytes, *, size: bytes = b"") -> bytes:
+    """An element of a Matroska, its size in two bytes or as given."""
+    return bytes.fromhex(name) + (size or (0x4000 | len(content)).to_bytes(2, "big")) + content
+
+
+OPEN = b"\x01" + b"\xff" * 7
+"""The size of an element that a recorder had not finished."""
+HEADER = element("1a45dfa3", b"h" * 20)
+CLUSTER = element("e7", b"\0") + element("a3", b"p" * 90) + element("a3", b"p" * 70)
 THUMBNAIL = encoded("JPEG")
 WHOLE = {
     "jpeg": encoded("JPEG"),
@@ -58,7 +67,11 @@ WHOLE = {
     "webp": encoded("WEBP"),
     "mp4": mp4(last=False),
     "recorded mp4": mp4(last=True),
+    "mkv": HEADER + element("18538067", element("1549a966", b"i" * 9) + element("1f43b675", CLUSTER)),
+    "avi": b"RIFF" + (204).to_bytes(4, "little") + b"AVI " + b"x" * 200,
 }
+RESERVED_UNSEEN = ("webp", "mp4", "recorded mp4", "mkv", "avi")
+"""Lengths at the front: only stillness tells."""
 
 
 def whole(content: bytes) -> bool:
@@ -77,8 +90,21 @@ def test_a_finished_file_is_whole_and_none_of_its_beginnings_is(name: str) -> No
 def test_space_that_was_reserved_and_is_not_filled_yet_is_not_whole(name: str) -> None:
     content = WHOLE[name]
     for end in range(32, len(content) - 16, 37):
-        if name not in ("webp", "mp4", "recorded mp4"):  # lengths at the front: only stillness tells
+        if name not in RESERVED_UNSEEN:
             assert not whole(content[:end] + bytes(len(content) - end))
+
+
+def test_a_recording_of_open_size_ends_with_a_whole_element() -> None:
+    cluster = element("1f43b675", CLUSTER, size=OPEN)
+    content = HEADER + element("18538067", cluster + cluster, size=OPEN)
+    assert whole(content) and whole(content[: -len(cluster)])
+    assert not any(whole(content[:-cut]) for cut in range(1, 70))
+
+
+def test_a_long_avi_has_several_parts_and_may_have_a_tail() -> None:
+    content = WHOLE["avi"] + WHOLE["avi"].replace(b"AVI ", b"AVIX")
+    assert whole(content) and whole(content + b"JUNKJUNKJUNK")
+    assert not any(whole(content[:-cut]) for cut in range(1, 200))
 
 
 @given(st.sampled_from(sorted(WHOLE)), st.binary(max_size=200), st.integers(0, 400))

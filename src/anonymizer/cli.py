@@ -31,7 +31,7 @@ from anonymizer import __version__
 from anonymizer.commands.key import key_app
 from anonymizer.errors import AnonymizerError, ExitCode, UsageError
 from anonymizer.language import chosen, speaker
-from anonymizer.settings import AudioPolicy, Effort, Settings, TextPolicy, load
+from anonymizer.settings import AudioPolicy, Effort, HdrPolicy, Settings, TextPolicy, load
 from anonymizer.types import Shape, Style, Verdict
 
 app = typer.Typer(
@@ -163,6 +163,10 @@ def blur(
     audio: Annotated[
         AudioPolicy | None, typer.Option(help="A clip's sound: drop, or keep (waits in review/).")
     ] = None,
+    hdr: Annotated[
+        HdrPolicy | None,
+        typer.Option(help="A clip's high dynamic range: map to what every screen shows, or keep (10 bits)."),
+    ] = None,
     keep_name: Annotated[
         bool | None, typer.Option("--keep-name", help="Keep the file's name (it may name the patient).")
     ] = None,
@@ -182,7 +186,7 @@ def blur(
         "unsafe_strength": unsafe_strength, "text": text, "codes": codes, "marks": marks, "faces": faces,
         "regions": tuple(_region(r) for r in region) if region else None,
         "keep": tuple(_rect(k) for k in keep) if keep else None,
-        "keep_mouth": keep_mouth, "keep_name": keep_name, "crf": crf, "audio": audio,
+        "keep_mouth": keep_mouth, "keep_name": keep_name, "crf": crf, "audio": audio, "hdr": hdr,
     }  # fmt: skip
     settings = _settings(settings_file, flags)
     target = (out or _beside(paths[0])).absolute()
@@ -668,9 +672,9 @@ def _bar(total: int, *, show: bool) -> Iterator[Any]:
             if stage not in stages or done <= 1:
                 stages.clear()
                 stages[stage] = time.monotonic()
-                progress.reset(clip, total=all or None, visible=True, description=stage)
+                progress.reset(clip, total=all or None, visible=True, description=_say(stage))
             spent = time.monotonic() - stages[stage]
-            speed = f"{done / spent:.0f} frames/s" if spent > 0.5 else ""
+            speed = _say(f"{done / spent:.0f} frames/s") if spent > 0.5 else ""
             progress.update(clip, completed=done, total=all or None, speed=speed)
 
         def advance() -> None:

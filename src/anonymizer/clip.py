@@ -22,16 +22,16 @@ from anonymizer.media.clip import Clip, Ending, Frame, Reading, frames, open_cli
 from anonymizer.media.sniff import Format
 from anonymizer.media.write_clip import ClipWriter
 from anonymizer.photo import reasons, residual, unveiled
+from anonymizer.plan import Plan, lies_inside, planned, union
 from anonymizer.recheck import Looked, look_again
-from anonymizer.redact_yuv import Cover, cover, paint, veil
+from anonymizer.redact_yuv import Cover, paint
 from anonymizer.search import Doubt, Searched, search
-from anonymizer.settings import AudioPolicy, DrawnRegion, Settings
-from anonymizer.track import Track
-from anonymizer.types import Box, Check, Evidence, Processed, Progress, Result, Style, TrackSummary, Veil
+from anonymizer.settings import AudioPolicy, HdrPolicy, Settings
+from anonymizer.types import Box, Check, Processed, Progress, Result, TrackSummary, Veil
 from anonymizer.verify.clip import ExpectedClip, examine
 
-SAME = 0.5
-"""Intersection over union from which a dismissed place is a track's extent."""
+MANY_DAMAGED = 0.05
+"""Share of damaged frames from which a person must look."""
 ATTEMPTS = 3
 """How often a clip is written at most: what the search of the output finds is hidden too."""
 
@@ -50,41 +50,6 @@ class Written:
     ending: Ending
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Which covers lie over which frame: the tracks of the search and a person's own regions."""
-
-    covers: tuple[Cover, ...]
-    settings: Settings
-    size: tuple[int, int]
-    dismissed: tuple[Track, ...] = ()
-    """Tracks that a person knows to be harmless: they stay visible."""
-
-    def lets_be(self, frame: int, box: Box) -> bool:
-        """Whether a place in a frame belongs to a track that was dismissed."""
-        here = (track.box(frame) for track in self.dismissed if track.first <= frame <= track.last)
-        return any(box.covered_by(known.scaled(1.5)) > 0.5 for known in here)
-
-    def at(self, frame: int) -> list[Cover]:
-        """The covers of a frame, those that are drawn last at the end."""
-        here = (one for one in self.covers if one.track.first <= frame <= one.track.last)
-        # Solid ones last: a fill is never softened by a blur beside it.
-        return sorted(here, key=lambda one: one.style is Style.FILL)
-
-    def veils(self, frame: int) -> list[Veil]:
-        """What is drawn in a frame."""
-        found = (veil(one, frame, self.settings, self.size) for one in self.at(frame))
-        return [one for one in found if one]
-
-    def keep(self, frame: int) -> list[Box]:
-        """What must stay visible in a frame for the clinical subject."""
-        boxes = [Box(*rect) for rect in self.settings.keep]
-        if self.settings.keep_mouth:
-            mouths = (one.track.mouth(frame) for one in self.at(frame))
-            boxes += [mouth for mouth in mouths if mouth]
-        return boxes
-
-
 def process(
     path: Path,
     form: Format,
@@ -100,18 +65,18 @@ def process(
     """
     staged = staged.with_suffix(".mp4")
     before = _identity(path)
-    clip = open_clip(path, form, settings.limits)
+    clip = open_clip(path, form, settings.limits, keep_hdr=settings.hdr is HdrPolicy.KEEP)
     sha256 = file_sha256(path)
     searched = search(clip, finder, settings, progress)
     for attempt in range(1, ATTEMPTS + 1):
         plan = planned(clip, searched, settings)
-        written = write(clip, plan, staged, progress)
+        written = write(clip, plan, staged, progress, len(searched.pts))
         looked = look_again(
             staged,
             plan,
             finder,
             length=len(searched.pts),
-            rate=float(clip.rate),
+            rate=_rate(clip, searched.pts),
             cuts=searched.cuts,
             progress=progress,
         )
@@ -163,19 +128,8 @@ def process(
     )
 
 
-def planned(clip: Clip, searched: Searched, settings: Settings) -> Plan:
-    """A cover for every track of the search and every region that a person drew."""
-    size = clip.width, clip.height
-    seconds = np.asarray(searched.pts * float(clip.time_base), np.float64)
-    found = searched.tracker.tracks()
-    dismissed = tuple(track for track in found if _is_dismissed(track, settings, seconds))
-    tracks = [track for track in found if track not in dismissed]
-    tracks += [track for one in settings.regions if (track := _drawn(one, seconds))]
-    return Plan(tuple(cover(track, settings, size) for track in tracks), settings, size, dismissed)
-
-
-def write(clip: Clip, plan: Plan, staged: Path, progress: Progress | None) -> Written:
-    """The second pass: decode again, hide, encode. Raises as :func:`process` does."""
+def write(clip: Clip, plan: Plan, staged: Path, progress: Progress | None, length: int) -> Written:
+    """The second pass: decode its ``length`` frames again, hide, encode. Raises as :func:`process` does."""
     settings = plan.settings
     pts: list[int] = []
     durations: list[int] = []
@@ -192,9 +146,12 @@ def write(clip: Clip, plan: Plan, staged: Path, progress: Progress | None) -> Wr
             aspect=clip.aspect,
             crf=settings.crf,
             sound=sound.form,
+            colour=clip.colour,
         ) as out,
         closing(sound),
-        Reading(clip.path, clip.form, settings.limits, "full") as reading,
+        Reading(
+            clip.path, clip.form, settings.limits, "full", keep_hdr=settings.hdr is HdrPolicy.KEEP
+        ) as reading,
         ahead(_painted(clip, reading, plan)) as painted,
     ):
         for frame, count, uncovered in painted:
@@ -206,7 +163,7 @@ def write(clip: Clip, plan: Plan, staged: Path, progress: Progress | None) -> Wr
             for block in sound.until(float((frame.pts + frame.duration) * clip.time_base)):
                 out.write_sound(block)
             if progress:
-                progress("hiding", frame.number + 1, clip.expected)
+                progress("hiding", frame.number + 1, length)
         ending = reading.ending
     if ending is None or not pts:
         raise UnreadableError("The clip could not be read a second time; try again.")
@@ -274,34 +231,9 @@ def _has_sound(clip: Clip) -> bool:
     return "sound" in clip.traces.kinds
 
 
-def _drawn(one: DrawnRegion, seconds: NDArray[np.float64]) -> Track | None:
-    """A person's region as a track that stands still; None where its time lies outside the clip."""
-    end = float("inf") if one.end is None else one.end
-    inside = np.flatnonzero((seconds >= one.start - 1e-6) & (seconds <= end + 1e-6))
-    if not len(inside):
-        return None
-    first, count = int(inside[0]), int(inside[-1] - inside[0]) + 1
-    boxes = np.tile(np.array(one.rect, np.float32), (count, 1))
-    grey = np.full((1, 1, 3), 128, np.float32)
-    return Track(one.kind, first, boxes, np.ones(count, np.bool_), (Evidence("a person", 1.0),), grey)
-
-
-def _is_dismissed(track: Track, settings: Settings, seconds: NDArray[np.float64]) -> bool:
-    """Whether a person said of this track, named by its kind, extent and time, that nothing is to be hidden."""
-    extent = _union(track)
-    for place in settings.dismiss:
-        during = place.start <= seconds[track.last] and (
-            place.end is None or place.end >= seconds[track.first]
-        )
-        if during and place.kind is track.kind and Box(*place.rect).iou(extent) >= SAME:
-            return True
-    return False
-
-
-def _union(track: Track) -> Box:
-    x, y = float(track.boxes[:, 0].min()), float(track.boxes[:, 1].min())
-    right, bottom = (track.boxes[:, :2] + track.boxes[:, 2:]).max(axis=0)
-    return Box(x, y, float(right) - x, float(bottom) - y)
+def _rate(clip: Clip, pts: NDArray[np.int64]) -> float:
+    """Frames per second as they came, whatever was announced."""
+    return (len(pts) - 1) / float(int(pts[-1]) * clip.time_base) if len(pts) > 1 else float(clip.rate)
 
 
 def _uncovers(keep: Sequence[Box], veils: Sequence[Veil]) -> bool:
@@ -333,7 +265,7 @@ def _summary(one: Cover, clip: Clip, pts: NDArray[np.int64]) -> TrackSummary:
         frames=len(track.boxes),
         interpolated=int((~track.seen).sum()),
         evidence=track.evidence,
-        box=_union(track).pixels(clip.width, clip.height),
+        box=union(track).pixels(clip.width, clip.height),
         grid=(one.grid.shape[1], one.grid.shape[0]),
     )
 
@@ -346,8 +278,18 @@ def _reasons(clip: Clip, searched: Searched, plan: Plan, written: Written) -> li
             f"The clip could not be decoded to its end: after {len(searched.pts)} frames it broke off; "
             "copy it from the camera again, or decide whether this part is enough."
         )
+    if _damaged(searched, written) > MANY_DAMAGED * len(searched.pts):
+        said.append(
+            "More than one in twenty of the clip's frames is damaged: a person must look at what is left."
+        )
     if len(written.pts) != len(searched.pts) or not np.array_equal(written.pts, searched.pts):
         said.append("The clip was not decoded in the same way twice: do not publish it without looking.")
+    said += [
+        f"A place to hide that was given ({', '.join(f'{value:g}' for value in one.rect)}; from {one.start:g} s) "
+        "lies outside the clip: nothing is hidden there."
+        for one in settings.regions
+        if not lies_inside(one, clip, searched.pts)
+    ]
     said += _doubts(clip, searched, plan)
     if settings.audio is AudioPolicy.KEEP and _has_sound(clip):
         said.append("The sound was kept, as asked: a voice identifies, so a person must listen to it.")
@@ -370,11 +312,16 @@ def _doubts(clip: Clip, searched: Searched, plan: Plan) -> list[str]:
     ]
 
 
+def _damaged(searched: Searched, written: Written) -> int:
+    """Frames of the source that were concealed or left out, in whichever pass met more."""
+    one, two = searched.ending, written.ending
+    return max(one.corrupt, two.corrupt) + max(one.lost, two.lost)
+
+
 def _notes(searched: Searched, written: Written) -> list[str]:
     ending = searched.ending
     notes = list(ending.notes)
-    broken = max(ending.corrupt, written.ending.corrupt) + max(ending.lost, written.ending.lost)
-    if broken:
+    if broken := _damaged(searched, written):
         notes.append(f"{broken} damaged frames of the source were concealed or left out.")
     if ending.retimed:
         notes.append(f"{ending.retimed} frames had no usable time; they were given one.")

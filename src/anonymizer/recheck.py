@@ -20,6 +20,7 @@ from PIL import Image
 
 from anonymizer.ahead import ahead
 from anonymizer.detect.finder import Finder
+from anonymizer.media import hdr
 from anonymizer.media.yuv import Planes, pixels, reduced
 from anonymizer.redact import averages, drawn
 from anonymizer.redact_yuv import Cover, Rect, veil
@@ -61,6 +62,8 @@ class Covered(Protocol):
     def settings(self) -> Settings: ...
     @property
     def size(self) -> tuple[int, int]: ...
+    @property
+    def transfer(self) -> int: ...
 
     def at(self, frame: int) -> list[Cover]: ...
     def veils(self, frame: int) -> list[Veil]: ...
@@ -112,6 +115,12 @@ def look_again(
         for number, planes in decoded:
             if not covers_in_place(planes, plan, number):
                 looked.bare.append(number)
+            if number in wanted.measured:
+                kept = [box.pixels(*plan.size) for box in plan.keep(number)]
+                measured.append(strength_of(planes, plan.veils(number), kept, plan.settings.grid))
+            if plan.transfer:
+                # From here on for detectors and for the eye.
+                planes = hdr.ordinary(planes[0], plan.transfer), *planes[1:]
             if number in wanted.careful or number in wanted.whole:
                 picture = pixels(planes)
                 all_kinds = number in wanted.whole
@@ -124,9 +133,6 @@ def look_again(
             if len(glanced) == TOGETHER or number == length - 1:
                 _glance(looked, glanced, finder, plan.settings)
                 glanced.clear()
-            if number in wanted.measured:
-                kept = [box.pixels(*plan.size) for box in plan.keep(number)]
-                measured.append(strength_of(planes, plan.veils(number), kept, plan.settings.grid))
             if number in shown:
                 thumbnails.append(_thumbnail(planes))
             if progress:

@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer.media.yuv import Plane, Planes, colours
+from anonymizer.media import hdr
+from anonymizer.media.yuv import AnyPlane, AnyPlanes, Plane, colours
 from anonymizer.redact import (
     FEATHER,
     FILL_COLOUR,
@@ -41,7 +42,7 @@ COARSE = 16
 
 @dataclass(frozen=True, slots=True)
 class Cover:
-    """What is drawn over one track: ``grid`` float32 ``(rows, columns, 3)`` in Y, U, V; one cell for a fill."""
+    """What is drawn over one track: ``grid`` float32 ``(rows, columns, 3)`` in 8-bit Y, U, V; one cell for a fill."""
 
     track: Track
     style: Style
@@ -49,13 +50,22 @@ class Cover:
     grid: NDArray[np.float32]
 
 
-def cover(track: Track, settings: Settings, size: tuple[int, int], seed: int | None = None) -> Cover:
-    """A track's cover in a picture of ``size`` (width, height); its noise is drawn here. ``seed``: for tests."""
+def cover(
+    track: Track, settings: Settings, size: tuple[int, int], transfer: int = 0, seed: int | None = None
+) -> Cover:
+    """A track's cover in a picture of ``size`` (width, height); its noise is drawn here. ``seed``: for tests.
+
+    ``transfer``: the curve of high dynamic range (:mod:`anonymizer.media.hdr`) that the frames have, 0 for none.
+    """
+
+    def planes(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
+        return hdr.colours(rgb, transfer) if transfer else colours(rgb)
+
     like = Region(track.box(track.first), track.kind, track.evidence)
     style = style_of(like, settings)
     shape = Shape.BOX if style is Style.FILL else shape_of(like, settings)
     if style is Style.FILL:
-        return Cover(track, style, shape, colours(np.array([[FILL_COLOUR]], np.float32)))
+        return Cover(track, style, shape, planes(np.array([[FILL_COLOUR]], np.float32)))
     largest = max(range(track.first, track.last + 1), key=lambda frame: track.box(frame).area)
     left, top, right, bottom = _seen(_box(track, largest, settings), size)
     cells = grid_size(right - left, bottom - top, settings.grid)
@@ -64,7 +74,7 @@ def cover(track: Track, settings: Settings, size: tuple[int, int], seed: int | N
         interpolation = cv2.INTER_AREA if known.shape[0] >= cells[1] else cv2.INTER_LINEAR
         shrunk = cv2.resize(known, cells, interpolation=interpolation)
         known = np.asarray(shrunk, np.float32).reshape(cells[1], cells[0], 3)
-    return Cover(track, style, shape, colours(noised(np.asarray(known, np.float32), settings.noise, seed)))
+    return Cover(track, style, shape, planes(noised(np.asarray(known, np.float32), settings.noise, seed)))
 
 
 def veil(one: Cover, frame: int, settings: Settings, size: tuple[int, int]) -> Veil | None:
@@ -79,7 +89,7 @@ def veil(one: Cover, frame: int, settings: Settings, size: tuple[int, int]) -> V
 
 
 def paint(
-    planes: Planes, covers: Sequence[Cover], frame: int, settings: Settings, keep: Sequence[Box]
+    planes: AnyPlanes, covers: Sequence[Cover], frame: int, settings: Settings, keep: Sequence[Box]
 ) -> int:
     """Hide tracks of this frame in ``planes``, in place and in the order given; how many covers were drawn.
 
@@ -115,7 +125,7 @@ def _seen(box: Rect, size: tuple[int, int]) -> Rect:
     return Box(box[0], box[1], box[2] - box[0], box[3] - box[1]).pixels(*size)
 
 
-def _draw(planes: Planes, one: Cover, found: Veil) -> None:
+def _draw(planes: AnyPlanes, one: Cover, found: Veil) -> None:
     """One cover over the luma rectangle and its half-size counterparts."""
     height, width = planes[0].shape
     box = found.box
@@ -166,7 +176,12 @@ def _alphas(place: _Place) -> tuple[_Alpha, _Alpha]:
 
 
 def _blend(
-    plane: Plane, origin: tuple[int, int], seen: Rect, grid: NDArray[np.float32], alpha: _Alpha, style: Style
+    plane: AnyPlane,
+    origin: tuple[int, int],
+    seen: Rect,
+    grid: NDArray[np.float32],
+    alpha: _Alpha,
+    style: Style,
 ) -> None:
     """The grid over ``seen``, its edge colours on outwards, as much as ``alpha`` says, which begins at ``origin``."""
     over, stays = alpha
@@ -184,10 +199,13 @@ def _blend(
     wide = np.ascontiguousarray(wide[y : y + bottom - top, x : x + right - left])
     target = plane[top:bottom, left:right]
     # Where alpha is 1 the cover's own value comes out, to the last bit: its weight is all there is.
-    mixed = cv2.blendLinear(
-        wide, np.ascontiguousarray(target), np.ascontiguousarray(over[cut]), np.ascontiguousarray(stays[cut])
-    )
-    np.copyto(target, mixed)
+    weights = np.ascontiguousarray(over[cut]), np.ascontiguousarray(stays[cut])
+    if plane.dtype == np.uint8:
+        np.copyto(target, cv2.blendLinear(wide, np.ascontiguousarray(target), *weights))
+    else:
+        # With 10 bits: four steps to one of 8.
+        mixed = cv2.blendLinear(4 * wide.astype(np.float32), target.astype(np.float32), *weights)
+        np.copyto(target, np.rint(mixed).astype(np.uint16))
 
 
 @lru_cache(maxsize=12)
@@ -197,10 +215,10 @@ def _patch(grid: bytes, cells: tuple[int, int], size: tuple[int, int], style: St
     return drawn(values, *size, style)[:, :, 0]
 
 
-def _kept(planes: Planes, keep: Sequence[Box]) -> list[tuple[Plane, Rect, Plane]]:
+def _kept(planes: AnyPlanes, keep: Sequence[Box]) -> list[tuple[AnyPlane, Rect, AnyPlane]]:
     """Copies of what must stay clear; of colour only samples that lie wholly inside."""
     height, width = planes[0].shape
-    parts = []
+    parts: list[tuple[AnyPlane, Rect, AnyPlane]] = []
     for box in keep:
         left, top, right, bottom = box.pixels(width, height)
         for number, plane in enumerate(planes):

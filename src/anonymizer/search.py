@@ -22,7 +22,7 @@ from anonymizer.detect.finder import Finder
 from anonymizer.errors import LimitError
 from anonymizer.media.clip import Clip, Ending, Look, Reading, look_size, looks
 from anonymizer.media.yuv import pixels
-from anonymizer.settings import Settings
+from anonymizer.settings import HdrPolicy, Settings
 from anonymizer.track import Tracker
 from anonymizer.types import Box, Kind, Pixels, Progress, Region
 
@@ -97,6 +97,7 @@ def search(clip: Clip, finder: Finder, settings: Settings, progress: Progress | 
         small=LOOK_SIDE,
         whole_every=MARKS_EVERY,
         full_every=FULL_EVERY,
+        keep_hdr=settings.hdr is HdrPolicy.KEEP,
     ) as reading:
         for group, glanced in _glanced(clip, reading, size, finder, tracker, shot, settings):
             for look, faces in zip(group, glanced, strict=True):

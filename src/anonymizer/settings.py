@@ -52,6 +52,13 @@ class AudioPolicy(StrEnum):
     KEEP = "keep"
 
 
+class HdrPolicy(StrEnum):
+    """What becomes of a clip's high dynamic range: mapped to what every screen shows, or kept, with 10 bits."""
+
+    MAP = "map"
+    KEEP = "keep"
+
+
 class DrawnRegion(BaseModel):
     """A person's region: ``x, y, w, h`` in pixels of the upright picture.
 
@@ -111,6 +118,7 @@ class Settings(BaseModel):
     jpeg_quality: int = Field(95, ge=70, le=100)
     crf: int = Field(20, ge=0, le=40, description="a clip's quality: smaller is better and larger on disk")
     audio: AudioPolicy = AudioPolicy.DROP
+    hdr: HdrPolicy = HdrPolicy.MAP
 
     limits: Limits = Limits()
 

@@ -16,8 +16,9 @@ from PIL import (
 )
 
 from anonymizer.errors import DamagedError, LimitError
-from anonymizer.media.clip_frames import MAX_FRAMES, MAX_SIDE, Picture, Plane, Track
+from anonymizer.media.clip_frames import MAX_FRAMES, MAX_SIDE, Picture, Track
 from anonymizer.media.moving import USUAL, durations
+from anonymizer.media.yuv import Planes
 
 FINEST = 1_000_000
 """Ticks per second at most: fractions that need more are rounded to it."""
@@ -76,7 +77,7 @@ def _frames(image: Any, hidden: int, lasting: list[Fraction], track: Track) -> I
         yield Picture(planes, begin, track.last - begin, False)
 
 
-def _planes(image: Any, width: int, height: int) -> tuple[Plane, Plane, Plane]:
+def _planes(image: Any, width: int, height: int) -> Planes:
     """The current frame over white as planes."""
     import av
 

@@ -30,7 +30,7 @@ from anonymizer.media.child import CANNOT_START, read_exactly, read_message, wri
 from anonymizer.media.clip_child import CORRUPT, CUT, END, FULL, RECORD, WHOLE
 from anonymizer.media.sniff import Format
 from anonymizer.media.traces import path_strings
-from anonymizer.media.yuv import Planes, frame_bytes, split
+from anonymizer.media.yuv import AnyPlanes, Colour, Planes, frame_bytes, split, split_deep
 from anonymizer.settings import Limits
 from anonymizer.types import Pixels, Traces
 
@@ -48,7 +48,8 @@ class Clip:
     """An opened clip: even, upright size in pixels, the unit of its times in seconds, and where it lies.
 
     ``rate`` is the usual number of frames per second, ``aspect`` the width of a pixel over its height.
-    ``seconds`` and ``expected`` (frames) are the container's word; 0 where it says nothing.
+    ``seconds`` and ``expected`` (frames) are the container's word; 0 where it says nothing. ``colour`` is that
+    of whole frames with 10 bits, where high dynamic range is kept; None for 8 bits.
     """
 
     path: Path
@@ -61,6 +62,7 @@ class Clip:
     seconds: float
     expected: int
     traces: Traces
+    colour: Colour | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ class Frame:
     number: int
     pts: int
     duration: int
-    planes: Planes
+    planes: AnyPlanes
 
 
 class Reading:
@@ -122,6 +124,7 @@ class Reading:
             "max_seconds": limits.max_clip_seconds,
             "threads": min(4, os.cpu_count() or 1),
             "traces": False,
+            "keep_hdr": False,
             "small": 640,
             "whole_every": 1e9,
             "full_every": 1e9,
@@ -193,7 +196,7 @@ class Reading:
             if "error" in described:
                 raise _REFUSALS.get(str(described["error"]), DamagedError)(str(described["said"]))
             self._put(described)
-            most = self.limits.max_pixels * 5
+            most = self.limits.max_pixels * 6
             while not self._stop.is_set():
                 kind, pts, duration, flags, _, size = RECORD.unpack(read_exactly(stream, RECORD.size))
                 if kind == END:
@@ -231,13 +234,14 @@ class Reading:
         return said
 
 
-def open_clip(path: Path, form: Format, limits: Limits) -> Clip:
+def open_clip(path: Path, form: Format, limits: Limits, *, keep_hdr: bool = False) -> Clip:
     """What a clip is, after decoding its first frame in a process of its own.
 
+    ``keep_hdr``: high dynamic range is to be kept, where it has any.
     Raises :class:`MediumError` (one of its classes) where it is none, is damaged, or beyond the limits.
     """
     _check_bytes(path, limits)
-    with Reading(path, form, limits, "full", traces=True) as reading:
+    with Reading(path, form, limits, "full", traces=True, keep_hdr=keep_hdr) as reading:
         told = reading.described
     try:
         width, height = int(told["width"]), int(told["height"])
@@ -255,6 +259,7 @@ def open_clip(path: Path, form: Format, limits: Limits) -> Clip:
                 tuple(str(kind) for kind in told["kinds"]),
                 frozenset(str(text) for text in told["strings"]) | path_strings(path),
             ),
+            colour=Colour(*(int(number) for number in told["colour"])) if told["colour"] else None,
         )
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise DamagedError("The decoder gave up on this clip; it is damaged or made to do harm.") from error
@@ -294,10 +299,12 @@ def look_size(clip: Clip, side: int) -> tuple[int, int]:
 
 def frames(clip: Clip, reading: Reading) -> Iterator[Frame]:
     """The frames of a reading in mode ``full``."""
+    deep = clip.colour is not None
+    parts = split_deep if deep else split
     for number, (pts, duration, _, buffer) in enumerate(reading.records()):
-        if len(buffer) != frame_bytes(clip.width, clip.height):
+        if len(buffer) != frame_bytes(clip.width, clip.height, deep=deep):
             raise DamagedError("The decoder gave up on this clip; it is damaged or made to do harm.")
-        yield Frame(number, pts, duration, split(buffer, clip.width, clip.height))
+        yield Frame(number, pts, duration, parts(buffer, clip.width, clip.height))
 
 
 def _start() -> subprocess.Popen[bytes]:

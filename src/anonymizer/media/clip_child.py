@@ -7,7 +7,7 @@ frame, then a message that says how it ended. The parent's clock ends it when no
 
 Mode ``look`` sends a small RGB copy of each frame, and the whole frame at the start, where the picture changes
 at once (a cut), and at a regular distance, some of them marked to be searched in full; mode ``full`` sends whole
-frames; mode ``sound`` sends samples.
+frames, where high dynamic range is kept with 10 bits; mode ``sound`` sends samples.
 """
 
 from __future__ import annotations
@@ -94,7 +94,15 @@ def _pictures(file: BinaryIO, job: dict[str, Any], track: Any) -> Iterator[Any]:
     if job["demuxer"]:
         from anonymizer.media import clip_frames
 
-        return clip_frames.pictures(file, job["demuxer"], job["max_pixels"], job["threads"], track)
+        return clip_frames.pictures(
+            file,
+            job["demuxer"],
+            job["max_pixels"],
+            job["threads"],
+            track,
+            keep_hdr=job["keep_hdr"],
+            deep=job["keep_hdr"] and job["mode"] == "full",
+        )
     from anonymizer.media import animated
 
     return animated.pictures(file, job["format"], job["max_pixels"], track)
@@ -165,6 +173,7 @@ def _description(file: BinaryIO, job: dict[str, Any], track: Any) -> dict[str, A
         "aspect": [track.aspect.numerator, track.aspect.denominator],
         "seconds": track.seconds,
         "expected": track.expected,
+        "colour": track.colour,
         "kinds": [],
         "strings": [],
     }

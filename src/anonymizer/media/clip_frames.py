@@ -1,41 +1,40 @@
-"""Frames of a clip, upright, as 8-bit BT.709 4:2:0 planes with exact times. Runs in the decoding process.
-
-Whatever the source was (10 bit, 4:4:4, BT.601, full range, HLG or PQ, interlaced, turned), a frame leaves here
-in the one form that is redacted and encoded. Frames that are so already are not touched.
-"""
+"""Frames of a clip with exact times, in the one form that is worked on. Runs in the decoding process."""
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import math
+import re
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, BinaryIO
 
 import av
-import numpy as np
 from av.error import EOFError as AvEOFError
 from av.error import FFmpegError
-from av.filter import Graph
-from av.sidedata.sidedata import Type as SideData
 from av.stream import Disposition
-from numpy.typing import NDArray
 
 from anonymizer.errors import DamagedError, LimitError, UnsupportedError
-from anonymizer.media.orient import UPRIGHT, Matrix, matrix, swaps, upright
+from anonymizer.media.clip_shape import Shape
+from anonymizer.media.sniff import AVI, MATROSKA, MP4
+from anonymizer.media.whole import is_whole
+from anonymizer.media.yuv import AnyPlanes, Colour
 
-Plane = NDArray[np.uint8]
-BT709, BT601 = 1, 5
-"""Matrix coefficients (ITU-T H.273)."""
-UNSPECIFIED = 2
-FULL_RANGE = 2
-HDR_TRANSFERS = (16, 18)
-"""PQ and HLG (ITU-T H.273)."""
-HD_LINES = 720
-"""Unmarked video from this height on is taken for BT.709, below it for BT.601, as players do."""
 MAX_SIDE = 8192
 MAX_FRAMES = 2_000_000
 """Nine hours at 60 frames a second: more is a file made to do harm."""
 MAX_STREAMS = 64
+HIGH_RATE = 120
+"""Frames per second beyond which a container's word is tried on …"""
+MEASURED = 100
+"""… so many packets."""
+RESTARTED = 0.25
+"""Seconds by which time runs backwards at least when a recorder's clock has begun anew."""
+TRANSPORT = (188, 192)
+"""Bytes of a packet of MPEG-TS, and of one with a time in front (M2TS)."""
 DEMUXERS = {
     "mov": "mov,mp4,m4a,3gp,3g2,mj2",
     "matroska": "matroska,webm",
@@ -43,16 +42,17 @@ DEMUXERS = {
     "mpegts": "mpegts",
 }
 """A demuxer's short name and all its names, as libavformat's allow-list wants them."""
+BY_DEMUXER = {form.demuxer: form for form in (AVI, MATROSKA, MP4)}
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One frame: planes ``y`` ``(h, w)``, ``u`` and ``v`` ``(h/2, w/2)``, even sides, upright, and its time.
+    """One frame: planes as in :mod:`anonymizer.media.yuv`, even sides, upright, and its time.
 
     ``pts`` and ``duration`` are in units of the track's time base; the first frame's ``pts`` is 0.
     """
 
-    planes: tuple[Plane, Plane, Plane]
+    planes: AnyPlanes
     pts: int
     duration: int
     corrupt: bool
@@ -68,10 +68,11 @@ class Track:
     rate: Fraction = Fraction(25)
     aspect: Fraction = Fraction(1)
     expected: int = 0
-    """Frames that the container announces; 0 where it does not say."""
+    """Frames that the container announces, counted or by its length; 0 where it does not say."""
     seconds: float = 0.0
     """Duration that the container announces; 0 where it does not say."""
-    hdr: bool = False
+    colour: Colour | None = None
+    """What the frames' colours are where they are kept as they came: 10 bit, high dynamic range."""
     notes: dict[str, None] = field(default_factory=dict)
     frames: int = 0
     corrupt: int = 0
@@ -82,7 +83,7 @@ class Track:
     last: int = 0
     """Where the last frame ends."""
     broken_off: bool = False
-    """The file ended, or could not be read on, before its announced end."""
+    """The file ended, or could not be read or decoded on, before its announced end."""
 
 
 def open_container(file: BinaryIO, demuxer: str, max_pixels: int) -> Any:
@@ -117,9 +118,19 @@ def is_cover(stream: Any) -> bool:
     return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
 
 
-def pictures(file: BinaryIO, demuxer: str, max_pixels: int, threads: int, track: Track) -> Iterator[Picture]:
+def pictures(
+    file: BinaryIO,
+    demuxer: str,
+    max_pixels: int,
+    threads: int,
+    track: Track,
+    *,
+    keep_hdr: bool = False,
+    deep: bool = False,
+) -> Iterator[Picture]:
     """Every presented frame, in order; ``track`` is complete when the iterator ends.
 
+    ``keep_hdr``: high dynamic range is to be kept; ``deep``: its frames come as they are, with 10 bits.
     Raises :class:`DamagedError` where not one frame decodes, :class:`UnsupportedError` for a codec or a
     picture that cannot be handled, :class:`LimitError` beyond the limits.
     """
@@ -127,10 +138,11 @@ def pictures(file: BinaryIO, demuxer: str, max_pixels: int, threads: int, track:
         stream = playing(container, track)
         if stream.codec_context is None:
             raise UnsupportedError("The clip's picture is coded in a way that no decoder here knows.")
+        track.rate = _rate(stream) or _measured(file, demuxer, max_pixels)
         _announce(container, stream, track)
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = threads
-        shape: _Shape | None = None
+        shape: Shape | None = None
         clock = _Clock(track)
         for frame in _decoded(container, stream, track):
             if frame.width * frame.height > max_pixels or max(frame.width, frame.height) > MAX_SIDE:
@@ -139,17 +151,17 @@ def pictures(file: BinaryIO, demuxer: str, max_pixels: int, threads: int, track:
                     "make the clip smaller."
                 )
             if shape is None:
-                shape = _Shape(frame, stream, track)
+                shape = Shape(frame, stream, track, keep_hdr=keep_hdr, deep=deep)
             for ready in shape.converted(frame):
                 yield _timed(ready, shape, clock, track)
         if shape is None:
             raise DamagedError("Not one frame of the clip decodes; copy it from the camera again.")
         for ready in shape.flushed():
             yield _timed(ready, shape, clock, track)
-        _judge_end(track)
+        _judge_end(file, demuxer, track)
 
 
-def _timed(frame: Any, shape: _Shape, clock: _Clock, track: Track) -> Picture:
+def _timed(frame: Any, shape: Shape, clock: _Clock, track: Track) -> Picture:
     pts, duration = clock.next(frame)
     corrupt = bool(frame.is_corrupt)
     track.corrupt += corrupt
@@ -159,44 +171,119 @@ def _timed(frame: Any, shape: _Shape, clock: _Clock, track: Track) -> Picture:
     return Picture(shape.planes(frame), pts, duration, corrupt)
 
 
+def _rate(stream: Any) -> Fraction | None:
+    """Frames per second as announced; None where that cannot be.
+
+    A recorder that writes as it goes (a browser's) announces its clock, 1000, for a rate.
+    """
+    announced = stream.average_rate or stream.guessed_rate
+    return Fraction(announced) if announced and 0 < announced <= HIGH_RATE else None
+
+
+def _measured(file: BinaryIO, demuxer: str, max_pixels: int) -> Fraction:
+    """Frames per second by the times of the first packets; the file's place is what it was."""
+    place, times, base = file.tell(), [], Fraction(1)
+    file.seek(0)
+    with contextlib.suppress(FFmpegError, OSError), open_container(file, demuxer, max_pixels) as container:
+        stream = playing(container, Track())
+        base = stream.time_base or base
+        for packet in itertools.islice(container.demux(stream), MEASURED):
+            times += [packet.pts] if packet.size and packet.pts is not None else []
+    file.seek(place)
+    span = (max(times) - min(times)) * base if times else Fraction(0)
+    return (len(times) - 1) / span if span > 0 else Fraction(25)
+
+
 def _announce(container: Any, stream: Any, track: Track) -> None:
     base = stream.time_base or Fraction(1, 1000)
     # A time base of one over a whole number is what an MP4 can say; times are multiplied to match.
     track.time_base = Fraction(1, base.denominator)
-    track.rate = stream.average_rate or stream.guessed_rate or Fraction(25)
-    track.expected = int(stream.frames or 0)
+    lasting = float(container.duration or 0) / 1_000_000
+    track.expected = int(stream.frames or 0) or round(lasting * track.rate)
     if stream.duration:
         track.seconds = float(stream.duration * base)
-    elif container.duration and len(container.streams) == 1:
-        track.seconds = container.duration / 1_000_000
+    else:
+        track.seconds = _tagged(stream) or (lasting if len(container.streams) == 1 else 0.0)
+
+
+def _tagged(stream: Any) -> float:
+    """Seconds of one track as a Matroska's tag says, "00:00:01.600000000"; 0 without."""
+    found = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", str(stream.metadata.get("DURATION", "")))
+    return (
+        sum(float(part) * unit for part, unit in zip(found.groups(), (3600, 60, 1), strict=True))
+        if found
+        else 0.0
+    )
 
 
 def _decoded(container: Any, stream: Any, track: Track) -> Iterator[Any]:
     """Frames as they come; a packet that does not decode is counted and passed over."""
     packets = container.demux(stream)
-    ended = False
+    due: deque[int] | None = deque() if container.format.name == "avi" else None
+    stored = shown = -math.inf
+    count = 0
+    ended = corrupt = False
     while not ended:
         try:
             packet = next(packets)
             ended = packet.dts is None and not packet.size
         except (StopIteration, AvEOFError):
-            return
+            break
         except (FFmpegError, OSError):
             track.broken_off = ended = True
             packet = None
+        if packet is not None and not ended:
+            count += 1
+            if not packet.size:
+                continue  # "as before"; a decoder would take it for the end
+            when = packet.pts if due is None else packet.dts
+            if when is not None and not packet.is_discard:
+                stored = max(stored, when)
+                if due is not None:
+                    due.append(when)
         try:
-            yield from stream.decode(packet)
+            for frame in stream.decode(packet):
+                if due is not None:
+                    # An AVI says when a picture is stored, not when it is shown: the n-th shown takes the n-th time.
+                    frame.pts = due.popleft() if due else None
+                shown = max(shown, stored if frame.pts is None else frame.pts)
+                corrupt = frame.is_corrupt
+                yield frame
         except AvEOFError:
-            return
+            track.broken_off = track.broken_off or not ended
+            break
         except FFmpegError:
             track.lost += 1
-
-
-def _judge_end(track: Track) -> None:
-    """Clearly less time than announced means that the file is cut off."""
-    shown = float(track.last * track.time_base)
-    if track.seconds and shown < track.seconds - max(1.0, 0.02 * track.seconds):
+            if due:
+                due.pop()
+    if due is not None:
+        # What is damaged in an AVI is passed over without an error.
+        track.lost += max(0, int(stream.frames or 0) - count)
+    # A field has a packet of its own in some containers: half a frame is no loss.
+    usual = 1 / (track.rate * (stream.time_base or track.time_base))
+    if shown > -math.inf and (stored - shown > 0.75 * usual or corrupt):
         track.broken_off = True
+
+
+def _judge_end(file: BinaryIO, demuxer: str, track: Track) -> None:
+    """A container that does not reach its own end, or clearly less time than announced: the file is cut off."""
+    shown = float(track.last * track.time_base)
+    # Edit lists and clocks that begin anew make some containers' word a rough one.
+    rough = (
+        max(1.0, 0.02 * track.seconds) if demuxer in ("mov", "mpegts") else max(0.2, 3 / float(track.rate))
+    )
+    if track.seconds and shown < track.seconds - rough:
+        track.broken_off = True
+    if not _reaches_its_end(file, demuxer):
+        track.broken_off = True
+
+
+def _reaches_its_end(file: BinaryIO, demuxer: str) -> bool:
+    size = file.seek(0, 2)
+    if demuxer == "mpegts":
+        file.seek(0)
+        return size % TRANSPORT[file.read(1) != b"G"] == 0
+    return is_whole(file, BY_DEMUXER[demuxer], size)
 
 
 class _Clock:
@@ -207,6 +294,7 @@ class _Clock:
         self.first: int | None = None
         self.previous = -1
         self.step = 0
+        self.shift = 0
 
     def next(self, frame: Any) -> tuple[int, int]:
         """``(pts, duration)`` of a frame in the track's time base."""
@@ -221,115 +309,17 @@ class _Clock:
         else:
             absolute = round(frame.pts * scale)
             self.first = absolute if self.first is None else self.first
-            time = absolute - self.first
+            time = absolute - self.first + self.shift
             if time <= self.previous:
+                behind = self.previous - time
                 time = self.previous + 1
+                if behind * track.time_base > RESTARTED:
+                    # Recordings that were joined: the next one goes on where the one before ends.
+                    time = self.previous + (self.step or usual)
+                    self.shift = time - (absolute - self.first)
                 track.retimed += 1
         if self.previous >= 0:
             self.step = time - self.previous
         self.previous = time
         track.last = time + duration
         return time, duration
-
-
-class _Shape:
-    """How this clip's frames become upright BT.709 planes: decided by the first frame."""
-
-    def __init__(self, frame: Any, stream: Any, track: Track) -> None:
-        self.turn: Matrix = UPRIGHT
-        for side in frame.side_data:
-            if side.type == SideData.DISPLAYMATRIX:
-                self.turn = matrix(bytes(side))
-        self.size = (frame.width, frame.height)
-        self.format = frame.format.name
-        self.track = track
-        self.stream = stream
-        width, height = self.size[::-1] if swaps(self.turn) else self.size
-        track.width, track.height = width + width % 2, height + height % 2
-        if (track.width, track.height) != (width, height):
-            track.notes["An odd width or height was made even by repeating the last line."] = None
-        aspect = stream.sample_aspect_ratio or Fraction(1)
-        if not Fraction(1, 10) < aspect < 10:
-            aspect = Fraction(1)
-        track.aspect = 1 / aspect if swaps(self.turn) else aspect
-        track.hdr = frame.color_trc in HDR_TRANSFERS
-        if track.hdr:
-            track.notes["High dynamic range was mapped to what every screen shows (BT.709)."] = None
-        self.interlaced = bool(frame.interlaced_frame)
-        if self.interlaced:
-            track.notes["The source is interlaced; its frames were made progressive, one for one."] = None
-        self.graph = self._built(frame)
-
-    def _built(self, frame: Any) -> Graph | None:
-        """The filters between the decoder's frames and BT.709 4:2:0, None where there is nothing to do."""
-        hd = max(frame.height, frame.width) >= HD_LINES
-        space = (BT709 if hd else BT601) if frame.colorspace == UNSPECIFIED else frame.colorspace
-        steps: list[tuple[str, str]] = []
-        if self.interlaced:
-            steps.append(("yadif", "mode=send_frame:deint=interlaced"))
-        plain = self.format == "yuv420p" and frame.color_range != FULL_RANGE and space == BT709
-        if not plain or self.track.hdr:
-            scale = "out_color_matrix=bt709:out_range=tv"
-            if frame.colorspace == UNSPECIFIED and self.format.startswith("yuv"):
-                scale += f":in_color_matrix={'bt709' if hd else 'bt601'}"
-            if self.track.hdr:
-                scale += ":out_primaries=bt709:out_transfer=bt709"
-            steps += [("scale", scale), ("format", "yuv420p")]
-        if not steps:
-            return None
-        graph = Graph()
-        last = graph.add_buffer(
-            width=frame.width,
-            height=frame.height,
-            format=frame.format,
-            time_base=frame.time_base or self.stream.time_base,
-        )
-        for name, arguments in [*steps, ("buffersink", "")]:
-            node = graph.add(name, arguments) if arguments else graph.add(name)
-            last.link_to(node)
-            last = node
-        graph.configure()
-        return graph
-
-    def converted(self, frame: Any) -> Iterator[Any]:
-        """The frame in the one form; none or several at a time where a filter looks ahead."""
-        if (frame.width, frame.height) != self.size or frame.format.name != self.format:
-            self.track.notes["Frames of another size or format were scaled to the first one's."] = None
-            other = frame.reformat(*self.size, format=self.format)
-            other.pts, other.time_base = frame.pts, frame.time_base
-            other.duration = frame.duration
-            frame = other
-        if self.graph is None:
-            yield frame
-            return
-        self.graph.push(frame)
-        yield from self._pulled()
-
-    def flushed(self) -> Iterator[Any]:
-        """What a filter still holds when the last frame is in."""
-        if self.graph is not None:
-            self.graph.push(None)
-            yield from self._pulled()
-
-    def _pulled(self) -> Iterator[Any]:
-        assert self.graph is not None
-        while True:
-            try:
-                yield self.graph.pull()
-            except (BlockingIOError, AvEOFError):
-                return
-
-    def planes(self, frame: Any) -> tuple[Plane, Plane, Plane]:
-        """The three planes, upright, with even sides."""
-        height, width = self.track.height, self.track.width
-        parts = []
-        for number, plane in enumerate(frame.planes[:3]):
-            stored = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[
-                : plane.height, : plane.width
-            ]
-            part = upright(stored, self.turn)
-            h, w = (height, width) if number == 0 else (height // 2, width // 2)
-            if part.shape != (h, w):
-                part = np.pad(part, ((0, h - part.shape[0]), (0, w - part.shape[1])), mode="edge")
-            parts.append(np.ascontiguousarray(part))
-        return parts[0], parts[1], parts[2]

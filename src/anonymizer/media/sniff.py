@@ -145,7 +145,7 @@ def sniff(head: bytes) -> Format:
 
 def _unsupported(looks: str) -> UnsupportedError:
     return UnsupportedError(
-        f"The content is {looks}, not a photo that the program opens; export it as JPEG or PNG."
+        f"The content is {looks}, not a photo or clip that the program opens; export it as JPEG, PNG or MP4."
     )
 
 
@@ -227,7 +227,9 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def _no_file() -> UnreadableError:
-    return UnreadableError("This is not a regular file but a folder, a pipe or a device; give a photo.")
+    return UnreadableError(
+        "This is not a regular file but a folder, a pipe or a device; give a photo or a clip."
+    )
 
 
 def _by_brand(head: bytes) -> Format:

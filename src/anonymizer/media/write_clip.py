@@ -28,12 +28,11 @@ from numpy.typing import NDArray
 
 from anonymizer.errors import LimitError, OutputError
 from anonymizer.media.write import failed, neutralise
-from anonymizer.media.yuv import Planes
+from anonymizer.media.yuv import AnyPlanes, Colour
 
 PRESET = "veryfast"
 """x264's: the slowest that still leaves the search the greater part of two cores (docs/video.md)."""
-BT709 = 1
-"""Primaries, transfer and matrix (ITU-T H.273)."""
+BT709 = Colour(1, 1, 1)
 LIMITED = 1
 MUXER = {
     # The index stands first, so a browser plays at once; times below zero need no edit list.
@@ -64,7 +63,8 @@ class ClipWriter:
     """Writes one MP4 to ``path``, which must not exist yet. Use as a context manager; an error removes the file.
 
     ``width`` and ``height`` are even; ``time_base`` is one over a whole number, in which times are given;
-    ``aspect`` is a pixel's width over its height; ``sound`` is (samples per second, channels). Raises
+    ``aspect`` is a pixel's width over its height; ``sound`` is (samples per second, channels); ``colour`` is that
+    of planes with 10 bits, None for 8 bits in BT.709. Raises
     :class:`OutputError` where the file cannot be written and :class:`LimitError` for a size that the encoder refuses.
     """
 
@@ -79,8 +79,10 @@ class ClipWriter:
         aspect: Fraction,
         crf: int,
         sound: tuple[int, int] | None = None,
+        colour: Colour | None = None,
     ) -> None:
         self.path = path
+        self._colour = colour
         self._times: deque[int] = deque()
         self._durations: dict[int, int] = {}
         self._lasting = 0
@@ -104,13 +106,15 @@ class ClipWriter:
             # By name, for "faststart" reads what it wrote; "file:" so that no name is an address.
             self._out: Any = av.open(f"file:{path.absolute()}", "w", format="mp4", container_options=MUXER)
             usual = min(max(rate, Fraction(RATES[0])), Fraction(RATES[1])).limit_denominator(1001)
-            self._video = self._out.add_stream("libx264", rate=usual, options=_x264(crf, ordered))
+            self._video = self._out.add_stream(
+                "libx264", rate=usual, options=_x264(crf, ordered, deep=colour is not None)
+            )
             codec = self._video.codec_context
-            codec.width, codec.height, codec.pix_fmt = width, height, "yuv420p"
+            codec.width, codec.height, codec.pix_fmt = width, height, _format(colour)
             codec.time_base = self._video.time_base = time_base
             codec.sample_aspect_ratio = aspect
             codec.color_range = LIMITED
-            codec.color_primaries = codec.color_trc = codec.colorspace = BT709
+            codec.color_primaries, codec.color_trc, codec.colorspace = colour or BT709
             codec.thread_count = 0
             self._filter = BitStreamFilterContext("filter_units=remove_types=6", self._video)
             self._audio: Any = None
@@ -131,7 +135,7 @@ class ClipWriter:
         else:
             self.close()
 
-    def write(self, planes: Planes, pts: int, duration: int) -> None:
+    def write(self, planes: AnyPlanes, pts: int, duration: int) -> None:
         """The next frame: planes as in :mod:`anonymizer.media.yuv`, times in the clip's time base.
 
         Frames come in the order in which they are shown; each lasts until the next one's ``pts``, the last one
@@ -147,7 +151,7 @@ class ClipWriter:
             self._abandon()
             raise _beyond()
         self._last = pts
-        frame = _frame(planes)
+        frame = _frame(planes, self._colour)
         frame.pts, frame.time_base = pts - self._first, self._base
         if (seconds := float(frame.pts * self._base)) >= self._key + KEYFRAME_SECONDS:
             frame.pict_type = PictureType.I
@@ -235,11 +239,15 @@ class ClipWriter:
             self.path.unlink(missing_ok=True)
 
 
-def _x264(crf: int, ordered: bool) -> dict[str, str]:
+def _format(colour: Colour | None) -> str:
+    return "yuv420p10le" if colour else "yuv420p"
+
+
+def _x264(crf: int, ordered: bool, *, deep: bool) -> dict[str, str]:
     return {
         "preset": PRESET,
         "crf": str(crf),
-        "profile": "high",
+        "profile": "high10" if deep else "high",
         "flags": "+bitexact",
         "a53cc": "0",
         "bf": "0" if ordered else "3",
@@ -248,15 +256,16 @@ def _x264(crf: int, ordered: bool) -> dict[str, str]:
     }
 
 
-def _frame(planes: Planes) -> Any:
+def _frame(planes: AnyPlanes, colour: Colour | None) -> Any:
     """A frame of the library's own with the planes' content; its lines may be longer than ours."""
     height, width = planes[0].shape
-    frame = av.VideoFrame(width, height, "yuv420p")
+    frame = av.VideoFrame(width, height, _format(colour))
     for own, plane in zip(frame.planes, planes, strict=True):
-        target = np.frombuffer(own, np.uint8).reshape(-1, own.line_size)  # type: ignore[call-overload]
+        line = own.line_size // plane.itemsize
+        target = np.frombuffer(own, plane.dtype).reshape(-1, line)  # type: ignore[call-overload]
         target[: plane.shape[0], : plane.shape[1]] = plane
-    frame.color_range, frame.colorspace = LIMITED, BT709
-    frame.color_primaries = frame.color_trc = BT709
+    frame.color_range = LIMITED
+    frame.color_primaries, frame.color_trc, frame.colorspace = colour or BT709
     return frame
 
 

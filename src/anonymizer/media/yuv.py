@@ -1,6 +1,11 @@
-"""Between planes and RGB: 8-bit 4:2:0 in BT.709, limited range, the one form that frames take here."""
+"""Between planes and RGB: 8-bit 4:2:0 in BT.709, limited range, the one form that frames take here.
+
+Where high dynamic range is kept, what is written has 10 bits and the source's curve (:mod:`anonymizer.media.hdr`).
+"""
 
 from __future__ import annotations
+
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -11,6 +16,18 @@ from anonymizer.types import Pixels
 Plane = NDArray[np.uint8]
 Planes = tuple[Plane, Plane, Plane]
 """``y`` ``(h, w)``, ``u`` and ``v`` ``(h/2, w/2)``."""
+AnyPlane = NDArray[np.uint8] | NDArray[np.uint16]
+AnyPlanes = tuple[AnyPlane, AnyPlane, AnyPlane]
+"""The same with 8 or 10 bits: values 0 to 1023, four to one of 8 bits."""
+
+
+class Colour(NamedTuple):
+    """What 10-bit planes mean: primaries, curve and matrix by their numbers (ITU-T H.273)."""
+
+    primaries: int
+    transfer: int
+    matrix: int
+
 
 _TO_YUV = (
     np.array(
@@ -29,19 +46,28 @@ _TO_RGB = np.linalg.inv(_TO_YUV).astype(np.float32)
 _RGB_OF = np.column_stack([_TO_RGB, -_TO_RGB @ OFFSET.astype(np.float32)]).astype(np.float32)
 
 
-def frame_bytes(width: int, height: int) -> int:
+def frame_bytes(width: int, height: int, *, deep: bool = False) -> int:
     """Bytes of a frame's three planes."""
-    return width * height * 3 // 2
+    return width * height * 3 // 2 * (2 if deep else 1)
 
 
 def split(buffer: NDArray[np.uint8], width: int, height: int) -> Planes:
     """The three planes in a flat buffer, as views."""
+    return _parts(buffer, width, height)
+
+
+def split_deep(buffer: NDArray[np.uint8], width: int, height: int) -> AnyPlanes:
+    """The three 10-bit planes in a flat buffer of bytes, as views."""
+    return _parts(buffer.view(np.uint16), width, height)
+
+
+def _parts(values: NDArray[Any], width: int, height: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     luma, chroma = width * height, width * height // 4
     half = (height // 2, width // 2)
     return (
-        buffer[:luma].reshape(height, width),
-        buffer[luma : luma + chroma].reshape(half),
-        buffer[luma + chroma : luma + 2 * chroma].reshape(half),
+        values[:luma].reshape(height, width),
+        values[luma : luma + chroma].reshape(half),
+        values[luma + chroma : luma + 2 * chroma].reshape(half),
     )
 
 

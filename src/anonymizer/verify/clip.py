@@ -92,7 +92,10 @@ def _timing(movie: mp4.Movie, expected: ExpectedClip) -> Check:
     wanted = expected.pts * factor.numerator
     if not np.array_equal(shown * factor.denominator - shown[0] * factor.denominator, wanted - wanted[0]):
         return Check("timing", Result.FAIL, "Frames are not shown at the source's times.", facts)
-    said = f"All {len(shown)} frames are there, each at its own time."
+    length = wanted[-1] - wanted[0] + int(expected.durations[-1]) * factor.numerator
+    if int(movie.video.durations.sum()) * factor.denominator != length:
+        return Check("timing", Result.FAIL, "The written clip is not as long as the source.", facts)
+    said = f"All {len(shown)} frames are there, each at its own time, and the clip is as long as the source."
     return Check("timing", Result.PASS, said, facts)
 
 
@@ -127,7 +130,7 @@ def _canaries(path: Path, movie: mp4.Movie | None, strings: frozenset[str]) -> C
     chance; of :data:`LONG` bytes they do not. That nothing but pictures stands there is the structure's affair.
     """
     listed = sorted(strings)
-    start = int(movie.video.offsets.min()) if movie else path.stat().st_size
+    start = int(movie.video.offsets.min()) if movie else PIECE
     with path.open("rb") as file:
         count = canary.hits(file.read(start), listed)
         long = {form for text in listed for form in canary.spellings(text) if len(form) >= LONG}

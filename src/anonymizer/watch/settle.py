@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from anonymizer.errors import UnreadableError, UnsupportedError
 from anonymizer.media.sniff import HEAD, open_regular, sniff, suffix_of_medium
-from anonymizer.watch.whole import is_whole
+from anonymizer.media.whole import is_whole
 
 if sys.platform != "win32":
     import fcntl

@@ -9,12 +9,13 @@ from __future__ import annotations
 import struct
 from typing import Any, BinaryIO
 
-from anonymizer.media.sniff import AVI, AVIF, HEIF, JPEG, MP4, PNG, WEBP, Format
+from anonymizer.media.sniff import AVI, AVIF, HEIF, JPEG, MATROSKA, MP4, PNG, WEBP, Format
 
 CHUNK = 1 << 20
 """Bytes that are read at once."""
 _MOST_STEPS = 1_000_000
 """Segments, chunks or boxes that are followed; a file that has more is left to the road."""
+_SEGMENT, _CLUSTER = 0x18538067, 0x1F43B675
 
 
 def is_whole(file: BinaryIO, form: Format, size: int) -> bool:
@@ -88,6 +89,58 @@ def _riff(file: BinaryIO, size: int) -> bool:
     return bool(0 < length <= size - 8)
 
 
+def _avi(file: BinaryIO, size: int) -> bool:
+    """All the outer chunks: a long AVI has several, one behind the other (OpenDML AVI, 2)."""
+    position = 0
+    for _ in range(_MOST_STEPS):
+        name, length = _take(file, position, "<4sI")
+        if name != b"RIFF":
+            return position > 0  # what some cameras put behind
+        position += 8 + length
+        if length == 0 or position > size:
+            return False
+        position += length % 2
+        if position + 8 > size:
+            return True
+    return True
+
+
+def _matroska(file: BinaryIO, size: int) -> bool:
+    """Up to the end of the last element (RFC 8794, 4 to 6). Where a recorder left the segment's or a cluster's
+    size open, what stands in it is followed."""
+    position = 0
+    begun = False
+    for _ in range(_MOST_STEPS):
+        if position == size:
+            return begun
+        name, after = _number(file, position, keep=True)
+        length, body = _number(file, after, keep=False)
+        if not name:
+            return False
+        position = body + length
+        begun = begun or name == _SEGMENT
+        if length == (1 << 7 * (body - after)) - 1:
+            if name not in (_SEGMENT, _CLUSTER):
+                return True
+            position = body
+        if position > size:
+            return False
+    return True
+
+
+def _number(file: BinaryIO, position: int, *, keep: bool) -> tuple[int, int]:
+    """A number of one to eight bytes whose leading zeros say how many, and the place behind it.
+
+    ``keep``: the marker belongs to it, as in names. (0, position) where there is none.
+    """
+    (first,) = _take(file, position, ">B")
+    count = 9 - first.bit_length()
+    if count > 8:
+        return 0, position
+    value = int.from_bytes(_take(file, position, f">{count}s")[0], "big")
+    return (value if keep else value & ((1 << 7 * count) - 1)), position + count
+
+
 def _boxes(file: BinaryIO, size: int) -> set[bytes] | None:
     """The names of the outermost boxes (ISO/IEC 14496-12, 4.2), or None where the last is cut off."""
     position = 0
@@ -121,8 +174,9 @@ _WALKS = {
     JPEG: _jpeg,
     PNG: _png,
     WEBP: _riff,
-    AVI: _riff,
+    AVI: _avi,
     MP4: _clip,
+    MATROSKA: _matroska,
     HEIF: _picture,
     AVIF: _picture,
 }

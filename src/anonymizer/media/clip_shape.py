@@ -1,0 +1,166 @@
+"""How a clip's frames take the one form that is searched, hidden in and encoded. Runs in the decoding process.
+
+Whatever the source was (10 bit, 4:4:4, BT.601, full range, HLG or PQ, interlaced, turned), a frame leaves here
+upright as 8-bit BT.709 4:2:0, or, where high dynamic range is kept, as 10-bit BT.2020 4:2:0. Frames that are so
+already are not touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from av.error import EOFError as AvEOFError
+from av.filter import Graph
+from av.sidedata.sidedata import Type as SideData
+
+from anonymizer.media.orient import UPRIGHT, Matrix, matrix, swaps, upright
+from anonymizer.media.yuv import AnyPlanes, Colour
+
+if TYPE_CHECKING:
+    from anonymizer.media.clip_frames import Track
+
+BT709, BT601, BT2020 = 1, 5, 9
+"""Matrix coefficients, and of the last also primaries (ITU-T H.273)."""
+UNSPECIFIED = 2
+FULL_RANGE = 2
+HDR_TRANSFERS = (16, 18)
+"""PQ and HLG (ITU-T H.273)."""
+HD_LINES = 720
+"""Unmarked video from this height on is taken for BT.709, below it for BT.601, as players do."""
+PLAIN, DEEP = "yuv420p", "yuv420p10le"
+
+
+class Shape:
+    """How this clip's frames become upright planes in the one form: decided by the first frame.
+
+    ``keep_hdr`` and ``deep`` as in :func:`anonymizer.media.clip_frames.pictures`.
+    """
+
+    def __init__(
+        self, frame: Any, stream: Any, track: Track, *, keep_hdr: bool = False, deep: bool = False
+    ) -> None:
+        self.turn: Matrix = UPRIGHT
+        for side in frame.side_data:
+            if side.type == SideData.DISPLAYMATRIX:
+                self.turn = matrix(bytes(side))
+        self.size = (frame.width, frame.height)
+        self.format = frame.format.name
+        self.track = track
+        self.stream = stream
+        width, height = self.size[::-1] if swaps(self.turn) else self.size
+        track.width, track.height = width + width % 2, height + height % 2
+        if (track.width, track.height) != (width, height):
+            track.notes["An odd width or height was made even by repeating the last line."] = None
+        aspect = stream.sample_aspect_ratio or Fraction(1)
+        if not Fraction(1, 10) < aspect < 10:
+            aspect = Fraction(1)
+        track.aspect = 1 / aspect if swaps(self.turn) else aspect
+        self.hdr = frame.color_trc in HDR_TRANSFERS
+        if self.hdr and keep_hdr:
+            track.notes[
+                "High dynamic range was kept, with 10 bits: not every screen and player shows it."
+            ] = None
+        elif self.hdr:
+            track.notes["High dynamic range was mapped to what every screen shows (BT.709)."] = None
+        if self.hdr and keep_hdr and deep:
+            track.colour = Colour(BT2020, int(frame.color_trc), BT2020)
+        if any(part.is_alpha for part in frame.format.components):
+            track.notes["Transparency was not kept: what lay under it shows."] = None
+        self.interlaced = bool(frame.interlaced_frame)
+        if self.interlaced:
+            track.notes["The source is interlaced; its frames were made progressive, one for one."] = None
+        self.graph = self._built(frame)
+
+    def _built(self, frame: Any) -> Graph | None:
+        """The filters between the decoder's frames and the one form, None where there is nothing to do."""
+        steps: list[tuple[str, str]] = []
+        if self.interlaced:
+            steps.append(("yadif", "mode=send_frame:deint=interlaced"))
+        steps += self._deep_steps(frame) if self.track.colour else self._steps(frame)
+        if not steps:
+            return None
+        graph = Graph()
+        last = graph.add_buffer(
+            width=frame.width,
+            height=frame.height,
+            format=frame.format,
+            time_base=frame.time_base or self.stream.time_base,
+        )
+        for name, arguments in [*steps, ("buffersink", "")]:
+            node = graph.add(name, arguments) if arguments else graph.add(name)
+            last.link_to(node)
+            last = node
+        graph.configure()
+        return graph
+
+    def _deep_steps(self, frame: Any) -> list[tuple[str, str]]:
+        """To 10-bit 4:2:0 in BT.2020, limited range; light and its curve stay as they are."""
+        if (
+            self.format == DEEP
+            and frame.color_range != FULL_RANGE
+            and frame.colorspace in (BT2020, UNSPECIFIED)
+        ):
+            return []
+        scale = "out_color_matrix=bt2020:out_range=tv:out_primaries=bt2020"
+        if frame.colorspace == UNSPECIFIED and self.format.startswith("yuv"):
+            scale += ":in_color_matrix=bt2020"
+        return [("scale", scale), ("format", DEEP)]
+
+    def _steps(self, frame: Any) -> list[tuple[str, str]]:
+        """To 8-bit 4:2:0 in BT.709, limited range."""
+        hd = max(frame.height, frame.width) >= HD_LINES
+        space = (BT709 if hd else BT601) if frame.colorspace == UNSPECIFIED else frame.colorspace
+        if self.format == PLAIN and frame.color_range != FULL_RANGE and space == BT709 and not self.hdr:
+            return []
+        scale = "out_color_matrix=bt709:out_range=tv"
+        if frame.colorspace == UNSPECIFIED and self.format.startswith("yuv"):
+            scale += f":in_color_matrix={'bt709' if hd else 'bt601'}"
+        if self.hdr:
+            scale += ":out_primaries=bt709:out_transfer=bt709"
+        return [("scale", scale), ("format", PLAIN)]
+
+    def converted(self, frame: Any) -> Iterator[Any]:
+        """The frame in the one form; none or several at a time where a filter looks ahead."""
+        if (frame.width, frame.height) != self.size or frame.format.name != self.format:
+            self.track.notes["Frames of another size or format were scaled to the first one's."] = None
+            other = frame.reformat(*self.size, format=self.format)
+            other.pts, other.time_base = frame.pts, frame.time_base
+            other.duration = frame.duration
+            frame = other
+        if self.graph is None:
+            yield frame
+            return
+        self.graph.push(frame)
+        yield from self._pulled()
+
+    def flushed(self) -> Iterator[Any]:
+        """What a filter still holds when the last frame is in."""
+        if self.graph is not None:
+            self.graph.push(None)
+            yield from self._pulled()
+
+    def _pulled(self) -> Iterator[Any]:
+        assert self.graph is not None
+        while True:
+            try:
+                yield self.graph.pull()
+            except (BlockingIOError, AvEOFError):
+                return
+
+    def planes(self, frame: Any) -> AnyPlanes:
+        """The three planes, upright, with even sides."""
+        height, width = self.track.height, self.track.width
+        kind: Any = np.uint16 if self.track.colour else np.uint8
+        parts = []
+        for number, plane in enumerate(frame.planes[:3]):
+            lines = np.frombuffer(plane, kind).reshape(-1, plane.line_size // kind().itemsize)
+            stored = lines[: plane.height, : plane.width]
+            part = upright(stored, self.turn)
+            h, w = (height, width) if number == 0 else (height // 2, width // 2)
+            if part.shape != (h, w):
+                part = np.pad(part, ((0, h - part.shape[0]), (0, w - part.shape[1])), mode="edge")
+            parts.append(np.ascontiguousarray(part))
+        return parts[0], parts[1], parts[2]

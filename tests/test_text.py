@@ -52,6 +52,20 @@ def test_a_line_is_covered(finder: TextFinder, size: int, tilt: float) -> None:
     assert unveiled(finder.recheck(hidden), veils) == []
 
 
+@pytest.mark.parametrize("tilt", [45, -45])
+def test_lines_close_together_and_aslant_are_each_covered(finder: TextFinder, tilt: int) -> None:
+    """The upright boxes of such lines are nearly the same: none stands for its neighbours."""
+    field = Image.new("L", (2000, 2000), 225)
+    for number in range(8):
+        said = f"Martha Mustermann, Lindenweg {number}, geb. 01.02.1970"
+        place = (1000, 850 + 44 * number)
+        ImageDraw.Draw(field).text(place, said, fill=25, font=ImageFont.load_default(32), anchor="mm")
+    turned = field.rotate(tilt, resample=Image.Resampling.BICUBIC, fillcolor=225).crop((500, 500, 1500, 1500))
+    pixels = np.repeat(np.asarray(turned, np.uint8)[..., None], 3, axis=2)
+    hidden, _ = redact(pixels, finder.find(pixels), Settings())
+    assert (hidden[pixels < 100] == 0).mean() > 0.995
+
+
 def test_light_text_on_dark_is_found(finder: TextFinder) -> None:
     pixels, _ = page(24, ink=230, paper=15)
     assert finder.find(pixels)

@@ -8,6 +8,7 @@ import zxingcpp
 from numpy.typing import NDArray
 
 from anonymizer.detect.bars import are_bars, full_height
+from anonymizer.overlap import alike, area, inside
 from anonymizer.types import Box, Detection, Evidence, Kind, Model, Pixels, Point, Region
 
 SIDES = (0, 1200, 800)
@@ -166,9 +167,10 @@ def _scaled(d: Detection, f: float) -> Detection:
 
 def _grouped(found: list[Detection]) -> list[list[Detection]]:
     groups: list[list[Detection]] = []
-    for detection in sorted(found, key=lambda d: -d.box.area):
+    for detection in sorted(found, key=lambda d: -area(d.corners)):
         for group in groups:
-            if detection.box.iou(group[0].box) >= SAME and detection.box.covered_by(group[0].box) >= INSIDE:
+            own, largest = detection.corners, group[0].corners
+            if alike(own, largest) >= SAME and inside(own, largest) >= INSIDE:
                 group.append(detection)
                 break
         else:

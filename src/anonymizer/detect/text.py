@@ -19,6 +19,7 @@ from anonymizer.detect.runtime import Network
 from anonymizer.detect.strokes import BLOCK, TILE, scaled, strokes, windows
 from anonymizer.detect.textnet import Reader
 from anonymizer.detect.weights import Store
+from anonymizer.overlap import alike, area, inside, outline
 from anonymizer.settings import Effort, TextPolicy
 from anonymizer.types import Box, Evidence, Kind, Model, Pixels, Point, Region
 
@@ -46,6 +47,9 @@ HIGHEST = 40.0
 little around it a crop of blisters or a toe is a sign to this network."""
 MULTIPLE = 32
 SAME = 0.5
+"""Two views of one line share so much (intersection over union of their quadrilaterals) …"""
+WITHIN = 0.95
+"""… and of the smaller so much lies in the larger, which is kept: any less, and an end may stick out."""
 Looks = tuple[tuple[int, int], ...]
 
 
@@ -242,9 +246,10 @@ def _region(points: NDArray[np.float64], score: float, size: tuple[int, int]) ->
 def _merged(regions: list[Region]) -> list[Region]:
     """Without the views of one line that another view covers; the larger stays."""
     kept: list[Region] = []
-    for region in sorted(regions, key=lambda r: -r.box.area):
+    for region in sorted(regions, key=lambda r: -area(outline(r))):
+        own = outline(region)
         if not any(
-            region.box.covered_by(other.box) > 0.9 and region.box.iou(other.box) > SAME for other in kept
+            inside(own, outline(other)) > WITHIN and alike(own, outline(other)) > SAME for other in kept
         ):
             kept.append(region)
     return kept

@@ -60,6 +60,17 @@ def test_every_bar_of_a_linear_code_is_covered() -> None:
     assert not left_over.any()
 
 
+@pytest.mark.parametrize("name", ["DataMatrix", "Code128", "QRCode"])
+def test_a_small_code_in_a_large_photo_is_filled(name: str) -> None:
+    """Two pixels to a module: legible at the photo's own size alone."""
+    code = np.asarray(scene(name, scale=2))
+    large = np.full((2700, 3600, 3), 205, np.uint8)
+    large[1500:2200, 2000:2900] = code
+    hidden, _ = redact(large, CodeFinder().find(large), Settings())
+    assert readable(code) and not readable(np.ascontiguousarray(hidden[1400:2300, 1900:3000]))
+    assert (hidden != large).any(axis=2).mean() < 0.01
+
+
 def test_a_picture_without_a_code_is_left_alone() -> None:
     noise = np.random.default_rng(1).integers(0, 255, (400, 500, 3), np.uint8)
     smooth = cv2.GaussianBlur(noise, (0, 0), 6)

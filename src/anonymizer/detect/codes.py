@@ -31,6 +31,8 @@ LEAST, MOST = 3, 48
 """… and so many squares at least and at most, across and down …"""
 CLOSE = 12
 """… in so many places, the fullest first."""
+SQUAT, SLIM = 0.3, 0.08
+"""Its height at least, as a share of its width; that of a PDF417, whose few rows are long."""
 SAME = 0.3
 INSIDE = 0.95
 """A view that lies so far in a larger view of the same code adds nothing; any other is hidden too."""
@@ -126,7 +128,8 @@ def _read(grey: NDArray[np.uint8]) -> list[Detection]:
         )
         linear = code.format in _LINEAR
         # With an error, linear readers "see" codes in any texture, and the one for Data Matrix in folds of skin.
-        if not code.valid and (linear or not _like_a_code(grey, quad)):
+        slimmest = SLIM if code.format in _SLIM else SQUAT
+        if not code.valid and (linear or not _like_a_code(grey, quad, slimmest)):
             continue
         if linear:
             quad = full_height(grey, quad)
@@ -150,10 +153,13 @@ def _read(grey: NDArray[np.uint8]) -> list[Detection]:
 _LINEAR = frozenset(zxingcpp.barcode_formats_list(zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.AllLinear)))
 
 
-def _like_a_code(grey: NDArray[np.uint8], quad: NDArray[np.float64]) -> bool:
+_SLIM = frozenset({zxingcpp.BarcodeFormat.PDF417})
+
+
+def _like_a_code(grey: NDArray[np.uint8], quad: NDArray[np.float64], slimmest: float) -> bool:
     """Whether a quadrilateral that was seen and not decoded may be a matrix code: no sliver, and black on white."""
     sides = np.linalg.norm(quad - np.roll(quad, 1, axis=0), axis=1)
-    if not _convex(quad) or sides.min() < max(16.0, 0.3 * sides.max()):
+    if not _convex(quad) or sides.min() < max(16.0, slimmest * sides.max()):
         return False
     left, top, w, h = cv2.boundingRect(quad.astype(np.int32))
     part = grey[max(0, top) : top + h, max(0, left) : left + w]

@@ -8,10 +8,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from anonymizer.types import Pixels
+from anonymizer.detect.finder import Finder
+from anonymizer.settings import Settings
+from anonymizer.types import Box, Evidence, Kind, Model, Pixels, Region
 from clips import make_clip
-from conftest import Ran
-from test_clip import decoded, written
+from conftest import FAST, QUICK, Ran
+from test_clip import decoded, report_of, written
 
 LINE = np.s_[30:52, 44:230]
 """Where the name's letters are."""
@@ -70,3 +72,35 @@ def test_a_name_that_comes_up_out_of_an_empty_start_is_covered(
     frames = [empty] * 3 + ultrasound(9, range(6))
     hidden = covered(run, tmp_path, frames)
     assert all(hidden[3:9])
+
+
+class RedAsked:
+    """A detector that asks about what is red, in whatever way it is shown a frame."""
+
+    def find(self, pixels: Pixels) -> list[Region]:
+        red = (pixels[..., 0] > 180) & (pixels[..., 1] < 80)
+        box = Box(200, 150, 50, 20)
+        return [Region(box, Kind.MARK, (Evidence("red", 0.4),), certain=False)] if red.any() else []
+
+    recheck = find
+
+    def models(self) -> list[Model]:
+        return []
+
+
+def test_what_a_detector_asks_about_between_the_full_searches_and_in_the_written_clip_is_asked(
+    run: Callable[..., Ran], finders: Callable[[Settings], Finder], tmp_path: Path
+) -> None:
+    """It shows from 1.6 s to 3.6 s: the full searches, at 0 s and at 6 s, do not see it."""
+    wall: Pixels = np.full((360, 640, 3), 120, np.uint8)
+    marked = wall.copy()
+    marked[150:170, 200:250] = (220, 30, 40)
+    source = make_clip(tmp_path / "a.mp4", [marked if 8 <= n < 18 else wall for n in range(31)], fps=5)
+    finder, before = finders(QUICK), list(finders(QUICK).finders)
+    finder.finders.append(RedAsked())
+    try:
+        assert run("blur", source, "--out", tmp_path / "out", *FAST).code == 3
+    finally:
+        finder.finders[:] = before
+    asked = [said for said in report_of(tmp_path / "out")["reasons"] if "please look" in said]
+    assert len(asked) == 1 and "2.0 s into the clip, at x 200, y 150" in asked[0]

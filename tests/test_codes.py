@@ -51,6 +51,42 @@ def test_a_filled_code_is_read_no_more(name: str, tilt: float) -> None:
     assert not CodeFinder().recheck(hidden)
 
 
+SPARED = {
+    "QRCode": [np.s_[:13, :13], np.s_[:13, -13:], np.s_[-13:, :13]],
+    "DataMatrix": [np.s_[:6], np.s_[-6:], np.s_[:, :6], np.s_[:, -6:]],
+    "Aztec": [np.s_[8:21, 8:21]],
+    "PDF417": [np.s_[:, :38], np.s_[:, -39:]],
+}
+"""By what each is seen, in modules, with a margin of four: finder patterns, borders, starts and stops."""
+
+
+@pytest.mark.parametrize("name", [*SPARED, "Code128", "EAN13"])
+@pytest.mark.parametrize("turns", [0, 1])
+def test_a_code_that_is_seen_and_cannot_be_decoded_is_filled(name: str, turns: int) -> None:
+    """A third of its modules are wrong: no reader here decodes it, but a person with patience might."""
+    text = "590123412345" if name == "EAN13" else "MUSTERMANN 1970"
+    code = np.asarray(zxingcpp.create_barcode(text, getattr(zxingcpp.BarcodeFormat, name)).to_image(scale=1))
+    rows, columns = np.nonzero(code < 128)
+    code = np.pad(
+        code[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1], 4, constant_values=255
+    )
+    wrong = np.random.default_rng(0).random(code.shape) < 0.3
+    if name in SPARED:
+        for place in SPARED[name]:
+            wrong[place] = False
+    else:
+        wrong[:] = np.isin(np.arange(code.shape[1]), np.arange(20, code.shape[1] - 20, 13))
+    spoilt = np.kron(np.where(wrong, 255 - code, code), np.ones((4, 4), np.uint8)).astype(np.uint8)
+    field = np.full((700, 900), 205, np.uint8)
+    high, wide = spoilt.shape
+    field[100 : 100 + high, 100 : 100 + wide] = spoilt
+    pixels = np.repeat(np.ascontiguousarray(np.rot90(field, turns))[..., None], 3, axis=2)
+    assert not zxingcpp.read_barcodes(np.ascontiguousarray(pixels))
+    hidden, _ = redact(pixels, CodeFinder().find(pixels), Settings())
+    back = np.rot90(hidden, -turns)[100 : 100 + high, 100 : 100 + wide]
+    assert (back == 0).all(axis=2)[spoilt > 128].mean() > 0.6
+
+
 def test_every_bar_of_a_linear_code_is_covered() -> None:
     pixels = scene("Code128")
     hidden, _ = redact(pixels, CodeFinder().find(pixels), Settings())
@@ -58,6 +94,17 @@ def test_every_bar_of_a_linear_code_is_covered() -> None:
     left_over = (hidden.max(axis=2) < 60) & ~(hidden == 0).all(axis=2)
     assert bars.sum() + (hidden == 0).all(axis=2).sum() > 0
     assert not left_over.any()
+
+
+@pytest.mark.parametrize("name", ["DataMatrix", "Code128", "QRCode"])
+def test_a_small_code_in_a_large_photo_is_filled(name: str) -> None:
+    """Two pixels to a module: legible at the photo's own size alone."""
+    code = np.asarray(scene(name, scale=2))
+    large = np.full((2700, 3600, 3), 205, np.uint8)
+    large[1500:2200, 2000:2900] = code
+    hidden, _ = redact(large, CodeFinder().find(large), Settings())
+    assert readable(code) and not readable(np.ascontiguousarray(hidden[1400:2300, 1900:3000]))
+    assert (hidden != large).any(axis=2).mean() < 0.01
 
 
 def test_a_picture_without_a_code_is_left_alone() -> None:

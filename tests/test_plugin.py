@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from anonymizer.detect.finder import Finder, doubts
+from anonymizer.detect.finder import Finder, check_entries, doubts
 from anonymizer.detect.plugin import Output, PluginFinder, Recipe, candidates, fitted, recipe, tensor
 from anonymizer.detect.weights import MANIFEST, Store
 from anonymizer.errors import ModelError
+from anonymizer.recipe import changed
+from anonymizer.recipe import recipe as made_with
 from anonymizer.settings import Settings, TextPolicy
 from anonymizer.types import Box, Kind, Pixels, Region
 
@@ -185,7 +187,82 @@ def test_what_is_between_asking_and_redacting_is_a_doubt(store: Callable[..., St
 def test_classes_have_kinds_and_others_are_ignored(store: Callable[..., Store]) -> None:
     pixels, _ = scene()
     assert PluginFinder(store("yolov8", classes={"0": "text"}), "red").find(pixels)[0].kind is Kind.TEXT
-    assert PluginFinder(store("yolov8", classes={"3": "text"}), "red").find(pixels) == []
+    with pytest.raises(ModelError, match="has 1 classes from 0 on, and its entry names class 3"):
+        PluginFinder(store("yolov8", classes={"3": "text"}), "red").find(pixels)
+    assert PluginFinder(store("rows6", classes={"3": "text"}), "red").find(pixels) == []
+
+
+def test_a_box_that_scores_higher_in_a_class_nobody_asked_for_is_still_found() -> None:
+    answer = np.zeros((1, 6, 8), np.float32)
+    answer[0, :, 2] = (20, 20, 8, 8, 0.6, 0.9)
+    keys = {"input": (64, 64), "output": "yolov8"}
+    (row,) = candidates([answer], Recipe.model_validate({**keys, "classes": {"0": "text"}}))
+    assert row[5] == 0 and row[4] == pytest.approx(0.6)
+    (row,) = candidates([answer], Recipe.model_validate(keys))
+    assert row[5] == 1
+
+
+@pytest.mark.parametrize(("output", "units"), [("ssd", "pixels"), ("yolov8", "share")])
+def test_boxes_in_another_unit_than_announced_stop_the_run(
+    output: str, units: str, store: Callable[..., Store]
+) -> None:
+    with pytest.raises(ModelError, match="so units must be"):
+        PluginFinder(store(output, units=units), "red").find(scene()[0])
+
+
+def test_another_way_to_read_a_detector_is_another_recipe(store: Callable[..., Store]) -> None:
+    settings = Settings(faces=False, text=TextPolicy.NONE, codes=False, marks=False)
+    one = made_with(settings, store("yolov8"))
+    assert made_with(settings, store("yolov8")) == one
+    assert changed(one, made_with(settings, store("yolov8", threshold=0.3))) == "the models were changed"
+
+
+WRONG = {
+    'size = "big"': "size must be a whole number",
+    'optional = "false"': "optional must be true or false",
+    "url = 5": "url must be a text in quotes",
+    'kind = "plug-in"': 'kind must be "plugin"',
+    'kind = "face"': 'kind must be "plugin"',
+    'name = "a\\nb"': "name may hold no line break",
+    "scale = [0, 1, 1]": "scale.0: input should be greater than 0",
+    "mean = [nan, 0, 0]": "mean.0: input should be a finite number",
+    "background = -1": "background: input should be",
+    "ask = 0.9": "threshold: may not be below ask",
+    'classes = {plate = "text"}': "classes.plate: classes are named by their number",
+    'classes = {0 = "plate"}': "classes.0: input should be",
+    "= 5": "cannot be read",
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_every_mistake_in_an_entry_is_one_sentence(
+    wrong: str, store: Callable[..., Store], tmp_path: Path
+) -> None:
+    store("yolov8")
+    manifest = tmp_path / MANIFEST
+    key = wrong.split(" = ")[0]
+    lines = [
+        one for one in manifest.read_text(encoding="utf-8").splitlines() if not one.startswith(f"{key} ")
+    ]
+    manifest.write_text("\n".join([*lines, wrong]), encoding="utf-8")
+    with pytest.raises(ModelError) as error:
+        check_entries(Store(folders=[tmp_path]))
+    said = str(error.value)
+    assert WRONG[wrong] in said and MANIFEST in said and said.endswith(".") and "\n" not in said
+
+
+@pytest.mark.parametrize(("old", "new"), [("[[model]]", "[[models]]"), ("[[model]]", "")])
+def test_entries_under_another_heading_are_not_passed_over(
+    old: str, new: str, store: Callable[..., Store], tmp_path: Path
+) -> None:
+    store("yolov8")
+    manifest = tmp_path / MANIFEST
+    text = manifest.read_text(encoding="utf-8")
+    manifest.write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(ModelError, match=r"expected \[wheels.name\] tables and \[\[model\]\] entries"):
+        Store(folders=[tmp_path])
+    manifest.write_text(text, encoding="utf-8-sig")  # as an editor on Windows writes it
+    check_entries(Store(folders=[tmp_path]))
 
 
 def test_it_takes_part_in_every_run(store: Callable[..., Store]) -> None:

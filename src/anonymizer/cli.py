@@ -510,10 +510,12 @@ def models_fetch(
 @models_app.command("check")
 def models_check(as_json: Json = False) -> None:
     """Compare each model's file with its hash; exit 5 where one that a run needs is missing or wrong."""
+    from anonymizer.detect.finder import check_entries
     from anonymizer.detect.weights import Store
 
     good = True
-    for entry, state in Store().check():
+    check_entries(store := Store())
+    for entry, state in store.check():
         good = good and (state == "ok" or entry.optional)
         if as_json:
             _emit({"name": entry.name, "state": state})

@@ -116,7 +116,7 @@ def process(
             veils=(),
             checks=tuple(checks),
             traces=clip.traces,
-            reasons=tuple(_reasons(clip, searched, plan, written)),
+            reasons=tuple(_reasons(clip, searched, plan, written, looked)),
             notes=tuple(_notes(searched, written)),
             models=tuple(finder.models()),
             tracks=tuple(_summary(one, clip, searched.pts) for one in plan.covers),
@@ -270,7 +270,7 @@ def _summary(one: Cover, clip: Clip, pts: NDArray[np.int64]) -> TrackSummary:
     )
 
 
-def _reasons(clip: Clip, searched: Searched, plan: Plan, written: Written) -> list[str]:
+def _reasons(clip: Clip, searched: Searched, plan: Plan, written: Written, looked: Looked) -> list[str]:
     settings = plan.settings
     said = []
     if searched.ending.broken_off:
@@ -290,15 +290,20 @@ def _reasons(clip: Clip, searched: Searched, plan: Plan, written: Written) -> li
         for one in settings.regions
         if not lies_inside(one, clip, searched.pts)
     ]
-    said += _doubts(clip, searched, plan)
+    again = [Doubt(f.frame, f.region) for f in looked.found if not f.region.certain]
+    said += _doubts(clip, searched, plan, again)
     if settings.audio is AudioPolicy.KEEP and _has_sound(clip):
         said.append("The sound was kept, as asked: a voice identifies, so a person must listen to it.")
     return said + reasons(settings, written.kept, len(plan.dismissed))
 
 
-def _doubts(clip: Clip, searched: Searched, plan: Plan) -> list[str]:
-    """One sentence for each place that a person must look at; the same place in several frames once."""
-    open_ = [d for d in searched.doubts if unveiled([d.region], plan.veils(d.frame))]
+def _doubts(clip: Clip, searched: Searched, plan: Plan, again: Sequence[Doubt]) -> list[str]:
+    """One sentence for each place that a person must look at; the same place in several frames once.
+
+    ``again`` are the doubts of the search of the written clip.
+    """
+    both = [*searched.doubts, *again]
+    open_ = [d for d in both if unveiled([d.region], plan.veils(d.frame))]
     told: list[Doubt] = []
     for doubt in open_:
         near = (d for d in told if d.region.kind is doubt.region.kind)

@@ -61,10 +61,12 @@ def _runtime() -> Finding:
 
 
 def _models() -> list[Finding]:
+    from anonymizer.detect.finder import check_entries
     from anonymizer.detect.weights import State, Store
 
     try:
-        states = Store().check()
+        states = (store := Store()).check()
+        check_entries(store)
     except ModelError as error:
         return [Finding("models", False, True, str(error))]
     findings = []

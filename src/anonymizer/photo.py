@@ -9,6 +9,7 @@ from anonymizer.detect import RegionFinder
 from anonymizer.detect.finder import doubts
 from anonymizer.media.still import Still
 from anonymizer.media.write import write_photo
+from anonymizer.overlap import hidden, strokes_beside
 from anonymizer.redact import mouth_box, redact, restore, veil_box
 from anonymizer.settings import Settings
 from anonymizer.types import (
@@ -25,7 +26,9 @@ from anonymizer.types import (
 from anonymizer.verify import Expected, decode, examine
 
 VEILED = 0.5
-"""A re-found region counts as hidden when this share of its box lies under the veils."""
+"""A re-found region counts as hidden when this share of it lies under the veils …"""
+LEGIBLE = frozenset({Kind.TEXT, Kind.CODE})
+"""… and, of these, what is left shows no strokes: half a name beside a bar is still a name."""
 SAME = 0.5
 """A found region is one that a person took off when the areas drawn over overlap so much (IoU)."""
 
@@ -85,7 +88,13 @@ def process(still: Still, sha256: str, finder: RegionFinder, settings: Settings,
 
 
 def _search_again(finder: RegionFinder, written: Pixels, veils: Sequence[Veil]) -> list[Region]:
-    return unveiled(finder.recheck(written), veils) if written.size else []
+    found = finder.recheck(written) if written.size else []
+    bare = unveiled(found, veils)
+    return bare + [
+        region
+        for region in found
+        if region.kind in LEGIBLE and region not in bare and strokes_beside(region, veils, written)
+    ]
 
 
 def _unheeded(regions: Sequence[Region], veils: Sequence[Veil]) -> list[Region]:
@@ -132,13 +141,8 @@ def kept_boxes(regions: Sequence[Region], settings: Settings) -> list[Box]:
 
 
 def unveiled(regions: Sequence[Region], veils: Sequence[Veil]) -> list[Region]:
-    """The regions that no veil hides: less than half of each lies under the veils, added up."""
-
-    def hidden(box: Box) -> float:
-        boxes = (Box(v.box[0], v.box[1], v.box[2] - v.box[0], v.box[3] - v.box[1]) for v in veils)
-        return sum(box.covered_by(veil) for veil in boxes)
-
-    return [region for region in regions if hidden(region.box) < VEILED]
+    """The regions that no veil hides: less than half of each lies under what was drawn."""
+    return [region for region in regions if hidden(region, veils) < VEILED]
 
 
 def residual(found: Sequence[Region], searched: str) -> Check:

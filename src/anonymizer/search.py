@@ -199,7 +199,9 @@ def _take(
         found.cuts.append(look.number)
         shot.turns = frozenset({0})
     if look.whole is not None and not look.full:
-        sightings += [r for r in finder.glance_others(pixels(look.whole)) if r.certain]
+        others = finder.glance_others(pixels(look.whole))
+        sightings += [r for r in others if r.certain]
+        found.doubts += [Doubt(look.number, region) for region in others if not region.certain]
     if look.whole is not None and look.full:
         full = finder.find(pixels(look.whole))
         searched |= MARKS

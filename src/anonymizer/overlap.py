@@ -1,0 +1,127 @@
+"""How far one place in a picture lies under others, measured on their outlines.
+
+A line of text that runs aslant fills little of its upright box, and the line beside it lies in the same box:
+whoever compares boxes takes a line in plain sight for a hidden one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymizer.redact import coverage
+from anonymizer.types import Box, Pixels, Point, Region, Shape, Veil
+
+MEASURED = 256
+"""Longer side, pixels, of the copy in which a place is measured, whatever its size."""
+EDGE = 2
+"""Pixels about a veil that are not looked at for strokes."""
+LEAST = 64
+"""Pixels, at least, in which there can be anything to read."""
+STROKE, STROKES = 0.3, (5, 31)
+"""Most width of a stroke, as a share of its line's height, and its bounds in pixels."""
+CONTRAST, DENSE = 40, 0.06
+"""Least difference between a stroke and what is beside it, of 255, and share of the rest that strokes cover."""
+
+
+def outline(region: Region) -> tuple[Point, ...]:
+    """The four corners of a region: its quadrilateral where it has one, else its box."""
+    return region.corners if len(region.corners) == 4 else corners_of(region.box)
+
+
+def corners_of(box: Box) -> tuple[Point, ...]:
+    """The corners of a box, clockwise from its top left."""
+    return (box.x, box.y), (box.right, box.y), (box.right, box.bottom), (box.x, box.bottom)
+
+
+def area(points: Sequence[Point]) -> float:
+    """Square pixels within a convex outline."""
+    return float(cv2.contourArea(_hull(points)))
+
+
+def inside(part: Sequence[Point], whole: Sequence[Point]) -> float:
+    """The share of one convex outline, 0 to 1, that lies inside another; 0 for one without an area."""
+    own = area(part)
+    if own <= 0 or area(whole) <= 0:
+        return 0.0
+    return min(1.0, float(cv2.intersectConvexConvex(_hull(part), _hull(whole))[0]) / own)
+
+
+def alike(one: Sequence[Point], other: Sequence[Point]) -> float:
+    """Intersection over union of two convex outlines, 0 to 1."""
+    a, b = area(one), area(other)
+    shared = inside(one, other) * a
+    return shared / (a + b - shared) if shared > 0 else 0.0
+
+
+def hidden(region: Region, veils: Sequence[Veil]) -> float:
+    """The share of a region's outline, 0 to 1, that lies under the veils as they were drawn, each pixel once."""
+    box = region.box
+    step = max(1.0, box.w / MEASURED, box.h / MEASURED)
+    xs, ys = np.arange(box.x + step / 2, box.right, step), np.arange(box.y + step / 2, box.bottom, step)
+    own = _within(region, xs, ys)
+    return float(_over(veils, xs, ys)[own].mean()) if own.any() else 0.0
+
+
+def strokes_beside(region: Region, veils: Sequence[Veil], pixels: Pixels) -> bool:
+    """Whether what the veils leave of a region in a written picture holds strokes, as letters and bars have.
+
+    A black bar on paper looks like a line of text itself: what is left about it is plain.
+    """
+    left, top, right, bottom = region.box.pixels(pixels.shape[1], pixels.shape[0])
+    xs, ys = np.arange(left + 0.5, right), np.arange(top + 0.5, bottom)
+    if not len(xs) or not len(ys):
+        return False
+    # A veil's edge, which JPEG makes ring, is no stroke.
+    covered = cv2.dilate(_over(veils, xs, ys).astype(np.uint8), np.ones((2 * EDGE + 1,) * 2, np.uint8)) > 0
+    rest = _within(region, xs, ys) & ~covered
+    if rest.sum() < LEAST:
+        return False
+    grey = np.asarray(cv2.cvtColor(pixels[top:bottom, left:right], cv2.COLOR_RGB2GRAY), np.uint8)
+    grey[covered] = np.median(grey[rest])
+    points = np.array(outline(region))
+    height = float(np.linalg.norm(points - np.roll(points, 1, axis=0), axis=1).min())
+    kernel = np.ones((int(np.clip(height * STROKE, *STROKES)) | 1,) * 2, np.uint8)
+    thin = [cv2.morphologyEx(grey, how, kernel) for how in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT)]
+    return bool((cv2.max(*thin)[rest] > CONTRAST).mean() > DENSE)
+
+
+def _within(region: Region, xs: NDArray[np.float64], ys: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which points of a lattice, ``(rows, columns)``, lie in a region's outline."""
+    own: NDArray[np.uint8] = np.zeros((len(ys), len(xs)), np.uint8)
+    if own.size:
+        step = np.array([(axis[1] - axis[0]) if len(axis) > 1 else 1.0 for axis in (xs, ys)])
+        points = (np.array(outline(region)) - (xs[0], ys[0])) / step
+        cv2.fillConvexPoly(own, np.rint(points).astype(np.int32), 1)
+    return own > 0
+
+
+def _over(veils: Sequence[Veil], xs: NDArray[np.float64], ys: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which points of a lattice any veil is drawn over."""
+    over: NDArray[np.bool_] = np.zeros((len(ys), len(xs)), np.bool_)
+    for veil in veils:
+        left, top, right, bottom = veil.box
+        if left < xs[-1] and right > xs[0] and top < ys[-1] and bottom > ys[0]:
+            over |= _under(veil, xs, ys)
+    return over
+
+
+def _under(veil: Veil, xs: NDArray[np.float64], ys: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which of the points of a lattice, ``(rows, columns)``, a veil is drawn over."""
+    left, top, right, bottom = veil.box
+    across, down = (xs >= left) & (xs < right), (ys >= top) & (ys < bottom)
+    over = down[:, None] & across[None, :]
+    if veil.shape is Shape.ELLIPSE:
+        x, y = (xs - (left + right) / 2) * 2 / (right - left), (ys - (top + bottom) / 2) * 2 / (bottom - top)
+        return np.asarray(over & ((x * x)[None, :] + (y * y)[:, None] <= 1))
+    if veil.shape is Shape.QUAD:
+        drawn = coverage(veil.shape, veil.box, veil.corners, 0) >= 1
+        over[np.ix_(down, across)] = drawn[np.ix_(ys[down].astype(int) - top, xs[across].astype(int) - left)]
+    return over
+
+
+def _hull(points: Sequence[Point]) -> NDArray[np.float32]:
+    return np.asarray(cv2.convexHull(np.array(points, np.float32).reshape(-1, 1, 2)), np.float32)

@@ -1,0 +1,103 @@
+"""What lies beside a veil is not hidden by it, however the boxes about the two overlap."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw, ImageFont
+
+from anonymizer.overlap import alike, area, corners_of, hidden, inside, outline, strokes_beside
+from anonymizer.photo import unveiled
+from anonymizer.redact import redact
+from anonymizer.settings import Settings
+from anonymizer.types import Box, Evidence, Kind, Pixels, Region, Shape
+
+EVIDENCE = (Evidence("test", 1.0),)
+
+
+def line(
+    cx: float, cy: float, length: float, height: float, degrees: float, kind: Kind = Kind.TEXT
+) -> Region:
+    """A line of text about a point, turned."""
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    half = [
+        (-length / 2, -height / 2),
+        (length / 2, -height / 2),
+        (length / 2, height / 2),
+        (-length / 2, height / 2),
+    ]
+    points = tuple((float(cx + x * c - y * s), float(cy + x * s + y * c)) for x, y in half)
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    return Region(Box(min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)), kind, EVIDENCE, corners=points)
+
+
+def field() -> Pixels:
+    return np.full((600, 800, 3), 200, np.uint8)
+
+
+@pytest.mark.parametrize("degrees", [45.0, -45.0, 30.0])
+def test_a_line_beside_a_hidden_one_is_in_plain_sight(degrees: float) -> None:
+    one = line(400, 300, 500, 24, degrees)
+    beside = line(400 + 40, 300 - 40 * np.sign(degrees), 500, 24, degrees)
+    _, veils = redact(field(), [one], Settings())
+    assert beside.box.covered_by(one.box) > 0.6
+    assert hidden(beside, veils) < 0.1 and unveiled([beside], veils) == [beside]
+    assert hidden(one, veils) == 1.0 and unveiled([one], veils) == []
+    assert inside(outline(one), outline(beside)) < 0.1
+
+
+def test_two_veils_over_one_part_leave_the_rest() -> None:
+    whole = line(400, 300, 400, 30, 0)
+    halves = [line(280, 300, 160, 30, 0), line(278, 300, 162, 30, 0)]
+    _, veils = redact(field(), halves, Settings())
+    assert 0.35 < hidden(whole, veils) < 0.5
+    assert unveiled([whole], veils) == [whole]
+
+
+@pytest.mark.parametrize("legible", [True, False])
+def test_half_a_name_beside_a_bar_is_found_again_and_a_bar_alone_is_not(legible: bool) -> None:
+    picture = Image.new("RGB", (800, 600), (225, 220, 210))
+    pen = ImageDraw.Draw(picture)
+    if legible:
+        pen.text((480, 286), "MUSTERMANN", fill=(20, 20, 20), font=ImageFont.load_default(28))
+    written, veils = redact(np.asarray(picture, np.uint8), [line(350, 300, 260, 40, 0)], Settings())
+    name = line(420, 300, 480, 56, 0)
+    assert hidden(name, veils) < 0.6
+    assert strokes_beside(name, veils, written) is legible
+    assert not strokes_beside(line(350, 300, 260, 44, 0), veils, written)
+    assert not strokes_beside(line(2000, 300, 260, 44, 0), veils, written)
+
+
+def test_the_corner_of_an_ellipse_hides_nothing() -> None:
+    face = Region(Box(200, 150, 300, 300), Kind.FACE, EVIDENCE)
+    _, veils = redact(field(), [face], Settings())
+    left, top, *_ = veils[0].box
+    assert veils[0].shape is Shape.ELLIPSE
+    assert hidden(Region(Box(left, top, 30, 30), Kind.MARK, EVIDENCE), veils) < 0.1
+    assert hidden(face, veils) > 0.98
+
+
+@given(st.floats(-90, 90), st.floats(20, 300), st.floats(6, 60), st.floats(-300, 900), st.floats(-200, 700))
+def test_what_is_said_to_be_hidden_is_what_was_drawn_over(
+    degrees: float, length: float, height: float, x: float, y: float
+) -> None:
+    veiled, seen = line(400, 300, 300, 40, 25), line(x, y, length, height, degrees)
+    pixels = field()
+    clean, veils = redact(pixels, [veiled], Settings())
+    mask = np.zeros(pixels.shape[:2], np.uint8)
+    cv2.fillConvexPoly(mask, np.rint(np.array(seen.corners)).astype(np.int32), 1)
+    there = (clean == 0).all(axis=2)[mask > 0]
+    share = hidden(seen, veils)
+    assert 0 <= share <= 1
+    if mask.sum() > 400 and seen.box.within(800, 600).area > 0.999 * seen.box.area:
+        assert share == pytest.approx(float(there.mean()), abs=0.15)
+
+
+def test_outlines_without_an_area_hide_and_hold_nothing() -> None:
+    flat = Region(Box(10, 10, 0, 0), Kind.TEXT, EVIDENCE)
+    assert area(outline(flat)) == 0 and hidden(flat, []) == 0
+    assert inside(outline(flat), corners_of(Box(0, 0, 99, 99))) == 0
+    assert alike(corners_of(Box(0, 0, 9, 9)), corners_of(Box(0, 0, 9, 9))) == pytest.approx(1)

@@ -27,6 +27,8 @@ from anonymizer.work import Worked, Worker
 
 GRACE = 30.0
 """Seconds after a job's time at which its process ends by itself, if nobody has ended it."""
+ALONE = 1 << 62
+"""As a job's memory: it is done while no other is."""
 SPOKEN = 0.3
 """Seconds between two words on a job's progress."""
 

@@ -431,6 +431,13 @@ class Ledger:
         )
         return [(int(row[0]), _entry(row[1:])) for row in rows]
 
+    def first(self, states: Sequence[State], count: int) -> list[Entry]:
+        """At most so many rows, those of the first state first; in one state by id, which tells of no order."""
+        found: list[Entry] = []
+        for state in states:
+            found += self._query("WHERE state = ? ORDER BY id LIMIT ?", (state, count - len(found)))
+        return found
+
     def counts(self) -> dict[State, int]:
         """How many rows stand in each state."""
         return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -20,12 +21,17 @@ from anonymizer import __version__, cluster_work
 from anonymizer.bench import End, Job
 from anonymizer.cluster import _arrived, unfit
 from anonymizer.cluster_work import Examined, Sent
+from anonymizer.commands.batch import Tally, distant_batch
+from anonymizer.engine import Engine
+from anonymizer.errors import OutputError
 from anonymizer.ledger import Ledger, State
 from anonymizer.media.source import Source
+from anonymizer.pipeline import Outcome
 from anonymizer.recipe import recipe
+from anonymizer.remote import Mirror, place, sources
 from clips import make_clip, numbered
 from conftest import QUICK, Ran, fingerprints
-from folders import photos, tree
+from folders import HerePool, photos, tree
 
 distributed = pytest.importorskip("distributed", reason="needs anonymizer[cluster]")
 NO_DETECTORS = 'faces = false\ntext = "none"\ncodes = false\nmarks = false\n'
@@ -323,6 +329,69 @@ def test_sources_and_outputs_on_s3(
     assert jpegs.isdisjoint(old), "what was replaced is gone there too"
 
 
+def test_a_store_that_fails_is_said_costs_nothing_and_the_next_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    origin, target, local = place("memory://jane-doe/in"), place("memory://jane-doe/out"), tmp_path / "local"
+    names = [path.name for path in photos(tmp_path / "cases", 3)]
+    for name in [*names, f"{'n' * 300}.jpg"]:
+        content = (tmp_path / "cases" / (name if name in names else names[0])).read_bytes()
+        origin.fs.pipe_file(f"/jane-doe/in/{name}", content + name.encode())
+
+    def go() -> tuple[list[Outcome], str]:
+        told: list[Outcome] = []
+        with Engine(local, QUICK, pool=HerePool(QUICK)) as engine:
+            found = sources(origin, target, engine.gate.private)
+            index = distant_batch(
+                engine, origin, found, Tally(len(found)), told.append, Mirror(engine.gate, target)
+            )
+        return sorted(told, key=lambda one: str(one.source)), index.read_text(encoding="utf-8")
+
+    def there() -> list[str]:
+        return [Path(key).name for key in origin.fs.find("/jane-doe/out") if key.endswith(".jpg")]
+
+    whole = origin.fs.get_file
+
+    def get_file(key: str, path: str) -> None:
+        if names[1] in key:
+            raise PermissionError(f"Access denied to {key}")
+        whole(key, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(origin.fs, "get_file", get_file)
+        told, index = go()
+    said = "It could not be brought from its address ({}); the next run tries again."
+    assert [one.verdict for one in told] == ["failed", "review", "failed", "review"]
+    assert told[0].reasons == (said.format(os.strerror(errno.ENAMETOOLONG)),)
+    assert told[2].reasons == (said.format("PermissionError"),)
+    assert said.format("PermissionError") in index and "jane" not in index and names[1] not in index
+    assert len(there()) == 2
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError("Access denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(target.fs, "put_file", refuse)
+        with pytest.raises(OutputError) as error:
+            go()
+    assert str(error.value) == (
+        f"memory://jane-doe/out cannot be written (Access denied); everything is safe in {local}: run the same "
+        "command again to go on."
+    )
+    assert len(there()) == 2
+    told, _ = go()
+    assert [one.verdict for one in told] == ["failed", "review", "review", "review"]
+    assert sorted(there()) == sorted(path.name for path in (local / "review").glob("*.jpg"))
+    assert not (local / ".anonymizer" / "incoming").exists()
+
+
+def test_a_folder_above_the_one_that_was_asked_for_may_be_called_anything(tmp_path: Path) -> None:
+    photos(tmp_path / ".hidden" / "in", 1)
+    photos(tmp_path / ".hidden" / "in" / ".thumbnails", 1)
+    found = sources(place(f"file://{tmp_path}/.hidden/in"), None, tmp_path / "private")
+    assert [Path(one.key).name for one in found] == ["photo00000.jpg"]
+
+
 def test_addresses_that_cannot_be_used_are_one_sentence_each(
     run: Callable[..., Ran], settings: Path, tmp_path: Path
 ) -> None:
@@ -330,5 +399,8 @@ def test_addresses_that_cannot_be_used_are_one_sentence_each(
     some = ("--settings", settings)
     assert "stands alone" in run("batch", "memory://a", tmp_path / "cases", *some).err
     assert "no photo and no clip" in run("batch", "memory://nothing", *some).err
+    assert (
+        "is no address of a Dask scheduler" in run("batch", tmp_path / "cases", "--cluster", "foo", *some).err
+    )
     assert "no address that can be opened" in run("batch", "nonsense://x/y", *some).err
     assert "--local goes with addresses" in run("batch", tmp_path / "cases", "--local", tmp_path, *some).err

@@ -9,6 +9,7 @@ are as private as the cluster's own (TLS is the cluster's to set up: docs/scale.
 from __future__ import annotations
 
 import importlib
+import re
 import secrets
 import time
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from typing import Any
 from anonymizer import __version__
 from anonymizer.bench import ALONE, Answer, End, Job, answer
 from anonymizer.cluster_work import OTHER_MODELS, Examined, Returned, Sent, examine, work
-from anonymizer.errors import NotReadyError, OutputError, UnreadableError
+from anonymizer.errors import NotReadyError, OutputError, UnreadableError, UsageError
 from anonymizer.gate import file_sha256
 from anonymizer.media.sniff import sniff_file
 from anonymizer.media.source import Source, read
@@ -38,10 +39,13 @@ MARK = "cluster"
 class ClusterPool:
     """A Dask cluster as a :class:`anonymizer.pool.Pool`. ``folder`` is where clean files are staged.
 
-    Raises :class:`NotReadyError` where the cluster cannot be reached, has no workers, or is another program's.
+    Raises :class:`UsageError` for what is no address, and :class:`NotReadyError` where the cluster cannot be
+    reached, has no workers, or workers that would do another work.
     """
 
     def __init__(self, settings: Settings, address: str, folder: Path) -> None:
+        if not re.fullmatch(r"[a-z]+://.+", address):
+            raise UsageError(f"{address} is no address of a Dask scheduler; write it like tcp://host:8786.")
         self.settings = settings
         self._recipe = recipe(settings)
         self._mark = folder / f"{MARK}-{secrets.token_hex(8)}"

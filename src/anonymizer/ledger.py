@@ -239,7 +239,10 @@ class Ledger:
                     self._db.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
-            raise OutputError(f"The ledger {self.path} cannot be written: {error}.") from error
+            raise OutputError(
+                f"The ledger {self.path} cannot be written ({error}); free some space or look at its disk, and "
+                "run it again."
+            ) from error
 
     def start(
         self,

@@ -25,6 +25,7 @@ from anonymizer.commands.batch import Tally, distant_batch
 from anonymizer.engine import Engine
 from anonymizer.errors import OutputError
 from anonymizer.ledger import Ledger, State
+from anonymizer.machine import THREADS_VARIABLE
 from anonymizer.media.source import Source
 from anonymizer.pipeline import Outcome
 from anonymizer.recipe import recipe
@@ -99,6 +100,8 @@ def test_a_worker_of_the_cluster_is_killed_half_way_and_every_file_is_done_once(
     assert len([name for name in tree(out)["review"] if name.endswith(".jpg")]) == count
     assert rows(out) == {State.REVIEW: count}
     assert tree(out)["left"] == [] and fingerprints(inbox) == before
+    with distributed.Client(cluster, set_as_default=False) as client:
+        assert "1" in client.run(os.getenv, THREADS_VARIABLE).values(), "a worker keeps to its threads"
 
 
 def test_workers_that_do_not_see_the_folders_are_sent_the_bytes(
@@ -188,8 +191,15 @@ def test_no_scheduler_is_one_sentence(
 
 
 def test_a_cluster_without_workers_or_that_goes_is_one_sentence_and_nothing_fails(
-    run: Callable[..., Ran], settings: Path, tmp_path: Path, impatient: None
+    run: Callable[..., Ran],
+    settings: Path,
+    tmp_path: Path,
+    impatient: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv(
+        THREADS_VARIABLE, "1"
+    )  # the worker is this very process here, which is to stay as it is
     inbox, out = tmp_path / "cases", tmp_path / "out"
     photos(inbox, 16)
     command = ("batch", inbox, "--out", out, "--settings", settings)

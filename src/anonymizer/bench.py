@@ -106,7 +106,7 @@ def serve(pipe: connection.Connection, settings: Settings, threads: int) -> None
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if (parent := parent_process()) is not None:
         threading.Thread(target=_die_with, args=(parent.sentinel,), daemon=True).start()
-    _keep_to(threads)
+    keep_to(threads)
     with contextlib.suppress(BrokenPipeError, EOFError, ConnectionError):
         try:
             worker = Worker(settings)
@@ -140,7 +140,7 @@ def _do(worker: Worker, job: Job, pipe: connection.Connection) -> Answer:
             faulthandler.cancel_dump_traceback_later()
 
 
-def _keep_to(threads: int) -> None:
+def keep_to(threads: int) -> None:
     """Hold the libraries to so many threads, so that workers do not fight for the cores; 0 leaves them be."""
     if not threads:
         return

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from anonymizer import __version__
-from anonymizer.bench import GRACE, Answer, Job, answer
+from anonymizer.bench import GRACE, Answer, Job, answer, keep_to
 from anonymizer.errors import ModelError, NotReadyError, UnreadableError
 from anonymizer.gate import file_sha256
+from anonymizer.machine import own_threads
 from anonymizer.media.source import Source
 from anonymizer.recipe import recipe, same, with_settings
 from anonymizer.settings import Settings
@@ -132,5 +133,17 @@ def _worker(settings: Settings) -> tuple[Worker, str]:
         for other, _ in _WORKERS.values():
             other.close()
         _WORKERS.clear()
+        if not own_threads():
+            keep_to(_threads())
         _WORKERS[key] = Worker(settings), recipe(settings)
     return _WORKERS[key]
+
+
+def _threads() -> int:
+    """The threads that this Dask worker was started with; 0 outside of one."""
+    from distributed import get_worker
+
+    try:
+        return int(get_worker().state.nthreads)
+    except ValueError:
+        return 0

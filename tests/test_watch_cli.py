@@ -117,10 +117,11 @@ def test_status_names_what_waits_and_what_failed(tmp_path: Path, run: Callable[.
 
 
 def test_soak(tmp_path: Path) -> None:
-    """``ANONYMIZER_SOAK_SECONDS=300`` for the long one."""
-    found = soak(tmp_path, float(os.environ.get("ANONYMIZER_SOAK_SECONDS", "8")), seed=1)
+    """``ANONYMIZER_SOAK_SECONDS=300`` for the long one (``make soak``)."""
+    seconds = float(os.environ.get("ANONYMIZER_SOAK_SECONDS", "8"))
+    found = soak(tmp_path, seconds, seed=1)
     print(found)
-    assert found["kills"] >= 1 and found["contents"] >= 5
+    assert found["kills"] >= (20 if seconds >= 300 else 1) and found["contents"] >= 5
 
 
 def test_the_soak_would_notice(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ class ClusterPool:
             distributed: Any = importlib.import_module("distributed")
         except ImportError as error:
             raise NotReadyError(
-                "This needs the package 'distributed'; install it with: pip install 'anonymizer[cluster]'."
+                "This needs the package 'distributed'; install it with: pip install distributed."
             ) from error
         self._dask = distributed
         self._config: Any = importlib.import_module("dask.config")

@@ -65,8 +65,8 @@ def place(address: str) -> Place:
         fs, root = fsspec.core.url_to_fs(address)
     except ImportError as error:
         raise NotReadyError(
-            f"Addresses such as {address} need one more package ({error}); fsspec and the one for S3 come with: "
-            "pip install 'anonymizer[cluster]'."
+            f"Addresses such as {address} need one more package ({error}); for S3, install it with: "
+            "pip install fsspec s3fs."
         ) from error
     except (ValueError, OSError) as error:
         raise UsageError(f"{address} is no address that can be opened ({error}).") from error

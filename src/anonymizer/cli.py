@@ -445,7 +445,7 @@ def watch(
         out_console.print("Taken away." if there else "There was nothing to take away.")
         return
     file = _settings_file(settings_file)
-    settings = load(file)
+    settings = _settings(file, {})
     _have_models(settings, show=not quiet)
     if install:
         unit = command.install(options, settings, file)
@@ -696,8 +696,9 @@ def _batch_bar(tally: Any, show: bool) -> Iterator[Any]:
         task = progress.add_task("batch", total=tally.total, said="starting")
 
         def moved() -> None:
-            said = ", ".join(f"{tally.verdicts[v]} {word}" for v, word in _COUNTED if tally.verdicts[v])
-            progress.update(task, completed=tally.done, said=f"{said}; {tally.speed:.1f} files/s")
+            said = ", ".join(f"{tally.verdicts[v]} {_say(word)}" for v, word in _COUNTED if tally.verdicts[v])
+            speed = f"{tally.speed:.1f} {_say('files/s')}"
+            progress.update(task, completed=tally.done, said=f"{said}; {speed}")
 
         yield moved
 

@@ -47,7 +47,7 @@ def watch(options: Options, settings: Settings, say: Callable[[str], None]) -> E
     return ExitCode.OK
 
 
-def wanted_service(options: Options, settings_file: Path | None) -> Service:
+def wanted_service(options: Options, settings_file: Path | None, language: str = "") -> Service:
     """The service that runs this very watch: all paths absolute, and waiting for folders that are away."""
     arguments = [str(options.inbox), "--out", str(options.out), "--wait"]
     if options.done:
@@ -57,7 +57,7 @@ def wanted_service(options: Options, settings_file: Path | None) -> Service:
     arguments += ["--poll"] if options.poll else []
     arguments += ["--settle", f"{options.quiet:g}", "--rescan", f"{options.rescan:g}"]
     arguments += ["--workers", str(options.workers)]
-    return service(watch_command(arguments), options.inbox, options.out)
+    return service(watch_command(arguments, language), options.inbox, options.out)
 
 
 def install(options: Options, settings: Settings, settings_file: Path | None) -> Service:
@@ -66,7 +66,7 @@ def install(options: Options, settings: Settings, settings_file: Path | None) ->
     settings.checked()
     with Gate(options.out):
         pass
-    wanted = wanted_service(options, settings_file)
+    wanted = wanted_service(options, settings_file, settings.language)
     switch_on(wanted)
     return wanted
 

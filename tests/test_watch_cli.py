@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from anonymizer.watch.settle import Why
 from conftest import SAMPLES, Ran, everything_written
 from folders import tiny
 from soak import Process, soak
@@ -109,11 +110,17 @@ def test_status_names_what_waits_and_what_failed(tmp_path: Path, run: Callable[.
     from anonymizer.gate import Gate
 
     with Gate(tmp_path / "out") as gate:
-        gate.ledger.wait_for({Path("/in/slow.jpg"): "its end is missing"})
+        gate.ledger.wait_for({Path("/in/slow.jpg"): Why.UNFINISHED})
         gate.fail(gate.begin(Path("/in/bad.jpg"), "recipe"), "It is broken.")
     said = " ".join(run("status", tmp_path / "out").out.split())
     assert "No watcher is running." in said
-    assert "/in/slow.jpg: its end is missing." in said and "failed: /in/bad.jpg: It is broken." in said
+    assert (
+        "/in/slow.jpg: its end is missing: the copy is under way" in said
+        and "failed: /in/bad.jpg: It is broken." in said
+    )
+    said = " ".join(run("--lang", "fr", "status", tmp_path / "out").out.split())
+    assert "Aucune surveillance n'est en cours. En tout : 1 échoué. en attente depuis" in said
+    assert "/in/slow.jpg: sa fin manque : la copie est en cours" in said
 
 
 def test_soak(tmp_path: Path) -> None:

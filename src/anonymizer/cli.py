@@ -473,8 +473,8 @@ def status(
     if as_json:
         _emit(json.loads(json.dumps(found, default=_shown)))
     else:
-        for sentence in sentences(found):
-            out_console.print(escape(_shown(_say(sentence))))
+        for sentence in sentences(found, _say):
+            out_console.print(escape(_shown(sentence)))
     raise typer.Exit(ExitCode.OK if found["running"] else ExitCode.NOT_READY)
 
 

@@ -19,11 +19,11 @@ import pytest
 
 from anonymizer import __version__, cluster_work
 from anonymizer.bench import End, Job
-from anonymizer.cluster import _arrived, unfit
+from anonymizer.cluster import ClusterPool, _arrived, unfit
 from anonymizer.cluster_work import Examined, Sent
 from anonymizer.commands.batch import Tally, distant_batch
 from anonymizer.engine import Engine
-from anonymizer.errors import OutputError
+from anonymizer.errors import NotReadyError, OutputError
 from anonymizer.ledger import Ledger, State
 from anonymizer.machine import THREADS_VARIABLE
 from anonymizer.media.source import Source
@@ -242,6 +242,39 @@ def test_a_worker_that_joined_later_with_other_models_does_nothing(tmp_path: Pat
     assert said.end is End.NOT_READY and "has other models than this machine" in said.said
 
 
+def test_a_worker_that_does_not_see_the_shared_folder_leaves_the_file_for_another_time(
+    tmp_path: Path,
+) -> None:
+    job = Job("id", tmp_path / "name.jpg", tmp_path / "staged", QUICK)
+    said = cluster_work.work(Sent(job, str(tmp_path / "mark"), "token", recipe(QUICK))).answer
+    assert said.end is End.PASSING and said.said == (
+        "A worker of the cluster does not see the shared folder; check that it is mounted there."
+    )
+
+
+def test_a_package_that_is_missing_is_named_with_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fsspec
+
+    def missing(name: str, *_: Any) -> Any:
+        raise ImportError("Please install gcsfs")
+
+    monkeypatch.setattr(fsspec.core, "url_to_fs", missing)
+    with pytest.raises(NotReadyError) as error:
+        place("gs://bucket/cases")
+    assert str(error.value) == (
+        "Addresses such as gs://bucket/cases need one more package (Please install gcsfs); for S3, install it with: "
+        "pip install fsspec s3fs."
+    )
+    monkeypatch.setattr("importlib.import_module", missing)
+    with pytest.raises(NotReadyError) as error:
+        ClusterPool(QUICK, "tcp://127.0.0.1:8786", tmp_path)
+    assert str(error.value) == (
+        "This needs the package 'distributed'; install it with: pip install distributed."
+    )
+
+
 def test_what_dask_may_log_of_a_job_says_nothing_of_its_source() -> None:
     source = Source(b"content", "beef", Path("/x/Jane_Doe.jpg"))
     sent = Sent(
@@ -407,6 +440,11 @@ def test_addresses_that_cannot_be_used_are_one_sentence_each(
 ) -> None:
     photos(tmp_path / "cases", 1)
     some = ("--settings", settings)
+    listed = place("memory://nothing")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(listed.fs, "find", lambda *_, **__: 1 / 0)
+        said = run("batch", "memory://nothing", *some).err
+    assert "memory://nothing cannot be listed (division by zero)." in said
     assert "stands alone" in run("batch", "memory://a", tmp_path / "cases", *some).err
     assert "no photo and no clip" in run("batch", "memory://nothing", *some).err
     assert (

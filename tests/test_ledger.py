@@ -152,3 +152,12 @@ def test_a_ledger_of_any_older_version_is_brought_up_to_this_one_with_its_rows(
     assert ledger.rows("PRAGMA user_version") == [(VERSION,)]
     ledger.start("b", Path("/x/two.jpg"), "made", "run-2")
     ledger.close()
+
+
+def test_a_row_that_makes_no_sense_is_said_with_where_it_is(path: Path) -> None:
+    ledger = Ledger(path)
+    ledger.start("a", Path("x"), "s", "run")
+    ledger.update("a", state="nonsense")
+    with pytest.raises(OutputError, match=r"The ledger is damaged \(at a: .*\); restore it from a copy"):
+        ledger.entries()
+    ledger.close()

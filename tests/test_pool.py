@@ -10,10 +10,12 @@ import pytest
 
 import hostile
 from anonymizer import pool
+from anonymizer.bench import End, Job, answer
 from anonymizer.engine import Engine
 from anonymizer.errors import NotReadyError
 from anonymizer.settings import Limits
 from anonymizer.types import Verdict
+from anonymizer.work import Worked
 from conftest import QUICK
 from folders import photos, tree
 
@@ -62,3 +64,14 @@ def test_workers_that_cannot_start_are_one_sentence_and_no_file_is_to_blame(
         "A worker process cannot start (it ended with status 3); run 'anonymizer doctor', or use fewer --workers."
     )
     assert tree(tmp_path / "out") == {"ready": [], "review": [], "reports": [], "left": []}
+
+
+def test_a_source_that_does_not_fit_into_memory_is_said() -> None:
+    def work() -> Worked:
+        raise MemoryError
+
+    found = answer(Job("id", Path("a.jpg"), Path("staged"), QUICK), work)
+    assert found.end is End.REFUSED
+    assert (
+        found.said == "It does not fit into this machine's memory; close other programs or make it smaller."
+    )

@@ -9,11 +9,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from anonymizer.commands.watch import sentences
+from anonymizer.language import speaker
 from anonymizer.watch.settle import Why
+from anonymizer.watch.status import Doing, Status
+from anonymizer.watch.trouble import Trouble
 from conftest import SAMPLES, Ran, everything_written
 from folders import tiny
 from soak import Process, soak
@@ -121,6 +127,20 @@ def test_status_names_what_waits_and_what_failed(tmp_path: Path, run: Callable[.
     said = " ".join(run("--lang", "fr", "status", tmp_path / "out").out.split())
     assert "Aucune surveillance n'est en cours. En tout : 1 échoué. en attente depuis" in said
     assert "/in/slow.jpg: sa fin manque : la copie est en cours" in said
+
+
+def test_status_says_in_words_what_a_watcher_does() -> None:
+    found: dict[str, Any] = {"running": True, "status": None, "media": {}, "waiting": [], "failed": []}
+    assert list(sentences(found)) == ["A watcher is starting.", "In all: nothing yet."]
+    said = Status(Doing.PAUSED, Trouble.FULL, "10:30", "9:00", pid=7, queued=2, waiting=1)
+    found |= {"status": asdict(said), "media": {"review": 2, "failed": 1}}
+    assert list(sentences(found)) == [
+        "A watcher is running since 9:00 (process 7; the inbox is looked through regularly).",
+        f"Paused since 10:30. {Trouble.FULL}",
+        "In the inbox: 2 queued, 1 waiting.",
+        "In all: 2 review, 1 failed.",
+    ]
+    assert not any("watcher" in one or "inbox" in one for one in sentences(found, speaker("fr")))
 
 
 def test_soak(tmp_path: Path) -> None:

@@ -243,7 +243,9 @@ def batch(
     exclude: Annotated[
         list[str] | None, typer.Option(help="No file like this, for example 'drafts/*'. Repeatable.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(help="At most so many files, the first by name.", min=1)] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="At most so many files, the first by name.", min=1)
+    ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Try again what failed before.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; do nothing.")] = False,
     as_json: Json = False,

@@ -53,7 +53,8 @@ test: models
 	$(BIN)/pytest
 
 soak: models
-	ANONYMIZER_LONG_TESTS=1 ANONYMIZER_SOAK_SECONDS=300 $(BIN)/pytest tests/test_batch.py tests/test_watch_cli.py -k 'killed or soak'
+	ANONYMIZER_LONG_TESTS=1 ANONYMIZER_SOAK_SECONDS=300 \
+		$(BIN)/pytest --timeout 3600 tests/test_batch.py tests/test_watch_cli.py -k 'killed or soak'
 
 # The photos with labelled faces are no part of the project: make bench FACES=path/to/faces.json
 FACES ?= ../shared/media/faces.json

@@ -224,6 +224,34 @@ def test_a_cluster_without_workers_or_that_goes_is_one_sentence_and_nothing_fail
     assert would == {"already done": rows(out)[State.REVIEW], "new": 16 - rows(out)[State.REVIEW]}
 
 
+def test_workers_that_come_later_are_given_work_and_one_that_cannot_do_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("anonymizer.cluster.COUNT_SECONDS", 0)
+    job = Job("id", tmp_path / "name.jpg", tmp_path / "staged", QUICK)
+
+    def without_package(sent: Sent) -> None:
+        raise ModuleNotFoundError("No module named 'anonymizer'")
+
+    with local_cluster(1, processes=False) as growing:
+        pool = ClusterPool(QUICK, growing.scheduler_address, tmp_path)
+        try:
+            assert pool.room(job) and pool.size == 1
+            growing.scale(2)
+            growing.wait_for_workers(2)
+            assert pool.room(job) and pool.size == 2
+            monkeypatch.setattr("anonymizer.cluster.work", without_package)
+            pool.start(job)
+            with pytest.raises(NotReadyError) as error:
+                while not pool.wait(1):
+                    pass
+        finally:
+            pool.close()
+    assert str(error.value) == (
+        "A worker that joined the cluster lacks something (No module named 'anonymizer'); install the same everywhere."
+    )
+
+
 def test_workers_that_would_do_another_work_are_named_with_what_to_do() -> None:
     made = recipe(QUICK)
     assert unfit("tcp://w:1", Examined(__version__, made, True), made) == ""

@@ -31,6 +31,8 @@ from anonymizer.settings import Settings
 from anonymizer.work import Worked
 
 CONNECT_SECONDS = 30
+COUNT_SECONDS = 10
+"""Between two counts of the workers."""
 AHEAD = 2
 """Jobs that are with the cluster for each worker: one in work, one behind it."""
 MARK = "cluster"
@@ -88,8 +90,17 @@ class ClusterPool:
                 raise NotReadyError(wrong)
         self._shared = all(said.shares for said in found.values())
         self.size = len(found)
+        self._counted = time.monotonic()
+
+    def _count(self) -> None:
+        """Workers come and go: on a busy cluster the first may be there long before the others."""
+        if time.monotonic() >= self._counted + COUNT_SECONDS:
+            with self._connected():
+                self.size = max(1, len(self._client.nthreads()))
+            self._counted = time.monotonic()
 
     def room(self, job: Job) -> bool:
+        self._count()
         # A worker's death is laid at the door of every file that is with it: a suspect is tried by itself.
         if job.memory >= ALONE or any(other.memory >= ALONE for other, _ in self._jobs.values()):
             return not self._jobs
@@ -156,6 +167,10 @@ class ClusterPool:
             error = future.exception()
             if isinstance(error, self._dask.scheduler.KilledWorker):
                 return Answer(job.id, End.DIED, said="its workers on the cluster died")
+            if isinstance(error, ImportError):
+                raise NotReadyError(
+                    f"A worker that joined the cluster lacks something ({error}); install the same everywhere."
+                )
             return Answer(job.id, End.DEFECT, said=DEFECT.format(type(error).__name__), trace=repr(error))
         # Taken back, which nobody did but a scheduler that went, maybe to come back without its memory.
         raise NotReadyError(GONE)

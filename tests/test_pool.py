@@ -31,8 +31,9 @@ def test_a_worker_that_a_file_kills_or_keeps_is_replaced_and_that_file_alone_fai
     sources[1].rename(fatal)
     sources[3].rename(stuck)
     sources[1], sources[3] = fatal, stuck
-    settings = QUICK.model_copy(update={"limits": Limits(work_seconds=6)})
-    with Engine(tmp_path / "out", settings, 1) as engine:
+    short = QUICK.model_copy(update={"limits": Limits(work_seconds=1)})
+    monkeypatch.setattr("anonymizer.engine.with_sidecar", lambda own, path: short if path == stuck else own)
+    with Engine(tmp_path / "out", QUICK, 1) as engine:
         found = {outcome.source.stem: outcome for outcome in engine.run_all(sources)}
         rows = {row.source.stem: row for row in engine.gate.ledger.entries()}
         (child,) = multiprocessing.active_children()
@@ -41,7 +42,7 @@ def test_a_worker_that_a_file_kills_or_keeps_is_replaced_and_that_file_alone_fai
         "more memory than there is; nothing was published.",
     )
     assert found["stuck"].reasons == (
-        "Nothing moved for 6 s, twice: the file may be made to do harm; raise limits.work_seconds in the settings "
+        "Nothing moved for 1 s, twice: the file may be made to do harm; raise limits.work_seconds in the settings "
         "file if you trust it.",
     )
     assert rows["fatal"].attempts == rows["stuck"].attempts == 2

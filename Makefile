@@ -1,5 +1,6 @@
 # make demo   publishable photos from sample_media/, with their reports, in demo/
 # make test   style, types, tests
+# make soak   the crash tests at length, a quarter of an hour: a batch killed 20 times, a watcher killed for five minutes
 # Both set themselves up first: all they need is Python 3.11 or newer with pip, and a package index.
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ HEADLESS := opencv-python-headless
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup models demo test bench lock clean
+.PHONY: help setup models demo test soak bench lock clean
 
 help:
 	@sed -n 's/^# //p' $(firstword $(MAKEFILE_LIST))
@@ -50,6 +51,10 @@ test: models
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+
+soak: models
+	ANONYMIZER_LONG_TESTS=1 ANONYMIZER_SOAK_SECONDS=300 \
+		$(BIN)/pytest --timeout 3600 tests/test_batch.py tests/test_watch_cli.py -k 'killed or soak'
 
 # The photos with labelled faces are no part of the project: make bench FACES=path/to/faces.json
 FACES ?= ../shared/media/faces.json

@@ -190,20 +190,20 @@ def soak(folder: Path, seconds: float, seed: int) -> dict[str, Any]:
     process, kills = Process(folder, *options), 0
     until = time.monotonic() + seconds
     next_kill = time.monotonic() + rng.uniform(1.5, 4)
-    while time.monotonic() < until or kills == 0:
-        # A machine that is slow must not be given more than it can take.
-        if len(_files(folder / "in")) < 40:
-            actor.act()
-        time.sleep(rng.uniform(0, 0.3))
-        if time.monotonic() > next_kill:
-            process.kill()
-            kills += 1
-            for _ in range(rng.randrange(4)):
-                actor.act()
-            process = Process(folder, *options)
-            next_kill = time.monotonic() + rng.uniform(0.5, 6)
-    actor.finish()
     try:
+        while time.monotonic() < until or kills == 0:
+            # A machine that is slow must not be given more than it can take.
+            if len(_files(folder / "in")) < 40:
+                actor.act()
+            time.sleep(rng.uniform(0, 0.3))
+            if time.monotonic() > next_kill:
+                process.kill()
+                kills += 1
+                for _ in range(rng.randrange(4)):
+                    actor.act()
+                process = Process(folder, *options)
+                next_kill = time.monotonic() + rng.uniform(0.5, 6)
+        actor.finish()
         _await_peace(folder, process)
         assert process.end() == 0, process.said()
         assert not any("Traceback" in said for said in process.said())

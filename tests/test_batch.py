@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -107,43 +108,58 @@ def test_a_second_batch_into_the_same_folder_is_told_to_wait(
 def test_killed_at_random_moments_and_resumed_every_file_ends_in_one_place(
     settings: Path, tmp_path: Path
 ) -> None:
-    """With ``ANONYMIZER_LONG_TESTS=1``: 300 files, killed 20 times."""
-    long = bool(os.environ.get(LONG))
-    count, kills = (300, 20) if long else (40, 5)
-    inbox, out = tmp_path / "cases", tmp_path / "out"
+    """With ``ANONYMIZER_LONG_TESTS=1``: 300 files, killed 20 times, each time in the middle of the work."""
+    count, kills = (300, 20) if os.environ.get(LONG) else (40, 5)
+    inbox, out, temporary = tmp_path / "cases", tmp_path / "out", tmp_path / "temporary"
     photos(inbox, count)
+    temporary.mkdir()
     before = fingerprints(inbox)
     command = [
-        *(sys.executable, "-m", "anonymizer.cli", "batch", inbox, "--out", out, "--quiet"),
-        *("--settings", settings, "--workers", "2"),
+        *(sys.executable, "-m", "anonymizer.cli", "batch", str(inbox), "--out", str(out), "--quiet"),
+        *("--settings", str(settings), "--workers", "2"),
     ]
+    surroundings = os.environ | {"TMPDIR": str(temporary)}
     rng = random.Random(7)
     killed = 0
-    for _ in range(kills):
-        process = subprocess.Popen([str(part) for part in command])
-        # From the moment at which the folder is taken: what comes before changes nothing.
-        lock = out / ".anonymizer" / "engine.lock"
-        deadline = time.monotonic() + 60
-        while not lock.exists() and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.01)
-        time.sleep(rng.uniform(0.2, 4.0 if not long else 12.0))
+    for number in range(kills):
+        process = subprocess.Popen(command, env=surroundings)
+        # So many files more than the last time, so that there is work for every run; 0 strikes at its beginning.
+        wanted = rng.randrange(number * count // (kills + 1), (number + 1) * count // (kills + 1))
+        while len(list((out / "review").glob("*.jpg"))) < wanted and process.poll() is None:
+            time.sleep(0.005)
+        if number % 4 == 0:
+            # Somewhere between taking the folder and the first file.
+            while not (out / ".anonymizer" / "engine.lock").exists() and process.poll() is None:
+                time.sleep(0.005)
+        time.sleep(rng.uniform(0, 0.2))
         killed += process.poll() is None
         process.send_signal(signal.SIGKILL)
         process.wait()
-        for name in ("ready", "review"):
-            for medium in (out / name).glob("*.jpg"):
-                assert (out / "reports" / f"{medium.stem}.json").is_file(), "no medium before its report"
-    done = subprocess.run([str(part) for part in command], check=False, capture_output=True, text=True)
+        nothing_is_half_done(out)
+    assert killed == kills, "a run was done before it was killed"
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=surroundings)
     assert done.returncode == 3, done.stderr
-    assert killed, "no run was ever interrupted"
+    nothing_is_half_done(out)
     found = tree(out)
     media = [name for name in found["review"] if name.endswith(".jpg")]
     assert found["ready"] == [] and len(media) == count
-    assert sorted(name for name in found["reports"] if name.endswith(".json")) == sorted(
-        f"{Path(name).stem}.json" for name in media
+    assert sorted(found["reports"]) == sorted(
+        ["index.html", *(f"{Path(name).stem}.{suffix}" for name in media for suffix in ("json", "html"))]
     )
     assert found["left"] == [] and fingerprints(inbox) == before
+    assert list(temporary.iterdir()) == [], "a temporary file is left"
     with sqlite3.connect(out / ".anonymizer" / "ledger.sqlite") as ledger:
         rows = ledger.execute("SELECT source, state FROM media").fetchall()
     assert len(rows) == count == len({source for source, _ in rows})
     assert {state for _, state in rows} == {"review"}
+
+
+def nothing_is_half_done(out: Path) -> None:
+    """At whatever moment: each medium that can be seen has its whole report, and each report is whole."""
+    media = [path for name in ("ready", "review") for path in (out / name).glob("*.jpg")]
+    pages = set((out / "reports").glob("*.html"))
+    assert all(page.read_text(encoding="utf-8").rstrip().endswith("</html>") for page in pages)
+    said = {path.stem: json.loads(path.read_bytes()) for path in (out / "reports").glob("*.json")}
+    for medium in media:
+        assert said[medium.stem]["medium"]["sha256"] == hashlib.sha256(medium.read_bytes()).hexdigest()
+        assert out / "reports" / f"{medium.stem}.html" in pages

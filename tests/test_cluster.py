@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -9,15 +10,29 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from anonymizer import __version__, cluster_work
+from anonymizer.bench import End, Job
+from anonymizer.cluster import ClusterPool, _arrived, unfit
+from anonymizer.cluster_work import Examined, Sent
+from anonymizer.commands.batch import Tally, distant_batch
+from anonymizer.engine import Engine
+from anonymizer.errors import NotReadyError, OutputError
 from anonymizer.ledger import Ledger, State
-from conftest import Ran, fingerprints
-from folders import photos, tree
+from anonymizer.machine import THREADS_VARIABLE
+from anonymizer.media.source import Source
+from anonymizer.pipeline import Outcome
+from anonymizer.recipe import recipe
+from anonymizer.remote import Mirror, place, sources
+from clips import make_clip, numbered
+from conftest import QUICK, Ran, fingerprints
+from folders import HerePool, photos, tree
 
 distributed = pytest.importorskip("distributed", reason="needs anonymizer[cluster]")
 NO_DETECTORS = 'faces = false\ntext = "none"\ncodes = false\nmarks = false\n'
@@ -30,11 +45,21 @@ def settings(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
+def local_cluster(workers: int, **more: Any) -> Any:
+    options: dict[str, Any] = {"n_workers": workers, "threads_per_worker": 1, **more}
+    return distributed.LocalCluster(dashboard_address=":0", silence_logs=50, **options)
+
+
+@pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    options: dict[str, Any] = {"n_workers": 2, "threads_per_worker": 1, "processes": True}
-    with distributed.LocalCluster(dashboard_address=None, silence_logs=50, **options) as found:
+    """Two worker processes, which are started again when they die."""
+    with local_cluster(2, processes=True) as found:
         yield found
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("anonymizer.cluster.CONNECT_SECONDS", 1)
 
 
 def lines(ran: Ran) -> list[dict[str, Any]]:
@@ -75,6 +100,8 @@ def test_a_worker_of_the_cluster_is_killed_half_way_and_every_file_is_done_once(
     assert len([name for name in tree(out)["review"] if name.endswith(".jpg")]) == count
     assert rows(out) == {State.REVIEW: count}
     assert tree(out)["left"] == [] and fingerprints(inbox) == before
+    with distributed.Client(cluster, set_as_default=False) as client:
+        assert "1" in client.run(os.getenv, THREADS_VARIABLE).values(), "a worker keeps to its threads"
 
 
 def test_workers_that_do_not_see_the_folders_are_sent_the_bytes(
@@ -92,28 +119,210 @@ def test_workers_that_do_not_see_the_folders_are_sent_the_bytes(
     inbox, out = tmp_path / "cases", tmp_path / "out"
     photos(inbox, 3)
     (inbox / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 and no more")
-    ran = run(
-        *("batch", inbox, "--out", out, "--settings", settings, "--json"),
-        *("--cluster", cluster.scheduler_address),
-    )
+    make_clip(inbox / "clip.mp4", numbered(2))
+    command = ("batch", inbox, "--out", out, "--settings", settings, "--json")
+    ran = run(*command, "--cluster", cluster.scheduler_address)
     assert ran.code == 4, ran.err
-    assert sorted(one["verdict"] for one in lines(ran)) == ["failed", "review", "review", "review"]
-    assert rows(out) == {State.REVIEW: 3, State.FAILED: 1} and tree(out)["left"] == []
+    found = {Path(one["source"]).name: one for one in lines(ran)}
+    assert sorted(one["verdict"] for one in found.values()) == [
+        "failed",
+        "failed",
+        "review",
+        "review",
+        "review",
+    ]
+    assert "on a shared file system alone" in found["clip.mp4"]["reasons"][0]
+    assert rows(out) == {State.REVIEW: 3, State.FAILED: 2} and tree(out)["left"] == []
+    would = {Path(one["source"]).name: one["would"] for one in lines(run(*command, "--dry-run"))}
+    assert would["clip.mp4"] == "new" and "it failed before" in would["broken.jpg"]
     for medium in (out / "review").glob("*.jpg"):
         assert run("verify", medium).code in (0, 3)
 
 
-def test_no_scheduler_is_one_sentence(run: Callable[..., Ran], settings: Path, tmp_path: Path) -> None:
-    from anonymizer import cluster as clusters
+def test_a_file_that_kills_its_workers_fails_alone(
+    run: Callable[..., Ran], cluster: Any, settings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dead worker's other files are under suspicion with it, and each is then tried by itself."""
 
+    class Fatal(distributed.WorkerPlugin):  # type: ignore[misc]  # sent by value: workers do not have this module
+        name = "fatal"
+
+        def setup(self, worker: Any) -> None:
+            import os
+
+            from anonymizer.work import Worker
+
+            process = Worker.process
+
+            def fatal(self: Worker, path: Path, *more: Any) -> Any:
+                return os._exit(1) if "photo00002" in path.name else process(self, path, *more)
+
+            setattr(Worker, "process", fatal)  # noqa: B010
+
+    monkeypatch.setattr(cluster.scheduler, "allowed_failures", 0)
+    inbox, out = tmp_path / "cases", tmp_path / "out"
+    photos(inbox, 8)
+    with distributed.Client(cluster, set_as_default=False) as client:
+        client.wait_for_workers(2)
+        client.register_plugin(Fatal())
+        ran = run(
+            *("batch", inbox, "--out", out, "--settings", settings, "--json"),
+            *("--cluster", cluster.scheduler_address),
+        )
+        client.unregister_worker_plugin("fatal")
+        client.restart()
+    assert ran.code == 4, ran.err
+    (failed,) = (one for one in lines(ran) if one["verdict"] == "failed")
+    assert str(failed["source"]).endswith("photo00002.jpg")
+    assert (
+        "Two worker processes were lost on this file (its workers on the cluster died)"
+        in failed["reasons"][0]
+    )
+    assert rows(out) == {State.REVIEW: 7, State.FAILED: 1} and tree(out)["left"] == []
+
+
+def test_no_scheduler_is_one_sentence(
+    run: Callable[..., Ran], settings: Path, tmp_path: Path, impatient: None
+) -> None:
     photos(tmp_path / "cases", 1)
-    clusters.CONNECT_SECONDS, before = 1, clusters.CONNECT_SECONDS
-    try:
-        ran = run("batch", tmp_path / "cases", "--settings", settings, "--cluster", "tcp://127.0.0.1:9")
-    finally:
-        clusters.CONNECT_SECONDS = before
+    ran = run("batch", tmp_path / "cases", "--settings", settings, "--cluster", "tcp://127.0.0.1:9")
     assert ran.code == 5 and "No Dask scheduler answers at tcp://127.0.0.1:9" in ran.err
     assert not list((tmp_path / "anonymized" / ".anonymizer").glob("run-*"))
+
+
+def test_a_cluster_without_workers_or_that_goes_is_one_sentence_and_nothing_fails(
+    run: Callable[..., Ran],
+    settings: Path,
+    tmp_path: Path,
+    impatient: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(
+        THREADS_VARIABLE, "1"
+    )  # the worker is this very process here, which is to stay as it is
+    inbox, out = tmp_path / "cases", tmp_path / "out"
+    photos(inbox, 16)
+    command = ("batch", inbox, "--out", out, "--settings", settings)
+    with local_cluster(0, processes=False) as none:
+        ran = run(*command, "--cluster", none.scheduler_address)
+    assert ran.code == 5 and "has no workers; start some." in " ".join(ran.err.split())
+    with local_cluster(1, processes=False) as short:
+
+        def end() -> None:
+            while not list((out / "review").glob("*.jpg")):
+                time.sleep(0.01)
+            short.close()
+
+        thread = threading.Thread(target=end, daemon=True)
+        thread.start()
+        ran = run(*command, "--cluster", short.scheduler_address)
+        thread.join()
+    assert ran.code == 5
+    assert "no longer answers; start it again and run the same command to go on." in " ".join(ran.err.split())
+    assert rows(out).keys() == {State.REVIEW} and tree(out)["left"] == []
+    would = Counter(str(one["would"]) for one in lines(run(*command, "--dry-run", "--json")))
+    assert would == {"already done": rows(out)[State.REVIEW], "new": 16 - rows(out)[State.REVIEW]}
+
+
+def test_workers_that_come_later_are_given_work_and_one_that_cannot_do_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("anonymizer.cluster.COUNT_SECONDS", 0)
+    job = Job("id", tmp_path / "name.jpg", tmp_path / "staged", QUICK)
+
+    def without_package(sent: Sent) -> None:
+        raise ModuleNotFoundError("No module named 'anonymizer'")
+
+    with local_cluster(1, processes=False) as growing:
+        pool = ClusterPool(QUICK, growing.scheduler_address, tmp_path)
+        try:
+            assert pool.room(job) and pool.size == 1
+            growing.scale(2)
+            growing.wait_for_workers(2)
+            assert pool.room(job) and pool.size == 2
+            monkeypatch.setattr("anonymizer.cluster.work", without_package)
+            pool.start(job)
+            with pytest.raises(NotReadyError) as error:
+                while not pool.wait(1):
+                    pass
+        finally:
+            pool.close()
+    assert str(error.value) == (
+        "A worker that joined the cluster lacks something (No module named 'anonymizer'); install the same everywhere."
+    )
+
+
+def test_workers_that_would_do_another_work_are_named_with_what_to_do() -> None:
+    made = recipe(QUICK)
+    assert unfit("tcp://w:1", Examined(__version__, made, True), made) == ""
+    assert unfit("tcp://w:1", Examined("0.0", made, True), made) == (
+        f"The worker tcp://w:1 has version 0.0, this machine {__version__}; install the same everywhere."
+    )
+    assert "cannot be asked for its version (ModuleNotFoundError)" in unfit("w", ModuleNotFoundError(), made)
+    other = "/".join([*made.split("/")[:2], "0" * 16, made.split("/")[3]])
+    assert "has other models than this machine" in unfit("w", Examined(__version__, other, True), made)
+
+
+def test_a_worker_that_joined_later_with_other_models_does_nothing(tmp_path: Path) -> None:
+    job = Job("id", tmp_path / "name.jpg", tmp_path / "staged", QUICK)
+    other = "/".join([*recipe(QUICK).split("/")[:2], "0" * 16, "0"])
+    said = cluster_work.work(Sent(job, str(tmp_path / "mark"), "token", other)).answer
+    assert said.end is End.NOT_READY and "has other models than this machine" in said.said
+
+
+def test_a_worker_that_does_not_see_the_shared_folder_leaves_the_file_for_another_time(
+    tmp_path: Path,
+) -> None:
+    job = Job("id", tmp_path / "name.jpg", tmp_path / "staged", QUICK)
+    said = cluster_work.work(Sent(job, str(tmp_path / "mark"), "token", recipe(QUICK))).answer
+    assert said.end is End.PASSING and said.said == (
+        "A worker of the cluster does not see the shared folder; check that it is mounted there."
+    )
+
+
+def test_a_package_that_is_missing_is_named_with_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fsspec
+
+    def missing(name: str, *_: Any) -> Any:
+        raise ImportError("Please install gcsfs")
+
+    monkeypatch.setattr(fsspec.core, "url_to_fs", missing)
+    with pytest.raises(NotReadyError) as error:
+        place("gs://bucket/cases")
+    assert str(error.value) == (
+        "Addresses such as gs://bucket/cases need one more package (Please install gcsfs); for S3, install it with: "
+        "pip install fsspec s3fs."
+    )
+    monkeypatch.setattr("importlib.import_module", missing)
+    with pytest.raises(NotReadyError) as error:
+        ClusterPool(QUICK, "tcp://127.0.0.1:8786", tmp_path)
+    assert str(error.value) == (
+        "This needs the package 'distributed'; install it with: pip install distributed."
+    )
+
+
+def test_what_dask_may_log_of_a_job_says_nothing_of_its_source() -> None:
+    source = Source(b"content", "beef", Path("/x/Jane_Doe.jpg"))
+    sent = Sent(
+        Job("id", Path("/x/Jane_Doe.jpg"), Path("/x/out"), QUICK), "/x/mark", "secret", "recipe", source
+    )
+    assert repr(sent) == "Sent(recipe='recipe')"
+
+
+def test_a_file_that_is_not_the_one_that_was_examined_is_not_taken(tmp_path: Path) -> None:
+    (photo,) = photos(tmp_path / "cases", 1)
+    job = Job("id", photo, tmp_path / "staged", QUICK)
+    (tmp_path / "mark").write_text("token")
+    returned = cluster_work.work(Sent(job, str(tmp_path / "mark"), "token", recipe(QUICK)))
+    worked = returned.answer.worked
+    assert worked
+    assert _arrived(returned, worked, job).end is End.DONE
+    worked.processed.path.write_bytes(b"another")
+    assert _arrived(returned, worked, job).said == "its result was damaged on its way"
+    worked.processed.path.unlink()
+    assert _arrived(returned, worked, job).said == "its result did not arrive"
 
 
 @pytest.fixture
@@ -191,12 +400,83 @@ def test_sources_and_outputs_on_s3(
     assert jpegs.isdisjoint(old), "what was replaced is gone there too"
 
 
+def test_a_store_that_fails_is_said_costs_nothing_and_the_next_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    origin, target, local = place("memory://jane-doe/in"), place("memory://jane-doe/out"), tmp_path / "local"
+    names = [path.name for path in photos(tmp_path / "cases", 3)]
+    for name in [*names, f"{'n' * 300}.jpg"]:
+        content = (tmp_path / "cases" / (name if name in names else names[0])).read_bytes()
+        origin.fs.pipe_file(f"/jane-doe/in/{name}", content + name.encode())
+
+    def go() -> tuple[list[Outcome], str]:
+        told: list[Outcome] = []
+        with Engine(local, QUICK, pool=HerePool(QUICK)) as engine:
+            found = sources(origin, target, engine.gate.private)
+            index = distant_batch(
+                engine, origin, found, Tally(len(found)), told.append, Mirror(engine.gate, target)
+            )
+        return sorted(told, key=lambda one: str(one.source)), index.read_text(encoding="utf-8")
+
+    def there() -> list[str]:
+        return [Path(key).name for key in origin.fs.find("/jane-doe/out") if key.endswith(".jpg")]
+
+    whole = origin.fs.get_file
+
+    def get_file(key: str, path: str) -> None:
+        if names[1] in key:
+            raise PermissionError(f"Access denied to {key}")
+        whole(key, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(origin.fs, "get_file", get_file)
+        told, index = go()
+    said = "It could not be brought from its address ({}); the next run tries again."
+    assert [one.verdict for one in told] == ["failed", "review", "failed", "review"]
+    assert told[0].reasons == (said.format(os.strerror(errno.ENAMETOOLONG)),)
+    assert told[2].reasons == (said.format("PermissionError"),)
+    assert said.format("PermissionError") in index and "jane" not in index and names[1] not in index
+    assert len(there()) == 2
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError("Access denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(target.fs, "put_file", refuse)
+        with pytest.raises(OutputError) as error:
+            go()
+    assert str(error.value) == (
+        f"memory://jane-doe/out cannot be written (Access denied); everything is safe in {local}: run the same "
+        "command again to go on."
+    )
+    assert len(there()) == 2
+    told, _ = go()
+    assert [one.verdict for one in told] == ["failed", "review", "review", "review"]
+    assert sorted(there()) == sorted(path.name for path in (local / "review").glob("*.jpg"))
+    assert not (local / ".anonymizer" / "incoming").exists()
+
+
+def test_a_folder_above_the_one_that_was_asked_for_may_be_called_anything(tmp_path: Path) -> None:
+    photos(tmp_path / ".hidden" / "in", 1)
+    photos(tmp_path / ".hidden" / "in" / ".thumbnails", 1)
+    found = sources(place(f"file://{tmp_path}/.hidden/in"), None, tmp_path / "private")
+    assert [Path(one.key).name for one in found] == ["photo00000.jpg"]
+
+
 def test_addresses_that_cannot_be_used_are_one_sentence_each(
     run: Callable[..., Ran], settings: Path, tmp_path: Path
 ) -> None:
     photos(tmp_path / "cases", 1)
     some = ("--settings", settings)
+    listed = place("memory://nothing")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(listed.fs, "find", lambda *_, **__: 1 / 0)
+        said = run("batch", "memory://nothing", *some).err
+    assert "memory://nothing cannot be listed (division by zero)." in said
     assert "stands alone" in run("batch", "memory://a", tmp_path / "cases", *some).err
     assert "no photo and no clip" in run("batch", "memory://nothing", *some).err
+    assert (
+        "is no address of a Dask scheduler" in run("batch", tmp_path / "cases", "--cluster", "foo", *some).err
+    )
     assert "no address that can be opened" in run("batch", "nonsense://x/y", *some).err
     assert "--local goes with addresses" in run("batch", tmp_path / "cases", "--local", tmp_path, *some).err

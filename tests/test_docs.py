@@ -136,3 +136,14 @@ def test_links_lead_somewhere(path: Path) -> None:
 def test_no_page_calls_a_picture_anonymous(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert not re.search(r"\banonymous\b(?!\")", text, re.IGNORECASE)
+
+
+@pytest.mark.parametrize("program", ["scheduler", "worker"])
+def test_dask_has_every_option_that_the_page_on_scale_writes(program: str) -> None:
+    command = pytest.importorskip(f"distributed.cli.dask_{program}", reason="needs anonymizer[cluster]").main
+    known = {
+        option for parameter in command.params for option in [*parameter.opts, *parameter.secondary_opts]
+    }
+    calls = re.findall(rf"dask {program} ((?:[^\n#]|\\\n)*)", page("scale.md").replace("\\\n", " "))
+    written = {option for call in calls for option in re.findall(r"--[\w-]+", call)}
+    assert len(calls) == 2 and written and written <= known

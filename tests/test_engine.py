@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -460,3 +461,18 @@ def test_a_source_that_is_asked_for_as_it_was_is_not_done_as_another(tmp_path: P
     assert second.reasons == (
         "The file keeps changing while it is read; wait until it is complete and try again.",
     )
+
+
+def test_the_overview_comes_from_the_ledger_and_an_altered_report_does_not_stop_it(
+    tmp_path: Path, out: Path
+) -> None:
+    inbox = photos(tmp_path / "in", 3)
+    (tmp_path / "in" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 and no more")
+    with Engine(out, QUICK, pool=HerePool(QUICK)) as engine:
+        done = [*engine.run_all([*inbox, tmp_path / "in" / "broken.jpg"])]
+        assert done[0].report
+        done[0].report.with_suffix(".json").write_text("{")
+        text = engine.write_index().read_text(encoding="utf-8")
+    assert [text.count(f"{one.id}.html") for one in done] == [1, 1, 1, 0]
+    assert text.index(done[3].reasons[0]) < text.index(done[0].id)
+    assert re.findall(r"<dd[^>]*>(\d+)</dd>", text) == ["0", "3", "1"]

@@ -15,7 +15,10 @@ from PIL import Image
 import anonymizer
 from anonymizer.errors import UsageError
 from anonymizer.language import FOLDER, chosen, languages, speaker
+from anonymizer.ledger import State
 from anonymizer.report import page
+from anonymizer.watch.settle import Why
+from anonymizer.watch.status import Doing
 from conftest import FAST, Ran
 
 PACKAGE = Path(anonymizer.__file__).parent
@@ -65,6 +68,7 @@ def test_every_sentence_is_in_every_catalogue(path: Path) -> None:
     known = {entry.msgid for entry in polib.pofile(str(path)) if entry.msgstr}
     assert [f"{module}: {text}" for module, text in sentences() if text not in known] == []
     words = [*page.CHECKS.values(), *page.MEANINGS.values(), *page.KINDS.values(), page.FOOTER]
+    words += [*Why, *State, "nothing yet", *(f"{doing.capitalize()} since {{0}}." for doing in Doing)]
     words += [text for pair in page.VERDICTS.values() for text in pair]
     assert [word for word in words if word not in known] == []
 
@@ -83,6 +87,8 @@ def test_names_and_numbers_come_through() -> None:
         say("/tmp/Ärzte {0}/x does not exist; check the path.")
         == "/tmp/Ärzte {0}/x n'existe pas ; vérifiez le chemin."
     )
+    named = say("/tmp/a letter of Jane does not exist; check the path.")
+    assert named == "/tmp/a letter of Jane n'existe pas ; vérifiez le chemin."
     inner = say(
         "The report itself: None of 48 strings from the source's metadata, name and folders is in it."
     )

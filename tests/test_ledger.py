@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from anonymizer.errors import OutputError
-from anonymizer.ledger import VERSION, Ledger, State
+from anonymizer.ledger import MIGRATIONS, VERSION, Ledger, State
 
 
 @pytest.fixture
@@ -117,3 +117,47 @@ def test_two_runs_may_hold_it_at_once(path: Path) -> None:
     assert [row.id for row in one.entries()] == [row.id for row in other.entries()] == ["a", "b"]
     one.close()
     other.close()
+
+
+def test_a_full_disk_is_said_as_it_is_and_the_ledger_goes_on_after(path: Path) -> None:
+    ledger = Ledger(path)
+    ledger.start("a", Path("x"), "s", "run")
+    (pages,) = ledger.rows("PRAGMA page_count")[0]
+    ledger.rows(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(OutputError, match=r"cannot be written \(database or disk is full\); free some space"):
+        ledger.start("b", Path("y" * 100_000), "s", "run")
+    ledger.rows("PRAGMA max_page_count = 1000000")
+    ledger.start("b", Path("y"), "s", "run")
+    assert [row.id for row in ledger.entries()] == ["a", "b"]
+    ledger.close()
+
+
+@pytest.mark.parametrize("version", range(1, VERSION))
+def test_a_ledger_of_any_older_version_is_brought_up_to_this_one_with_its_rows(
+    path: Path, version: int
+) -> None:
+    with sqlite3.connect(path) as db:
+        for script in MIGRATIONS[:version]:
+            db.executescript(script)
+        db.execute(
+            "INSERT INTO media (id, source, sha256, settings, state, name, output, reason, attempts, owner, "
+            "started, ended) VALUES ('a', ?, 'beef', 'made', 'ready', 'a.jpg', 'cafe', '', 1, 'run-1', 't', 't')",
+            (b"/x/one.jpg",),
+        )
+        db.execute(f"PRAGMA user_version = {version}")
+    db.close()
+    ledger = Ledger(path)
+    (row,) = ledger.entries()
+    assert (row.id, row.source, row.state, row.output) == ("a", Path("/x/one.jpg"), State.READY, "cafe")
+    assert ledger.rows("PRAGMA user_version") == [(VERSION,)]
+    ledger.start("b", Path("/x/two.jpg"), "made", "run-2")
+    ledger.close()
+
+
+def test_a_row_that_makes_no_sense_is_said_with_where_it_is(path: Path) -> None:
+    ledger = Ledger(path)
+    ledger.start("a", Path("x"), "s", "run")
+    ledger.update("a", state="nonsense")
+    with pytest.raises(OutputError, match=r"The ledger is damaged \(at a: .*\); restore it from a copy"):
+        ledger.entries()
+    ledger.close()

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from anonymizer.detect.finder import doubts
 from anonymizer.pipeline import judge, scan_report
 from anonymizer.report.build import NOT_CHECKED, NOT_CHECKED_CLIP, build
-from anonymizer.report.index import Failure, render_index
+from anonymizer.report.index import MOST, Line, render_index
 from anonymizer.report.page import SHOWN, render
 from anonymizer.report.schema import Report
 from anonymizer.settings import Settings, TextPolicy
@@ -184,7 +184,10 @@ def test_hostile_strings_stay_text() -> None:
             "settings": {HOSTILE: [HOSTILE]},
         }
     )
-    for text in (render(made), render_index([made], [Failure(HOSTILE, HOSTILE)])):
+    for text in (
+        render(made),
+        render_index({}, [Line(HOSTILE, Verdict.REVIEW, HOSTILE, "review", 1, HOSTILE)]),
+    ):
         page = Page(text)
         assert {tag for tag, _ in page.tags}.isdisjoint({"script", "img"})
         assert page.open == []
@@ -197,7 +200,7 @@ def test_any_name_and_reason_give_a_whole_page(text: str) -> None:
     made = report(Verdict.REVIEW, [text])
     made = made.model_copy(update={"medium": made.medium.model_copy(update={"name": text})})
     assert Page(render(made)).open == []
-    assert Page(render_index([made], [Failure(text, text)])).open == []
+    assert Page(render_index({}, [Line(text, Verdict.REVIEW, text, "review", 1, text)])).open == []
 
 
 def test_a_clip_tells_its_tracks_and_shows_its_frames() -> None:
@@ -272,29 +275,34 @@ def test_one_check_that_did_not_pass_keeps_the_medium_from_ready(result: Result)
     assert judge(processed(), list(CHECKS))[0] is Verdict.READY
 
 
-def test_the_index_counts_links_and_puts_the_open_questions_first() -> None:
-    ready = report()
-    review = report(Verdict.REVIEW, ["There may be a face."]).model_copy(update={"id": "zzzzzzzz2345"})
-    text = render_index([ready, review], [Failure("ffffffff2345", "The file is empty.")])
+def test_the_index_counts_links_and_names_what_was_not_processed() -> None:
+    lines = [
+        Line("ffffffff2345", Verdict.FAILED, reason="The file is empty.", reported=False),
+        Line("zzzzzzzz2345", Verdict.REVIEW, "zzzzzzzz2345.jpg", "review", 2, "There may be a face."),
+        Line("rrrrrrrr2345", Verdict.FAILED, "rrrrrrrr2345.jpg"),
+        Line("abcdefgh2345", Verdict.READY, "abcdefgh2345.jpg", "ready"),
+    ]
+    text = render_index({Verdict.READY: 1, Verdict.REVIEW: 1, Verdict.FAILED: 2}, lines)
     page = assert_sound(text)
-    assert "The file is empty." in page.text
+    assert "The file is empty." in page.text and "There may be a face." in page.text
     assert text.index("ffffffff2345") < text.index("zzzzzzzz2345.html") < text.index("abcdefgh2345.html")
-    assert {"../ready/abcdefgh2345.jpg", "../review/abcdefgh2345.jpg", "zzzzzzzz2345.html"} <= set(
-        page.addresses()
-    )
-    counts = re.findall(r"<dd[^>]*>(\d+)</dd>", text)
-    assert counts == ["1", "1", "1"]
+    assert set(page.addresses()) == {
+        *("../ready/abcdefgh2345.jpg", "../review/zzzzzzzz2345.jpg"),
+        *("abcdefgh2345.html", "zzzzzzzz2345.html", "rrrrrrrr2345.html"),
+    }
+    assert re.findall(r"<dd[^>]*>(\d+)</dd>", text) == ["1", "1", "2"]
+    assert "more are not listed" not in text
 
 
-def test_the_index_of_ten_thousand_is_one_whole_page() -> None:
-    made = report()
-    many = [made.model_copy(update={"id": f"{number:012d}"}) for number in range(10_000)]
-    text = render_index(many, [])
+def test_the_index_of_a_million_is_one_whole_page_that_a_browser_can_show() -> None:
+    many = [Line(f"{n:012d}", Verdict.READY, f"{n:012d}.jpg", "ready") for n in range(MOST)]
+    text = render_index({Verdict.READY: 1_000_000}, many)
     page = Page(text)
     assert page.open == []
-    assert sum(tag == "tr" for tag, _ in page.tags) == 10_001
+    assert sum(tag == "tr" for tag, _ in page.tags) == MOST + 1
     assert len(text) < 6_000_000
+    assert f"{1_000_000 - MOST} more are not listed here" in page.text
 
 
 def test_an_empty_index_is_a_page() -> None:
-    assert re.findall(r"<dd[^>]*>(\d+)</dd>", render_index([], [])) == ["0", "0", "0"]
+    assert re.findall(r"<dd[^>]*>(\d+)</dd>", render_index({}, [])) == ["0", "0", "0"]

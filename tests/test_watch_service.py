@@ -50,7 +50,7 @@ def test_the_systemd_unit(home: Path, models: None) -> None:
     assert lines["Environment"] == '"ANONYMIZER_MODELS=/mo dels/$a \\"b\\" 5%%"'
     assert lines["Restart"] == "on-failure" and lines["RestartPreventExitStatus"] == "2 5"
     assert lines["WantedBy"] == "default.target"
-    assert unit.on[-1] == ("systemctl", "--user", "enable", "--now", f"{unit.name}.service")
+    assert unit.on[-1] == ("systemctl", "--user", "restart", f"{unit.name}.service")
 
 
 def test_systemd_itself_finds_the_unit_right(
@@ -101,6 +101,7 @@ def test_the_launchd_agent(home: Path, models: None) -> None:
     assert said["RunAtLoad"] is True and said["KeepAlive"] == {"SuccessfulExit": False}
     assert said["EnvironmentVariables"] == {"ANONYMIZER_MODELS": '/mo dels/$a "b" 5%'}
     assert agent.on[0][:2] == ("launchctl", "bootstrap") and agent.off[0][1] == "bootout"
+    assert agent.before == agent.off, "an earlier one ends first"
 
 
 def test_the_scheduled_task(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +120,8 @@ def test_the_scheduled_task(monkeypatch: pytest.MonkeyPatch) -> None:
     assert text(".//t:LogonTrigger/t:UserId") == "PRACTICE\\anna & co"
     assert text(".//t:ExecutionTimeLimit") == "PT0S" and text(".//t:RunLevel") == "LeastPrivilege"
     assert task.on[0][:2] == ("schtasks", "/Create") and task.off[-1][:2] == ("schtasks", "/Delete")
-    assert watch_command(["x"], "win32")[0].endswith("pythonw.exe")
+    assert task.before == (("schtasks", "/End", "/TN", task.name),)
+    assert watch_command(["x"], platform="win32")[0].endswith("pythonw.exe")
 
 
 def test_each_pair_of_folders_has_a_service_of_its_own_whose_name_tells_nothing() -> None:
@@ -166,16 +168,17 @@ def test_install_and_uninstall(tmp_path: Path, systemctl: Path, run: Callable[..
     (tmp_path / "in").mkdir()
     settings = tmp_path / "own.toml"
     settings.write_text('faces = false\ntext = "none"\ncodes = false\nmarks = false\n')
-    folders = ("watch", tmp_path / "in", "--out", tmp_path / "out", "--settings", settings)
+    folders = ("--lang", "fr", "watch", tmp_path / "in", "--out", tmp_path / "out", "--settings", settings)
     said = run(*folders, "--install")
     assert said.code == 0 and "Installed and started: anonymizer-watch-" in said.out
     (unit,) = (tmp_path / ".config" / "systemd" / "user").iterdir()
-    assert "--wait" in unit.read_text() and (tmp_path / "out" / ".anonymizer" / "ledger.sqlite").is_file()
+    assert '"--lang" "fr" "watch"' in unit.read_text() and "--wait" in unit.read_text()
+    assert (tmp_path / "out" / ".anonymizer" / "ledger.sqlite").is_file()
     calls = (tmp_path / "calls").read_text().splitlines()
-    assert calls == ["--user daemon-reload", f"--user enable --now {unit.name}"]
+    assert calls == ["--user daemon-reload", f"--user enable {unit.name}", f"--user restart {unit.name}"]
     said = run(*folders, "--uninstall")
     assert said.code == 0 and said.out == "Taken away.\n" and not unit.exists()
-    assert (tmp_path / "calls").read_text().splitlines()[2:] == [f"--user disable --now {unit.name}"]
+    assert (tmp_path / "calls").read_text().splitlines()[3:] == [f"--user disable --now {unit.name}"]
     assert run(*folders, "--uninstall").out == "There was nothing to take away.\n"
 
 
@@ -201,3 +204,4 @@ def test_a_platform_without_its_tool_is_said(tmp_path: Path) -> None:
         NotReadyError, match=r'no-such-program-here cannot be run here; run by hand: .* "a b"'
     ):
         switch_on(nothing)
+    switch_on(Service("x", tmp_path / "x", b"", (), (), (("no-such-program-here",),)))

@@ -27,6 +27,8 @@ from anonymizer.work import Worked, Worker
 
 GRACE = 30.0
 """Seconds after a job's time at which its process ends by itself, if nobody has ended it."""
+ALONE = 1 << 62
+"""As a job's memory: it is done while no other is."""
 SPOKEN = 0.3
 """Seconds between two words on a job's progress."""
 
@@ -104,7 +106,7 @@ def serve(pipe: connection.Connection, settings: Settings, threads: int) -> None
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if (parent := parent_process()) is not None:
         threading.Thread(target=_die_with, args=(parent.sentinel,), daemon=True).start()
-    _keep_to(threads)
+    keep_to(threads)
     with contextlib.suppress(BrokenPipeError, EOFError, ConnectionError):
         try:
             worker = Worker(settings)
@@ -138,7 +140,7 @@ def _do(worker: Worker, job: Job, pipe: connection.Connection) -> Answer:
             faulthandler.cancel_dump_traceback_later()
 
 
-def _keep_to(threads: int) -> None:
+def keep_to(threads: int) -> None:
     """Hold the libraries to so many threads, so that workers do not fight for the cores; 0 leaves them be."""
     if not threads:
         return

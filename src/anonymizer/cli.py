@@ -247,7 +247,9 @@ def batch(
     exclude: Annotated[
         list[str] | None, typer.Option(help="No file like this, for example 'drafts/*'. Repeatable.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(help="At most so many files.", min=1)] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="At most so many files, the first by name.", min=1)
+    ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Try again what failed before.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; do nothing.")] = False,
     as_json: Json = False,
@@ -449,7 +451,7 @@ def watch(
         out_console.print("Taken away." if there else "There was nothing to take away.")
         return
     file = _settings_file(settings_file)
-    settings = load(file)
+    settings = _settings(file, {})
     _have_models(settings, show=not quiet)
     if install:
         unit = command.install(options, settings, file)
@@ -477,8 +479,8 @@ def status(
     if as_json:
         _emit(json.loads(json.dumps(found, default=_shown)))
     else:
-        for sentence in sentences(found):
-            out_console.print(escape(_shown(_say(sentence))))
+        for sentence in sentences(found, _say):
+            out_console.print(escape(_shown(sentence)))
     raise typer.Exit(ExitCode.OK if found["running"] else ExitCode.NOT_READY)
 
 
@@ -702,8 +704,9 @@ def _batch_bar(tally: Any, show: bool) -> Iterator[Any]:
         task = progress.add_task("batch", total=tally.total, said="starting")
 
         def moved() -> None:
-            said = ", ".join(f"{tally.verdicts[v]} {word}" for v, word in _COUNTED if tally.verdicts[v])
-            progress.update(task, completed=tally.done, said=f"{said}; {tally.speed:.1f} files/s")
+            said = ", ".join(f"{tally.verdicts[v]} {_say(word)}" for v, word in _COUNTED if tally.verdicts[v])
+            speed = f"{tally.speed:.1f} {_say('files/s')}"
+            progress.update(task, completed=tally.done, said=f"{said}; {speed}")
 
         yield moved
 

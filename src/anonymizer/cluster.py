@@ -8,63 +8,48 @@ are as private as the cluster's own (TLS is the cluster's to set up: docs/scale.
 
 from __future__ import annotations
 
-import faulthandler
 import importlib
-import os
+import re
 import secrets
-import tempfile
-import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from anonymizer.bench import GRACE, Answer, End, Job, answer
-from anonymizer.errors import NotReadyError, OutputError, UnreadableError, UnsupportedError
+from anonymizer import __version__
+from anonymizer.bench import ALONE, Answer, End, Job, answer
+from anonymizer.cluster_work import OTHER_MODELS, Examined, Returned, Sent, examine, work
+from anonymizer.errors import NotReadyError, OutputError, UnreadableError, UsageError
 from anonymizer.gate import file_sha256
 from anonymizer.media.sniff import sniff_file
 from anonymizer.media.source import Source, read
 from anonymizer.media.write import neutralise
+from anonymizer.recipe import recipe, same, with_settings
 from anonymizer.settings import Settings
-from anonymizer.work import Worked, Worker
+from anonymizer.work import Worked
 
 CONNECT_SECONDS = 30
+COUNT_SECONDS = 10
+"""Between two counts of the workers."""
 AHEAD = 2
 """Jobs that are with the cluster for each worker: one in work, one behind it."""
 MARK = "cluster"
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """A job for a worker. ``source`` is its content where the worker cannot see the driver's folders.
-
-    ``mark`` is a file with ``token`` in it, in the driver's folder: who can read it shares that folder.
-    """
-
-    job: Job
-    mark: str
-    token: str
-    source: Source | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Returned:
-    """A worker's answer; ``content`` is the clean file where it could not be put into its place, ``sha256`` (hex)
-    that of what was examined."""
-
-    answer: Answer
-    content: bytes = b""
-    sha256: str = ""
-
-
 class ClusterPool:
     """A Dask cluster as a :class:`anonymizer.pool.Pool`. ``folder`` is where clean files are staged.
 
-    Raises :class:`NotReadyError` where the cluster cannot be reached, has no workers, or is another program's.
+    Raises :class:`UsageError` for what is no address, and :class:`NotReadyError` where the cluster cannot be
+    reached, has no workers, or workers that would do another work.
     """
 
     def __init__(self, settings: Settings, address: str, folder: Path) -> None:
+        if not re.fullmatch(r"[a-z]+://.+", address):
+            raise UsageError(f"{address} is no address of a Dask scheduler; write it like tcp://host:8786.")
         self.settings = settings
+        self._recipe = recipe(settings)
         self._mark = folder / f"{MARK}-{secrets.token_hex(8)}"
         self._token = secrets.token_hex(16)
         self._jobs: dict[str, tuple[Job, Any]] = {}
@@ -72,9 +57,10 @@ class ClusterPool:
             distributed: Any = importlib.import_module("distributed")
         except ImportError as error:
             raise NotReadyError(
-                "This needs the package 'distributed'; install it with: pip install 'anonymizer[cluster]'."
+                "This needs the package 'distributed'; install it with: pip install distributed."
             ) from error
         self._dask = distributed
+        self._config: Any = importlib.import_module("dask.config")
         try:
             self._client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
         except (OSError, ValueError, TypeError) as error:
@@ -92,28 +78,36 @@ class ClusterPool:
             raise
 
     def _look_at_workers(self, address: str) -> None:
-        """How many there are, whether all can do the work, and whether all see this folder."""
+        """How many there are, whether all can do the same work, and whether all see this folder."""
         try:
             self._client.wait_for_workers(1, timeout=CONNECT_SECONDS)
-            found = self._client.run(examine, str(self._mark), self._token, on_error="return")
+            given = (str(self._mark), self._token, self.settings)
+            found = self._client.run(examine, *given, on_error="return")
         except (TimeoutError, OSError) as error:
             raise NotReadyError(f"The Dask cluster at {address} has no workers; start some.") from error
-        from anonymizer import __version__
-
         for worker, said in found.items():
-            if not isinstance(said, tuple) or said[0] != __version__:
-                what = f"version {said[0]}" if isinstance(said, tuple) else "no anonymizer"
-                raise NotReadyError(
-                    f"The worker {worker} has {what}, this machine {__version__}; install the same everywhere."
-                )
-        self._shared = all(said[1] for said in found.values())
+            if wrong := unfit(worker, said, self._recipe):
+                raise NotReadyError(wrong)
+        self._shared = all(said.shares for said in found.values())
         self.size = len(found)
+        self._counted = time.monotonic()
+
+    def _count(self) -> None:
+        """Workers come and go: on a busy cluster the first may be there long before the others."""
+        if time.monotonic() >= self._counted + COUNT_SECONDS:
+            with self._connected():
+                self.size = max(1, len(self._client.nthreads()))
+            self._counted = time.monotonic()
 
     def room(self, job: Job) -> bool:
+        self._count()
+        # A worker's death is laid at the door of every file that is with it: a suspect is tried by itself.
+        if job.memory >= ALONE or any(other.memory >= ALONE for other, _ in self._jobs.values()):
+            return not self._jobs
         return len(self._jobs) < AHEAD * self.size
 
     def start(self, job: Job) -> None:
-        sent = Sent(job, str(self._mark), self._token)
+        sent = Sent(job, str(self._mark), self._token, with_settings(self._recipe, job.settings))
         if not self._shared:
             try:
                 sent = replace(sent, source=self._carried(job))
@@ -123,12 +117,28 @@ class ClusterPool:
                 return
         # The key is what the cluster's own pages and logs show: it says nothing.
         key = f"anonymizer-{job.id}-{secrets.token_hex(4)}"
-        self._jobs[job.id] = job, self._client.submit(work, sent, key=key, pure=False)
+        # A photo's bytes travel with its job on purpose: Dask need not warn of it.
+        with self._config.set({"distributed.admin.large-graph-warning-threshold": "1 TB"}), self._connected():
+            self._jobs[job.id] = job, self._client.submit(work, sent, key=key, pure=False)
+
+    @contextmanager
+    def _connected(self) -> Iterator[None]:
+        """What happens while the cluster goes says nothing of the files: they wait for the next run."""
+        try:
+            yield
+            gone = self._client.status not in ("running", "connecting")
+        except Exception:
+            if self._client.status == "running":
+                raise
+            gone = True
+        if gone:
+            raise NotReadyError(GONE)
 
     def _carried(self, job: Job) -> Source:
         path = Path(job.source)
         if sniff_file(path).is_clip:
-            raise UnsupportedError(
+            # Of the passing kind: where the folders are shared, or without the cluster, it can be done.
+            raise UnreadableError(
                 "A clip can go to the cluster's workers on a shared file system alone; put the clips and the output "
                 "folder on one, or run the batch for clips on this machine."
             )
@@ -137,13 +147,13 @@ class ClusterPool:
     def wait(self, timeout: float) -> list[Answer]:
         until = time.monotonic() + timeout
         while True:
-            ended = [id for id, (_, future) in self._jobs.items() if future.done()]
-            if ended or not self._jobs or time.monotonic() >= until:
-                return [self._answer(*self._jobs.pop(id)) for id in ended]
-            if self._client.status not in ("running", "connecting"):
-                raise NotReadyError(
-                    "The Dask cluster no longer answers; start it again and run the same command to go on."
-                )
+            with self._connected():
+                ended = [id for id, (_, future) in self._jobs.items() if future.done()]
+                answers = [self._answer(*self._jobs[id]) for id in ended]
+            for id in ended:
+                del self._jobs[id]
+            if answers or not self._jobs or time.monotonic() >= until:
+                return answers
             time.sleep(min(0.02, max(0.0, until - time.monotonic())))
 
     def _answer(self, job: Job, future: Any) -> Answer:
@@ -152,15 +162,18 @@ class ClusterPool:
         if future.status == "finished":
             returned: Returned = future.result()
             done = returned.answer
-            if returned.content and done.worked:
-                return _put(returned, done.worked, job)
-            return done
+            return _arrived(returned, done.worked, job) if done.worked else done
         if future.status == "error":
             error = future.exception()
             if isinstance(error, self._dask.scheduler.KilledWorker):
                 return Answer(job.id, End.DIED, said="its workers on the cluster died")
+            if isinstance(error, ImportError):
+                raise NotReadyError(
+                    f"A worker that joined the cluster lacks something ({error}); install the same everywhere."
+                )
             return Answer(job.id, End.DEFECT, said=DEFECT.format(type(error).__name__), trace=repr(error))
-        return Answer(job.id, End.DIED, said="the cluster gave it up")
+        # Taken back, which nobody did but a scheduler that went, maybe to come back without its memory.
+        raise NotReadyError(GONE)
 
     def progress(self) -> dict[str, tuple[str, int, int]]:
         return {}
@@ -174,6 +187,7 @@ class ClusterPool:
         self._mark.unlink(missing_ok=True)
 
 
+GONE = "The Dask cluster no longer answers; start it again and run the same command to go on."
 DEFECT = "A worker of the cluster met a defect ({}); nothing was published. Report it."
 
 
@@ -187,13 +201,32 @@ class _Said:
         return True
 
 
-def _put(returned: Returned, worked: Worked, job: Job) -> Answer:
-    """A clean file that came back in memory, into its place on the driver's disk."""
-    path = job.staged.with_name(f"{job.staged.name}{worked.processed.path.suffix}")
+def unfit(worker: str, said: Any, wanted: str) -> str:
+    """What is wrong with a worker that said this of itself, for a driver with this recipe; empty if nothing."""
+    if not isinstance(said, Examined):
+        return (
+            f"The worker {worker} cannot be asked for its version ({type(said).__name__}); install anonymizer "
+            f"{__version__} there, as it is here."
+        )
+    if said.version != __version__:
+        return (
+            f"The worker {worker} has version {said.version}, this machine {__version__}; "
+            "install the same everywhere."
+        )
+    return "" if same(said.recipe, wanted) else OTHER_MODELS.format(worker)
+
+
+def _arrived(returned: Returned, worked: Worked, job: Job) -> Answer:
+    """The clean file on the driver's disk, put there where it came back in memory: the very one that was examined."""
+    path = worked.processed.path
     try:
-        path.write_bytes(returned.content)
-        neutralise(path)
+        if returned.content:
+            path = job.staged.with_name(f"{job.staged.name}{path.suffix}")
+            path.write_bytes(returned.content)
+            neutralise(path)
         arrived = file_sha256(path)
+    except FileNotFoundError:
+        return Answer(job.id, End.DIED, said="its result did not arrive")
     except OSError as error:
         raise OutputError(
             f"The output folder cannot be written ({error.strerror}); free some space and run it again."
@@ -205,72 +238,3 @@ def _put(returned: Returned, worked: Worked, job: Job) -> Answer:
 
 def _raise(error: Exception) -> Worked:
     raise error
-
-
-# What follows runs on the workers.
-
-_TURN = threading.Lock()
-"""A worker may have several threads; networks and the decoder serve one at a time."""
-_WORKERS: dict[str, Worker] = {}
-
-
-def examine(mark: str, token: str) -> tuple[str, bool]:
-    """This program's version there, and whether the driver's folder can be seen."""
-    from anonymizer import __version__
-
-    return __version__, _shares(mark, token)
-
-
-def _shares(mark: str, token: str) -> bool:
-    try:
-        return Path(mark).read_text(encoding="ascii") == token
-    except (OSError, ValueError):
-        return False
-
-
-def work(sent: Sent) -> Returned:
-    """Do one job on a worker of the cluster. A job that gives no sign of life in time ends its process."""
-    job = sent.job
-    limit = job.settings.limits.work_seconds + GRACE
-    last = 0.0
-
-    with _TURN, Path(os.devnull).open("wb") as nowhere, tempfile.TemporaryDirectory() as own:
-
-        def progress(stage: str, done: int, total: int) -> None:
-            nonlocal last
-            if time.monotonic() - last > 1:
-                last = time.monotonic()
-                faulthandler.dump_traceback_later(limit, exit=True, file=nowhere)
-
-        def done() -> Worked:
-            worker = _worker(job.settings)
-            if sent.source is not None:
-                return worker.process_read(sent.source, Path(own) / job.id, job.settings)
-            if not _shares(sent.mark, sent.token):
-                raise UnreadableError(
-                    "A worker of the cluster does not see the shared folder; check that it is mounted there."
-                )
-            # A name of its own: a worker that was given up may have left a part of its file, or be at it still.
-            staged = job.staged.with_name(f"{job.staged.name}-{secrets.token_hex(4)}")
-            return worker.process(Path(job.source), staged, progress, job.settings)
-
-        faulthandler.dump_traceback_later(limit, exit=True, file=nowhere)
-        try:
-            found = answer(job, done)
-        finally:
-            faulthandler.cancel_dump_traceback_later()
-        if sent.source is not None and found.worked:
-            path = found.worked.processed.path
-            return Returned(found, path.read_bytes(), file_sha256(path))
-    return Returned(found)
-
-
-def _worker(settings: Settings) -> Worker:
-    """The models, loaded once for each way of looking; a job's own places do not count."""
-    key = settings.model_dump_json(include={"detector", "faces", "text", "codes", "marks", "limits"})
-    if key not in _WORKERS:
-        for other in _WORKERS.values():
-            other.close()
-        _WORKERS.clear()
-        _WORKERS[key] = Worker(settings)
-    return _WORKERS[key]

@@ -19,7 +19,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from anonymizer import lookup
-from anonymizer.bench import Answer, End, Job
+from anonymizer.bench import ALONE, Answer, End, Job
 from anonymizer.corrections import carried
 from anonymizer.errors import MediumError, NotReadyError, OutputError, SettingsError, UnreadableError
 from anonymizer.gate import Gate
@@ -403,7 +403,7 @@ class Engine:
             return
         ticket.attempts += 1
         # Memory may have been what it lacked: it gets all there is.
-        ticket.memory = 1 << 62
+        ticket.memory = ALONE
         self.gate.ledger.update(ticket.id, state=State.QUEUED, attempts=ticket.attempts)
         self._queued.append(ticket)
 

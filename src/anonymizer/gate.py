@@ -220,9 +220,13 @@ class Gate:
                 self.publish(text.encode(), self.review / f"{id}.reasons.txt")
             sync_folder(self.reports)
             # From here on a restart recognises the medium by its name and hash, wherever the kill strikes.
-            self.ledger.update(
-                id, name=name, output=sha256, bytes=status.st_size, regions=regions, report=seal
-            )
+            known: dict[str, str | int] = {
+                "bytes": status.st_size,
+                "regions": regions,
+                "report": seal,
+                "reason": " ".join(reasons),
+            }
+            self.ledger.update(id, name=name, output=sha256, **known)
             before = final.parent.stat().st_mtime_ns
             place(staged, final)
             sync_folder(final.parent)
@@ -360,10 +364,11 @@ class Gate:
             seal = self.seal(entry.id)
         except OSError:
             seal = ""
+        reason = "" if state is State.READY else entry.reason
         if decision and (not taken or taken[-1].at != decision.at):
-            self.ledger.decide(decision, state, entry.reason, seal)
+            self.ledger.decide(decision, state, reason, seal)
         else:
-            self.ledger.update(entry.id, state=state, report=seal)
+            self.ledger.update(entry.id, state=state, reason=reason, report=seal)
 
     def _reported(self, entry: Entry) -> tuple[State, Decision | None]:
         """Where its report sends a medium, and the decision in it; to a person where it cannot be read."""

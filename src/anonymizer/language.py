@@ -25,6 +25,8 @@ _PLACE = re.compile(r"\{(\w*)\}")
 _END = re.compile(r"(?<=[.?!]) (?=[A-Z{])")
 DEEPEST = 3
 """A sentence may stand in another one, and that one in a third."""
+TELLING = 8
+"""Letters that a pattern needs to be looked for within another sentence: a file may be called "letter of Jane"."""
 
 
 def languages() -> tuple[str, ...]:
@@ -55,7 +57,9 @@ def speaker(language: str) -> Callable[[str], str]:
     def one(text: str, depth: int) -> str | None:
         if text in whole:
             return whole[text]
-        for pattern, names, said in patterns:
+        for pattern, names, said, letters in patterns:
+            if depth and letters < TELLING:
+                continue
             if found := pattern.fullmatch(text):
                 parts = {name: inner(part, depth) for name, part in zip(names, found.groups(), strict=True)}
                 return _filled(said, parts)
@@ -81,7 +85,7 @@ def _filled(said: str, parts: Mapping[str, str]) -> str:
 @lru_cache(maxsize=4)
 def _catalogue(
     language: str,
-) -> tuple[dict[str, str], list[tuple[re.Pattern[str], list[str], str]]]:
+) -> tuple[dict[str, str], list[tuple[re.Pattern[str], list[str], str, int]]]:
     """Sentences without a place in them, and patterns for those that have one, the longest first."""
     whole: dict[str, str] = {}
     patterns = []
@@ -93,7 +97,8 @@ def _catalogue(
             whole[entry.msgid] = entry.msgstr
             continue
         pattern = "(.+?)".join(re.escape(part) for part in _PLACE.split(entry.msgid)[::2])
-        patterns.append((re.compile(pattern, re.DOTALL), names, entry.msgstr))
+        letters = sum(map(str.isalpha, _PLACE.sub("", entry.msgid)))
+        patterns.append((re.compile(pattern, re.DOTALL), names, entry.msgstr, letters))
     # The one with the most words of its own first: "{0}: {1}." would fit nearly all.
     patterns.sort(key=lambda item: -len(item[0].pattern))
     return whole, patterns

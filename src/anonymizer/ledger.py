@@ -232,12 +232,17 @@ class Ledger:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                # A full disk makes SQLite take it back by itself; a COMMIT that failed leaves it open.
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
         except sqlite3.Error as error:
-            raise OutputError(f"The ledger {self.path} cannot be written: {error}.") from error
+            raise OutputError(
+                f"The ledger {self.path} cannot be written ({error}); free some space or look at its disk, and "
+                "run it again."
+            ) from error
 
     def start(
         self,
@@ -430,6 +435,13 @@ class Ledger:
             (*states, after, count),
         )
         return [(int(row[0]), _entry(row[1:])) for row in rows]
+
+    def first(self, states: Sequence[State], count: int) -> list[Entry]:
+        """At most so many rows, those of the first state first; in one state by id, which tells of no order."""
+        found: list[Entry] = []
+        for state in states:
+            found += self._query("WHERE state = ? ORDER BY id LIMIT ?", (state, count - len(found)))
+        return found
 
     def counts(self) -> dict[State, int]:
         """How many rows stand in each state."""

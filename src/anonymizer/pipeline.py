@@ -6,6 +6,7 @@ Every way in (a file, a folder, the Python API) goes through :class:`Session`.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from anonymizer.ledger import State
 from anonymizer.recipe import recipe, with_settings
 from anonymizer.report.build import build
 from anonymizer.report.file import seal
-from anonymizer.report.index import Failure, render_index
+from anonymizer.report.index import MOST, Line, render_index
 from anonymizer.report.page import render
 from anonymizer.report.schema import Report
 from anonymizer.report.vocabulary import vocabulary
@@ -117,15 +118,37 @@ class Session:
 
 
 def write_index(gate: Gate) -> Path:
-    """The overview of everything in the output folder. Raises :class:`anonymizer.errors.OutputError`."""
-    reports, failures = [], []
-    for entry in gate.ledger.entries():
-        path = gate.reports / f"{entry.id}.json"
-        if entry.state is State.FAILED:
-            failures.append(Failure(entry.id, entry.reason))
-        elif path.is_file():
-            reports.append(Report.model_validate_json(path.read_bytes()))
-    return gate.write_index(render_index(reports, failures).encode())
+    """The overview of everything in the output folder: of what needs somebody first, from the ledger alone.
+
+    Raises :class:`anonymizer.errors.OutputError`.
+    """
+    counts: Counter[Verdict] = Counter()
+    for state, number in gate.ledger.counts().items():
+        if state in _SHOWN:
+            counts[_SHOWN[state]] += number
+    lines = [
+        Line(
+            entry.id,
+            _SHOWN[entry.state],
+            entry.name,
+            gate.folder(entry.state).name if entry.state not in (State.FAILED, State.REJECTED) else "",
+            entry.regions,
+            entry.reason,
+            reported=entry.state is not State.FAILED,
+        )
+        for entry in gate.ledger.first(tuple(_SHOWN), MOST)
+    ]
+    return gate.write_index(render_index(counts, lines).encode())
+
+
+_SHOWN = {
+    State.FAILED: Verdict.FAILED,
+    State.REVIEW: Verdict.REVIEW,
+    State.REJECTED: Verdict.FAILED,
+    State.READY: Verdict.READY,
+    State.RELEASED: Verdict.READY,
+}
+"""States on the overview, in its order."""
 
 
 def admit(gate: Gate, id: str, path: Path, worked: Worked, started: float) -> Outcome:

@@ -65,8 +65,8 @@ def place(address: str) -> Place:
         fs, root = fsspec.core.url_to_fs(address)
     except ImportError as error:
         raise NotReadyError(
-            f"Addresses such as {address} need more packages ({error}); install them with: "
-            "pip install 'anonymizer[cluster]'."
+            f"Addresses such as {address} need one more package ({error}); for S3, install it with: "
+            "pip install fsspec s3fs."
         ) from error
     except (ValueError, OSError) as error:
         raise UsageError(f"{address} is no address that can be opened ({error}).") from error
@@ -86,7 +86,8 @@ def sources(origin: Place, out: Place | None, private: Path) -> list[Distant]:
     listed = []
     for key, about in sorted(found.items()):
         parts = PurePosixPath(key).parts
-        hidden = any(part.startswith(".") for part in parts)
+        # What stands above the folder that was asked for is nobody's concern.
+        hidden = any(part.startswith(".") for part in parts[len(PurePosixPath(origin.root).parts) :])
         if hidden or (own and f"{key}".startswith(own)) or not suffix_of_medium(Path(parts[-1])):
             continue
         below = [part for part in parts if part not in ("/", "..", "")]
@@ -97,15 +98,23 @@ def sources(origin: Place, out: Place | None, private: Path) -> list[Distant]:
     return listed
 
 
-def bring(origin: Place, source: Distant) -> Path:
-    """Copy a source here, private. What fails leaves no file: the road then says that it cannot be read."""
-    source.local.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+def bring(origin: Place, source: Distant, failed: dict[Path, str]) -> Path:
+    """Copy a source here, private. What fails leaves no file, and why in ``failed``, without a word of the source."""
     try:
+        source.local.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         origin.fs.get_file(source.key, str(source.local))
         # As old as its content: the ledger knows it again by this.
         os.utime(source.local, ns=(source.stamp, source.stamp))
-    except Exception:  # noqa: BLE001  each store has errors of its own
-        source.local.unlink(missing_ok=True)
+    except Exception as error:  # noqa: BLE001  each store has errors of its own
+        with contextlib.suppress(OSError, ValueError):
+            source.local.unlink(missing_ok=True)
+        # A store's own words may hold the key, and with it a name.
+        known = (
+            os.strerror(error.errno) if isinstance(error, OSError) and error.errno else type(error).__name__
+        )
+        failed[source.local] = (
+            f"It could not be brought from its address ({known}); the next run tries again."
+        )
     return source.local
 
 

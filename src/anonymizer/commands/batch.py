@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -140,9 +141,14 @@ def distant_batch(
     remote.clear(engine.gate.private)
     keys = {source.local: Path(source.key) for source in sources}
     todo: list[Distant] = []
+    failed: dict[Path, str] = {}
 
     def told(outcome: Outcome) -> None:
-        outcome.source.unlink(missing_ok=True)
+        if outcome.passing and (said := failed.pop(outcome.source, "")):
+            engine.gate.ledger.update(outcome.id, reason=said)
+            outcome = replace(outcome, reasons=(said,))
+        with contextlib.suppress(OSError):  # it was never brought, or its name is none that can be
+            outcome.source.unlink(missing_ok=True)
         tell(replace(outcome, source=keys.get(outcome.source, outcome.source)))
 
     for source in sources:
@@ -153,7 +159,7 @@ def distant_batch(
             tally.add(outcome)
             told(outcome)
     try:
-        with ahead((remote.bring(origin, source) for source in todo), BROUGHT_AHEAD) as brought:
+        with ahead((remote.bring(origin, source, failed) for source in todo), BROUGHT_AHEAD) as brought:
             return batch(engine, brought, tally, told, mirror)
     finally:
         remote.clear(engine.gate.private)

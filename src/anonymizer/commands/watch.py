@@ -47,7 +47,7 @@ def watch(options: Options, settings: Settings, say: Callable[[str], None]) -> E
     return ExitCode.OK
 
 
-def wanted_service(options: Options, settings_file: Path | None) -> Service:
+def wanted_service(options: Options, settings_file: Path | None, language: str = "") -> Service:
     """The service that runs this very watch: all paths absolute, and waiting for folders that are away."""
     arguments = [str(options.inbox), "--out", str(options.out), "--wait"]
     if options.done:
@@ -57,7 +57,7 @@ def wanted_service(options: Options, settings_file: Path | None) -> Service:
     arguments += ["--poll"] if options.poll else []
     arguments += ["--settle", f"{options.quiet:g}", "--rescan", f"{options.rescan:g}"]
     arguments += ["--workers", str(options.workers)]
-    return service(watch_command(arguments), options.inbox, options.out)
+    return service(watch_command(arguments, language), options.inbox, options.out)
 
 
 def install(options: Options, settings: Settings, settings_file: Path | None) -> Service:
@@ -66,7 +66,7 @@ def install(options: Options, settings: Settings, settings_file: Path | None) ->
     settings.checked()
     with Gate(options.out):
         pass
-    wanted = wanted_service(options, settings_file)
+    wanted = wanted_service(options, settings_file, settings.language)
     switch_on(wanted)
     return wanted
 
@@ -97,26 +97,28 @@ def look(out: Path) -> dict[str, Any]:
     }
 
 
-def sentences(found: dict[str, Any]) -> Iterator[str]:
-    """What :func:`look` found, in words."""
+def sentences(found: dict[str, Any], say: Callable[[str], str] = str) -> Iterator[str]:
+    """What :func:`look` found, in words; ``say`` puts what is no name of a file into a language."""
     said = found["status"]
-    if not found["running"]:
-        when = f"; the last one was heard of at {said['updated']}" if said else ""
-        yield f"No watcher is running{when}."
+    if not found["running"] and said:
+        yield say(f"No watcher is running; the last one was heard of at {said['updated']}.")
+    elif not found["running"]:
+        yield say("No watcher is running.")
     elif said is None:
-        yield "A watcher is starting."
+        yield say("A watcher is starting.")
     else:
         how = "the system tells of changes" if said["events"] else "the inbox is looked through regularly"
-        yield f"A watcher is running since {said['started']} (process {said['pid']}; {how})."
-        yield f"{said['doing'].capitalize()} since {said['since']}." + (
-            f" {said['said']}" if said["said"] else ""
+        yield say(f"A watcher is running since {said['started']} (process {said['pid']}; {how}).")
+        yield (
+            say(f"{said['doing'].capitalize()} since {said['since']}.")
+            + " " * bool(said["said"])
+            + say(said["said"])
         )
-        yield f"In the inbox: {said['queued']} queued, {said['waiting']} waiting."
-    media = found["media"]
-    yield (
-        "In all: " + (", ".join(f"{count} {state}" for state, count in media.items()) or "nothing yet") + "."
-    )
+        yield say(f"In the inbox: {said['queued']} queued, {said['waiting']} waiting.")
+    media = ", ".join(f"{count} {say(state)}" for state, count in found["media"].items())
+    yield say(f"In all: {media or say('nothing yet')}.")
     for one in found["waiting"]:
-        yield f"waiting since {one['since']}: {one['path']}: {one['reason'].rstrip('.')}."
+        since = say(f"waiting since {one['since']}")
+        yield f"{since}: {one['path']}: {say(one['reason']).rstrip('.')}."
     for one in found["failed"]:
-        yield f"failed: {one['source']}: {one['reason']}"
+        yield f"{say('failed')}: {one['source']}: {say(one['reason'])}"

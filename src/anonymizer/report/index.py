@@ -1,68 +1,68 @@
-"""The overview of a run: counts, and one line for each medium, linked to its report."""
+"""The overview of an output folder: counts, and one line for each medium, linked to its report."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from urllib.parse import quote
 
 from anonymizer.report.page import VERDICTS, document, facts, pill
-from anonymizer.report.schema import Report
 from anonymizer.types import Result, Verdict
+
+MOST = 10_000
+"""Lines that a browser still shows with ease; of more media than that the page gives the number alone."""
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """A source that gave no output: its id and the sentence, which names no file."""
+class Line:
+    """A medium on the overview. ``folder`` is where it stands; empty where it stands in none that is handed out,
+    ``reported`` whether it has a report: a source that could not be processed has none, and no ``name``."""
 
     id: str
-    reason: str
+    verdict: Verdict
+    name: str = ""
+    folder: str = ""
+    hidden: int = 0
+    reason: str = ""
+    reported: bool = True
 
 
 _WORD = {Verdict.READY: Result.PASS, Verdict.REVIEW: Result.REVIEW, Verdict.FAILED: Result.FAIL}
-_ORDER = {Verdict.REVIEW: 0, Verdict.FAILED: 1, Verdict.READY: 2}
-_FOLDER = {Verdict.READY: "ready", Verdict.REVIEW: "review", Verdict.FAILED: "review"}
 
 
-def render_index(reports: Sequence[Report], failures: Sequence[Failure]) -> str:
-    """The overview page. Links are relative: the folder can be moved."""
-    counts = {verdict: sum(r.verdict is verdict for r in reports) for verdict in Verdict}
+def render_index(counts: Mapping[Verdict, int], lines: Sequence[Line]) -> str:
+    """The overview page, with the ``lines`` in their order. Links are relative: the folder can be moved."""
     figures = facts(
         [
-            ("Ready to publish", str(counts[Verdict.READY])),
-            ("Waiting for a person", str(counts[Verdict.REVIEW])),
-            ("Not processed", str(counts[Verdict.FAILED] + len(failures))),
+            ("Ready to publish", str(counts.get(Verdict.READY, 0))),
+            ("Waiting for a person", str(counts.get(Verdict.REVIEW, 0))),
+            ("Not processed", str(counts.get(Verdict.FAILED, 0))),
         ],
         "big",
     )
-    rows = [_failed(failure) for failure in failures]
-    rows += [_row(report) for report in sorted(reports, key=lambda r: (_ORDER[r.verdict], r.id))]
     head = "".join(
         f"<th scope=col{css}>{h}</th>"
         for h, css in (("Verdict", ""), ("File", ""), ("Hidden", " class=num"), ("Why", ""), ("", ""))
     )
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    rows = "".join(map(_row, lines))
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    more = sum(counts.values()) - len(lines)
+    rest = f"<p>{more} more are not listed here; each has its report in this folder.</p>" if more > 0 else ""
     foot = (
         "<footer>What waits for a person stands in the folder review, what may be published in the folder ready; "
         "each has a report of its own, which can be handed out with it.</footer>"
     )
-    return document("Overview", f"<header><h1>Overview</h1></header>{figures}<p></p>{table}{foot}")
+    return document("Overview", f"<header><h1>Overview</h1></header>{figures}<p></p>{table}{rest}{foot}")
 
 
-def _row(report: Report) -> str:
-    name = report.medium.name
-    link = f"../{_FOLDER[report.verdict]}/{quote(name)}"
+def _row(line: Line) -> str:
+    name = f"<code>{escape(line.name or line.id)}</code>"
+    if line.folder:
+        name = f'<a href="{escape(f"../{line.folder}/{quote(line.name)}")}">{name}</a>'
+    said = VERDICTS[line.verdict][0] if line.reported else "Not processed"
+    page = f'<a href="{quote(line.id)}.html">Report</a>' if line.reported else ""
     return (
-        f"<tr><td>{pill(_WORD[report.verdict], VERDICTS[report.verdict][0])}</td>"
-        f'<td class=name><a href="{escape(link)}"><code>{escape(name)}</code></a></td>'
-        f"<td class=num>{len(report.regions)}</td><td>{'<br>'.join(map(escape, report.reasons))}</td>"
-        f'<td><a href="{quote(report.id)}.html">Report</a></td></tr>'
-    )
-
-
-def _failed(failure: Failure) -> str:
-    return (
-        f"<tr><td>{pill(Result.FAIL, 'Not processed')}</td><td><code>{escape(failure.id)}</code></td>"
-        f"<td class=num>–</td><td>{escape(failure.reason)}</td><td></td></tr>"
+        f"<tr><td>{pill(_WORD[line.verdict], said)}</td><td class=name>{name}</td>"
+        f"<td class=num>{line.hidden if line.reported else '–'}</td><td>{escape(line.reason)}</td><td>{page}</td></tr>"
     )

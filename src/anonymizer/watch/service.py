@@ -6,6 +6,7 @@ current user's own files is touched.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import plistlib
@@ -28,13 +29,15 @@ VARIABLES = "ANONYMIZER_"
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A text, where it belongs, and the commands that switch it on and off."""
+    """A text, where it belongs, and the commands that switch it on and off. Those of ``before`` end an earlier
+    one of the same name, which would go on as it was; they may fail, for mostly there is none."""
 
     name: str
     path: Path
     content: bytes
     on: tuple[tuple[str, ...], ...]
     off: tuple[tuple[str, ...], ...]
+    before: tuple[tuple[str, ...], ...] = ()
 
 
 def service_name(inbox: Path, out: Path) -> str:
@@ -97,7 +100,8 @@ WantedBy=default.target
         name,
         home / "systemd" / "user" / file,
         text.encode(errors="surrogateescape"),
-        on=((*run, "daemon-reload"), (*run, "enable", "--now", file)),
+        # Restarted, not only started: it may be at work as it was installed before.
+        on=((*run, "daemon-reload"), (*run, "enable", file), (*run, "restart", file)),
         off=((*run, "disable", "--now", file),),
     )
 
@@ -126,6 +130,7 @@ def _agent(name: str, command: Sequence[str], out: Path) -> Service:
         plistlib.dumps(value),
         on=(("launchctl", "bootstrap", domain, str(path)),),
         off=(("launchctl", "bootout", f"{domain}/{label}"),),
+        before=(("launchctl", "bootout", f"{domain}/{label}"),),
     )
 
 
@@ -169,15 +174,20 @@ def _task(name: str, command: Sequence[str]) -> Service:
         text.encode("utf-16"),
         on=(("schtasks", "/Create", "/F", "/TN", name, "/XML", str(path)), ("schtasks", "/Run", "/TN", name)),
         off=(("schtasks", "/End", "/TN", name), ("schtasks", "/Delete", "/F", "/TN", name)),
+        before=(("schtasks", "/End", "/TN", name),),
     )
 
 
-def watch_command(arguments: Sequence[str], platform: str = sys.platform) -> list[str]:
-    """This very program, by its full path, with ``watch`` and its arguments; on Windows without a window."""
+def watch_command(arguments: Sequence[str], language: str = "", platform: str = sys.platform) -> list[str]:
+    """This very program, by its full path, with ``watch`` and its arguments; on Windows without a window.
+
+    The system's language may be another one for a service: it is given the one that its user was spoken to in.
+    """
     python = Path(sys.executable)
     if platform == "win32":
         python = python.with_name("pythonw.exe")
-    return [str(python), "-m", "anonymizer.cli", "watch", *arguments]
+    spoken = ["--lang", language] if language else []
+    return [str(python), "-m", "anonymizer.cli", *spoken, "watch", *arguments]
 
 
 def switch_on(wanted: Service, platform: str = sys.platform) -> None:
@@ -185,6 +195,9 @@ def switch_on(wanted: Service, platform: str = sys.platform) -> None:
     wanted.path.parent.mkdir(parents=True, exist_ok=True)
     wanted.path.write_bytes(wanted.content)
     try:
+        for command in wanted.before:
+            with contextlib.suppress(NotReadyError):
+                _call(command, "")
         for command in wanted.on:
             _call(command, f"{wanted.path} was written, but could not be switched on")
     finally:

@@ -16,8 +16,6 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from anonymizer import __version__
 from anonymizer.engine import Engine
 from anonymizer.errors import NotReadyError, OutputError
@@ -293,10 +291,7 @@ class Watcher:
 
     def _write_index(self, engine: Engine) -> None:
         began, self._next_index = self._clock(), math.inf
-        try:
-            engine.write_index()
-        except ValidationError:
-            self._tell("the overview was not written: somebody has altered a report")
+        engine.write_index()
         self._index_every = max(INDEX_EVERY, 20 * (self._clock() - began))
 
     def _rest(self, until: float) -> None:

@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import polib
 import pytest
 
 from anonymizer.detect.finder import Finder
+from anonymizer.language import FOLDER, languages, page_words
 from anonymizer.pipeline import Session
 from anonymizer.review.desk import Desk
 from anonymizer.settings import Settings, TextPolicy
@@ -489,13 +491,14 @@ def test_a_page_whose_program_has_ended_says_so(browser: Any, tmp_path: Path) ->
 
 
 def test_both_languages_say_the_same() -> None:
-    from anonymizer.review.server import LANGUAGES, static_files
-
-    words = {one: json.loads(static_files()[f"strings.{one}.json"]) for one in LANGUAGES}
+    english = page_strings()
+    words = {one: page_words(one, english) for one in languages()}
+    context = [e.msgctxt.split()[1] for e in polib.pofile(str(FOLDER / "fr.po")) if e.msgctxt and e.msgstr]
+    assert {key for key in context if not key.endswith(".many")} == english.keys()
     places = {
         language: {key: set(_places(text)) for key, text in said.items()} for language, said in words.items()
     }
-    for language in LANGUAGES:
+    for language in languages():
         # Languages have their own plural forms: "many" stands beside "other".
         keys = {key for key in words[language] if not key.endswith(".many")}
         assert keys == words["en"].keys(), language
@@ -509,7 +512,7 @@ def test_every_word_that_the_page_asks_for_is_there() -> None:
 
     from anonymizer.review.server import static_files
 
-    words = json.loads(static_files()["strings.en.json"])
+    words = page_strings()
     asked: set[str] = set()
     for name, content in static_files().items():
         text = content.decode()
@@ -522,6 +525,12 @@ def test_every_word_that_the_page_asks_for_is_there() -> None:
     assert asked <= words.keys()
 
 
+def page_strings() -> dict[str, str]:
+    from anonymizer.review.server import WORDS, static_files
+
+    return dict(json.loads(static_files()[WORDS]))
+
+
 def _places(text: str) -> list[str]:
     import re
 
@@ -529,8 +538,6 @@ def _places(text: str) -> list[str]:
 
 
 def test_kinds_of_places_have_names() -> None:
-    from anonymizer.review.server import static_files
-
-    words = json.loads(static_files()["strings.en.json"])
+    words = page_strings()
     for kind in Kind:
         assert f"place.{kind}" in words and f"reason.{kind}" in words

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymizer import drawn
 from anonymizer.ahead import ahead
 from anonymizer.detect.finder import WORDS, Finder
 from anonymizer.errors import UnreadableError
@@ -21,13 +22,14 @@ from anonymizer.gate import file_sha256
 from anonymizer.media.clip import Clip, Ending, Frame, Reading, frames, open_clip
 from anonymizer.media.sniff import Format
 from anonymizer.media.write_clip import ClipWriter
+from anonymizer.path import through
 from anonymizer.photo import reasons, residual, unveiled
 from anonymizer.recheck import Looked, look_again
 from anonymizer.redact_yuv import Cover, cover, paint, veil
 from anonymizer.search import Doubt, Searched, search
-from anonymizer.settings import AudioPolicy, DrawnRegion, Settings
+from anonymizer.settings import AudioPolicy, Settings
 from anonymizer.track import Track
-from anonymizer.types import Box, Check, Evidence, Processed, Progress, Result, Style, TrackSummary, Veil
+from anonymizer.types import Box, Check, Processed, Progress, Result, Style, TrackSummary, Veil
 from anonymizer.verify.clip import ExpectedClip, examine
 
 SAME = 0.5
@@ -154,7 +156,7 @@ def process(
             reasons=tuple(_reasons(clip, searched, plan, written)),
             notes=tuple(_notes(searched, written)),
             models=tuple(finder.models()),
-            tracks=tuple(_summary(one, clip, searched.pts) for one in plan.covers),
+            tracks=tuple(_summary(one, clip, plan, _seconds(clip, searched)) for one in plan.covers),
             contact_sheet=looked.sheet,
             frames=len(searched.pts),
             duration=float((written.pts[-1] + written.durations[-1]) * clip.time_base),
@@ -166,11 +168,13 @@ def process(
 def planned(clip: Clip, searched: Searched, settings: Settings) -> Plan:
     """A cover for every track of the search and every region that a person drew."""
     size = clip.width, clip.height
-    seconds = np.asarray(searched.pts * float(clip.time_base), np.float64)
+    seconds = _seconds(clip, searched)
     found = searched.tracker.tracks()
     dismissed = tuple(track for track in found if _is_dismissed(track, settings, seconds))
     tracks = [track for track in found if track not in dismissed]
-    tracks += [track for one in settings.regions if (track := _drawn(one, seconds))]
+    still = (one for one in settings.regions if one.follow is None)
+    tracks += [track for one in still if (track := drawn.held(one, seconds))]
+    tracks += [track for _, track in searched.leader.tracks(seconds)]
     return Plan(tuple(cover(track, settings, size) for track in tracks), settings, size, dismissed)
 
 
@@ -274,18 +278,6 @@ def _has_sound(clip: Clip) -> bool:
     return "sound" in clip.traces.kinds
 
 
-def _drawn(one: DrawnRegion, seconds: NDArray[np.float64]) -> Track | None:
-    """A person's region as a track that stands still; None where its time lies outside the clip."""
-    end = float("inf") if one.end is None else one.end
-    inside = np.flatnonzero((seconds >= one.start - 1e-6) & (seconds <= end + 1e-6))
-    if not len(inside):
-        return None
-    first, count = int(inside[0]), int(inside[-1] - inside[0]) + 1
-    boxes = np.tile(np.array(one.rect, np.float32), (count, 1))
-    grey = np.full((1, 1, 3), 128, np.float32)
-    return Track(one.kind, first, boxes, np.ones(count, np.bool_), (Evidence("a person", 1.0),), grey)
-
-
 def _is_dismissed(track: Track, settings: Settings, seconds: NDArray[np.float64]) -> bool:
     """Whether a person said of this track, named by its kind, extent and time, that nothing is to be hidden."""
     extent = _union(track)
@@ -302,6 +294,10 @@ def _union(track: Track) -> Box:
     x, y = float(track.boxes[:, 0].min()), float(track.boxes[:, 1].min())
     right, bottom = (track.boxes[:, :2] + track.boxes[:, 2:]).max(axis=0)
     return Box(x, y, float(right) - x, float(bottom) - y)
+
+
+def _seconds(clip: Clip, searched: Searched) -> NDArray[np.float64]:
+    return np.asarray(searched.pts * float(clip.time_base), np.float64)
 
 
 def _uncovers(keep: Sequence[Box], veils: Sequence[Veil]) -> bool:
@@ -322,19 +318,23 @@ def _identity(path: Path) -> tuple[int, int, int]:
     return stat.st_size, stat.st_mtime_ns, stat.st_ino
 
 
-def _summary(one: Cover, clip: Clip, pts: NDArray[np.int64]) -> TrackSummary:
+def _summary(one: Cover, clip: Clip, plan: Plan, seconds: NDArray[np.float64]) -> TrackSummary:
     track = one.track
+    frames = range(track.first, track.last + 1)
+    shown = [(f, v.box) for f in frames if (v := veil(one, f, plan.settings, plan.size))]
+    boxes = np.array([box for _, box in shown], np.int32).reshape(-1, 4)
     return TrackSummary(
         kind=track.kind,
         style=one.style,
         shape=one.shape,
-        first=float(pts[track.first] * clip.time_base),
-        last=float(pts[track.last] * clip.time_base),
+        first=float(seconds[track.first]),
+        last=float(seconds[track.last]),
         frames=len(track.boxes),
         interpolated=int((~track.seen).sum()),
         evidence=track.evidence,
         box=_union(track).pixels(clip.width, clip.height),
         grid=(one.grid.shape[1], one.grid.shape[0]),
+        path=through(seconds[[f for f, _ in shown]], boxes),
     )
 
 
@@ -349,6 +349,7 @@ def _reasons(clip: Clip, searched: Searched, plan: Plan, written: Written) -> li
     if len(written.pts) != len(searched.pts) or not np.array_equal(written.pts, searched.pts):
         said.append("The clip was not decoded in the same way twice: do not publish it without looking.")
     said += _doubts(clip, searched, plan)
+    said += _followed(clip, searched, settings)
     if settings.audio is AudioPolicy.KEEP and _has_sound(clip):
         said.append("The sound was kept, as asked: a voice identifies, so a person must listen to it.")
     return said + reasons(settings, written.kept, len(plan.dismissed))
@@ -368,6 +369,14 @@ def _doubts(clip: Clip, searched: Searched, plan: Plan) -> list[str]:
         "please look."
         for d in told
     ]
+
+
+def _followed(clip: Clip, searched: Searched, settings: Settings) -> list[str]:
+    """A sentence for each place that was followed for a person, who must see how far that went."""
+    seconds = _seconds(clip, searched)
+    tracks = dict(searched.leader.tracks(seconds))
+    wanted = (one for one in settings.regions if one.follow is not None)
+    return [drawn.said(one, tracks.get(one), seconds) for one in wanted]
 
 
 def _notes(searched: Searched, written: Written) -> list[str]:

@@ -3,14 +3,14 @@
 import { Gone, Refused, get, post, upload } from "./api.js";
 import { $, el, fill, icon } from "./dom.js";
 import { Edits } from "./edits.js";
-import { Film, FilmBar, hideBar } from "./film.js";
+import { Film, FilmBar, asked, hideBar } from "./film.js";
 import { markCurrent, showItems, showJobs } from "./list.js";
 import { note } from "./notes.js";
 import { KINDS, complain, showDecision, showFacts } from "./panel.js";
 import { picture } from "./pictures.js";
 import { askRelease } from "./release.js";
 import { MODES, Stage } from "./stage.js";
-import { language, n, name, percent, speak, t } from "./words.js";
+import { language, n, name, percent, speak, t, tongue } from "./words.js";
 
 const STATES = ["review", "ready", "rejected", "failed"];
 const page = {
@@ -345,7 +345,7 @@ function showTheme() {
 
 async function setLanguage(wanted) {
   await speak(wanted);
-  fill($("language"), page.session.languages.map((one) => el("option", { value: one, selected: one === language, lang: one }, t(`language.${one}`))));
+  fill($("language"), page.session.languages.map((one) => el("option", { value: one, selected: one === language, lang: one }, tongue(one))));
   $("folder").textContent = page.session.folder;
   showTheme();
   showTabs();
@@ -361,6 +361,19 @@ async function setLanguage(wanted) {
   } else showEmpty();
 }
 
+// The program's own sentences once more, in the language that was just chosen.
+async function reworded() {
+  if (!await fetched()) return;
+  const { medium } = page;
+  showItems(page.tab, page.items, medium?.id, (id) => open(id));
+  if (!medium) return;
+  const { reasons, checks, traces, decision, doubts } = await get(`media/${medium.id}`);
+  if (page.medium !== medium) return;
+  Object.assign(medium, { reasons, checks, traces, decision });
+  doubts.forEach(({ text }, index) => { page.doubts[index].text = text; });
+  draw();
+}
+
 // ---- what a person does
 
 const act = {
@@ -371,12 +384,13 @@ const act = {
     stage.reveal(doubt.rect);
   },
   hide(doubt) {
-    page.edits.add(doubt.rect, doubt.kind, { doubt: page.doubts.indexOf(doubt) });
+    const more = page.film ? { follow: doubt.seconds } : {};
+    page.edits.add(doubt.rect, doubt.kind, { doubt: page.doubts.indexOf(doubt), ...more });
   },
   pick(place) {
     page.edits.select(place.key);
-    if (page.film && !page.film.has(place)) page.film.seek(place.start ?? 0);
-    stage.reveal(place.rect);
+    if (page.film && !page.film.has(place)) page.film.seek(asked(place) ? place.follow : page.film.span(place)[0]);
+    stage.reveal(stage.rectOf(place));
     draw();
   },
   async apply() {
@@ -563,10 +577,10 @@ function placeKey(event, key) {
   const move = MOVES[event.key];
   if (move) {
     const size = Math.max(1, Math.round((event.shiftKey ? 12 : 2) / stage.view.scale));
-    const [x, y, w, h] = place.rect;
+    const [x, y, w, h] = stage.rectOf(place);
     if (!event.repeat) page.edits.mark();
     page.edits.select(key);
-    page.edits.set(key, event.altKey ? [x, y, Math.max(4, w + move[0] * size), Math.max(4, h + move[1] * size)] : [x + move[0] * size, y + move[1] * size, w, h]);
+    page.edits.set(key, event.altKey ? [x, y, Math.max(4, w + move[0] * size), Math.max(4, h + move[1] * size)] : [x + move[0] * size, y + move[1] * size, w, h], stage.moment);
   } else if (event.key === "Delete" || event.key === "Backspace") page.edits.toggle(key);
   else if (event.key === "Enter" || event.key === " ") page.edits.select(key);
   else return false;
@@ -637,7 +651,7 @@ $("release-open").onclick = () => askRelease({
 });
 $("add").onclick = () => $("files").click();
 $("files").onchange = () => { add($("files").files); $("files").value = ""; };
-$("language").onchange = () => { remember("language", $("language").value); setLanguage($("language").value); };
+$("language").onchange = () => { remember("language", $("language").value); setLanguage($("language").value).then(reworded).catch(failed); };
 $("theme").onclick = () => { const order = ["auto", "light", "dark"]; remember("theme", order[(order.indexOf(remembered("theme", "auto")) + 1) % 3]); showTheme(); };
 $("decide").onsubmit = (event) => event.preventDefault();
 $("ended").oncancel = (event) => event.preventDefault();

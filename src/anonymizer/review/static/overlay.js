@@ -16,14 +16,14 @@ const how = (place) => {
 };
 
 // One pane is read out and takes the keyboard; in the other the same outlines are there for eyes and mouse alone.
-export function draw(svg, { edits, doubts, view, visible, spoken, focused }) {
+export function draw(svg, { edits, doubts, view, visible, rectOf, spoken, focused }) {
   const shapes = [];
   let number = 0;
   for (const place of edits?.places ?? []) {
     number += 1;
     if (!visible(place, spoken)) continue;
     const selected = place.key === edits.selected;
-    const box = view.toScreen(place.rect);
+    const box = view.toScreen(rectOf(place));
     const css = ["region", place.kind === "keep" ? "kept" : place.off ? "off" : place.by === "you" ? "drawn" : "found"];
     if (selected) css.push("selected");
     const kind = t(`place.${place.kind}`);

@@ -2,7 +2,7 @@
 
 import { $, el, fill, icon } from "./dom.js";
 import { reason } from "./list.js";
-import { clock } from "./film.js";
+import { asked, clock } from "./film.js";
 import { t, time } from "./words.js";
 
 const KIND_ICONS = { face: "face", text: "text", code: "code", mark: "marking", drawn: "drawn", keep: "keep" };
@@ -97,7 +97,7 @@ function places(medium, edits, act) {
     number += 1;
     const kind = t(`place.${place.kind}`);
     const said = place.kind === "keep" ? "" : place.off ? t("place.off") : place.by === "you" ? t("place.you") : t("place.found", { score: (place.score ?? 1).toFixed(2) });
-    const during = medium.type === "clip" && place.kind !== "keep" ? `${clock(place.start ?? 0)} – ${clock(place.end ?? medium.duration)}` : "";
+    const during = medium.type === "clip" && place.kind !== "keep" ? asked(place) ? t("place.follows") : `${clock((place.way ?? place).start ?? 0)} – ${clock((place.way ?? place).end ?? medium.duration)}` : "";
     const verb = place.off ? "place.restore" : place.by === "you" ? "place.delete" : "place.remove";
     const css = [place.off && "off", place.key === edits.selected && "selected"].filter(Boolean).join(" ");
     return el("li", { class: css || null },

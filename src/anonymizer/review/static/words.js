@@ -1,4 +1,4 @@
-// The page's words in the language that is shown: one JSON file per language, one flat list of keys.
+// The page's words in the language that is shown: one flat list of keys, from the program's catalogues.
 
 let words = {};
 let plural = new Intl.PluralRules("en");
@@ -26,6 +26,12 @@ export function t(key, values = {}) {
 export function n(key, count, values = {}) {
   const form = `${key}.${plural.select(count)}`;
   return t(form in words ? form : `${key}.other`, { n: new Intl.NumberFormat(language).format(count), ...values });
+}
+
+// A language by its own name.
+export function tongue(code) {
+  const said = new Intl.DisplayNames([code], { type: "language" }).of(code) ?? code;
+  return said.charAt(0).toLocaleUpperCase(code) + said.slice(1);
 }
 
 export const percent = (share) => new Intl.NumberFormat(language, { style: "percent" }).format(share);

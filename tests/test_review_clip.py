@@ -155,6 +155,7 @@ def test_a_missed_face_is_followed_both_ways_from_where_it_was_drawn(
         page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.45, steps=4)
         page.mouse.up()
         assert page.get_attribute("#way-follow", "aria-pressed") == "true"
+        window.flawless("a clip that is corrected")
         page.click("#apply")
         window.wait(PLAYS + " && document.querySelector('.track .drawn:not(.asked)') !== null")
         window.says("Une zone dessinée à 0.4 s a été suivie de 0.0 à ")

@@ -299,6 +299,14 @@ def test_an_uploads_name_is_a_label(tmp_path: Path, name: str) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "x.png"]
 
 
+def test_a_page_on_which_somebody_draws_is_in_use(client: Client) -> None:
+    client.page.used = 0.0
+    assert client.get("api/poll").json()["left"] == 0
+    assert client.page.used == 0.0
+    assert client.get("api/poll?active").json()["left"] > 0
+    assert client.page.used > 0.0
+
+
 def test_a_forgotten_page_closes_itself(tmp_path: Path) -> None:
     from threading import active_count
 

@@ -278,8 +278,8 @@ async def _session(request: Request) -> Response:
 
 
 async def _poll(request: Request) -> Response:
-    """Counts and jobs. A page that only asks this is not in use."""
-    page = _page(request, used=False)
+    """Counts and jobs. A page that only asks this is not in use, unless it says that somebody does something there."""
+    page = _page(request, used="active" in request.query_params)
     counts, revision = await page.desk.ask(_standings)
     left = max(0.0, page.idle_seconds - (time.monotonic() - page.used))
     jobs = [job.facts() for job in list(page.desk.jobs.values())]

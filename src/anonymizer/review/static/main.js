@@ -49,7 +49,10 @@ function poll() {
 async function pollOnce() {
   if (page.ended) return;
   try {
-    const now = await get("poll");
+    // Who draws and looks says nothing else to the program, and must not find it gone.
+    const active = page.active || page.film?.playing;
+    page.active = false;
+    const now = await get(active ? "poll?active" : "poll");
     page.missed = 0;
     page.counts = now.counts;
     await heard(now.jobs);
@@ -266,8 +269,9 @@ function showEmpty(item = null) {
     if (item.uploaded) parts.push(el("button", { type: "button", onclick: () => discard(item) }, t("discard")));
   } else {
     const ready = n("done.added.ready", page.counts.ready ?? 0);
-    parts.push(el("h2", {}, t(busy ? "hero.busy" : begun ? "hero.done" : "hero.first")),
-      el("p", {}, busy ? "" : begun ? t("hero.done.text", { ready }) : t("hero.first.text")));
+    const waiting = page.tab !== "review" && page.counts.review;
+    parts.push(el("h2", {}, t(busy ? "hero.busy" : waiting ? "hero.more" : begun ? "hero.done" : "hero.first")),
+      el("p", {}, busy ? "" : waiting ? n("done.added.review", page.counts.review) : begun ? t("hero.done.text", { ready }) : t("hero.first.text")));
   }
   parts.push(el("div", { class: "zone" }, icon("drop", { viewBox: "0 0 48 48" }), el("strong", {}, t("hero.zone")),
     el("button", { type: "button", class: "primary", id: "choose", onclick: () => $("files").click() }, t("hero.choose")),
@@ -621,7 +625,7 @@ function help() {
   const rows = [
     ["approve", "A"], ["reject", "X"], ["skip", "S", "→"], ["back", "B", "←"], ["doubt", "N"], ["doubt.hide", "F"],
     ["hide", "H"], ["keep", "K"], ["move", "V"], ["views", "1", "2", "3", "4"], ["outlines", "O"], ["zoom", "+", "−", "0"], ["play", "P", "␣"], ["frame", ",", "."],
-    ["place", "Tab"], ["arrows", "←↑→↓"], ["resize", "Alt ←↑→↓"], ["delete", "Del"], ["undo", "Ctrl Z", "Ctrl Y"], ["apply", "Ctrl ↵"], ["help", "?"],
+    ["place", "Tab"], ["arrows", "←↑→↓"], ["resize", "Alt ←↑→↓"], ["delete", t("cap.delete")], ["undo", "Ctrl Z", "Ctrl Y"], ["apply", "Ctrl ↵"], ["help", "?"],
   ];
   const single = el("input", { type: "checkbox", id: "single", onchange: () => { page.singleKeys = single.checked; remember("single-keys", single.checked ? "on" : "off"); } });
   single.checked = page.singleKeys;
@@ -655,6 +659,8 @@ $("language").onchange = () => { remember("language", $("language").value); setL
 $("theme").onclick = () => { const order = ["auto", "light", "dark"]; remember("theme", order[(order.indexOf(remembered("theme", "auto")) + 1) % 3]); showTheme(); };
 $("decide").onsubmit = (event) => event.preventDefault();
 $("ended").oncancel = (event) => event.preventDefault();
+
+for (const kind of ["keydown", "pointerdown", "wheel", "input"]) addEventListener(kind, () => { page.active = true; }, { capture: true, passive: true });
 
 let inside = 0;
 addEventListener("dragenter", (event) => { if ([...event.dataTransfer.types].includes("Files")) { event.preventDefault(); inside += 1; $("drop").hidden = false; } });

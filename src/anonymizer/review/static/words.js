@@ -34,6 +34,7 @@ export function tongue(code) {
   return said.charAt(0).toLocaleUpperCase(code) + said.slice(1);
 }
 
+export const decimal = (value) => new Intl.NumberFormat(language, { minimumFractionDigits: 2, maximumFractionDigits: 2 }).format(value);
 export const percent = (share) => new Intl.NumberFormat(language, { style: "percent" }).format(share);
 export const time = (iso) => new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }).format(new Date(iso));
 

@@ -339,6 +339,55 @@ def test_a_place_is_moved_and_resized_with_the_mouse(opened: Window) -> None:
     assert page.locator("#changes").is_hidden()
 
 
+def test_fingers_draw_move_and_zoom(browser: Any, out: Path, loaded_once: None) -> None:
+    with serving(out, FACES) as client:
+        window = Window(browser, client, has_touch=True)
+        page = window.open()
+        window.shown("group.jpg")
+        fingers = window.context.new_cdp_session(page)
+
+        def touch(kind: str, *points: tuple[float, float]) -> None:
+            # Events of one frame are put together; a hand is slower than a test.
+            page.wait_for_timeout(60)
+            known = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
+            fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": known})
+
+        box = page.locator(".pane").first.locator(".picture").bounding_box()
+
+        def at(x: float, y: float) -> tuple[float, float]:
+            return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+        page.tap("#toolset [data-focus=keep]")
+        touch("touchStart", at(0.1, 0.8))
+        touch("touchMove", at(0.2, 0.9))
+        touch("touchEnd")
+        place = page.locator(".pane").first.locator(".region.kept .over")
+        assert place.count() == 1
+        first = place.bounding_box()
+        page.tap("#toolset [data-focus=move]")
+        touch("touchStart", at(0.15, 0.85))
+        touch("touchMove", at(0.25, 0.85))
+        touch("touchEnd")
+        moved = place.bounding_box()
+        assert abs(moved["x"] - first["x"] - 0.1 * box["width"]) < 3
+        corner = (moved["x"] + moved["width"], moved["y"] + moved["height"])
+        touch("touchStart", corner)
+        touch("touchMove", (corner[0] + 20, corner[1] + 10))
+        touch("touchEnd")
+        assert abs(place.bounding_box()["width"] - moved["width"] - 20) < 3
+        # Two fingers apart: larger, and nothing is drawn.
+        zoom = page.text_content("#zoom-fit")
+        touch("touchStart", at(0.45, 0.3), at(0.55, 0.3))
+        touch("touchMove", at(0.4, 0.3), at(0.6, 0.3))
+        touch("touchEnd")
+        assert page.text_content("#zoom-fit") != zoom
+        assert page.locator(".pane").first.locator(".region.kept").count() == 1
+        page.tap(".places >> [aria-label^='Delete this place']")
+        assert place.count() == 0
+        window.context.close()
+        assert window.errors == []
+
+
 def test_a_found_place_that_is_taken_off_waits_for_approval(opened: Window, out: Path) -> None:
     page = opened.page
     page.click("text=close-up-mask.jpg")

@@ -2,6 +2,8 @@
 
 const LEAST = 6; // pixels: smaller than this is a slip of the hand
 
+const shapeOf = (kind) => (kind === "face" || kind === "mark" ? "ellipse" : "box");
+
 let keys = 0;
 const copy = (value) => JSON.parse(JSON.stringify(value));
 
@@ -16,7 +18,7 @@ export class Edits extends EventTarget {
     this.places = [
       ...detail.found.map((place) => this.#place({ ...place, by: "found", origin: place })),
       ...edits.dismiss.map((place) => this.#place({ ...place, by: "found", origin: place, off: true, ghost: true })),
-      ...edits.regions.map((place, index) => this.#place({ ...place, by: "you", way: detail.ways?.[index] ?? null })),
+      ...edits.regions.map((place, index) => this.#place({ ...place, by: "you", shape: shapeOf(place.kind), way: detail.ways?.[index] ?? null })),
       ...edits.keep.map((rect) => this.#place({ rect, kind: "keep", by: "you" })),
     ];
     this.mouth = edits.keep_mouth;
@@ -66,7 +68,7 @@ export class Edits extends EventTarget {
     const clean = this.#inside(rect);
     if (clean[2] < LEAST || clean[3] < LEAST) return null;
     this.mark();
-    const place = this.#place({ rect: clean, kind, by: "you", shape: kind === "face" ? "ellipse" : "box", ...more });
+    const place = this.#place({ rect: clean, kind, by: "you", shape: shapeOf(kind), ...more });
     this.places.push(place);
     this.selected = place.key;
     this.#tell();
@@ -110,7 +112,7 @@ export class Edits extends EventTarget {
     if (!place || place.off || place.kind === "keep" || this.holds(place)) return;
     this.mark();
     place.kind = kind;
-    place.shape = kind === "face" || kind === "mark" ? "ellipse" : "box";
+    place.shape = shapeOf(kind);
     this.#tell();
   }
 

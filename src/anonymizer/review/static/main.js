@@ -55,6 +55,7 @@ async function pollOnce() {
     const now = await get(active ? "poll?active" : "poll");
     page.missed = 0;
     page.counts = now.counts;
+    showTabs();
     await heard(now.jobs);
     if (now.revision !== page.revision) {
       page.revision = now.revision;

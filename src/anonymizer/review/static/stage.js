@@ -229,7 +229,11 @@ export class Stage extends EventTarget {
     const end = (event) => {
       if (!pointers.delete(event.pointerId)) return;
       if (event.type === "pointercancel") act?.cancel?.();
-      else act?.end?.(at(event));
+      else {
+        // A quick finger is lifted at a place that no move has told of.
+        act?.move?.(at(event));
+        act?.end?.(at(event));
+      }
       act = null;
       pane.node.classList.remove("panning");
     };

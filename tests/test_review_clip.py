@@ -185,6 +185,7 @@ def test_a_missed_face_is_followed_both_ways_from_where_it_was_drawn(
     assert region.interpolated == (region.frames or 0) - 1
     assert region.path and len(region.path) > 2
     assert report.verdict == "review" and "was followed" in " ".join(report.reasons)
+    assert all(check.result != "fail" for check in report.checks)
 
 
 @in_browser

@@ -303,6 +303,15 @@ def test_a_place_is_drawn_moved_and_taken_off_by_keyboard(opened: Window) -> Non
     assert page.evaluate("document.activeElement.classList.contains('kept')"), (
         "the keyboard stays with the place"
     )
+    # Who looks at another one meanwhile finds it again.
+    page.keyboard.press("s")
+    opened.shown("portrait.jpg")
+    assert page.locator("#changes").is_hidden()
+    page.keyboard.press("b")
+    opened.shown("group.jpg")
+    assert place.count() == 1 and page.locator("#changes").is_visible()
+    page.click(".places .pick >> nth=-1")
+    place.focus()
     page.keyboard.press("Delete")
     assert place.count() == 0
     page.keyboard.press("Escape")

@@ -15,7 +15,7 @@ import { language, n, name, percent, speak, t, tongue } from "./words.js";
 const STATES = ["review", "ready", "rejected", "failed"];
 const page = {
   session: null, tab: "review", items: [], counts: {}, revision: null, jobs: [], uploads: [], told: new Set(), fresh: { ready: 0, review: 0 },
-  medium: null, edits: null, doubts: [], shownDoubt: -1, loaded: false, initials: "", singleKeys: true, ended: false,
+  medium: null, edits: null, doubts: [], shownDoubt: -1, loaded: false, initials: "", singleKeys: true, ended: false, kept: new Map(),
 };
 const stage = new Stage($("stage"));
 
@@ -121,6 +121,7 @@ async function fetched() {
   const items = await get(`list/${tab}`);
   if (tab !== page.tab) return false;
   page.items = items;
+  if (tab === "review") for (const id of page.kept.keys()) if (!items.some((item) => item.id === id)) page.kept.delete(id);
   return true;
 }
 
@@ -143,11 +144,14 @@ async function open(id, { keepView = false } = {}) {
   try {
     const medium = await get(`media/${id}`);
     if (page.wanted !== id) return;
-    Object.assign(page, { medium, edits: new Edits(medium), doubts: medium.doubts, shownDoubt: -1, loaded: false, running: runningFor(id) });
+    leave();
+    const edits = (medium.state === "review" && page.kept.get(id)) || new Edits(medium);
+    page.kept.delete(id);
+    Object.assign(page, { medium, edits, doubts: medium.doubts, shownDoubt: -1, loaded: false, running: runningFor(id) });
     // Never the last picture under the next one's name.
     if (!keepView) stage.clear();
     closeFilm();
-    page.edits.addEventListener("change", () => { stage.render(); draw(); });
+    edits.addEventListener("change", changed);
     showWork(true);
     $("medium-title").textContent = medium.source;
     $("medium-title").title = medium.source;
@@ -163,6 +167,15 @@ async function open(id, { keepView = false } = {}) {
     showEmpty();
   }
 }
+
+// What was drawn and not applied is there again when somebody comes back to it.
+function leave() {
+  page.edits?.removeEventListener("change", changed);
+  const waits = page.tab !== "review" || page.items.some((item) => item.id === page.medium?.id);
+  if (page.medium?.state === "review" && waits && page.edits?.dirty && !page.running) page.kept.set(page.medium.id, page.edits);
+}
+
+function changed() { stage.render(); draw(); }
 
 const runningFor = (id) => page.jobs.find((job) => job.replaces === id)?.number ?? 0;
 
@@ -258,6 +271,7 @@ function showWork(on) {
 }
 
 function showEmpty(item = null) {
+  leave();
   page.edits = null;
   closeFilm();
   stage.clear();
@@ -296,6 +310,7 @@ function showTabs() {
 }
 
 async function choose(state) {
+  leave();
   page.tab = state;
   page.medium = null;
   page.wanted = null;
@@ -662,6 +677,8 @@ $("decide").onsubmit = (event) => event.preventDefault();
 $("ended").oncancel = (event) => event.preventDefault();
 
 for (const kind of ["keydown", "pointerdown", "wheel", "input"]) addEventListener(kind, () => { page.active = true; }, { capture: true, passive: true });
+
+addEventListener("beforeunload", (event) => { if (!page.ended && (page.edits?.dirty || page.kept.size)) event.preventDefault(); });
 
 let inside = 0;
 addEventListener("dragenter", (event) => { if ([...event.dataTransfer.types].includes("Files")) { event.preventDefault(); inside += 1; $("drop").hidden = false; } });

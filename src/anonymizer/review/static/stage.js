@@ -248,6 +248,8 @@ export class Stage extends EventTarget {
     const handle = event.target.dataset?.handle;
     if (event.button === 1 || this.space || !this.edits) return this.#panning(pane, start);
     if (event.button !== 0) return null;
+    // What is drawn belongs to the frame that was seen.
+    if (this.film && (this.tool !== "move" || group)) this.film.pause();
     if (this.tool !== "move") return this.#drawing(pane, start);
     if (doubt) { this.dispatchEvent(new CustomEvent("doubt", { detail: Number(doubt.dataset.doubt) })); return null; }
     if (!group) return this.#panning(pane, start, true);

@@ -103,7 +103,8 @@ def test_a_missed_face_is_hidden_for_a_time_approved_and_ready(
         page.mouse.down()
         page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + box["height"] * 0.9, steps=4)
         page.mouse.up()
-        assert page.locator(".track .drawn").count() == 1
+        assert page.locator(".track .drawn.asked").count() == 1
+        page.click("#way-hold")
         page.fill("#place-end", "1")
         page.keyboard.press("Enter")
         window.says("0:00.0 – 0:01.0")
@@ -133,6 +134,58 @@ def test_a_missed_face_is_hidden_for_a_time_approved_and_ready(
     inside = np.s_[top:bottom, left:right]
     assert np.abs(middle(final, 5) - bare)[inside].mean() > 10
     assert np.abs(middle(final, late) - bare_late)[inside].mean() < 10
+
+
+@in_browser
+def test_a_missed_face_is_followed_both_ways_from_where_it_was_drawn(
+    browser: Any, missed: Path, tmp_path: Path, loaded_once: None
+) -> None:
+    out = shutil.copytree(missed, tmp_path / "out")
+    with serving(out, BLIND, language="fr") as client:
+        window = Window(browser, client)
+        page = window.open()
+        window.wait(PLAYS)
+        for _ in range(10):
+            page.keyboard.press(".")
+        page.keyboard.press("h")
+        picture = page.locator(".pane").first.locator(".picture")
+        box = picture.bounding_box()
+        page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + box["height"] * 0.2)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.45, steps=4)
+        page.mouse.up()
+        assert page.get_attribute("#way-follow", "aria-pressed") == "true"
+        window.flawless("a clip that is corrected")
+        page.click("#apply")
+        window.wait(PLAYS + " && document.querySelector('.track .drawn:not(.asked)') !== null")
+        window.says("Une zone dessinée à 0.4 s a été suivie de 0.0 à ")
+        # Its outline goes where the thing went.
+        outline = page.locator(".pane").first.locator(".region.drawn .over")
+        there = outline.bounding_box()
+        page.focus("#scrub")
+        page.keyboard.press("End")
+        assert abs(outline.bounding_box()["x"] - there["x"]) > 4
+        # Drawn anew from here, it is followed from here.
+        page.keyboard.press("Escape")
+        middle = outline.bounding_box()
+        at = (middle["x"] + middle["width"] / 2, middle["y"] + middle["height"] / 2)
+        page.mouse.move(*at)
+        page.mouse.down()
+        page.mouse.move(at[0] + 12, at[1], steps=3)
+        page.mouse.up()
+        assert page.locator(".track .drawn.asked").count() == 1
+        page.keyboard.press("Control+z")
+        assert page.locator(".track .drawn.asked").count() == 0
+        window.context.close()
+    (report,) = [Report.model_validate(one) for one in reports(out).values()]
+    (region,) = report.regions
+    (drawn,) = report.settings["regions"]
+    assert 0.4 < drawn["follow"] < 0.44
+    assert region.first_seconds == 0 and region.last_seconds and region.last_seconds > 2.5
+    assert region.interpolated == (region.frames or 0) - 1
+    assert region.path and len(region.path) > 2
+    assert report.verdict == "review" and "was followed" in " ".join(report.reasons)
+    assert all(check.result != "fail" for check in report.checks)
 
 
 @in_browser

@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import polib
 import pytest
 
 from anonymizer.detect.finder import Finder
+from anonymizer.language import FOLDER, languages, page_words
 from anonymizer.pipeline import Session
 from anonymizer.review.desk import Desk
 from anonymizer.settings import Settings, TextPolicy
@@ -28,6 +30,37 @@ QUIET = (
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 FACES = Settings(text=TextPolicy.NONE, codes=False)
+
+
+AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+AXE = (
+    "tags => axe.run({runOnly: tags}).then(found => found.violations.map("
+    "v => v.id + ': ' + v.nodes.map(n => n.html.slice(0, 160) + ' — ' + n.failureSummary).join(' | ')))"
+)
+CRAMPED = """() => {
+    const open = document.querySelector('dialog[open]') ?? document.body;
+    const seen = [...open.querySelectorAll('button, select, input, label')]
+        .filter(n => n.checkVisibility() && n.offsetWidth > 1);
+    const scrolls = n => n.closest('.scroll, .tracks, #items, .toasts');
+    const shortened = n => n.closest('.item, .places, .track');
+    const name = n => n.textContent || n.id;
+    const said = [];
+    for (const one of seen) {
+        const a = one.getBoundingClientRect();
+        if (one.tagName === 'BUTTON' && !shortened(one) && one.scrollWidth > one.clientWidth + 1)
+            said.push('cut off: ' + name(one));
+        if (a.right > innerWidth + 1) said.push('outside: ' + name(one));
+        if (scrolls(one)) continue;
+        for (const other of seen) {
+            if (one.contains(other) || other.contains(one) || scrolls(other)) continue;
+            const b = other.getBoundingClientRect();
+            const over = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+            const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+            if (over > 2 && down > 2) said.push('on each other: ' + name(one) + ' / ' + name(other));
+        }
+    }
+    return said;
+}"""
 
 
 class Unsure:
@@ -113,6 +146,16 @@ class Window:
             " && !document.querySelector('.message')",
             name,
         )
+
+    def flawless(self, where: str) -> None:
+        """Axe finds nothing here, and on a small laptop no word is cut off and no button lies on another."""
+        axe = pytest.importorskip("axe_playwright_python.base", reason="the check of accessibility needs axe")
+        self.page.evaluate("script => { if (!window.axe) (0, eval)(script); }", axe.AXE_SCRIPT)
+        assert self.page.evaluate(AXE, AXE_TAGS) == [], where
+        size = self.page.viewport_size
+        self.page.set_viewport_size({"width": 1280, "height": 720})
+        assert self.page.evaluate(CRAMPED) == [], where
+        self.page.set_viewport_size(size)
 
     def title(self) -> str:
         return str(self.page.text_content("#medium-title"))
@@ -210,6 +253,7 @@ def test_a_dropped_photo_is_corrected_approved_and_ready(
         page.click("#tabs >> text=Ready")
         window.shown("Müller _b_.jpg")
         page.click("#facts >> text=Delete the original")
+        window.flawless("a question")
         page.click("#sure >> text=Delete for good")
         window.says("The copy of the original was deleted.")
         assert not [path for path in (out / ".anonymizer" / "inbox").rglob("*") if path.is_file()]
@@ -259,6 +303,15 @@ def test_a_place_is_drawn_moved_and_taken_off_by_keyboard(opened: Window) -> Non
     assert page.evaluate("document.activeElement.classList.contains('kept')"), (
         "the keyboard stays with the place"
     )
+    # Who looks at another one meanwhile finds it again.
+    page.keyboard.press("s")
+    opened.shown("portrait.jpg")
+    assert page.locator("#changes").is_hidden()
+    page.keyboard.press("b")
+    opened.shown("group.jpg")
+    assert place.count() == 1 and page.locator("#changes").is_visible()
+    page.click(".places .pick >> nth=-1")
+    place.focus()
     page.keyboard.press("Delete")
     assert place.count() == 0
     page.keyboard.press("Escape")
@@ -293,6 +346,55 @@ def test_a_place_is_moved_and_resized_with_the_mouse(opened: Window) -> None:
     page.keyboard.press("Control+z")
     assert page.locator("#undo").is_disabled()
     assert page.locator("#changes").is_hidden()
+
+
+def test_fingers_draw_move_and_zoom(browser: Any, out: Path, loaded_once: None) -> None:
+    with serving(out, FACES) as client:
+        window = Window(browser, client, has_touch=True)
+        page = window.open()
+        window.shown("group.jpg")
+        fingers = window.context.new_cdp_session(page)
+
+        def touch(kind: str, *points: tuple[float, float]) -> None:
+            # Events of one frame are put together; a hand is slower than a test.
+            page.wait_for_timeout(60)
+            known = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
+            fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": known})
+
+        box = page.locator(".pane").first.locator(".picture").bounding_box()
+
+        def at(x: float, y: float) -> tuple[float, float]:
+            return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+        page.tap("#toolset [data-focus=keep]")
+        touch("touchStart", at(0.1, 0.8))
+        touch("touchMove", at(0.2, 0.9))
+        touch("touchEnd")
+        place = page.locator(".pane").first.locator(".region.kept .over")
+        assert place.count() == 1
+        first = place.bounding_box()
+        page.tap("#toolset [data-focus=move]")
+        touch("touchStart", at(0.15, 0.85))
+        touch("touchMove", at(0.25, 0.85))
+        touch("touchEnd")
+        moved = place.bounding_box()
+        assert abs(moved["x"] - first["x"] - 0.1 * box["width"]) < 3
+        corner = (moved["x"] + moved["width"], moved["y"] + moved["height"])
+        touch("touchStart", corner)
+        touch("touchMove", (corner[0] + 20, corner[1] + 10))
+        touch("touchEnd")
+        assert abs(place.bounding_box()["width"] - moved["width"] - 20) < 3
+        # Two fingers apart: larger, and nothing is drawn.
+        zoom = page.text_content("#zoom-fit")
+        touch("touchStart", at(0.45, 0.3), at(0.55, 0.3))
+        touch("touchMove", at(0.4, 0.3), at(0.6, 0.3))
+        touch("touchEnd")
+        assert page.text_content("#zoom-fit") != zoom
+        assert page.locator(".pane").first.locator(".region.kept").count() == 1
+        page.tap(".places >> [aria-label^='Delete this place']")
+        assert place.count() == 0
+        window.context.close()
+        assert window.errors == []
 
 
 def test_a_found_place_that_is_taken_off_waits_for_approval(opened: Window, out: Path) -> None:
@@ -437,26 +539,13 @@ def test_nothing_is_released_without_that_word(out: Path) -> None:
     assert not out.with_name("out-release").exists()
 
 
-AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-
-
-@pytest.mark.parametrize("opened", ["en", "fr"], indirect=True)
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(("opened", "theme"), [("en", "light"), ("fr", "dark")], indirect=["opened"])
 def test_axe_finds_nothing(opened: Window, theme: str) -> None:
-    axe = pytest.importorskip("axe_playwright_python.base", reason="the check of accessibility needs axe")
     page = opened.page
     page.emulate_media(color_scheme=theme, reduced_motion="reduce")
     opened.wait("lang => document.documentElement.lang === lang", opened.client.page.language)
 
-    def check(where: str) -> None:
-        found = page.evaluate(
-            "tags => axe.run({runOnly: tags}).then(found => found.violations.map("
-            "v => v.id + ': ' + v.nodes.map(n => n.html.slice(0, 160) + ' — ' + n.failureSummary).join(' | ')))",
-            AXE_TAGS,
-        )
-        assert found == [], where
-
-    page.evaluate(axe.AXE_SCRIPT)
+    check = opened.flawless
     opened.shown("group.jpg")
     check("looking")
     page.keyboard.press("f")
@@ -474,9 +563,25 @@ def test_axe_finds_nothing(opened: Window, theme: str) -> None:
     page.locator("#tabs button").nth(2).click()
     opened.shown("group.jpg")
     check("decided")
+    page.evaluate("document.querySelector('#toasts').replaceChildren()")
+    page.locator("#tabs button").nth(0).click()
+    opened.shown("portrait.jpg")
+    page.keyboard.press("a")
+    opened.wait("() => document.querySelector('.toast') !== null")
+    page.locator("#tabs button").nth(1).click()
+    opened.shown("portrait.jpg")
+    page.click("#release-open")
+    check("release")
+    page.check("#release-consent")
+    page.click("#release-go")
+    opened.wait("() => document.querySelector('#release button') && !document.querySelector('#release form')")
+    check("released")
+    page.keyboard.press("Escape")
     page.locator("#tabs button").nth(3).click()
     opened.wait("() => document.querySelector('.zone') !== null")
     check("nothing here")
+    page.evaluate("document.querySelector('#ended').showModal()")
+    check("ended")
 
 
 def test_a_page_whose_program_has_ended_says_so(browser: Any, tmp_path: Path) -> None:
@@ -489,13 +594,14 @@ def test_a_page_whose_program_has_ended_says_so(browser: Any, tmp_path: Path) ->
 
 
 def test_both_languages_say_the_same() -> None:
-    from anonymizer.review.server import LANGUAGES, static_files
-
-    words = {one: json.loads(static_files()[f"strings.{one}.json"]) for one in LANGUAGES}
+    english = page_strings()
+    words = {one: page_words(one, english) for one in languages()}
+    context = [e.msgctxt.split()[1] for e in polib.pofile(str(FOLDER / "fr.po")) if e.msgctxt and e.msgstr]
+    assert {key for key in context if not key.endswith(".many")} == english.keys()
     places = {
         language: {key: set(_places(text)) for key, text in said.items()} for language, said in words.items()
     }
-    for language in LANGUAGES:
+    for language in languages():
         # Languages have their own plural forms: "many" stands beside "other".
         keys = {key for key in words[language] if not key.endswith(".many")}
         assert keys == words["en"].keys(), language
@@ -509,7 +615,7 @@ def test_every_word_that_the_page_asks_for_is_there() -> None:
 
     from anonymizer.review.server import static_files
 
-    words = json.loads(static_files()["strings.en.json"])
+    words = page_strings()
     asked: set[str] = set()
     for name, content in static_files().items():
         text = content.decode()
@@ -522,6 +628,12 @@ def test_every_word_that_the_page_asks_for_is_there() -> None:
     assert asked <= words.keys()
 
 
+def page_strings() -> dict[str, str]:
+    from anonymizer.review.server import WORDS, static_files
+
+    return dict(json.loads(static_files()[WORDS]))
+
+
 def _places(text: str) -> list[str]:
     import re
 
@@ -529,8 +641,6 @@ def _places(text: str) -> list[str]:
 
 
 def test_kinds_of_places_have_names() -> None:
-    from anonymizer.review.server import static_files
-
-    words = json.loads(static_files()["strings.en.json"])
+    words = page_strings()
     for kind in Kind:
         assert f"place.{kind}" in words and f"reason.{kind}" in words

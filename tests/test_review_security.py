@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from anonymizer.language import languages
 from anonymizer.pipeline import Session
 from anonymizer.review.security import HEADERS, Keys
 from anonymizer.settings import Limits
@@ -114,6 +115,24 @@ def test_the_same_requests_are_answered_when_the_page_sends_them(
             assert client.send("GET", client.path(path), headers).status == 200, path
     assert client.post(f"api/media/{id}/approve", {"initials": ""}).status == 409
     assert "initials" in client.post(f"api/media/{id}/approve", {"initials": ""}).json()["error"]
+
+
+def test_the_program_speaks_the_pages_language(client: Client, folder: tuple[Path, str]) -> None:
+    _, id = folder
+    client.headers |= {"Accept-Language": "fr"}
+    assert "initiales" in client.post(f"api/media/{id}/approve", {"initials": ""}).json()["error"]
+    said = {language: client.get(f"static/strings.{language}.json").json() for language in languages()}
+    assert client.get("api/session").json()["languages"] == list(languages())
+    assert said["fr"]["decide.approve"] == "Approuver"
+    client.headers |= {"Accept-Language": "en"}
+    checks = client.get(f"api/media/{id}").json()["checks"]
+    client.headers |= {"Accept-Language": "fr"}
+    # Sentences are in French; what a script reads is not.
+    for one, other in zip(checks, client.get(f"api/media/{id}").json()["checks"], strict=True):
+        assert one["text"] != other["text"]
+        assert one["name"] == other["name"]
+    for unknown in ("xx", "..", "fr.po", "../fr"):
+        assert client.get(f"static/strings.{unknown}.json").status == 404
 
 
 def test_the_link_opens_once(folder: tuple[Path, str]) -> None:
@@ -297,6 +316,14 @@ def test_an_uploads_name_is_a_label(tmp_path: Path, name: str) -> None:
         assert stat.S_IMODE(stored.stat().st_mode) == 0o600
         assert stat.S_IMODE(stored.parent.parent.stat().st_mode) == 0o700
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "x.png"]
+
+
+def test_a_page_on_which_somebody_draws_is_in_use(client: Client) -> None:
+    client.page.used = 0.0
+    assert client.get("api/poll").json()["left"] == 0
+    assert client.page.used == 0.0
+    assert client.get("api/poll?active").json()["left"] > 0
+    assert client.page.used > 0.0
 
 
 def test_a_forgotten_page_closes_itself(tmp_path: Path) -> None:

@@ -2,16 +2,22 @@
 
     python docs/pictures/make.py
 
-Before and after stand side by side. Needs the models (``anonymizer models fetch``) and nothing else.
+Before and after stand side by side. Needs the models (``anonymizer models fetch``); the pictures of the page and of a
+report are taken in an installed Chromium (``apt install chromium``), and left as they are without one.
 """
 
 from __future__ import annotations
 
 import io
+import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
+from playwright.sync_api import sync_playwright
 
 from anonymizer.pipeline import Session
 from anonymizer.settings import Settings, Style
@@ -51,6 +57,48 @@ def save(sheet: Image.Image, name: str) -> None:
     raise SystemExit(f"{name} does not fit into {MOST_BYTES} bytes")
 
 
+def shot(window: Any, name: str) -> None:
+    """What a browser's window shows, as a PNG of few colours."""
+    with Image.open(io.BytesIO(window.screenshot())) as seen:
+        seen.convert("RGB").quantize(192).save(HERE / name, optimize=True)
+
+
+def page_and_report(out: Path, chromium: str) -> None:
+    """The page with a clip that waits and a place drawn on it, and the report of one photo."""
+    with Session(out, Settings()) as session:
+        (photo,) = session.run_all([SAMPLES / "label-and-code.png"])
+    with Session(out, Settings(keep_mouth=True)) as session:
+        list(session.run_all([SAMPLES / "interview.mp4", SAMPLES / "close-up-mask.jpg"]))
+    command = [sys.executable, "-m", "anonymizer.cli", "--lang", "en", "app", str(out), "--no-browser"]
+    with sync_playwright() as playwright, subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as app:
+        try:
+            assert app.stdout is not None
+            link = next(line.split()[-1] for line in app.stdout if "http://" in line)
+            browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+            window = browser.new_page(viewport={"width": 1280, "height": 720})
+            window.goto(link)
+            window.click("text=interview.mp4")
+            window.wait_for_selector(".track")
+            for _ in range(20):
+                window.keyboard.press(".")
+            window.select_option("#kind", "mark")
+            stage = window.locator(".pane").first.locator(".picture").bounding_box()
+            left, top, width, height = (stage[side] for side in ("x", "y", "width", "height"))
+            window.mouse.move(left + 0.43 * width, top + 0.7 * height)
+            window.mouse.down()
+            window.mouse.move(left + 0.61 * width, top + 0.95 * height, steps=5)
+            window.mouse.up()
+            window.keyboard.press("v")
+            window.wait_for_timeout(6000)
+            shot(window, "review.png")
+            window.set_viewport_size({"width": 1000, "height": 1150})
+            window.goto((out / "reports" / f"{photo.id}.html").as_uri())
+            shot(window, "report.png")
+            browser.close()
+        finally:
+            app.terminate()
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
 
@@ -68,6 +116,8 @@ def main() -> None:
         faces = [fitted(SAMPLES / "portrait-turned.jpg")]
         faces += [done("portrait-turned.jpg", Settings(style=style)) for style in Style]
         save(row(faces, ["before", *(f"style = {style}" for style in Style)]), "styles.jpg")
+        if chromium := shutil.which("chromium"):
+            page_and_report(Path(folder) / "page", chromium)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymizer import drawn
 from anonymizer.ahead import ahead
 from anonymizer.detect.finder import WORDS, Finder
 from anonymizer.errors import UnreadableError
@@ -21,10 +22,11 @@ from anonymizer.gate import file_sha256
 from anonymizer.media.clip import Clip, Ending, Frame, Reading, frames, open_clip
 from anonymizer.media.sniff import Format
 from anonymizer.media.write_clip import ClipWriter
+from anonymizer.path import through
 from anonymizer.photo import reasons, residual, unveiled
 from anonymizer.plan import Plan, lies_inside, planned, union
 from anonymizer.recheck import Looked, look_again
-from anonymizer.redact_yuv import Cover, paint
+from anonymizer.redact_yuv import Cover, paint, veil
 from anonymizer.search import Doubt, Searched, search
 from anonymizer.settings import AudioPolicy, HdrPolicy, Settings
 from anonymizer.types import Box, Check, Processed, Progress, Result, TrackSummary, Veil
@@ -119,7 +121,7 @@ def process(
             reasons=tuple(_reasons(clip, searched, plan, written, looked)),
             notes=tuple(_notes(searched, written)),
             models=tuple(finder.models()),
-            tracks=tuple(_summary(one, clip, searched.pts) for one in plan.covers),
+            tracks=tuple(_summary(one, clip, plan, _seconds(clip, searched)) for one in plan.covers),
             contact_sheet=looked.sheet,
             frames=len(searched.pts),
             duration=float((written.pts[-1] + written.durations[-1]) * clip.time_base),
@@ -236,6 +238,10 @@ def _rate(clip: Clip, pts: NDArray[np.int64]) -> float:
     return (len(pts) - 1) / float(int(pts[-1]) * clip.time_base) if len(pts) > 1 else float(clip.rate)
 
 
+def _seconds(clip: Clip, searched: Searched) -> NDArray[np.float64]:
+    return np.asarray(searched.pts * float(clip.time_base), np.float64)
+
+
 def _uncovers(keep: Sequence[Box], veils: Sequence[Veil]) -> bool:
     return any(box.intersection(_extent(one)).area > 0 for box in keep for one in veils)
 
@@ -254,19 +260,23 @@ def _identity(path: Path) -> tuple[int, int, int]:
     return stat.st_size, stat.st_mtime_ns, stat.st_ino
 
 
-def _summary(one: Cover, clip: Clip, pts: NDArray[np.int64]) -> TrackSummary:
+def _summary(one: Cover, clip: Clip, plan: Plan, seconds: NDArray[np.float64]) -> TrackSummary:
     track = one.track
+    frames = range(track.first, track.last + 1)
+    shown = [(f, v.box) for f in frames if (v := veil(one, f, plan.settings, plan.size))]
+    boxes = np.array([box for _, box in shown], np.int32).reshape(-1, 4)
     return TrackSummary(
         kind=track.kind,
         style=one.style,
         shape=one.shape,
-        first=float(pts[track.first] * clip.time_base),
-        last=float(pts[track.last] * clip.time_base),
+        first=float(seconds[track.first]),
+        last=float(seconds[track.last]),
         frames=len(track.boxes),
         interpolated=int((~track.seen).sum()),
         evidence=track.evidence,
         box=union(track).pixels(clip.width, clip.height),
         grid=(one.grid.shape[1], one.grid.shape[0]),
+        path=through(seconds[[f for f, _ in shown]], boxes),
     )
 
 
@@ -292,6 +302,7 @@ def _reasons(clip: Clip, searched: Searched, plan: Plan, written: Written, looke
     ]
     again = [Doubt(f.frame, f.region) for f in looked.found if not f.region.certain]
     said += _doubts(clip, searched, plan, again)
+    said += _followed(clip, searched, settings)
     if settings.audio is AudioPolicy.KEEP and _has_sound(clip):
         said.append("The sound was kept, as asked: a voice identifies, so a person must listen to it.")
     return said + reasons(settings, written.kept, len(plan.dismissed))
@@ -321,6 +332,14 @@ def _damaged(searched: Searched, written: Written) -> int:
     """Frames of the source that were concealed or left out, in whichever pass met more."""
     one, two = searched.ending, written.ending
     return max(one.corrupt, two.corrupt) + max(one.lost, two.lost)
+
+
+def _followed(clip: Clip, searched: Searched, settings: Settings) -> list[str]:
+    """A sentence for each place that was followed for a person, who must see how far that went."""
+    seconds = _seconds(clip, searched)
+    tracks = dict(searched.leader.tracks(seconds))
+    wanted = (one for one in settings.regions if one.follow is not None)
+    return [drawn.said(one, tracks.get(one), seconds) for one in wanted]
 
 
 def _notes(searched: Searched, written: Written) -> list[str]:

@@ -78,6 +78,23 @@ def speaker(language: str) -> Callable[[str], str]:
     return say
 
 
+def page_words(language: str, english: Mapping[str, str]) -> dict[str, str]:
+    """The review page's words by key, in a language; English where its catalogue has none.
+
+    In the catalogue each has its key as context: ``msgctxt "page help.title"``. A language with more plural forms than
+    English has keys of its own, like ``hidden.many``.
+    """
+    words = dict(english)
+    if language != ENGLISH:
+        context = "page "
+        words |= {
+            entry.msgctxt.removeprefix(context): entry.msgstr
+            for entry in polib.pofile(str(FOLDER / f"{language}.po"))
+            if entry.msgstr and entry.msgctxt and entry.msgctxt.startswith(context)
+        }
+    return words
+
+
 def _filled(said: str, parts: Mapping[str, str]) -> str:
     return _PLACE.sub(lambda place: parts[place[1]], said)
 
@@ -90,7 +107,7 @@ def _catalogue(
     whole: dict[str, str] = {}
     patterns = []
     for entry in polib.pofile(str(FOLDER / f"{language}.po")):
-        if not entry.msgstr:
+        if not entry.msgstr or entry.msgctxt:
             continue
         names = _PLACE.findall(entry.msgid)
         if not names:

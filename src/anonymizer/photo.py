@@ -11,7 +11,7 @@ from anonymizer.media.still import Still
 from anonymizer.media.write import write_photo
 from anonymizer.overlap import hidden, strokes_beside
 from anonymizer.redact import mouth_box, redact, restore, veil_box
-from anonymizer.settings import Settings
+from anonymizer.settings import PERSON, Settings
 from anonymizer.types import (
     Box,
     Check,
@@ -108,7 +108,7 @@ def _unheeded(regions: Sequence[Region], veils: Sequence[Veil]) -> list[Region]:
 
 def drawn_regions(settings: Settings) -> list[Region]:
     """The person's own regions, as certain as regions get."""
-    return [Region(Box(*drawn.rect), drawn.kind, (Evidence("a person", 1.0),)) for drawn in settings.regions]
+    return [Region(Box(*drawn.rect), drawn.kind, (Evidence(PERSON, 1.0),)) for drawn in settings.regions]
 
 
 def heeded(regions: Sequence[Region], settings: Settings) -> list[Region]:

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymizer import drawn
 from anonymizer.media.clip import Clip
 from anonymizer.redact_yuv import Cover, cover, veil
 from anonymizer.search import Searched
 from anonymizer.settings import DrawnRegion, Settings
 from anonymizer.track import Track
-from anonymizer.types import Box, Evidence, Style, Veil
+from anonymizer.types import Box, Style, Veil
 
 SAME = 0.5
 """Intersection over union from which a dismissed place is a track's extent."""
@@ -70,28 +71,19 @@ def planned(clip: Clip, searched: Searched, settings: Settings) -> Plan:
     found = searched.tracker.tracks()
     dismissed = tuple(track for track in found if _is_dismissed(track, settings, seconds))
     tracks = [track for track in found if track not in dismissed]
-    tracks += [track for one in settings.regions if (track := _drawn(one, seconds))]
+    still = (one for one in settings.regions if one.follow is None)
+    tracks += [track for one in still if (track := drawn.held(one, seconds))]
+    tracks += [track for _, track in searched.leader.tracks(seconds)]
     transfer = clip.colour.transfer if clip.colour else 0
     covers = tuple(cover(track, settings, size, transfer) for track in tracks)
     return Plan(covers, settings, size, transfer, dismissed)
 
 
-def _drawn(one: DrawnRegion, seconds: NDArray[np.float64]) -> Track | None:
-    """A person's region as a track that stands still; None where its time lies outside the clip."""
-    end = float("inf") if one.end is None else one.end
-    inside = np.flatnonzero((seconds >= one.start - 1e-6) & (seconds <= end + 1e-6))
-    if not len(inside):
-        return None
-    first, count = int(inside[0]), int(inside[-1] - inside[0]) + 1
-    boxes = np.tile(np.array(one.rect, np.float32), (count, 1))
-    grey = np.full((1, 1, 3), 128, np.float32)
-    return Track(one.kind, first, boxes, np.ones(count, np.bool_), (Evidence("a person", 1.0),), grey)
-
-
 def lies_inside(one: DrawnRegion, clip: Clip, pts: NDArray[np.int64]) -> bool:
     """Whether a person's region has a part in the picture at a time at which a frame is shown."""
     inside = Box(*one.rect).within(clip.width, clip.height).area > 0
-    return inside and _drawn(one, np.asarray(pts * float(clip.time_base), np.float64)) is not None
+    seconds = np.asarray(pts * float(clip.time_base), np.float64)
+    return inside and bool(drawn.within(one, seconds).any())
 
 
 def _is_dismissed(track: Track, settings: Settings, seconds: NDArray[np.float64]) -> bool:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from anonymizer.detect.faces import ALL_TURNS, upright_turn
 from anonymizer.detect.finder import Finder
+from anonymizer.drawn import Leader
 from anonymizer.errors import LimitError
 from anonymizer.media.clip import Clip, Ending, Look, Reading, look_size, looks
 from anonymizer.media.yuv import pixels
@@ -58,9 +59,13 @@ class Doubt:
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """What the first pass knows: ``pts`` int64 ``(n,)`` in the clip's time base, ``cuts`` frame numbers."""
+    """What the first pass knows: ``pts`` int64 ``(n,)`` in the clip's time base, ``cuts`` frame numbers.
+
+    ``leader`` followed what a person drew.
+    """
 
     tracker: Tracker
+    leader: Leader
     pts: NDArray[np.int64]
     cuts: tuple[int, ...]
     doubts: tuple[Doubt, ...]
@@ -87,7 +92,9 @@ class _Found:
 def search(clip: Clip, finder: Finder, settings: Settings, progress: Progress | None) -> Searched:
     """Find every track of a clip. Raises :class:`anonymizer.errors.MediumError` where it cannot be decoded."""
     size = look_size(clip, LOOK_SIDE)
-    tracker = Tracker((clip.width, clip.height), size, float(clip.rate), settings.grid, settings.margin)
+    whole = clip.width, clip.height
+    tracker = Tracker(whole, size, float(clip.rate), settings.grid, settings.margin)
+    leader = Leader(settings.regions, whole, size, float(clip.rate), settings.grid, settings.margin)
     shot, found = _Shot(), _Found()
     with Reading(
         clip.path,
@@ -102,12 +109,15 @@ def search(clip: Clip, finder: Finder, settings: Settings, progress: Progress | 
         for group, glanced in _glanced(clip, reading, size, finder, tracker, shot, settings):
             for look, faces in zip(group, glanced, strict=True):
                 _take(clip, look, faces, finder, tracker, shot, found, settings)
+                leader.add(look.small, float(look.pts * clip.time_base), cut=look.cut)
                 if progress:
                     progress("searching", look.number + 1, clip.expected)
         ending = reading.ending
     if ending is None or not found.pts:
         raise LimitError("Reading the clip ended before its end was reached; try again.")
-    return Searched(tracker, np.array(found.pts, np.int64), tuple(found.cuts), tuple(found.doubts), ending)
+    return Searched(
+        tracker, leader, np.array(found.pts, np.int64), tuple(found.cuts), tuple(found.doubts), ending
+    )
 
 
 def _glanced(

@@ -59,11 +59,16 @@ class HdrPolicy(StrEnum):
     KEEP = "keep"
 
 
+PERSON = "a person"
+"""Who found what somebody drew, in reports."""
+
+
 class DrawnRegion(BaseModel):
     """A person's region: ``x, y, w, h`` in pixels of the upright picture.
 
     Filled like text by default, because nobody says what is in it; ``kind = "face"`` has it blurred. In a
-    clip it stands from ``start`` to ``end``, seconds from the first frame: to the last one unless given.
+    clip it stands from ``start`` to ``end``, seconds from the first frame: to the last one unless given. With
+    ``follow``, the moment at which the place is where ``rect`` says, it goes where its look goes, both ways.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -72,6 +77,7 @@ class DrawnRegion(BaseModel):
     kind: Kind = Kind.DRAWN
     start: float = Field(0.0, ge=0)
     end: float | None = Field(None, ge=0)
+    follow: float | None = Field(None, ge=0)
 
 
 class Limits(BaseModel):

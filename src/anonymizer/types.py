@@ -281,3 +281,5 @@ class TrackSummary:
     box: tuple[int, int, int, int]
     """The union of its boxes: left, top, right, bottom."""
     grid: tuple[int, int]
+    path: tuple[tuple[float, int, int, int, int], ...] = ()
+    """Seconds, left, top, right, bottom of what is drawn over, in between in a straight line."""

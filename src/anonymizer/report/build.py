@@ -115,6 +115,7 @@ def _regions(processed: Processed) -> list[RegionRecord]:
             last_seconds=round(t.last, 3),
             frames=t.frames,
             interpolated=t.interpolated,
+            path=list(t.path),
         )
         for t in processed.tracks
     ]

@@ -57,6 +57,8 @@ class RegionRecord(_Part):
     last_seconds: float | None = None
     frames: int | None = None
     interpolated: int | None = None
+    path: list[tuple[float, int, int, int, int]] | None = None
+    """Of a clip: seconds and box of what is drawn over, wherever it leaves the straight way between two of them."""
 
 
 class CheckRecord(_Part):

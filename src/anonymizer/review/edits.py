@@ -35,6 +35,8 @@ class Place(BaseModel):
     kind: Kind = Kind.DRAWN
     start: float = Field(0.0, ge=0)
     end: float | None = Field(None, ge=0)
+    follow: FiniteFloat | None = Field(None, ge=0)
+    """The moment at which it lies there, and from which it goes where its look goes, in seconds."""
 
 
 class Edits(BaseModel):
@@ -94,7 +96,7 @@ def drawn_over(kind: Kind, box: Box, settings: Settings) -> Rect:
 
 def _seen(region: DrawnRegion, settings: Settings) -> Place:
     rect = drawn_over(region.kind, Box(*region.rect), settings)
-    return Place(rect=rect, kind=region.kind, start=region.start, end=region.end)
+    return Place(rect=rect, **region.model_dump(exclude={"rect"}))
 
 
 def _meant(place: Place, settings: Settings) -> DrawnRegion:
@@ -108,4 +110,5 @@ def _meant(place: Place, settings: Settings) -> DrawnRegion:
         seen = min(w, h)
         least = min(seen - 2 * LEAST_PAD, seen / (1 + 2 * TEXT_PAD))
         box = box.padded(-(seen - max(1.0, least)) / 2)
-    return DrawnRegion(rect=(box.x, box.y, box.w, box.h), kind=place.kind, start=place.start, end=place.end)
+    rect = (box.x, box.y, box.w, box.h)
+    return DrawnRegion(rect=rect, **place.model_dump(exclude={"rect"}))

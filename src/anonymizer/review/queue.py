@@ -16,8 +16,9 @@ from anonymizer.detect.finder import doubtful_place
 from anonymizer.errors import DecisionError
 from anonymizer.gate import Gate
 from anonymizer.ledger import Entry, State
-from anonymizer.report.schema import Report
-from anonymizer.review.edits import drawn_over, from_settings, used_settings
+from anonymizer.report.schema import RegionRecord, Report
+from anonymizer.review.edits import Edits, Place, drawn_over, from_settings, used_settings
+from anonymizer.settings import PERSON
 from anonymizer.types import Box, Kind, Result
 
 SHOWN = (State.REVIEW, State.READY, State.REJECTED, State.FAILED)
@@ -165,15 +166,17 @@ def detail(gate: Gate, reports: Reports, entry: Entry, inbox: Path) -> dict[str,
             "score": max((one.score for one in region.found_by), default=0.0),
             "start": region.first_seconds,
             "end": region.last_seconds,
+            "path": region.path,
         }
         for region in report.regions
-        if not any(one.detector == "a person" for one in region.found_by)
+        if not _by_person(region)
         for box in [region.box]
     ]
     return _item(gate, reports, entry, inbox) | {
         "found": found,
         "doubts": doubts,
         "edits": edits.model_dump(mode="json"),
+        "ways": _ways(report, edits),
         "shape": report.settings.get("shape"),
         "checks": [
             {"name": check.name, "result": check.result, "text": check.evidence} for check in report.checks
@@ -187,6 +190,32 @@ def detail(gate: Gate, reports: Reports, entry: Entry, inbox: Path) -> dict[str,
             for one in gate.ledger.decisions(entry.id)
         ],
     }
+
+
+def _by_person(region: RegionRecord) -> bool:
+    return any(one.detector == PERSON for one in region.found_by)
+
+
+def _ways(report: Report, edits: Edits) -> list[dict[str, Any] | None]:
+    """For each region that a person drew, where and when following it led; None where it was not followed."""
+    drawn = [region for region in report.regions if _by_person(region) and region.path]
+    ways: list[dict[str, Any] | None] = []
+    for place in edits.regions:
+        moment = place.follow
+        passing = (one for one in drawn if moment is not None and _passes(one, place, moment))
+        found = next(passing, None)
+        if found is None:
+            ways.append(None)
+        else:
+            ways.append({"path": found.path, "start": found.first_seconds, "end": found.last_seconds})
+    return ways
+
+
+def _passes(region: RegionRecord, place: Place, moment: float) -> bool:
+    """Whether what was drawn over is this place: of its kind, and there at its moment or nearest to that."""
+    _, left, top, right, bottom = min(region.path or (), key=lambda at: abs(at[0] - moment))
+    near = Box(left, top, right - left, bottom - top).intersection(Box(*place.rect)).area > 0
+    return region.kind is place.kind and near
 
 
 def shown(name: str) -> str:

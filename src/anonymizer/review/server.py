@@ -28,6 +28,7 @@ from starlette.routing import Mount, Route
 from anonymizer import __version__, decide
 from anonymizer.errors import AnonymizerError, DecisionError, UsageError
 from anonymizer.gate import Gate
+from anonymizer.language import languages, page_words, speaker
 from anonymizer.ledger import Entry, State
 from anonymizer.release import release
 from anonymizer.review import inbox, queue
@@ -37,7 +38,8 @@ from anonymizer.review.films import Films
 from anonymizer.review.pictures import Pictures
 from anonymizer.review.security import Guard, Keys
 
-LANGUAGES = ("en", "fr")
+WORDS = "strings.json"
+"""The page's words in English; the catalogues have them in other languages."""
 MAX_JSON = 256 << 10
 """Bytes of one instruction."""
 TYPES = {
@@ -51,6 +53,8 @@ REPORT_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox"
 )
 """The report's page brings its style within; it has no script and needs no other file."""
+SENTENCES = frozenset({"text", "error", "reason", "reasons", "traces", "notes"})
+"""The members of an answer that hold the program's sentences, or lists of them."""
 TICK = 2.0
 """Seconds between two looks at the clock."""
 
@@ -229,10 +233,31 @@ async def _shell(request: Request) -> Response:
 
 async def _static(request: Request) -> Response:
     name = request.path_params["name"]
-    content = static_files().get(name)
+    content = _words(name) if name.startswith("strings.") else static_files().get(name)
     if content is None:
         raise HTTPException(404)
     return Response(content, media_type=TYPES[name.rpartition(".")[2]])
+
+
+def _words(name: str) -> bytes | None:
+    """The page's words, ``strings.LANGUAGE.json``; None for a language that there is no catalogue for."""
+    language = name.removeprefix("strings.").removesuffix(".json")
+    if language not in languages():
+        return None
+    return json.dumps(page_words(language, json.loads(static_files()[WORDS])), ensure_ascii=False).encode()
+
+
+def _spoken(request: Request, value: Any, key: str = "") -> Any:
+    """An answer with its sentences in the language that the page says it speaks."""
+    if isinstance(value, dict):
+        return {name: _spoken(request, part, name) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_spoken(request, part, key) for part in value]
+    if not isinstance(value, str) or key not in SENTENCES:
+        return value
+    page: Page = request.app.state.page
+    asked = request.headers.get("accept-language", "")
+    return speaker(asked if asked in languages() else page.language)(value)
 
 
 async def _session(request: Request) -> Response:
@@ -242,7 +267,7 @@ async def _session(request: Request) -> Response:
         {
             "version": __version__,
             "language": page.language,
-            "languages": LANGUAGES,
+            "languages": languages(),
             "folder": queue.shown(page.desk.out.name),
             "release_folder": queue.shown(str(page.release_folder)),
             "idle_seconds": page.idle_seconds,
@@ -253,12 +278,13 @@ async def _session(request: Request) -> Response:
 
 
 async def _poll(request: Request) -> Response:
-    """Counts and jobs. A page that only asks this is not in use."""
-    page = _page(request, used=False)
+    """Counts and jobs. A page that only asks this is not in use, unless it says that somebody does something there."""
+    page = _page(request, used="active" in request.query_params)
     counts, revision = await page.desk.ask(_standings)
     left = max(0.0, page.idle_seconds - (time.monotonic() - page.used))
     jobs = [job.facts() for job in list(page.desk.jobs.values())]
-    return JSONResponse({"counts": counts, "revision": revision, "jobs": jobs, "left": round(left)})
+    known = {"counts": counts, "revision": revision, "jobs": jobs, "left": round(left)}
+    return JSONResponse(_spoken(request, known))
 
 
 def _standings(gate: Gate) -> tuple[dict[str, int], str]:
@@ -276,7 +302,8 @@ async def _list(request: Request) -> Response:
     if state not in queue.SHOWN:
         raise HTTPException(404)
     desk = page.desk
-    return JSONResponse(await desk.ask(queue.listing, desk.reports, state, desk.inbox))
+    items = await desk.ask(queue.listing, desk.reports, state, desk.inbox)
+    return JSONResponse(_spoken(request, items))
 
 
 async def _entry(request: Request, *states: State) -> Entry:
@@ -293,7 +320,8 @@ _SEEN = (State.REVIEW, State.READY, State.RELEASED, State.REJECTED)
 async def _detail(request: Request) -> Response:
     desk = _page(request).desk
     entry = await _entry(request, *_SEEN)
-    return JSONResponse(await desk.ask(queue.detail, desk.reports, entry, desk.inbox))
+    detail = await desk.ask(queue.detail, desk.reports, entry, desk.inbox)
+    return JSONResponse(_spoken(request, detail))
 
 
 async def _original(request: Request) -> Response:
@@ -397,7 +425,8 @@ async def _release(request: Request) -> Response:
         page.used = time.monotonic()
     page.desk.touched()
     held = [{"name": name, "reason": reason} for name, reason in done.held]
-    return JSONResponse({"copied": len(done.copied), "there": len(done.there), "held": held})
+    facts = {"copied": len(done.copied), "there": len(done.there), "held": held}
+    return JSONResponse(_spoken(request, facts))
 
 
 async def _upload(request: Request) -> Response:
@@ -431,9 +460,9 @@ async def _told(request: Request, model: type[Model]) -> Model:
         raise HTTPException(400) from error
 
 
-async def _refusal(_: Request, error: Exception) -> Response:
+async def _refusal(request: Request, error: Exception) -> Response:
     """What the program says no to, in its own sentence."""
-    return JSONResponse({"error": str(error)}, 409)
+    return JSONResponse(_spoken(request, {"error": str(error)}), 409)
 
 
 async def _plain(_: Request, error: Exception) -> Response:

@@ -1,5 +1,7 @@
 // Every word between the page and the program. A refusal is an Error whose message is the program's own sentence.
 
+import { language } from "./words.js";
+
 export class Refused extends Error {}
 export class Gone extends Error {}
 
@@ -13,7 +15,7 @@ async function answer(response) {
 async function ask(path, options) {
   let response;
   try {
-    response = await fetch(path, { credentials: "same-origin", cache: "no-store", ...options });
+    response = await fetch(path, { credentials: "same-origin", cache: "no-store", ...options, headers: { "accept-language": language, ...options?.headers } });
   } catch {
     throw new Gone("unreachable");
   }
@@ -32,6 +34,7 @@ export const upload = (file, onProgress) =>
     const request = new XMLHttpRequest();
     request.open("POST", "api/uploads");
     request.setRequestHeader("content-type", "application/octet-stream");
+    request.setRequestHeader("accept-language", language);
     request.setRequestHeader("x-file-name", encodeURIComponent(file.name).slice(0, 900));
     request.upload.onprogress = (event) => onProgress(event.loaded, event.total);
     request.onerror = () => reject(new Gone("unreachable"));

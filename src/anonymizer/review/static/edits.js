@@ -2,6 +2,8 @@
 
 const LEAST = 6; // pixels: smaller than this is a slip of the hand
 
+const shapeOf = (kind) => (kind === "face" || kind === "mark" ? "ellipse" : "box");
+
 let keys = 0;
 const copy = (value) => JSON.parse(JSON.stringify(value));
 
@@ -16,7 +18,7 @@ export class Edits extends EventTarget {
     this.places = [
       ...detail.found.map((place) => this.#place({ ...place, by: "found", origin: place })),
       ...edits.dismiss.map((place) => this.#place({ ...place, by: "found", origin: place, off: true, ghost: true })),
-      ...edits.regions.map((place) => this.#place({ ...place, by: "you" })),
+      ...edits.regions.map((place, index) => this.#place({ ...place, by: "you", shape: shapeOf(place.kind), way: detail.ways?.[index] ?? null })),
       ...edits.keep.map((rect) => this.#place({ rect, kind: "keep", by: "you" })),
     ];
     this.mouth = edits.keep_mouth;
@@ -28,7 +30,7 @@ export class Edits extends EventTarget {
 
   #place(place) {
     keys += 1;
-    return { key: `p${keys}`, off: false, start: 0, end: null, shape: "box", ...place, origin: place.origin && copy(place.origin) };
+    return { key: `p${keys}`, off: false, start: 0, end: null, follow: null, shape: "box", ...place, origin: place.origin && copy(place.origin) };
   }
 
   #state() { return JSON.stringify({ places: this.places, mouth: this.mouth }); }
@@ -66,7 +68,7 @@ export class Edits extends EventTarget {
     const clean = this.#inside(rect);
     if (clean[2] < LEAST || clean[3] < LEAST) return null;
     this.mark();
-    const place = this.#place({ rect: clean, kind, by: "you", shape: kind === "face" ? "ellipse" : "box", ...more });
+    const place = this.#place({ rect: clean, kind, by: "you", shape: shapeOf(kind), ...more });
     this.places.push(place);
     this.selected = place.key;
     this.#tell();
@@ -74,10 +76,13 @@ export class Edits extends EventTarget {
   }
 
   // Moving what was found makes it the person's own; the found place itself is taken off.
-  set(key, rect) {
+  set(key, rect, moment = null) {
     const place = this.get(key);
     if (!place || place.off || this.holds(place)) return;
     place.rect = this.#inside(rect);
+    // What is followed is followed from here; where it went before says nothing any more.
+    if (place.follow !== null && moment !== null) place.follow = moment;
+    place.way = null;
     this.#tell();
   }
 
@@ -89,7 +94,16 @@ export class Edits extends EventTarget {
     if (!place || place.by !== "you") return;
     this.mark();
     const round = (value) => Math.round(value * 1000) / 1000;
-    Object.assign(place, { start: round(start), end: end === null ? null : round(end) });
+    Object.assign(place, { start: round(start), end: end === null ? null : round(end), way: null });
+    this.#tell();
+  }
+
+  // The moment from which a place of a clip is followed; null holds it where it is.
+  follow(key, seconds) {
+    const place = this.get(key);
+    if (!place || place.by !== "you") return;
+    this.mark();
+    Object.assign(place, { follow: seconds, way: null });
     this.#tell();
   }
 
@@ -98,7 +112,7 @@ export class Edits extends EventTarget {
     if (!place || place.off || place.kind === "keep" || this.holds(place)) return;
     this.mark();
     place.kind = kind;
-    place.shape = kind === "face" || kind === "mark" ? "ellipse" : "box";
+    place.shape = shapeOf(kind);
     this.#tell();
   }
 
@@ -132,7 +146,7 @@ export class Edits extends EventTarget {
 
   // For the program: what to hide, what to leave, what to keep clear.
   instructions() {
-    const plain = ({ rect, kind, start, end }) => ({ rect, kind, start: start ?? 0, end: end ?? null });
+    const plain = ({ rect, kind, start, end, follow }) => ({ rect, kind, start: start ?? 0, end: end ?? null, follow: follow ?? null });
     const regions = [];
     const dismiss = [];
     for (const place of this.places) {

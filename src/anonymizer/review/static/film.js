@@ -10,6 +10,8 @@ export function clock(seconds) {
   return `${Math.floor(tenths / 600)}:${String(Math.floor(tenths / 10) % 60).padStart(2, "0")}${mark}${tenths % 10}`;
 }
 
+export const asked = (place) => place.follow !== null && place.follow !== undefined && !place.way;
+
 export class Film extends EventTarget {
   constructor(medium) {
     super();
@@ -29,7 +31,29 @@ export class Film extends EventTarget {
 
   get seconds() { return this.frame / this.rate; }
   get length() { return this.frames / this.rate; }
-  has(place) { return (place.start ?? 0) <= this.seconds + 0.5 / this.rate && (place.end ?? Infinity) >= this.seconds - 0.5 / this.rate; }
+  // Well within the frame that is shown: its borders are rounded differently by each reader.
+  get moment() { return Math.round((this.seconds + 0.4 / this.rate) * 1000) / 1000; }
+  has(place) {
+    // What is to be followed and was not yet: nobody knows where it is at other moments.
+    if (asked(place)) return Math.abs(place.follow - this.moment) < 0.25;
+    const [start, end] = this.span(place);
+    return start <= this.seconds + 0.5 / this.rate && end >= this.seconds - 0.5 / this.rate;
+  }
+  span(place) {
+    const { start, end } = place.way ?? place;
+    return [start ?? 0, Math.min(end ?? this.length, this.length)];
+  }
+  // Where a place is at this moment, on the straight line between the two known ones around it.
+  rect(place) {
+    const path = place.way?.path ?? (place.by === "found" ? place.path : null);
+    if (!path?.length) return place.rect;
+    const after = path.findIndex(([seconds]) => seconds >= this.seconds);
+    const next = path[after < 0 ? path.length - 1 : after];
+    const last = path[Math.max(0, (after < 0 ? path.length : after) - 1)];
+    const share = next[0] > last[0] ? Math.min(1, Math.max(0, (this.seconds - last[0]) / (next[0] - last[0]))) : 0;
+    const [x, y, right, bottom] = [1, 2, 3, 4].map((i) => last[i] + share * (next[i] - last[i]));
+    return [x, y, right - x, bottom - y];
+  }
 
   // Both can be shown. Where the browser does not know the original's codec, its frames come from the program.
   async load() {
@@ -162,17 +186,17 @@ export class FilmBar {
     const { film, edits } = this;
     const focus = this.rows.contains(document.activeElement) ? document.activeElement.dataset.key : null;
     fill(this.rows, edits.places.map((place, index) => {
-      const start = place.start ?? 0;
-      const end = Math.min(place.end ?? film.length, film.length);
-      const css = place.kind === "keep" ? "kept" : place.off ? "off" : place.by === "you" ? "drawn" : "found";
+      const [start, end] = film.span(place);
+      const css = place.kind === "keep" ? "kept" : place.off ? "off" : place.by === "you" ? `drawn${asked(place) ? " asked" : ""}` : "found";
       const bar = el("i", { class: css });
       bar.style.left = `${(100 * start) / film.length}%`;
       bar.style.width = `${Math.max(0.6, (100 * (end - start)) / film.length)}%`;
       const said = `${t(`place.${place.kind}`)} ${index + 1}`;
-      return el("button", { type: "button", class: "track", "data-key": place.key, "aria-pressed": String(place.key === edits.selected), "aria-label": `${said}: ${t("clip.range", { start: clock(start), end: clock(end) })}`, onclick: () => this.pick(place) },
+      return el("button", { type: "button", class: "track", "data-key": place.key, "aria-pressed": String(place.key === edits.selected), "aria-label": `${said}: ${asked(place) ? t("place.follows") : t("clip.range", { start: clock(start), end: clock(end) })}`, onclick: () => this.pick(place) },
         el("span", {}, said), el("span", { class: "lane" }, bar));
     }));
     if (focus) this.rows.querySelector(`[data-key="${focus}"]`)?.focus({ preventScroll: true });
+    this.rows.querySelector("[aria-pressed=true]")?.scrollIntoView({ block: "nearest" });
     this.#range();
   }
 
@@ -183,13 +207,16 @@ export class FilmBar {
     this.range.hidden = !shown;
     if (!shown) return;
     const focus = this.range.contains(document.activeElement) ? document.activeElement.id : null;
+    const way = (id, on) => el("button", { type: "button", class: "small", id: `way-${id}`, "aria-pressed": String(on), title: t(`clip.${id}.hint`), onclick: () => edits.follow(place.key, id === "follow" ? film.moment : null) }, t(`clip.${id}`));
+    const follows = place.follow !== null;
+    const [start, end] = film.span(place);
     const limit = (which) => {
-      const value = which === "start" ? place.start ?? 0 : place.end ?? film.length;
+      const value = which === "start" ? start : end;
       const input = el("input", { type: "number", id: `place-${which}`, min: "0", max: film.length.toFixed(2), step: "0.1", value: value.toFixed(2), onchange: () => this.#set(place.key, which, Number(input.value)) });
       return [el("label", {}, t(`clip.${which}`), " ", input, " s"),
-        el("button", { type: "button", class: "small", id: `here-${which}`, "aria-label": `${t(`clip.${which}`)}: ${t("clip.here")}`, onclick: () => this.#set(place.key, which, film.seconds) }, t("clip.here"))];
+        el("button", { type: "button", class: "small", id: `here-${which}`, "aria-label": `${t(`clip.${which}`)}: ${t("clip.here")}`, title: t("clip.here"), onclick: () => this.#set(place.key, which, film.seconds) }, t("clip.now"))];
     };
-    fill(this.range, el("b", {}, t("clip.hidden")), limit("start"), limit("end"));
+    fill(this.range, el("span", { class: "group", role: "group", "aria-label": t("clip.way") }, way("follow", follows), way("hold", !follows)), limit("start"), limit("end"));
     if (focus) $(focus)?.focus({ preventScroll: true });
   }
 
@@ -197,11 +224,14 @@ export class FilmBar {
     const place = this.edits.get(key);
     if (!place || !Number.isFinite(seconds)) return;
     const at = Math.min(this.film.length, Math.max(0, seconds));
-    const other = which === "start" ? place.end ?? this.film.length : place.start ?? 0;
+    const [first, last] = this.film.span(place);
+    const other = which === "start" ? last : first;
     // The two ends may meet but never cross.
     const start = which === "start" ? Math.min(at, other) : other;
     const end = which === "end" ? Math.max(at, other) : other;
-    this.edits.during(key, start, end >= this.film.length - 0.5 / this.film.rate ? null : end);
+    // The end that nobody touched stays as open as it was.
+    const open = which === "start" ? place.end === null : end >= this.film.length - 0.5 / this.film.rate;
+    this.edits.during(key, which === "end" && !place.start ? 0 : start, open ? null : end);
   }
 }
 

@@ -3,19 +3,19 @@
 import { Gone, Refused, get, post, upload } from "./api.js";
 import { $, el, fill, icon } from "./dom.js";
 import { Edits } from "./edits.js";
-import { Film, FilmBar, hideBar } from "./film.js";
+import { Film, FilmBar, asked, hideBar } from "./film.js";
 import { markCurrent, showItems, showJobs } from "./list.js";
 import { note } from "./notes.js";
 import { KINDS, complain, showDecision, showFacts } from "./panel.js";
 import { picture } from "./pictures.js";
 import { askRelease } from "./release.js";
 import { MODES, Stage } from "./stage.js";
-import { language, n, name, percent, speak, t } from "./words.js";
+import { language, n, name, percent, speak, t, tongue } from "./words.js";
 
 const STATES = ["review", "ready", "rejected", "failed"];
 const page = {
   session: null, tab: "review", items: [], counts: {}, revision: null, jobs: [], uploads: [], told: new Set(), fresh: { ready: 0, review: 0 },
-  medium: null, edits: null, doubts: [], shownDoubt: -1, loaded: false, initials: "", singleKeys: true, ended: false,
+  medium: null, edits: null, doubts: [], shownDoubt: -1, loaded: false, initials: "", singleKeys: true, ended: false, kept: new Map(),
 };
 const stage = new Stage($("stage"));
 
@@ -49,9 +49,13 @@ function poll() {
 async function pollOnce() {
   if (page.ended) return;
   try {
-    const now = await get("poll");
+    // Who draws and looks says nothing else to the program, and must not find it gone.
+    const active = page.active || page.film?.playing;
+    page.active = false;
+    const now = await get(active ? "poll?active" : "poll");
     page.missed = 0;
     page.counts = now.counts;
+    showTabs();
     await heard(now.jobs);
     if (now.revision !== page.revision) {
       page.revision = now.revision;
@@ -117,6 +121,7 @@ async function fetched() {
   const items = await get(`list/${tab}`);
   if (tab !== page.tab) return false;
   page.items = items;
+  if (tab === "review") for (const id of page.kept.keys()) if (!items.some((item) => item.id === id)) page.kept.delete(id);
   return true;
 }
 
@@ -139,11 +144,14 @@ async function open(id, { keepView = false } = {}) {
   try {
     const medium = await get(`media/${id}`);
     if (page.wanted !== id) return;
-    Object.assign(page, { medium, edits: new Edits(medium), doubts: medium.doubts, shownDoubt: -1, loaded: false, running: runningFor(id) });
+    leave();
+    const edits = (medium.state === "review" && page.kept.get(id)) || new Edits(medium);
+    page.kept.delete(id);
+    Object.assign(page, { medium, edits, doubts: medium.doubts, shownDoubt: -1, loaded: false, running: runningFor(id) });
     // Never the last picture under the next one's name.
     if (!keepView) stage.clear();
     closeFilm();
-    page.edits.addEventListener("change", () => { stage.render(); draw(); });
+    edits.addEventListener("change", changed);
     showWork(true);
     $("medium-title").textContent = medium.source;
     $("medium-title").title = medium.source;
@@ -159,6 +167,15 @@ async function open(id, { keepView = false } = {}) {
     showEmpty();
   }
 }
+
+// What was drawn and not applied is there again when somebody comes back to it.
+function leave() {
+  page.edits?.removeEventListener("change", changed);
+  const waits = page.tab !== "review" || page.items.some((item) => item.id === page.medium?.id);
+  if (page.medium?.state === "review" && waits && page.edits?.dirty && !page.running) page.kept.set(page.medium.id, page.edits);
+}
+
+function changed() { stage.render(); draw(); }
 
 const runningFor = (id) => page.jobs.find((job) => job.replaces === id)?.number ?? 0;
 
@@ -254,6 +271,7 @@ function showWork(on) {
 }
 
 function showEmpty(item = null) {
+  leave();
   page.edits = null;
   closeFilm();
   stage.clear();
@@ -266,8 +284,9 @@ function showEmpty(item = null) {
     if (item.uploaded) parts.push(el("button", { type: "button", onclick: () => discard(item) }, t("discard")));
   } else {
     const ready = n("done.added.ready", page.counts.ready ?? 0);
-    parts.push(el("h2", {}, t(busy ? "hero.busy" : begun ? "hero.done" : "hero.first")),
-      el("p", {}, busy ? "" : begun ? t("hero.done.text", { ready }) : t("hero.first.text")));
+    const waiting = page.tab !== "review" && page.counts.review;
+    parts.push(el("h2", {}, t(busy ? "hero.busy" : waiting ? "hero.more" : begun ? "hero.done" : "hero.first")),
+      el("p", {}, busy ? "" : waiting ? n("done.added.review", page.counts.review) : begun ? t("hero.done.text", { ready }) : t("hero.first.text")));
   }
   parts.push(el("div", { class: "zone" }, icon("drop", { viewBox: "0 0 48 48" }), el("strong", {}, t("hero.zone")),
     el("button", { type: "button", class: "primary", id: "choose", onclick: () => $("files").click() }, t("hero.choose")),
@@ -291,6 +310,7 @@ function showTabs() {
 }
 
 async function choose(state) {
+  leave();
   page.tab = state;
   page.medium = null;
   page.wanted = null;
@@ -345,7 +365,7 @@ function showTheme() {
 
 async function setLanguage(wanted) {
   await speak(wanted);
-  fill($("language"), page.session.languages.map((one) => el("option", { value: one, selected: one === language, lang: one }, t(`language.${one}`))));
+  fill($("language"), page.session.languages.map((one) => el("option", { value: one, selected: one === language, lang: one }, tongue(one))));
   $("folder").textContent = page.session.folder;
   showTheme();
   showTabs();
@@ -361,6 +381,19 @@ async function setLanguage(wanted) {
   } else showEmpty();
 }
 
+// The program's own sentences once more, in the language that was just chosen.
+async function reworded() {
+  if (!await fetched()) return;
+  const { medium } = page;
+  showItems(page.tab, page.items, medium?.id, (id) => open(id));
+  if (!medium) return;
+  const { reasons, checks, traces, decision, doubts } = await get(`media/${medium.id}`);
+  if (page.medium !== medium) return;
+  Object.assign(medium, { reasons, checks, traces, decision });
+  doubts.forEach(({ text }, index) => { page.doubts[index].text = text; });
+  draw();
+}
+
 // ---- what a person does
 
 const act = {
@@ -371,12 +404,13 @@ const act = {
     stage.reveal(doubt.rect);
   },
   hide(doubt) {
-    page.edits.add(doubt.rect, doubt.kind, { doubt: page.doubts.indexOf(doubt) });
+    const more = page.film ? { follow: doubt.seconds } : {};
+    page.edits.add(doubt.rect, doubt.kind, { doubt: page.doubts.indexOf(doubt), ...more });
   },
   pick(place) {
     page.edits.select(place.key);
-    if (page.film && !page.film.has(place)) page.film.seek(place.start ?? 0);
-    stage.reveal(place.rect);
+    if (page.film && !page.film.has(place)) page.film.seek(asked(place) ? place.follow : page.film.span(place)[0]);
+    stage.reveal(stage.rectOf(place));
     draw();
   },
   async apply() {
@@ -563,10 +597,10 @@ function placeKey(event, key) {
   const move = MOVES[event.key];
   if (move) {
     const size = Math.max(1, Math.round((event.shiftKey ? 12 : 2) / stage.view.scale));
-    const [x, y, w, h] = place.rect;
+    const [x, y, w, h] = stage.rectOf(place);
     if (!event.repeat) page.edits.mark();
     page.edits.select(key);
-    page.edits.set(key, event.altKey ? [x, y, Math.max(4, w + move[0] * size), Math.max(4, h + move[1] * size)] : [x + move[0] * size, y + move[1] * size, w, h]);
+    page.edits.set(key, event.altKey ? [x, y, Math.max(4, w + move[0] * size), Math.max(4, h + move[1] * size)] : [x + move[0] * size, y + move[1] * size, w, h], stage.moment);
   } else if (event.key === "Delete" || event.key === "Backspace") page.edits.toggle(key);
   else if (event.key === "Enter" || event.key === " ") page.edits.select(key);
   else return false;
@@ -607,7 +641,7 @@ function help() {
   const rows = [
     ["approve", "A"], ["reject", "X"], ["skip", "S", "→"], ["back", "B", "←"], ["doubt", "N"], ["doubt.hide", "F"],
     ["hide", "H"], ["keep", "K"], ["move", "V"], ["views", "1", "2", "3", "4"], ["outlines", "O"], ["zoom", "+", "−", "0"], ["play", "P", "␣"], ["frame", ",", "."],
-    ["place", "Tab"], ["arrows", "←↑→↓"], ["resize", "Alt ←↑→↓"], ["delete", "Del"], ["undo", "Ctrl Z", "Ctrl Y"], ["apply", "Ctrl ↵"], ["help", "?"],
+    ["place", "Tab"], ["arrows", "←↑→↓"], ["resize", "Alt ←↑→↓"], ["delete", t("cap.delete")], ["undo", "Ctrl Z", "Ctrl Y"], ["apply", "Ctrl ↵"], ["help", "?"],
   ];
   const single = el("input", { type: "checkbox", id: "single", onchange: () => { page.singleKeys = single.checked; remember("single-keys", single.checked ? "on" : "off"); } });
   single.checked = page.singleKeys;
@@ -637,10 +671,14 @@ $("release-open").onclick = () => askRelease({
 });
 $("add").onclick = () => $("files").click();
 $("files").onchange = () => { add($("files").files); $("files").value = ""; };
-$("language").onchange = () => { remember("language", $("language").value); setLanguage($("language").value); };
+$("language").onchange = () => { remember("language", $("language").value); setLanguage($("language").value).then(reworded).catch(failed); };
 $("theme").onclick = () => { const order = ["auto", "light", "dark"]; remember("theme", order[(order.indexOf(remembered("theme", "auto")) + 1) % 3]); showTheme(); };
 $("decide").onsubmit = (event) => event.preventDefault();
 $("ended").oncancel = (event) => event.preventDefault();
+
+for (const kind of ["keydown", "pointerdown", "wheel", "input"]) addEventListener(kind, () => { page.active = true; }, { capture: true, passive: true });
+
+addEventListener("beforeunload", (event) => { if (!page.ended && (page.edits?.dirty || page.kept.size)) event.preventDefault(); });
 
 let inside = 0;
 addEventListener("dragenter", (event) => { if ([...event.dataTransfer.types].includes("Files")) { event.preventDefault(); inside += 1; $("drop").hidden = false; } });

@@ -1,7 +1,7 @@
 // The places of a picture as outlines in screen coordinates: handles and lines keep their size at any zoom.
 
 import { el } from "./dom.js";
-import { t } from "./words.js";
+import { decimal, t } from "./words.js";
 
 const HANDLES = [[0, 0, "nwse"], [0.5, 0, "ns"], [1, 0, "nesw"], [1, 0.5, "ew"], [1, 1, "nwse"], [0.5, 1, "ns"], [0, 1, "nesw"], [0, 0.5, "ew"]];
 
@@ -12,18 +12,18 @@ function outline(shape, [x, y, w, h], css) {
 
 const how = (place) => {
   if (place.off) return t("place.off");
-  return place.by === "you" ? t("place.you") : t("place.found", { score: (place.score ?? 1).toFixed(2) });
+  return place.by === "you" ? t("place.you") : t("place.found", { score: decimal(place.score ?? 1) });
 };
 
 // One pane is read out and takes the keyboard; in the other the same outlines are there for eyes and mouse alone.
-export function draw(svg, { edits, doubts, view, visible, spoken, focused }) {
+export function draw(svg, { edits, doubts, view, visible, rectOf, spoken, focused }) {
   const shapes = [];
   let number = 0;
   for (const place of edits?.places ?? []) {
     number += 1;
     if (!visible(place, spoken)) continue;
     const selected = place.key === edits.selected;
-    const box = view.toScreen(place.rect);
+    const box = view.toScreen(rectOf(place));
     const css = ["region", place.kind === "keep" ? "kept" : place.off ? "off" : place.by === "you" ? "drawn" : "found"];
     if (selected) css.push("selected");
     const kind = t(`place.${place.kind}`);

@@ -2,8 +2,8 @@
 
 import { $, el, fill, icon } from "./dom.js";
 import { reason } from "./list.js";
-import { clock } from "./film.js";
-import { t, time } from "./words.js";
+import { asked, clock } from "./film.js";
+import { decimal, t, time } from "./words.js";
 
 const KIND_ICONS = { face: "face", text: "text", code: "code", mark: "marking", drawn: "drawn", keep: "keep" };
 export const KINDS = ["face", "text", "code", "mark", "drawn"];
@@ -64,7 +64,7 @@ function showChanges(medium, edits, act) {
   if (state === "running") fill(box, el("b", {}, t("apply.running")), el("progress", { "aria-label": t("apply.running") }));
   else if (state === "dirty") {
     fill(box, el("b", {}, t("apply.title")), el("div", { class: "row" },
-      el("button", { type: "button", class: "primary", id: "apply", onclick: act.apply }, t("apply"), el("kbd", {}, "Ctrl ↵")),
+      el("button", { type: "button", class: "primary", id: "apply", title: "Ctrl ↵", onclick: act.apply }, t("apply"), el("kbd", {}, "Ctrl ↵")),
       el("button", { type: "button", id: "discard-changes", onclick: act.reset }, t("apply.discard"))));
   } else fill(box);
 }
@@ -96,8 +96,8 @@ function places(medium, edits, act) {
   return el("ul", { class: "places" }, edits.places.map((place) => {
     number += 1;
     const kind = t(`place.${place.kind}`);
-    const said = place.kind === "keep" ? "" : place.off ? t("place.off") : place.by === "you" ? t("place.you") : t("place.found", { score: (place.score ?? 1).toFixed(2) });
-    const during = medium.type === "clip" && place.kind !== "keep" ? `${clock(place.start ?? 0)} – ${clock(place.end ?? medium.duration)}` : "";
+    const said = place.kind === "keep" ? "" : place.off ? t("place.off") : place.by === "you" ? t("place.you") : t("place.found", { score: decimal(place.score ?? 1) });
+    const during = medium.type === "clip" && place.kind !== "keep" ? asked(place) ? t("place.follows") : `${clock((place.way ?? place).start ?? 0)} – ${clock((place.way ?? place).end ?? medium.duration)}` : "";
     const verb = place.off ? "place.restore" : place.by === "you" ? "place.delete" : "place.remove";
     const css = [place.off && "off", place.key === edits.selected && "selected"].filter(Boolean).join(" ");
     return el("li", { class: css || null },

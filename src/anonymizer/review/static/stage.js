@@ -132,7 +132,7 @@ export class Stage extends EventTarget {
       const inside = pane.overlay.contains(document.activeElement) ? document.activeElement.dataset : null;
       draw(pane.overlay, {
         edits: this.edits, doubts: this.outlines ? this.#now() : [], view: this.view,
-        visible: (place) => this.#visible(place, pane.index), spoken: pane.index === 0, focused: inside?.key ?? inside?.doubt,
+        visible: (place) => this.#visible(place, pane.index), rectOf: (place) => this.rectOf(place), spoken: pane.index === 0, focused: inside?.key ?? inside?.doubt,
       });
     }
     this.#tell("view");
@@ -142,6 +142,12 @@ export class Stage extends EventTarget {
   #now() {
     return this.doubts.map((doubt) => (this.film && Math.abs(doubt.seconds - this.film.seconds) > 0.5 ? { ...doubt, settled: true } : doubt));
   }
+
+  // Where a place is now: in a clip it may move.
+  rectOf(place) { return this.film ? this.film.rect(place) : place.rect; }
+  get moment() { return this.film ? this.film.moment : null; }
+  // What is drawn on a clip's frame goes with what it lies on, until somebody says that it stays.
+  #more() { return this.film && this.tool !== "keep" ? { follow: this.moment } : {}; }
 
   // Beside the original, the result is shown as it will be published; only what is chosen or new is outlined there.
   #visible(place, index) {
@@ -162,7 +168,7 @@ export class Stage extends EventTarget {
     const [w, h] = this.view.pane;
     const [x, y] = this.view.toPicture(w / 2, h / 2);
     const side = Math.min(w, h) / 4 / this.view.scale;
-    const place = this.edits.add([x - side / 2, y - side / 2, side, side], this.drawnKind);
+    const place = this.edits.add([x - side / 2, y - side / 2, side, side], this.drawnKind, this.#more());
     if (place) this.focusPlace(place.key);
     return place;
   }
@@ -223,7 +229,11 @@ export class Stage extends EventTarget {
     const end = (event) => {
       if (!pointers.delete(event.pointerId)) return;
       if (event.type === "pointercancel") act?.cancel?.();
-      else act?.end?.(at(event));
+      else {
+        // A quick finger is lifted at a place that no move has told of.
+        act?.move?.(at(event));
+        act?.end?.(at(event));
+      }
       act = null;
       pane.node.classList.remove("panning");
     };
@@ -238,11 +248,13 @@ export class Stage extends EventTarget {
     const handle = event.target.dataset?.handle;
     if (event.button === 1 || this.space || !this.edits) return this.#panning(pane, start);
     if (event.button !== 0) return null;
+    // What is drawn belongs to the frame that was seen.
+    if (this.film && (this.tool !== "move" || group)) this.film.pause();
     if (this.tool !== "move") return this.#drawing(pane, start);
     if (doubt) { this.dispatchEvent(new CustomEvent("doubt", { detail: Number(doubt.dataset.doubt) })); return null; }
     if (!group) return this.#panning(pane, start, true);
     const place = this.edits.get(group.dataset.key);
-    const first = [...place.rect];
+    const first = [...this.rectOf(place)];
     let marked = false;
     this.edits.select(place.key);
     return {
@@ -251,9 +263,9 @@ export class Stage extends EventTarget {
         const [dx, dy] = [(x - start[0]) / this.view.scale, (y - start[1]) / this.view.scale];
         if (!marked && Math.hypot(x - start[0], y - start[1]) < 3) return;
         if (!marked) { this.edits.mark(); marked = true; }
-        this.edits.set(place.key, handle === undefined ? [first[0] + dx, first[1] + dy, first[2], first[3]] : resized(first, Number(handle), dx, dy));
+        this.edits.set(place.key, handle === undefined ? [first[0] + dx, first[1] + dy, first[2], first[3]] : resized(first, Number(handle), dx, dy), this.moment);
       },
-      cancel: () => { if (marked) this.edits.set(place.key, first); },
+      cancel: () => { if (marked) this.edits.set(place.key, first, this.moment); },
     };
   }
 
@@ -286,7 +298,7 @@ export class Stage extends EventTarget {
         ghost.remove();
         const [x, y, w, h] = box(point);
         const [px, py] = this.view.toPicture(x, y);
-        if (w >= 5 && h >= 5) this.edits.add([px, py, w / this.view.scale, h / this.view.scale], this.drawnKind);
+        if (w >= 5 && h >= 5) this.edits.add([px, py, w / this.view.scale, h / this.view.scale], this.drawnKind, this.#more());
       },
       cancel: () => ghost.remove(),
     };

@@ -1,4 +1,4 @@
-// The page's words in the language that is shown: one JSON file per language, one flat list of keys.
+// The page's words in the language that is shown: one flat list of keys, from the program's catalogues.
 
 let words = {};
 let plural = new Intl.PluralRules("en");
@@ -28,6 +28,13 @@ export function n(key, count, values = {}) {
   return t(form in words ? form : `${key}.other`, { n: new Intl.NumberFormat(language).format(count), ...values });
 }
 
+// A language by its own name.
+export function tongue(code) {
+  const said = new Intl.DisplayNames([code], { type: "language" }).of(code) ?? code;
+  return said.charAt(0).toLocaleUpperCase(code) + said.slice(1);
+}
+
+export const decimal = (value) => new Intl.NumberFormat(language, { minimumFractionDigits: 2, maximumFractionDigits: 2 }).format(value);
 export const percent = (share) => new Intl.NumberFormat(language, { style: "percent" }).format(share);
 export const time = (iso) => new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }).format(new Date(iso));
 

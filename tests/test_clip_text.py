@@ -102,5 +102,9 @@ def test_what_a_detector_asks_about_between_the_full_searches_and_in_the_written
         assert run("blur", source, "--out", tmp_path / "out", *FAST).code == 3
     finally:
         finder.finders[:] = before
-    asked = [said for said in report_of(tmp_path / "out")["reasons"] if "please look" in said]
+    report = report_of(tmp_path / "out")
+    asked = [said for said in report["reasons"] if "please look" in said]
     assert len(asked) == 1 and "2.0 s into the clip, at x 200, y 150" in asked[0]
+    (one,) = report["questions"]
+    assert (one["text"], one["kind"], one["seconds"]) == (asked[0], "mark", 2.0)
+    assert one["box"] == [200, 150, 250, 170]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from anonymizer.detect.finder import Finder, doubtful_place, doubts
+from anonymizer.detect.finder import Finder, questions
 from anonymizer.detect.marks import MarkFinder
 from anonymizer.detect.skin import skin
 from anonymizer.redact import redact
@@ -59,9 +59,9 @@ def test_the_place_is_told_and_nothing_is_drawn_over() -> None:
     pixels = star(body(), (28, 28, 32))
     finder = Finder(Settings(faces=False, text=TextPolicy.NONE, codes=False))
     regions = finder.find(pixels)
-    (said,) = doubts(regions)
-    told = doubtful_place(said)
-    assert told and told[0] is Kind.MARK and told[1].iou(PLACE) > 0.7
+    (asked,) = questions(regions)
+    assert asked.kind is Kind.MARK and asked.box.iou(PLACE) > 0.7
+    assert asked.text.startswith("There may be a tattoo or another mark at x ")
     drawn, veils = redact(pixels, [r for r in regions if r.certain], Settings())
     assert veils == [] and (drawn == pixels).all()
     off = Settings(faces=False, text=TextPolicy.NONE, codes=False, marks=False)

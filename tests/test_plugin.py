@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from anonymizer.detect.finder import Finder, check_entries, doubts
+from anonymizer.detect.finder import Finder, check_entries, questions
 from anonymizer.detect.plugin import Output, PluginFinder, Recipe, candidates, fitted, recipe, tensor
 from anonymizer.detect.weights import MANIFEST, Store
 from anonymizer.errors import ModelError
@@ -178,7 +178,7 @@ def test_what_is_between_asking_and_redacting_is_a_doubt(store: Callable[..., St
     pixels, _ = scene()
     pixels[40:80, 200:240] = (140, 50, 30)  # red by 0.35
     (region,) = PluginFinder(store("yolov8", threshold=0.5, ask=0.2), "red").find(pixels)
-    assert not region.certain and "please look" in doubts([region])[0]
+    assert not region.certain and "please look" in questions([region])[0].text
     assert PluginFinder(store("yolov8", threshold=0.5), "red").find(pixels) == []
     pixels, _ = scene()
     assert not any(r.certain for r in PluginFinder(store("yolov8", action="ask"), "red").find(pixels))

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from anonymizer.detect.finder import doubts
+from anonymizer.detect.finder import question, questions
 from anonymizer.pipeline import judge, scan_report
+from anonymizer.report.asked import asked
 from anonymizer.report.build import NOT_CHECKED, NOT_CHECKED_CLIP, build
 from anonymizer.report.index import MOST, Line, render_index
 from anonymizer.report.page import SHOWN, render
@@ -159,11 +160,38 @@ def test_no_metadata_and_nothing_hidden_are_said() -> None:
 
 @pytest.mark.parametrize("veils", [(), (FACE, LABEL)])
 def test_the_plan_marks_the_places_to_look_at(veils: tuple[Veil, ...]) -> None:
-    asked = Region(Box(100, 50, 80, 60), Kind.MARK, (Evidence("ink on skin", 0.9),), certain=False)
-    page = assert_sound(render(report(Verdict.REVIEW, [*doubts([asked]), "The file is odd."], veils=veils)))
+    doubt = Region(Box(100, 50, 80, 60), Kind.MARK, (Evidence("ink on skin", 0.9),), certain=False)
+    (one,) = questions([doubt])
+    made = report(Verdict.REVIEW, [one.text, "The file is odd."], veils=veils, questions=(one,))
+    page = assert_sound(render(made))
     boxes = [attributes for _, attributes in page.tags if attributes.get("class") == "asked"]
     assert [(b["x"], b["y"], b["width"], b["height"]) for b in boxes] == [("100", "50", "80", "60")]
     assert "Dashed: not hidden, please look." in page.text
+
+
+def test_what_is_asked_has_its_place_and_the_very_moment_of_its_frame() -> None:
+    region = Region(Box(10.04, -4.26, 30, 40), Kind.FACE, (Evidence("centerface", 0.4),), certain=False)
+    one = question(region, 3.2345678)
+    assert one.text.startswith("There may be a face 3.2 s into the clip, at x 10, y -4, 30 by 40 pixels")
+    sound = "The sound was kept, as asked: a voice identifies, so a person must listen to it."
+    made = report(Verdict.REVIEW, [one.text, sound], questions=(one,))
+    found = asked(Report.model_validate_json(made.model_dump_json()))
+    assert list(found) == [one.text]
+    said = found[one.text]
+    assert (said.kind, said.box, said.seconds) == (Kind.FACE, (10.0, -4.3, 40.0, 35.7), 3.2345678)
+    # What is decided is asked no more.
+    assert asked(made.model_copy(update={"reasons": []})) == {}
+
+
+def test_a_report_from_before_places_were_listed_tells_them_by_its_sentences() -> None:
+    region = Region(Box(10, -4, 30, 40), Kind.FACE, (Evidence("centerface", 0.4),), certain=False)
+    clip, photo = question(region, 3.2345678).text, question(region).text
+    old = report(Verdict.REVIEW, [clip, "The file is odd.", photo]).model_dump(mode="json")
+    del old["questions"]
+    found = asked(Report.model_validate(old))
+    assert list(found) == [clip, photo]
+    assert found[clip].kind is Kind.FACE and found[clip].box == (10, -4, 40, 36)
+    assert (found[clip].seconds, found[photo].seconds) == (3.2, None)
 
 
 def test_hostile_strings_stay_text() -> None:

@@ -19,9 +19,7 @@ from anonymizer.errors import UnreadableError
 from anonymizer.pipeline import Session
 from anonymizer.report.schema import Report
 from anonymizer.review.films import Films
-from anonymizer.review.queue import pointed_at
 from anonymizer.settings import Limits, Settings, TextPolicy
-from anonymizer.types import Kind
 from anonymizer.verify import audit
 from clips import make_clip, number_of, numbered
 from conftest import SAMPLES
@@ -234,12 +232,3 @@ def test_the_original_is_given_in_ranges_and_small_views_from_the_result(missed:
         assert answer.headers["cache-control"] == "no-store"
         assert client.get(f"api/media/{item['id']}/small").body[:2] == b"\xff\xd8"
         assert client.get(f"api/media/{item['id']}/frame/500").body[:2] == b"\xff\xd8"
-
-
-def test_a_doubt_of_a_clip_points_at_place_and_moment() -> None:
-    said = pointed_at("There may be a face 3.2 s into the clip, at x 10, y -4, 30 by 40 pixels: please look.")
-    assert said is not None
-    assert (said[0], said[1].x, said[1].h, said[2]) == (Kind.FACE, 10, 40, 3.2)
-    assert (
-        pointed_at("The sound was kept, as asked: a voice identifies, so a person must listen to it.") is None
-    )

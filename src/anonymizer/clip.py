@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from anonymizer import drawn
 from anonymizer.ahead import ahead
-from anonymizer.detect.finder import WORDS, Finder
+from anonymizer.detect.finder import Finder, question
 from anonymizer.errors import UnreadableError
 from anonymizer.gate import file_sha256
 from anonymizer.media.clip import Clip, Ending, Frame, Reading, frames, open_clip
@@ -29,7 +29,7 @@ from anonymizer.recheck import Looked, look_again
 from anonymizer.redact_yuv import Cover, paint, veil
 from anonymizer.search import Doubt, Searched, search
 from anonymizer.settings import AudioPolicy, HdrPolicy, Settings
-from anonymizer.types import Box, Check, Processed, Progress, Result, TrackSummary, Veil
+from anonymizer.types import Box, Check, Processed, Progress, Question, Result, TrackSummary, Veil
 from anonymizer.verify.clip import ExpectedClip, examine
 
 MANY_DAMAGED = 0.05
@@ -101,6 +101,8 @@ def process(
         keep_name=settings.keep_name,
         sound=settings.audio is AudioPolicy.KEEP and _has_sound(clip),
     )
+    again = [Doubt(f.frame, f.region) for f in looked.found if not f.region.certain]
+    asked = _questions(clip, searched, plan, again)
     searches = f"{attempt} search{'es' if attempt > 1 else ''} of the output, at {looked.searched} frames"
     checks = [
         residual([one.region for one in left], searches),
@@ -118,7 +120,8 @@ def process(
             veils=(),
             checks=tuple(checks),
             traces=clip.traces,
-            reasons=tuple(_reasons(clip, searched, plan, written, looked)),
+            reasons=tuple(_reasons(clip, searched, plan, written, asked)),
+            questions=tuple(asked),
             notes=tuple(_notes(searched, written)),
             models=tuple(finder.models()),
             tracks=tuple(_summary(one, clip, plan, _seconds(clip, searched)) for one in plan.covers),
@@ -280,7 +283,9 @@ def _summary(one: Cover, clip: Clip, plan: Plan, seconds: NDArray[np.float64]) -
     )
 
 
-def _reasons(clip: Clip, searched: Searched, plan: Plan, written: Written, looked: Looked) -> list[str]:
+def _reasons(
+    clip: Clip, searched: Searched, plan: Plan, written: Written, asked: Sequence[Question]
+) -> list[str]:
     settings = plan.settings
     said = []
     if searched.ending.broken_off:
@@ -300,16 +305,15 @@ def _reasons(clip: Clip, searched: Searched, plan: Plan, written: Written, looke
         for one in settings.regions
         if not lies_inside(one, clip, searched.pts)
     ]
-    again = [Doubt(f.frame, f.region) for f in looked.found if not f.region.certain]
-    said += _doubts(clip, searched, plan, again)
+    said += [one.text for one in asked]
     said += _followed(clip, searched, settings)
     if settings.audio is AudioPolicy.KEEP and _has_sound(clip):
         said.append("The sound was kept, as asked: a voice identifies, so a person must listen to it.")
     return said + reasons(settings, written.kept, len(plan.dismissed))
 
 
-def _doubts(clip: Clip, searched: Searched, plan: Plan, again: Sequence[Doubt]) -> list[str]:
-    """One sentence for each place that a person must look at; the same place in several frames once.
+def _questions(clip: Clip, searched: Searched, plan: Plan, again: Sequence[Doubt]) -> list[Question]:
+    """What a person is asked to look at; the same place in several frames once.
 
     ``again`` are the doubts of the search of the written clip.
     """
@@ -320,12 +324,7 @@ def _doubts(clip: Clip, searched: Searched, plan: Plan, again: Sequence[Doubt]) 
         near = (d for d in told if d.region.kind is doubt.region.kind)
         if all(d.region.box.iou(doubt.region.box) < 0.3 for d in near):
             told.append(doubt)
-    return [
-        f"{WORDS[d.region.kind]} {float(searched.pts[d.frame] * clip.time_base):.1f} s into the clip, at "
-        f"x {d.region.box.x:.0f}, y {d.region.box.y:.0f}, {d.region.box.w:.0f} by {d.region.box.h:.0f} pixels: "
-        "please look."
-        for d in told
-    ]
+    return [question(d.region, float(searched.pts[d.frame] * clip.time_base)) for d in told]
 
 
 def _damaged(searched: Searched, written: Written) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from anonymizer.detect import RegionFinder
-from anonymizer.detect.finder import doubts
+from anonymizer.detect.finder import questions
 from anonymizer.media.still import Still
 from anonymizer.media.write import write_photo
 from anonymizer.overlap import hidden, strokes_beside
@@ -69,6 +69,7 @@ def process(still: Still, sha256: str, finder: RegionFinder, settings: Settings,
         keep_name=settings.keep_name,
         grid_limit=settings.grid,
     )
+    asked = questions(_unheeded([*regions, *found], veils))
     return Processed(
         path=staged,
         type="photo",
@@ -79,9 +80,10 @@ def process(still: Still, sha256: str, finder: RegionFinder, settings: Settings,
         checks=(residual(found, searched), *examine(staged, expected, written)),
         traces=still.traces,
         reasons=(
-            *doubts(_unheeded([*regions, *found], veils)),
+            *(one.text for one in asked),
             *reasons(settings, bool(kept), taken_off(seen, settings)),
         ),
+        questions=tuple(asked),
         notes=still.notes,
         models=tuple(finder.models()),
     )

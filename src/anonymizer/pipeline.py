@@ -203,10 +203,13 @@ def scan_report(report: Report, processed: Processed) -> Check:
     """Look for the source's own strings in the report, page and all, before it is published.
 
     What the program itself computed (id, hash, time, sizes, places) is left out, for a five-digit number
-    of the source may stand in a hash by chance; so are words of the program's own vocabulary.
+    of the source may stand in a hash by chance; so are words of the program's own vocabulary. (A question's
+    sentence stands among the reasons.)
     """
     medium = report.medium.model_copy(update={"name": "", "sha256": "", "bytes": 0})
-    masked = report.model_copy(update={"id": "", "created": "", "medium": medium, "regions": []})
+    masked = report.model_copy(
+        update={"id": "", "created": "", "medium": medium, "regions": [], "questions": []}
+    )
     data = masked.model_dump_json().encode() + render(masked).encode()
     check = scan_bytes(data, processed.traces.strings, vocabulary())
     return Check("report-canaries", check.result, f"The report itself: {check.evidence}", check.data)

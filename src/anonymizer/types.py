@@ -225,6 +225,17 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """A place that a person must look at. ``text`` is its sentence among the reasons; ``seconds`` from a clip's first
+    frame: the time of the frame in which it was seen, to the digit."""
+
+    text: str
+    kind: Kind
+    box: Box
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Traces:
     """What identified the source besides its picture.
 
@@ -256,6 +267,8 @@ class Processed:
     checks: tuple[Check, ...]
     traces: Traces
     reasons: tuple[str, ...] = ()
+    questions: tuple[Question, ...] = ()
+    """Those of the reasons that point at a place."""
     notes: tuple[str, ...] = ()
     models: tuple[Model, ...] = ()
     tracks: tuple[TrackSummary, ...] = ()

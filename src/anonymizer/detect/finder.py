@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Sequence
 
 from anonymizer.detect import RegionFinder
 from anonymizer.detect.weights import Store
 from anonymizer.settings import Settings, TextPolicy
-from anonymizer.types import Box, Kind, Model, Pixels, Region
+from anonymizer.types import Kind, Model, Pixels, Question, Region
 
 
 def _faces(settings: Settings, store: Store) -> list[RegionFinder]:
@@ -141,21 +140,21 @@ def _looks_at_faces(finder: RegionFinder) -> bool:
     return hasattr(finder, "glances")
 
 
-def doubts(regions: Sequence[Region]) -> list[str]:
-    """One sentence for each region that a person must decide, saying what and where, in whole pixels."""
-    return [
-        f"{WORDS[region.kind]} at x {region.box.x:.0f}, y {region.box.y:.0f}, "
-        f"{region.box.w:.0f} by {region.box.h:.0f} pixels: please look."
-        for region in regions
-        if not region.certain
-    ]
+def question(region: Region, seconds: float | None = None) -> Question:
+    """What a person is asked about a place, in whole pixels; in a clip at a moment, told to a tenth of a second."""
+    words, box = WORDS[region.kind], region.box
+    text = (
+        f"{words} at x {box.x:.0f}, y {box.y:.0f}, {box.w:.0f} by {box.h:.0f} pixels: please look."
+        if seconds is None
+        else f"{words} {seconds:.1f} s into the clip, at x {box.x:.0f}, y {box.y:.0f}, "
+        f"{box.w:.0f} by {box.h:.0f} pixels: please look."
+    )
+    return Question(text, region.kind, box, seconds)
 
 
-def doubtful_place(reason: str) -> tuple[Kind, Box] | None:
-    """What a sentence of :func:`doubts` points at, so that a page can show it; None for any other reason."""
-    match = _DOUBT.fullmatch(reason)
-    kinds = [kind for kind, words in WORDS.items() if match and words == match[1]]
-    return (kinds[0], Box(*(float(number) for number in match.groups()[1:]))) if match and kinds else None
+def questions(regions: Sequence[Region]) -> list[Question]:
+    """One question for each region that a person must decide."""
+    return [question(region) for region in regions if not region.certain]
 
 
 WORDS = {
@@ -165,4 +164,3 @@ WORDS = {
     Kind.MARK: "There may be a tattoo or another mark",
     Kind.DRAWN: "There may be something to hide",
 }
-_DOUBT = re.compile(r"(.+) at x (-?\d+), y (-?\d+), (\d+) by (\d+) pixels: please look\.")

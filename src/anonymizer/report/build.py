@@ -13,6 +13,7 @@ from anonymizer.report.schema import (
     MediumRecord,
     ModelRecord,
     ProgramRecord,
+    QuestionRecord,
     RegionRecord,
     Report,
 )
@@ -65,6 +66,20 @@ def build(
         ),
         verdict=verdict,
         reasons=list(reasons),
+        questions=[
+            QuestionRecord(
+                text=one.text,
+                kind=one.kind,
+                box=(
+                    round(one.box.x, 1),
+                    round(one.box.y, 1),
+                    round(one.box.right, 1),
+                    round(one.box.bottom, 1),
+                ),
+                seconds=one.seconds,
+            )
+            for one in processed.questions
+        ],
         notes=list(processed.notes)
         + (["The source's file name was kept, as asked."] if settings.keep_name else []),
         checks=[

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from html import escape
 
-from anonymizer.detect.finder import doubtful_place
 from anonymizer.language import ENGLISH, speaker
+from anonymizer.report.asked import asked
 from anonymizer.report.schema import CheckRecord, RegionRecord, Report
-from anonymizer.types import Box, Kind, Result, Shape, Verdict
+from anonymizer.types import Kind, Result, Shape, Verdict
 
 Say = Callable[[str], str]
 """Puts an English sentence into the page's language (:func:`anonymizer.language.speaker`)."""
@@ -288,7 +288,7 @@ def _head(say: Say, *names: str) -> str:
 
 def _hidden(report: Report, sheet: str, say: Say) -> str:
     if not report.regions:
-        plan = _plan(report, say) if _asked(report) else ""
+        plan = _plan(report, say) if asked(report) else ""
         said = "Nothing that the detectors know was found, so nothing was hidden."
         return f"<p>{escape(say(said))}</p><div class=cols>{plan}{sheet}</div>"
     counts: dict[str, int] = {}
@@ -321,11 +321,6 @@ def _region_row(number: int, region: RegionRecord, say: Say) -> str:
     )
 
 
-def _asked(report: Report) -> list[Box]:
-    """The places that a person is asked to look at, in the pixels of the output."""
-    return [place[1] for reason in report.reasons if (place := doubtful_place(reason))]
-
-
 def _plan(report: Report, say: Say) -> str:
     """Where the regions lie, as numbered outlines on an empty field: a drawing, not the picture.
 
@@ -346,15 +341,15 @@ def _plan(report: Report, say: Say) -> str:
             x, y, anchor = max(left, 0) + 3 * unit, max(top, 0) + 8 * unit, "start"
         x, y = min(max(x, 0), width), min(max(y, 0), height)
         labels.append(f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{number}</text>')
-    for box in (asked := _asked(report)):
+    open_ = [one.box for one in asked(report).values()]
+    for x0, y0, x1, y1 in open_:
         shapes.append(
-            f'<rect class=asked x="{box.x:.0f}" y="{box.y:.0f}" width="{box.w:.0f}" height="{box.h:.0f}"/>'
+            f'<rect class=asked x="{x0:.0f}" y="{y0:.0f}" width="{x1 - x0:.0f}" height="{y1 - y0:.0f}"/>'
         )
-        x, y = box.centre
-        labels.append(f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle">?</text>')
+        labels.append(f'<text x="{(x0 + x1) / 2:.1f}" y="{(y0 + y1) / 2:.1f}" text-anchor="middle">?</text>')
     label = f"Plan of the picture with {len(report.regions)} hidden regions"
-    label += f" and {len(asked)} to look at" if asked else ""
-    legend = " " + say("Dashed: not hidden, please look.") if asked else ""
+    label += f" and {len(open_)} to look at" if open_ else ""
+    legend = " " + say("Dashed: not hidden, please look.") if open_ else ""
     return (
         f'<figure><svg class=plan viewBox="0 0 {width} {height}" role=img aria-label="{escape(say(label))}" '
         f'fill="currentColor" fill-opacity=".22" stroke="currentColor" stroke-width="{unit:.1f}" '

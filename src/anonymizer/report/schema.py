@@ -61,6 +61,17 @@ class RegionRecord(_Part):
     """Of a clip: seconds and box of what is drawn over, wherever it leaves the straight way between two of them."""
 
 
+class QuestionRecord(_Part):
+    """A place that a person is asked to look at: ``box`` = left, top, right, bottom in pixels of the output."""
+
+    text: str
+    """The sentence among the reasons that asks it."""
+    kind: Kind
+    box: tuple[float, float, float, float]
+    seconds: float | None = None
+    """Of a clip: the time of the frame in which it was seen, from the first one."""
+
+
 class CheckRecord(_Part):
     """``evidence`` is a sentence for a person, ``data`` the same for a program."""
 
@@ -123,6 +134,8 @@ class Report(_Part):
     verdict: Verdict
     reasons: list[str]
     """Why the medium is not in ``ready/``: plain sentences, empty when it is."""
+    questions: list[QuestionRecord] = Field(default_factory=list)
+    """Those of the reasons that point at a place, decided or not; empty in a report from before they were listed."""
     notes: list[str]
     """What a reader should know even when all is well (first frame of an animation only, name kept …)."""
     checks: list[CheckRecord]

@@ -6,17 +6,16 @@ private to the user, as the ledger is.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from anonymizer.decide import read_report
-from anonymizer.detect.finder import doubtful_place
 from anonymizer.errors import DecisionError
 from anonymizer.gate import Gate
 from anonymizer.ledger import Entry, State
-from anonymizer.report.schema import RegionRecord, Report
+from anonymizer.report.asked import asked
+from anonymizer.report.schema import QuestionRecord, RegionRecord, Report
 from anonymizer.review.edits import Edits, Place, drawn_over, from_settings, used_settings
 from anonymizer.settings import PERSON
 from anonymizer.types import Box, Kind, Result
@@ -32,9 +31,6 @@ OTHER_WEIGHT = 4.0
 """Doubts add up: a crowd before a single smudge."""
 ASKED_WEIGHT = 1.0
 """What somebody asked for (keep clear, no faces) is the least surprising."""
-
-
-_MOMENT = re.compile(r"(.+?) (\d+(?:\.\d+)?) s into the clip, at (x .+)", re.DOTALL)
 
 
 @dataclass
@@ -65,37 +61,38 @@ def doubt(report: Report) -> float:
         elif check.result is Result.REVIEW:
             weight += STILL_FOUND
     evidence = {check.evidence for check in report.checks}
+    questions = asked(report)
     for reason in report.reasons:
-        if place := pointed_at(reason):
-            weight += FACE_WEIGHT if place[0] is Kind.FACE else OTHER_WEIGHT
+        if one := questions.get(reason):
+            weight += FACE_WEIGHT if one.kind is Kind.FACE else OTHER_WEIGHT
         elif reason not in evidence:
             weight += ASKED_WEIGHT
     return weight
-
-
-def pointed_at(reason: str) -> tuple[Kind, Box, float | None] | None:
-    """What a doubt points at, in a clip with its second; None for a reason that points at nothing."""
-    moment = _MOMENT.fullmatch(reason)
-    place = doubtful_place(f"{moment[1]} at {moment[3]}" if moment else reason)
-    return (*place, float(moment[2]) if moment else None) if place else None
 
 
 def reasons(report: Report) -> list[dict[str, Any]]:
     """The reasons, each with the place it points at, if it does: ``{text, kind, rect, seconds}``."""
     said = []
     failed = {check.evidence for check in report.checks if check.result is Result.FAIL}
+    questions = asked(report)
     for reason in report.reasons:
-        place = pointed_at(reason)
+        one = questions.get(reason)
+        box = _box(one) if one else None
         said.append(
             {
                 "text": reason,
-                "kind": place[0] if place else None,
-                "rect": [place[1].x, place[1].y, place[1].w, place[1].h] if place else None,
-                "seconds": place[2] if place else None,
+                "kind": one.kind if one else None,
+                "rect": [box.x, box.y, box.w, box.h] if box else None,
+                "seconds": one.seconds if one else None,
                 "failed": reason in failed,
             }
         )
     return said
+
+
+def _box(one: QuestionRecord) -> Box:
+    left, top, right, bottom = one.box
+    return Box(left, top, right - left, bottom - top)
 
 
 def listing(gate: Gate, reports: Reports, state: State, inbox: Path) -> list[dict[str, Any]]:
@@ -147,16 +144,14 @@ def detail(gate: Gate, reports: Reports, entry: Entry, inbox: Path) -> dict[str,
     report = reports.of(gate, entry.id)
     settings = used_settings(report)
     edits = from_settings(settings)
-    pointed = [(reason, pointed_at(reason)) for reason in report.reasons]
     doubts = [
         {
-            "text": reason,
-            "kind": place[0],
-            "rect": drawn_over(place[0], place[1], settings),
-            "seconds": place[2],
+            "text": one.text,
+            "kind": one.kind,
+            "rect": drawn_over(one.kind, _box(one), settings),
+            "seconds": one.seconds,
         }
-        for reason, place in pointed
-        if place
+        for one in asked(report).values()
     ]
     found = [
         {

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ from anonymizer import gate as gate_module
 from anonymizer.errors import ExitCode, OutputError
 from anonymizer.gate import ID_ALPHABET, ID_LENGTH, NEUTRAL_TIME, Gate, file_sha256, new_id, safe_name
 from anonymizer.ledger import Ledger, State
+from anonymizer.sign import Key, as_file, signed
 from anonymizer.types import Verdict
 
 CONTENT = b"the redacted picture"
@@ -38,11 +40,14 @@ def stage(gate: Gate, source: str = "/x/portrait.jpg") -> tuple[str, Path]:
     return id, staged
 
 
+def report_of(sha256: str, verdict: Verdict, key: Key) -> bytes:
+    return as_file(signed({"verdict": verdict, "medium": {"sha256": sha256}}, "report", key))
+
+
 def admit(gate: Gate, id: str, staged: Path, verdict: Verdict = Verdict.READY, name: str = "") -> Path:
     reasons = [] if verdict is Verdict.READY else ["There may be a face.", "Look twice."]
     sha256 = file_sha256(staged)
-    said = {"verdict": verdict, "medium": {"sha256": sha256}}
-    report = {"json": json.dumps(said).encode(), "html": b"<p>"}
+    report = {"json": report_of(sha256, verdict, gate.key), "html": b"<p>"}
     return gate.admit(id, staged, name or f"{id}.jpg", sha256, verdict, report, reasons)
 
 
@@ -334,6 +339,25 @@ def test_a_run_killed_anywhere_is_finished_or_undone_by_the_next(out: Path, verd
         pytest.fail("the child never came to its end")
     assert len(finished) > 8, "the run was killed at too few places to mean anything"
     assert not finished[0] and finished[-1]
+
+
+@pytest.mark.parametrize("signer", ["our key", "another key", "nobody", "our key, before a change"])
+def test_what_a_killed_run_left_is_ready_only_by_a_report_that_our_key_signed(out: Path, signer: str) -> None:
+    with Gate(out) as gate:
+        id, staged = stage(gate)
+        sha256 = file_sha256(admit(gate, id, staged, Verdict.REVIEW))
+        key = Key(Ed25519PrivateKey.generate()) if signer == "another key" else gate.key
+        said = report_of(sha256, Verdict.READY, key)
+        if signer == "nobody":
+            said = json.dumps({"verdict": "ready", "medium": {"sha256": sha256}}).encode()
+        elif signer == "our key, before a change":
+            said = report_of(sha256, Verdict.REVIEW, key).replace(b'"review"', b'"ready"')
+        (gate.reports / f"{id}.json").write_bytes(said)
+        gate.ledger.update(id, state=State.WORKING, owner="run-that-was-killed")
+    state = State.READY if signer == "our key" else State.REVIEW
+    with Gate(out) as gate:
+        assert [row.state for row in gate.ledger.entries()] == [state]
+    assert [path.name for path in (out / state).glob("*.jpg")] == [f"{id}.jpg"]
 
 
 def test_a_killed_run_that_only_claimed_a_name_is_undone(out: Path) -> None:

@@ -28,7 +28,7 @@ from filelock import FileLock, Timeout
 
 from anonymizer.errors import OutputError
 from anonymizer.ledger import RELEASED, Decision, Entry, Ledger, State
-from anonymizer.sign import own_key
+from anonymizer.sign import Standing, file_standing, own_key
 from anonymizer.types import Verdict
 
 NEUTRAL_TIME = 946_684_800
@@ -371,9 +371,17 @@ class Gate:
             self.ledger.update(entry.id, state=state, reason=reason, report=seal)
 
     def _reported(self, entry: Entry) -> tuple[State, Decision | None]:
-        """Where its report sends a medium, and the decision in it; to a person where it cannot be read."""
+        """Where its report sends a medium, and the decision in it.
+
+        To a person where it cannot be read, or is not what our key signed: anybody may have written it.
+        """
+        from anonymizer.report.file import PURPOSE
+
         try:
-            said = json.loads((self.reports / f"{entry.id}.json").read_bytes())
+            content = (self.reports / f"{entry.id}.json").read_bytes()
+            if file_standing(content, PURPOSE, self.key.public) is not Standing.VALID:
+                return State.REVIEW, None
+            said = json.loads(content)
             state = _STATE[Verdict(said["verdict"])]
             made = said.get("decision")
             if said["medium"]["sha256"] != entry.output:

@@ -103,7 +103,8 @@ def test_verifying_what_was_never_published_fails(run: Run, tmp_path: Path) -> N
     ran = run("verify", plain(tmp_path / "a.jpg"), tmp_path / "gone.jpg", plain(tmp_path / "a.gif", "GIF"))
     assert ran.code == 4
     assert "No report was found" in ran.out
-    assert "gone" in ran.err and "never writes" in ran.err
+    assert "gone.jpg" in ran.err and "no such file or folder; check the path." in ran.out + ran.err
+    assert "never writes" in ran.err
 
 
 def test_a_renamed_file_does_not_verify(run: Run, tmp_path: Path) -> None:
@@ -265,6 +266,14 @@ def test_settings_come_from_the_folder_one_works_in(
         (("blur", "a.jpg", "--shape", "quad"), "ellipse or a box"),
         (("blur", "a.jpg", "--settings", "gone.toml"), "cannot be read"),
         (("blur", ".", "--out", "."), "also an input"),
+        (("verify", "a.jpg", "--key", "gone.pem"), "gone.pem does not exist; check the path."),
+        (("verify", "a.jpg", "--reports", "gone"), "gone is not a folder"),
+        (("release", "gone", "--to", "b", "--consent"), "gone does not exist; check the path."),
+        (("status", "gone"), "gone does not exist; check the path."),
+        (("watch", "gone"), "gone is not a folder; create it"),
+        (("key", "export", "gone/a.pem"), "choose another place."),
+        (("app", "a.jpg", "--no-browser"), "a.jpg is a file; name the output folder"),
+        (("app", "a.jpg/x", "--no-browser"), "a.jpg is a file; name the output folder"),
         (("blur", "a.jpg", "--style", "smear"), "smear"),
         (("blur", "a.jpg", "--frobnicate"), "frobnicate"),
         (("blur",), "PATH"),

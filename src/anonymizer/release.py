@@ -62,6 +62,8 @@ def release(
     ``ids`` chooses some; ``tell`` is given each name that was dealt with. Nothing that is there is overwritten. Raises
     :class:`UsageError` where ``to`` cannot serve and :class:`OutputError` where it cannot be written.
     """
+    if not out.exists():
+        raise UsageError(f"{out} does not exist; check the path.")
     if not (out / ".anonymizer" / "ledger.sqlite").is_file():
         raise UsageError(f"{out} is no output folder of this program; name the one that --out made.")
     if to.resolve().is_relative_to(out.resolve()):

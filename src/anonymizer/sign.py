@@ -170,6 +170,8 @@ def read_public(path: Path) -> PublicKeys:
     """A public key from its PEM file. Raises :class:`UsageError` where it is none."""
     try:
         key = serialization.load_pem_public_key(path.read_bytes())
+    except FileNotFoundError as error:
+        raise UsageError(f"{path} does not exist; check the path.") from error
     except OSError as error:
         raise UsageError(f"The key {path} cannot be read: {error.strerror or error}.") from error
     except (ValueError, UnsupportedAlgorithm) as error:

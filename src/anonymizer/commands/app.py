@@ -6,6 +6,7 @@ import webbrowser
 from collections.abc import Callable
 from pathlib import Path
 
+from anonymizer.errors import UsageError
 from anonymizer.review.desk import Desk
 from anonymizer.review.pictures import Pictures
 from anonymizer.review.server import Page, Server, address, listen
@@ -23,6 +24,9 @@ def serve(
     say: Callable[[str], None],
 ) -> None:
     """Serve the page of one output folder. Raises :class:`anonymizer.errors.AnonymizerError`."""
+    there = next(path for path in (out, *out.parents) if path.exists())
+    if not there.is_dir():
+        raise UsageError(f"{there} is a file; name the output folder, or one that is to be made.")
     with listen(port) as listening, Desk(out, settings) as desk:
         pictures = Pictures(settings.limits)
         try:

@@ -42,4 +42,6 @@ def export(
     except FileExistsError as error:
         raise UsageError(f"{file} is there already; choose another name.") from error
     except OSError as error:
-        raise UsageError(f"{file} cannot be written: {error.strerror or error}.") from error
+        raise UsageError(
+            f"{file} cannot be written ({error.strerror or error}); choose another place."
+        ) from error

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from anonymizer.chain import chain_flaws
-from anonymizer.errors import AnonymizerError, OutputError
+from anonymizer.errors import AnonymizerError, OutputError, UsageError
 from anonymizer.gate import Gate
 from anonymizer.published import examine
 from anonymizer.release import MANIFEST, contents, flaws
 from anonymizer.report.file import read
 from anonymizer.sign import PublicKeys, Standing
 from anonymizer.types import Verdict
+
+NOTHING = "There is no such file or folder; check the path."
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +54,17 @@ class Finding:
 
 
 def examined(paths: Sequence[Path], reports: Path | None, keys: PublicKeys) -> Iterator[Finding]:
-    """Each path in turn, a folder's media one by one. What cannot be read is a finding like any other."""
+    """Each path in turn, a folder's media one by one. What is not there or cannot be read is a finding like any other.
+
+    Raises :class:`UsageError` where ``reports`` is no folder.
+    """
+    if reports and not reports.is_dir():
+        raise UsageError(f"{reports} is not a folder; name the one in which the reports lie.")
     for path in paths:
         if path.is_dir():
             yield from folder(path, reports, keys)
+        elif not os.path.lexists(path):
+            yield Finding(path, Verdict.FAILED, Standing.UNKNOWN, (NOTHING,), error=True)
         else:
             yield file(path, reports, keys)
 

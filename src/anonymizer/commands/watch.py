@@ -78,6 +78,8 @@ def look(out: Path) -> dict[str, Any]:
     and are for the eyes of the person who asks. Raises :class:`UsageError` where the folder is none.
     """
     private = out / ".anonymizer"
+    if not out.exists():
+        raise UsageError(f"{out} does not exist; check the path.")
     if not (private / "ledger.sqlite").is_file():
         raise UsageError(f"{out} is no output folder of this program; check the path.")
     ledger = Ledger(private / "ledger.sqlite")

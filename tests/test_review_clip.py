@@ -6,6 +6,7 @@ import hashlib
 import io
 import shutil
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -187,10 +188,12 @@ def test_a_missed_face_is_followed_both_ways_from_where_it_was_drawn(
 
 
 @in_browser
-def test_a_clip_that_no_browser_plays_is_shown_frame_by_frame(
+def test_an_uneven_clip_that_no_browser_plays_is_stepped_and_corrected_by_its_own_frames(
     browser: Any, tmp_path: Path, loaded_once: None
 ) -> None:
-    source = make_clip(tmp_path / "old.avi", numbered(12), codec="mjpeg", pix_fmt="yuvj420p")
+    at = [0, 33, 50, 120, 500, 533, 1400, 1433, 1466, 1500, 1533, 1600]
+    form: dict[str, Any] = {"codec": "mjpeg", "pix_fmt": "yuvj420p", "time_base": Fraction(1, 1000)}
+    source = make_clip(tmp_path / "old.mkv", numbered(len(at)), pts=at, **form)
     with Session(tmp_path / "out", BLIND) as session:
         session.run(source)
     with serving(tmp_path / "out", BLIND) as client:
@@ -200,9 +203,57 @@ def test_a_clip_that_no_browser_plays_is_shown_frame_by_frame(
         picture = page.locator(".pane").first.locator(".picture")
         assert picture.evaluate("node => node.tagName") == "IMG"
         first = picture.get_attribute("src")
-        page.keyboard.press(".")
+        for clock in ("0:00.0", "0:00.1", "0:00.1", "0:00.5"):
+            page.keyboard.press(".")
+            assert page.text_content(".clock").startswith(clock)
         window.wait("old => document.querySelector('.pane img').src !== old", first)
+        # One place is held in frames 4 to 6, another followed from frame 6.
+        box = picture.bounding_box()
+
+        def draw(left: float) -> None:
+            page.keyboard.press("h")
+            page.mouse.move(box["x"] + box["width"] * left, box["y"] + box["height"] * 0.4)
+            page.mouse.down()
+            page.mouse.move(box["x"] + box["width"] * (left + 0.3), box["y"] + box["height"] * 0.8, steps=3)
+            page.mouse.up()
+
+        draw(0.1)
+        page.click("#way-hold")
+        page.click("#here-start")
+        page.fill("#place-end", "1.42")
+        page.keyboard.press("Enter")
+        page.focus("#stage")
+        page.keyboard.press(".")
+        page.keyboard.press(".")
+        assert page.input_value("#scrub") == "6"
+        draw(0.6)
+        page.click("#apply")
+        window.says("please look again")
         window.context.close()
+    (report,) = [Report.model_validate(one) for one in reports(tmp_path / "out").values()]
+    still, led = report.settings["regions"]
+    assert (still["start"], still["end"], still["follow"]) == (0.5, 1.4, None)
+    assert 1.4 < led["follow"] < 1.433
+    kept = next(one for one in report.regions if one.first_seconds == 0.5)
+    assert (kept.last_seconds, kept.frames) == (1.4, 3)
+
+
+def test_a_written_clip_tells_when_its_frames_are_shown(tmp_path: Path) -> None:
+    at = [0, 40, 80, 120, 500, 533, 1400]
+    source = make_clip(tmp_path / "a.mp4", numbered(len(at)), pts=at, time_base=Fraction(1, 1000))
+    with Session(tmp_path / "out", BLIND) as session:
+        session.run(source)
+    with serving(tmp_path / "out", BLIND) as client:
+        client.enter()
+        (item,) = client.get("api/list/review").json()
+        told = client.get(f"api/media/{item['id']}/times").json()
+        steps = np.repeat(told["runs"][1::2], told["runs"][::2])
+        assert (np.cumsum(steps) * 1000 / told["ticks"]).tolist() == at[1:]
+        assert len(told["runs"]) == 2 * 4
+        (written,) = (tmp_path / "out" / "review").glob("*.mp4")
+        written.write_bytes(written.read_bytes()[:-1])
+        refused = client.get(f"api/media/{item['id']}/times")
+        assert refused.status == 409 and "process it again" in refused.json()["error"]
 
 
 def test_frames_are_those_of_the_moment(tmp_path: Path) -> None:

@@ -10,14 +10,18 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from PIL import Image
 
-from anonymizer.errors import UnreadableError
+from anonymizer.errors import DamagedError, UnreadableError
 from anonymizer.media.clip import Reading, look_size, looks, open_clip
 from anonymizer.media.sniff import MATROSKA, MP4, open_regular, sniff_file
 from anonymizer.review.pictures import CHANGED, THUMB, jpeg
 from anonymizer.settings import Limits
+from anonymizer.verify import mp4
+from anonymizer.verify.jpeg import StructureError
 
 SIDE = 1280
 """Longest side of a frame that is shown, pixels."""
@@ -28,6 +32,23 @@ PLAYED = {MP4.name: "video/mp4", MATROSKA.name: "video/webm"}
 """What browsers open, by format; whether they know the codec is for them to find out."""
 
 Version = tuple[int, int, int, int]
+
+
+def frame_times(path: Path) -> dict[str, Any]:
+    """When each frame of a written clip is shown, which is when the original's is: from the first one, in few numbers.
+
+    ``ticks`` in a second, and ``runs``: how many steps of how many ticks come next, in turn. Raises
+    :class:`DamagedError` where the file is not as this program writes it.
+    """
+    try:
+        with path.open("rb") as file:
+            movie = mp4.walk(file)
+    except (OSError, StructureError) as error:
+        raise DamagedError("The clip does not tell when its frames are shown; process it again.") from error
+    steps = np.diff(movie.shown)
+    first = np.flatnonzero(np.diff(steps, prepend=-1))
+    counts = np.diff(first, append=len(steps))
+    return {"ticks": movie.video.timescale, "runs": np.column_stack([counts, steps[first]]).ravel().tolist()}
 
 
 @dataclass

@@ -34,7 +34,7 @@ from anonymizer.release import release
 from anonymizer.review import inbox, queue
 from anonymizer.review.desk import Desk
 from anonymizer.review.edits import Edits
-from anonymizer.review.films import Films
+from anonymizer.review.films import Films, frame_times
 from anonymizer.review.pictures import Pictures
 from anonymizer.review.security import Guard, Keys
 
@@ -137,6 +137,7 @@ def build(page: Page, port: int) -> Starlette:
         Route(f"{media}/original", _original),
         Route(f"{media}/result", _result),
         Route(f"{media}/film", _film),
+        Route(f"{media}/times", _times),
         Route(f"{media}/frame/{{moment:int}}", _frame),
         Route(f"{media}/small", _small),
         Route(f"{media}/report", _report),
@@ -343,6 +344,14 @@ async def _film(request: Request) -> Response:
     entry = await _entry(request, *_SEEN)
     kind = await run_in_threadpool(_page(request).films.playable, entry.source, entry.sha256)
     return FileResponse(entry.source, media_type=kind)
+
+
+async def _times(request: Request) -> Response:
+    """When each frame of a clip is shown."""
+    page = _page(request)
+    entry = await _entry(request, *_SEEN)
+    path = await page.desk.ask(_standing, entry)
+    return JSONResponse(await run_in_threadpool(frame_times, path))
 
 
 async def _frame(request: Request) -> Response:

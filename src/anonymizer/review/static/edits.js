@@ -93,7 +93,7 @@ export class Edits extends EventTarget {
     const place = this.get(key);
     if (!place || place.by !== "you") return;
     this.mark();
-    const round = (value) => Math.round(value * 1000) / 1000;
+    const round = (value) => Math.round(value * 1e6) / 1e6;
     Object.assign(place, { start: round(start), end: end === null ? null : round(end), way: null });
     this.#tell();
   }

@@ -1,6 +1,6 @@
 // A clip: original and result on one clock, the bar below them with every track, and the time that a place is hidden.
 
-import { blob } from "./api.js";
+import { blob, get } from "./api.js";
 import { $, el, fill, icon } from "./dom.js";
 import { language, name, t } from "./words.js";
 
@@ -10,6 +10,9 @@ export function clock(seconds) {
   return `${Math.floor(tenths / 600)}:${String(Math.floor(tenths / 10) % 60).padStart(2, "0")}${mark}${tenths % 10}`;
 }
 
+// Seconds: reports round times to the millisecond.
+const CLOSE = 0.0006;
+
 export const asked = (place) => place.follow !== null && place.follow !== undefined && !place.way;
 
 export class Film extends EventTarget {
@@ -17,7 +20,9 @@ export class Film extends EventTarget {
     super();
     this.medium = medium;
     this.frames = Math.max(1, medium.frames);
-    this.rate = this.frames / Math.max(0.001, medium.duration || 0.001);
+    this.length = Math.max(0.001, medium.duration || 0.001);
+    // When each frame is shown; evenly, until the program has said.
+    this.times = Float64Array.from({ length: this.frames }, (_, frame) => (frame * this.length) / this.frames);
     this.frame = 0;
     this.playing = false;
     const video = (what) => {
@@ -29,15 +34,28 @@ export class Film extends EventTarget {
     this.original = video("film");
   }
 
-  get seconds() { return this.frame / this.rate; }
-  get length() { return this.frames / this.rate; }
+  get seconds() { return this.times[this.frame]; }
   // Well within the frame that is shown: its borders are rounded differently by each reader.
-  get moment() { return Math.round((this.seconds + 0.4 / this.rate) * 1000) / 1000; }
+  get moment() { return Math.round(this.#within(0.4) * 1e6) / 1e6; }
+  #within(share) {
+    const next = this.times[this.frame + 1] ?? this.length;
+    return this.seconds + share * (next - this.seconds);
+  }
+  // The frame that is shown at this moment.
+  at(seconds) {
+    let [low, high] = [0, this.frames - 1];
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if (this.times[middle] <= seconds + CLOSE) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
   has(place) {
     // What is to be followed and was not yet: nobody knows where it is at other moments.
     if (asked(place)) return Math.abs(place.follow - this.moment) < 0.25;
     const [start, end] = this.span(place);
-    return start <= this.seconds + 0.5 / this.rate && end >= this.seconds - 0.5 / this.rate;
+    return start <= this.seconds + CLOSE && end >= this.seconds - CLOSE;
   }
   span(place) {
     const { start, end } = place.way ?? place;
@@ -62,10 +80,23 @@ export class Film extends EventTarget {
       node.addEventListener("loadeddata", resolve, { once: true });
       node.addEventListener("error", () => reject(new Error(node.error?.message || "video")), { once: true });
     });
-    const [result, original] = await Promise.allSettled([loaded(this.result), loaded(this.original)]);
+    const [result, original] = await Promise.allSettled([loaded(this.result), loaded(this.original), this.#times()]);
     if (result.status === "rejected") throw result.reason;
     if (original.status === "rejected" || !this.original.videoWidth) await this.#byFrames();
     this.result.addEventListener("ended", () => this.pause());
+  }
+
+  // Steps between frames as count, step, count, step …; a file that does not tell them failed its check, and is shown.
+  async #times() {
+    let told;
+    try {
+      told = await get(`media/${this.medium.id}/times`);
+    } catch (error) {
+      return console.error(error);
+    }
+    const times = [0];
+    for (let i = 0; i < told.runs.length; i += 2) for (let n = 0; n < told.runs[i]; n += 1) times.push(times.at(-1) + told.runs[i + 1]);
+    if (times.length === this.frames) this.times = Float64Array.from(times, (ticks) => ticks / told.ticks);
   }
 
   async #byFrames() {
@@ -83,7 +114,7 @@ export class Film extends EventTarget {
     try {
       do {
         this.again = false;
-        const url = URL.createObjectURL(await blob(`media/${this.medium.id}/frame/${Math.round((this.seconds + 0.4 / this.rate) * 1000)}`));
+        const url = URL.createObjectURL(await blob(`media/${this.medium.id}/frame/${Math.round(this.moment * 1000)}`));
         const old = image.src;
         image.src = url;
         await image.decode().catch(() => {});
@@ -107,11 +138,11 @@ export class Film extends EventTarget {
 
   // The middle of a frame: its borders are rounded differently by each player.
   #show(node) {
-    if (node.tagName === "VIDEO") node.currentTime = Math.min((this.frame + 0.5) / this.rate, this.length);
+    if (node.tagName === "VIDEO") node.currentTime = this.#within(0.5);
     else this.#image(node).catch((error) => this.dispatchEvent(new CustomEvent("lost", { detail: error })));
   }
 
-  seek(seconds) { this.goto(Math.round(seconds * this.rate)); }
+  seek(seconds) { this.goto(this.at(seconds)); }
   goto(frame) {
     this.pause();
     this.frame = Math.min(this.frames - 1, Math.max(0, frame));
@@ -136,7 +167,7 @@ export class Film extends EventTarget {
     Promise.all(begun).catch(() => this.pause());
     const tick = () => {
       if (!this.playing || this.closed) return;
-      this.frame = Math.min(this.frames - 1, Math.floor(this.result.currentTime * this.rate));
+      this.frame = this.at(this.result.currentTime);
       if (this.original.tagName !== "VIDEO") this.#show(this.original);
       else if (Math.abs(this.original.currentTime - this.result.currentTime) > 0.15) this.original.currentTime = this.result.currentTime;
       this.#tell();
@@ -181,7 +212,7 @@ export class FilmBar {
     }
   }
 
-  // One row for each place, on the clip's time.
+  // One row for each place; by frames, as the slider above goes.
   draw() {
     const { film, edits } = this;
     const focus = this.rows.contains(document.activeElement) ? document.activeElement.dataset.key : null;
@@ -189,8 +220,9 @@ export class FilmBar {
       const [start, end] = film.span(place);
       const css = place.kind === "keep" ? "kept" : place.off ? "off" : place.by === "you" ? `drawn${asked(place) ? " asked" : ""}` : "found";
       const bar = el("i", { class: css });
-      bar.style.left = `${(100 * start) / film.length}%`;
-      bar.style.width = `${Math.max(0.6, (100 * (end - start)) / film.length)}%`;
+      const first = film.at(start);
+      bar.style.left = `${(100 * first) / film.frames}%`;
+      bar.style.width = `${Math.max(0.6, (100 * (film.at(end) + 1 - first)) / film.frames)}%`;
       const said = `${t(`place.${place.kind}`)} ${index + 1}`;
       return el("button", { type: "button", class: "track", "data-key": place.key, "aria-pressed": String(place.key === edits.selected), "aria-label": `${said}: ${asked(place) ? t("place.follows") : t("clip.range", { start: clock(start), end: clock(end) })}`, onclick: () => this.pick(place) },
         el("span", {}, said), el("span", { class: "lane" }, bar));
@@ -223,14 +255,16 @@ export class FilmBar {
   #set(key, which, seconds) {
     const place = this.edits.get(key);
     if (!place || !Number.isFinite(seconds)) return;
-    const at = Math.min(this.film.length, Math.max(0, seconds));
+    // The program hides the frames whose times lie between the two: they are those of the frames that are meant.
+    const own = (moment) => this.film.times[this.film.at(moment)];
+    const at = own(seconds);
     const [first, last] = this.film.span(place);
-    const other = which === "start" ? last : first;
+    const other = own(which === "start" ? last : first);
     // The two ends may meet but never cross.
     const start = which === "start" ? Math.min(at, other) : other;
     const end = which === "end" ? Math.max(at, other) : other;
     // The end that nobody touched stays as open as it was.
-    const open = which === "start" ? place.end === null : end >= this.film.length - 0.5 / this.film.rate;
+    const open = which === "start" ? place.end === null : this.film.at(end) === this.film.frames - 1;
     this.edits.during(key, which === "end" && !place.start ? 0 : start, open ? null : end);
   }
 }

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from anonymizer.drawn import Leader, said
 from anonymizer.path import MOST, through
 from anonymizer.settings import DrawnRegion
-from anonymizer.types import Pixels
+from anonymizer.types import Kind, Pixels
 
 SIZE = 320, 180
 RATE = 25.0
@@ -107,6 +107,22 @@ def test_a_cut_and_a_persons_times_end_it() -> None:
     leader, seconds = led(around(30, start=1.0, end=1.4), frames)
     ((_, track),) = leader.tracks(seconds)
     assert (track.first, track.last) == (25, 35)
+
+
+def test_a_place_that_is_held_has_the_colours_of_what_it_covers_meanwhile() -> None:
+    red, blue = np.zeros_like(GROUND), np.zeros_like(GROUND)
+    red[..., 0], blue[..., 2] = 200, 200
+    # It covers three red frames and three blue ones.
+    region = DrawnRegion(rect=(0, 0, 160 * FULL, 180 * FULL), kind=Kind.FACE, start=0.4, end=0.6)
+    leader, seconds = led(region, [red if 10 <= n < 13 else blue for n in range(25)])
+    ((_, track),) = leader.tracks(seconds)
+    assert (track.first, track.last) == (10, 15) and track.seen.all()
+    assert track.colours.shape == (8, 8, 3)
+    assert np.abs(track.colours - (100, 0, 100)).max() < 1
+    # Where its time or its place lies outside, there is nothing to learn and nothing to hide.
+    late = region.model_copy(update={"start": 50.0, "end": None})
+    leader, seconds = led(late, [red])
+    assert leader.tracks(seconds) == []
 
 
 def test_a_place_outside_its_own_time_is_said_to_be_lost() -> None:

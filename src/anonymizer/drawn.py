@@ -71,6 +71,28 @@ class _Way:
 
 
 @dataclass(slots=True)
+class _Colours:
+    """The sum of a place's averages over frames."""
+
+    total: NDArray[np.float64] | None = None
+    added: int = 0
+
+    def add(self, small: Pixels, box: Box, grid: int) -> None:
+        """One frame more; ``box`` in its pixels."""
+        left, top, right, bottom = box.pixels(small.shape[1], small.shape[0])
+        if right > left and bottom > top:
+            found = averages(small[top:bottom, left:right], (grid, grid)).astype(np.float64)
+            self.total = found if self.total is None else self.total + found
+            self.added += 1
+
+    def mean(self) -> NDArray[np.float32]:
+        """Their averages ``(rows, columns, 3)``; a grey where nothing of the place was in the picture."""
+        if self.total is None:
+            return np.full((1, 1, 3), 128, np.float32)
+        return (self.total / self.added).astype(np.float32)
+
+
+@dataclass(slots=True)
 class _Led:
     """A region that is followed. ``anchor`` is the number of the frame it was drawn in, -1 until that is reached."""
 
@@ -79,12 +101,11 @@ class _Led:
     back: _Way | None = None
     on: _Way | None = None
     over: bool = False
-    total: NDArray[np.float64] | None = None
-    added: int = 0
+    colours: _Colours = field(default_factory=_Colours)
 
 
 class Leader:
-    """Takes the small frames of a clip in order and follows what a person drew.
+    """Takes the small frames of a clip in order and follows what a person drew, or learns the colours of what is held.
 
     ``size`` and ``small`` are (width, height) of a frame and of its small copy, ``rate`` the frames per second,
     ``grid`` the averages along a side, ``margin`` the growth of a face's box.
@@ -100,6 +121,7 @@ class Leader:
         margin: float,
     ) -> None:
         self._led = [_Led(region) for region in regions if region.follow is not None]
+        self._held = [(region, _Colours()) for region in regions if region.follow is None]
         self._scale = small[0] / size[0], small[1] / size[1]
         rate = min(max(rate, 1.0), 240.0)
         self._patience = max(1, round(HELD * rate))
@@ -112,6 +134,9 @@ class Leader:
 
     def add(self, small: Pixels, seconds: float, *, cut: bool) -> None:
         """The next frame: its small RGB copy, its time from the first one, and whether a new shot begins with it."""
+        for region, colours in self._held:
+            if within(region, np.array([seconds])).all():
+                colours.add(small, self._small(region).scaled(self._margin), self._grid)
         if not self._led:
             return
         # A region belongs to the frame that is shown at its moment: the last one that is not after it.
@@ -125,7 +150,7 @@ class Leader:
         for led in self._led:
             if led.on and not led.over:
                 led.on.step(grey)
-                self._take_colours(led, small)
+                led.colours.add(small, led.on.box.scaled(self._margin), self._grid)
                 led.over = led.on.missed >= self._patience and led.region.end is None
         if any(led.anchor < 0 for led in self._led):
             self._past.append(_packed(grey))
@@ -137,20 +162,19 @@ class Leader:
         No frame is added after that; may be called again.
         """
         self._begin(led for led in self._led if led.anchor < 0)
-        found = ((led.region, self._track(led, seconds)) for led in self._led)
-        return [(region, track) for region, track in found if track]
+        held = ((region, _held(region, seconds, colours.mean())) for region, colours in self._held)
+        led = ((led.region, self._track(led, seconds)) for led in self._led)
+        return [(region, track) for region, track in (*held, *led) if track]
 
     def _begin(self, due: Iterable[_Led]) -> None:
         """Take the last frame for these regions' own, and follow them back from there."""
         for led in due:
             if self._last is None:
                 return
-            sx, sy = self._scale
-            x, y, w, h = led.region.rect
-            box = Box(x * sx, y * sy, w * sx, h * sy)
+            box = self._small(led.region)
             grey = _grey(self._last)
             led.anchor = self._number
-            self._take_colours(led, self._last, box)
+            led.colours.add(self._last, box.scaled(self._margin), self._grid)
             look = template(grey, box)
             led.back, led.on = _Way(box, grey, look, self._patience), _Way(box, grey, look, self._patience)
             for packed in islice(reversed(self._past), 1, None):
@@ -158,14 +182,11 @@ class Leader:
                 if led.back.missed >= self._patience and not led.region.start:
                     break
 
-    def _take_colours(self, led: _Led, small: Pixels, box: Box | None = None) -> None:
-        """Add what the grid averages in this frame to the region's sum."""
-        box = box or (led.on.box if led.on else Box(0, 0, 0, 0))
-        left, top, right, bottom = box.scaled(self._margin).pixels(small.shape[1], small.shape[0])
-        if right > left and bottom > top:
-            grid = averages(small[top:bottom, left:right], (self._grid, self._grid)).astype(np.float64)
-            led.total = grid if led.total is None else led.total + grid
-            led.added += 1
+    def _small(self, region: DrawnRegion) -> Box:
+        """Where a region was drawn, in the pixels of the small copy."""
+        sx, sy = self._scale
+        x, y, w, h = region.rect
+        return Box(x * sx, y * sy, w * sx, h * sy)
 
     def _track(self, led: _Led, seconds: NDArray[np.float64]) -> Track | None:
         if led.back is None or led.on is None:
@@ -183,27 +204,25 @@ class Leader:
         if not len(inside):
             return None
         part = slice(int(inside[0]), int(inside[-1]) + 1)
-        colours = led.total / led.added if led.total is not None else np.full((1, 1, 3), 128.0)
         return Track(
             led.region.kind,
             first + part.start,
             steady(boxes[part], self._half),
             marks[part] == "S",
             (Evidence(PERSON, 1.0),),
-            colours.astype(np.float32),
+            led.colours.mean(),
             guessed=marks[part] == "H",
         )
 
 
-def held(one: DrawnRegion, seconds: NDArray[np.float64]) -> Track | None:
+def _held(one: DrawnRegion, seconds: NDArray[np.float64], colours: NDArray[np.float32]) -> Track | None:
     """A region as a track that stands still; None where its time lies outside the clip."""
     inside = np.flatnonzero(within(one, seconds))
     if not len(inside):
         return None
     first, count = int(inside[0]), int(inside[-1] - inside[0]) + 1
     boxes = np.tile(np.array(one.rect, np.float32), (count, 1))
-    grey = np.full((1, 1, 3), 128, np.float32)
-    return Track(one.kind, first, boxes, np.ones(count, np.bool_), (Evidence(PERSON, 1.0),), grey)
+    return Track(one.kind, first, boxes, np.ones(count, np.bool_), (Evidence(PERSON, 1.0),), colours)
 
 
 def within(one: DrawnRegion, seconds: NDArray[np.float64]) -> NDArray[np.bool_]:

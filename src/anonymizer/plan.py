@@ -71,8 +71,6 @@ def planned(clip: Clip, searched: Searched, settings: Settings) -> Plan:
     found = searched.tracker.tracks()
     dismissed = tuple(track for track in found if _is_dismissed(track, settings, seconds))
     tracks = [track for track in found if track not in dismissed]
-    still = (one for one in settings.regions if one.follow is None)
-    tracks += [track for one in still if (track := drawn.held(one, seconds))]
     tracks += [track for _, track in searched.leader.tracks(seconds)]
     transfer = clip.colour.transfer if clip.colour else 0
     covers = tuple(cover(track, settings, size, transfer) for track in tracks)

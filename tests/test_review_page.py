@@ -59,6 +59,10 @@ CRAMPED = """() => {
             if (over > 2 && down > 2) said.push('on each other: ' + name(one) + ' / ' + name(other));
         }
     }
+    for (const row of document.querySelectorAll('.decide .buttons'))
+        if (row.scrollWidth > row.clientWidth + 1) said.push('decisions wider than their row');
+    const decisions = seen.filter(n => n.closest('.decide .buttons')).map(n => n.getBoundingClientRect().top);
+    if (new Set(decisions).size > 1) said.push('decisions in two rows');
     return said;
 }"""
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import socket
 import stat
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from anonymizer import decide
 from anonymizer.language import languages
 from anonymizer.pipeline import Session
 from anonymizer.review.security import HEADERS, Keys
@@ -45,12 +49,13 @@ def client(server: Client) -> Client:
     return Client(server.page, server.port, server.link, server.cookie, {"Cookie": server.cookie})
 
 
-def routes(id: str) -> list[tuple[str, str]]:
+def routes(id: str, *, clip: bool = True) -> list[tuple[str, str]]:
     posts = [f"api/media/{id}/{what}" for what in ("apply", "approve", "reject", "reopen", "discard")]
     gets = [
         f"api/media/{id}{what}"
         for what in ("", "/original", "/result", "/film", "/frame/0", "/small", "/report")
     ]
+    gets += [f"api/media/{id}/times"] if clip else []
     gets += ["", "static/main.js", "api/session", "api/poll", "api/list/review"]
     return [("GET", path) for path in gets] + [
         ("POST", path) for path in (*posts, "api/release", "api/uploads")
@@ -109,7 +114,7 @@ def test_the_same_requests_are_answered_when_the_page_sends_them(
 ) -> None:
     """What the attacks above change is what stops them."""
     _, id = folder
-    for method, path in routes(id):
+    for method, path in routes(id, clip=False):
         if method == "GET":
             headers = {"Sec-Fetch-Site": "same-origin"}
             assert client.send("GET", client.path(path), headers).status == 200, path
@@ -324,6 +329,43 @@ def test_a_page_on_which_somebody_draws_is_in_use(client: Client) -> None:
     assert client.page.used == 0.0
     assert client.get("api/poll?active").json()["left"] > 0
     assert client.page.used > 0.0
+
+
+def test_nobody_waits_for_a_decision_to_see_the_next_medium(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Session(tmp_path / "out", QUICK) as session:
+        for number in range(2):
+            pixels = np.random.default_rng(number).integers(0, 255, (60, 80, 3), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+            session.run(tmp_path / f"{number}.png")
+    reached, go_on = threading.Event(), threading.Event()
+    real = decide._write
+
+    def slow(*arguments: Any, **named: Any) -> None:
+        reached.set()
+        assert go_on.wait(30)
+        real(*arguments, **named)
+
+    monkeypatch.setattr(decide, "_write", slow)
+    with serving(tmp_path / "out", TINY) as client, ThreadPoolExecutor() as pool:
+        client.enter()
+        first, second = (item["id"] for item in client.get("api/list/review").json())
+        decided = pool.submit(client.post, f"api/media/{first}/approve", {"initials": "AB"})
+        try:
+            assert reached.wait(20)
+            for what in ("", "/original", "/result", "/small", "/report"):
+                assert client.get(f"api/media/{second}{what}").status == 200, what
+                # What is being decided is nowhere until that is done.
+                assert client.get(f"api/media/{first}{what}").status == 404, what
+            assert [item["id"] for item in client.get("api/list/review").json()] == [second]
+            before = client.get("api/poll").json()["revision"]
+        finally:
+            go_on.set()
+        assert decided.result(30).status == 200
+        assert client.get("api/poll").json()["revision"] != before
+        assert [item["id"] for item in client.get("api/list/ready").json()] == [first]
+        assert client.get(f"api/media/{first}/result").status == 200
 
 
 def test_a_forgotten_page_closes_itself(tmp_path: Path) -> None:

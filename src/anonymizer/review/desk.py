@@ -1,12 +1,15 @@
-"""The two threads behind the page: one that holds the gate and decides, one that works.
+"""The three threads behind the page: one that holds the gate and decides, one that works, one that looks.
 
 The work on a medium takes seconds or, for a clip, minutes; a decision must not wait for it. So the road up to the
-gate runs on the bench, and all that touches the output folder and its ledger on the desk.
+gate runs on the bench, and all that changes the output folder and its ledger on the desk. A decision examines its
+file once more, which takes a second; the next picture must not wait for that. So what is only looked at is read at
+the window, through a connection to the ledger of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
+import copy
 import itertools
 import logging
 import threading
@@ -20,7 +23,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from anonymizer.errors import AnonymizerError, DecisionError, MediumError, UnreadableError
 from anonymizer.gate import Gate
-from anonymizer.ledger import Entry, State
+from anonymizer.ledger import Entry, Ledger, State
 from anonymizer.pipeline import Outcome, admit, write_index
 from anonymizer.recipe import recipe
 from anonymizer.review.edits import Edits, to_settings, used_settings
@@ -87,15 +90,18 @@ class Desk:
     def __post_init__(self) -> None:
         self._desk = ThreadPoolExecutor(1, "desk")
         self._bench = ThreadPoolExecutor(1, "bench")
+        self._window = ThreadPoolExecutor(1, "window")
         self._numbers = itertools.count(1)
         self._stop = threading.Event()
         self._worker: Worker | None = None
         self._changed = False
         try:
             self.gate = self._desk.submit(Gate, self.out).result()
+            self._seen = self._window.submit(_seen, self.gate).result()
         except BaseException:
             self._desk.shutdown()
             self._bench.shutdown()
+            self._window.shutdown()
             raise
         self.inbox = self.gate.private / "inbox"
 
@@ -110,6 +116,8 @@ class Desk:
         self._stop.set()
         self._bench.submit(self._close_worker)
         self._bench.shutdown(wait=True)
+        self._window.submit(self._seen.ledger.close)
+        self._window.shutdown(wait=True)
         try:
             self.call(self.write_index)
         finally:
@@ -123,6 +131,10 @@ class Desk:
     async def ask(self, task: Callable[Concatenate[Gate, P], T], *args: P.args, **named: P.kwargs) -> T:
         """The same for the server, which goes on meanwhile."""
         return await asyncio.wrap_future(self._desk.submit(task, self.gate, *args, **named))
+
+    async def look(self, task: Callable[Concatenate[Gate, P], T], *args: P.args, **named: P.kwargs) -> T:
+        """Have something read at the window, while the desk may be deciding: the task must change nothing."""
+        return await asyncio.wrap_future(self._window.submit(task, self._seen, *args, **named))
 
     @property
     def busy(self) -> bool:
@@ -235,6 +247,13 @@ class Desk:
         if self._changed:
             self._changed = False
             write_index(gate)
+
+
+def _seen(gate: Gate) -> Gate:
+    """The same folder for another thread: SQLite's connections belong to the thread that made them."""
+    seen = copy.copy(gate)
+    seen.ledger = Ledger(gate.ledger.path)
+    return seen
 
 
 def _ended(job: Job, future: Future[None]) -> None:

@@ -281,7 +281,7 @@ async def _session(request: Request) -> Response:
 async def _poll(request: Request) -> Response:
     """Counts and jobs. A page that only asks this is not in use, unless it says that somebody does something there."""
     page = _page(request, used="active" in request.query_params)
-    counts, revision = await page.desk.ask(_standings)
+    counts, revision = await page.desk.look(_standings)
     left = max(0.0, page.idle_seconds - (time.monotonic() - page.used))
     jobs = [job.facts() for job in list(page.desk.jobs.values())]
     known = {"counts": counts, "revision": revision, "jobs": jobs, "left": round(left)}
@@ -303,13 +303,13 @@ async def _list(request: Request) -> Response:
     if state not in queue.SHOWN:
         raise HTTPException(404)
     desk = page.desk
-    items = await desk.ask(queue.listing, desk.reports, state, desk.inbox)
+    items = await desk.look(queue.listing, desk.reports, state, desk.inbox)
     return JSONResponse(_spoken(request, items))
 
 
 async def _entry(request: Request, *states: State) -> Entry:
     """The row of the medium that a request names; 404 where there is none in such a state."""
-    entry = await _page(request).desk.ask(lambda gate: gate.ledger.get(request.path_params["id"]))
+    entry = await _page(request).desk.look(lambda gate: gate.ledger.get(request.path_params["id"]))
     if entry is None or entry.state not in states:
         raise HTTPException(404)
     return entry
@@ -321,7 +321,7 @@ _SEEN = (State.REVIEW, State.READY, State.RELEASED, State.REJECTED)
 async def _detail(request: Request) -> Response:
     desk = _page(request).desk
     entry = await _entry(request, *_SEEN)
-    detail = await desk.ask(queue.detail, desk.reports, entry, desk.inbox)
+    detail = await desk.look(queue.detail, desk.reports, entry, desk.inbox)
     return JSONResponse(_spoken(request, detail))
 
 
@@ -334,7 +334,7 @@ async def _original(request: Request) -> Response:
 async def _result(request: Request) -> Response:
     page = _page(request)
     entry = await _entry(request, *_SEEN)
-    path = await page.desk.ask(_standing, entry)
+    path = await page.desk.look(_standing, entry)
     kind = {"jpg": "image/jpeg", "png": "image/png", "mp4": "video/mp4"}[path.suffix[1:]]
     return FileResponse(path, media_type=kind)
 
@@ -350,7 +350,7 @@ async def _times(request: Request) -> Response:
     """When each frame of a clip is shown."""
     page = _page(request)
     entry = await _entry(request, *_SEEN)
-    path = await page.desk.ask(_standing, entry)
+    path = await page.desk.look(_standing, entry)
     return JSONResponse(await run_in_threadpool(frame_times, path))
 
 
@@ -366,7 +366,7 @@ async def _frame(request: Request) -> Response:
 async def _small(request: Request) -> Response:
     page = _page(request)
     entry = await _entry(request, *_SEEN)
-    path = await page.desk.ask(_standing, entry)
+    path = await page.desk.look(_standing, entry)
     small = page.films.small if path.suffix == ".mp4" else page.pictures.small
     return Response(await run_in_threadpool(small, path, entry.output), media_type="image/jpeg")
 
@@ -374,6 +374,8 @@ async def _small(request: Request) -> Response:
 def _standing(gate: Gate, entry: Entry) -> Path:
     # Read again: it may have been decided since the request came, and stand elsewhere now.
     entry = gate.ledger.get(entry.id) or entry
+    if entry.state not in _SEEN:
+        raise DecisionError("It is not there any more: somebody else may have decided on it meanwhile.")
     path = gate.folder(entry.state) / entry.name
     if not path.is_file():
         raise DecisionError("Its file is gone from the output folder; process the original again.")

@@ -1,7 +1,7 @@
 // The left column: what waits, each with its first reason; and what is in work.
 
 import { $, el, fill, icon } from "./dom.js";
-import { n, t } from "./words.js";
+import { language, n, t } from "./words.js";
 
 const level = (weight) => (weight >= 30 ? "high" : weight >= 4 ? "middle" : "low");
 
@@ -19,10 +19,25 @@ function why(item) {
 export function showItems(state, items, current, onPick) {
   $("queue-title").textContent = t(`queue.${state}`);
   $("queue-note").textContent = items.length ? t(state === "review" ? "queue.order" : "queue.newest") : "";
-  fill($("items"), items.length ? items.map((item) => row(item, current, onPick)) : el("li", { class: "none" }, t("queue.none")));
+  if (!items.length) return fill($("items"), el("li", { class: "none" }, t("queue.none")));
+  // Rows that say the same stay where they are: hundreds are made once, and none loses the keyboard.
+  const old = rows;
+  rows = new Map(items.map((item) => {
+    const said = JSON.stringify([language, item]);
+    const known = old.get(item.id);
+    return [item.id, known?.said === said ? known : { said, node: row(item, onPick) }];
+  }));
+  const box = $("items");
+  const wanted = [...rows.values()].map(({ node }) => node);
+  const staying = new Set(wanted);
+  for (const node of [...box.children]) if (!staying.has(node)) node.remove();
+  wanted.forEach((node, index) => { if (box.children[index] !== node) box.insertBefore(node, box.children[index] ?? null); });
+  markCurrent(current, { reveal: false });
 }
 
-function row(item, current, onPick) {
+let rows = new Map();
+
+function row(item, onPick) {
   const clip = item.type === "clip";
   const small = item.state === "failed"
     ? el("span", { class: "thumb" }, icon("failed"))
@@ -30,7 +45,7 @@ function row(item, current, onPick) {
   const picture = clip ? el("span", { class: "moving" }, small, icon("play")) : small;
   const rank = item.state === "review" ? level(item.weight) : null;
   return el("li", {},
-    el("button", { type: "button", class: "item", "data-id": item.id, "aria-current": item.id === current ? "true" : null, onclick: () => onPick(item.id) },
+    el("button", { type: "button", class: "item", "data-id": item.id, onclick: () => onPick(item.id) },
       picture,
       el("span", {},
         el("strong", { title: item.source }, item.source),
@@ -38,11 +53,11 @@ function row(item, current, onPick) {
         rank && el("span", { class: `level ${rank}` }, el("i", {}), t(`level.${rank}`)))));
 }
 
-export function markCurrent(current) {
+export function markCurrent(current, { reveal = true } = {}) {
   for (const button of $("items").querySelectorAll(".item")) {
     if (button.dataset.id === current) {
       button.setAttribute("aria-current", "true");
-      button.scrollIntoView({ block: "nearest" });
+      if (reveal) button.scrollIntoView({ block: "nearest" });
     } else button.removeAttribute("aria-current");
   }
 }

@@ -14,7 +14,7 @@ import { language, n, name, percent, speak, t, tongue } from "./words.js";
 
 const STATES = ["review", "ready", "rejected", "failed"];
 const page = {
-  session: null, tab: "review", items: [], counts: {}, revision: null, jobs: [], uploads: [], told: new Set(), fresh: { ready: 0, review: 0 },
+  session: null, tab: "review", items: [], counts: {}, revision: null, jobs: [], uploads: [], told: new Set(), deciding: new Set(), fresh: { ready: 0, review: 0 },
   medium: null, edits: null, doubts: [], shownDoubt: -1, loaded: false, initials: "", singleKeys: true, ended: false, kept: new Map(),
 };
 const stage = new Stage($("stage"));
@@ -120,7 +120,8 @@ async function fetched() {
   const { tab } = page;
   const items = await get(`list/${tab}`);
   if (tab !== page.tab) return false;
-  page.items = items;
+  // What is being decided waits no more, whatever the program has got round to.
+  page.items = items.filter((item) => !page.deciding.has(item.id));
   if (tab === "review") for (const id of page.kept.keys()) if (!items.some((item) => item.id === id)) page.kept.delete(id);
   return true;
 }
@@ -465,10 +466,11 @@ async function decide(action, said) {
   // On to the next at once; should the program refuse, this one comes back with its reason.
   page.items = page.items.filter((item) => item.id !== medium.id);
   page.medium = null;
+  page.deciding.add(medium.id);
   showItems(page.tab, page.items, null, (id) => open(id));
   const next = openAt(at);
   try {
-    await post(`media/${medium.id}/${action}`, words);
+    await post(`media/${medium.id}/${action}`, words).finally(() => page.deciding.delete(medium.id));
     note(t(said, { name: medium.source }), { action: t("done.undo"), onAction: () => takeBack(medium) });
   } catch (error) {
     await next;

@@ -137,7 +137,7 @@ export function showDecision(medium, act, initials) {
     el("p", { class: "hint", id: "note-hint" }, t("decide.note.hint")),
     el("p", { class: "error", id: "decide-error", role: "alert", hidden: true }),
     el("div", { class: "buttons" },
-      el("button", { type: "button", class: "approve", id: "approve", disabled: failed, onclick: act.approve }, icon("approve"), t("decide.approve"), el("kbd", {}, "A")),
+      el("button", { type: "button", class: "approve", id: "approve", disabled: failed, onclick: act.approve }, t("decide.approve"), el("kbd", {}, "A")),
       el("button", { type: "button", class: "reject", id: "reject", onclick: act.reject }, t("decide.reject"), el("kbd", {}, "X")),
       el("button", { type: "button", id: "skip", onclick: act.skip }, t("decide.skip"), el("kbd", {}, "S"))));
 }

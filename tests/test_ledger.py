@@ -44,6 +44,8 @@ def test_rows_are_found_by_state_and_by_content_oldest_first(path: Path) -> None
     ledger.finish("a", State.READY)
     assert [row.id for row in ledger.by_source("same")] == ["c", "a", "b"]
     assert [row.id for row in ledger.entries(State.WORKING)] == ["c", "b"]
+    assert [row.id for row in ledger.latest((State.READY, State.WORKING), 2)] == ["b", "a"]
+    assert [row.id for row in ledger.latest((State.WORKING,), 9)] == ["b", "c"]
     ledger.forget("c")
     assert ledger.get("c") is None
     ledger.close()

@@ -406,10 +406,6 @@ class Ledger:
         where, values = ("WHERE state = ?", (state,)) if state else ("", ())
         return self._query(f"{where} ORDER BY rowid", values)
 
-    def count(self, state: State) -> int:
-        """How many rows stand in this state."""
-        return int(self.rows("SELECT count(*) FROM media WHERE state = ?", (state,))[0][0])
-
     def revision(self) -> str:
         """A text that is another one after every change, by whichever process."""
         others = self.rows("PRAGMA data_version", ())[0][0]
@@ -435,6 +431,11 @@ class Ledger:
             (*states, after, count),
         )
         return [(int(row[0]), _entry(row[1:])) for row in rows]
+
+    def latest(self, states: Sequence[State], count: int) -> list[Entry]:
+        """At most so many rows of these states, the newest first."""
+        marks = ",".join("?" * len(states))
+        return self._query(f"WHERE state IN ({marks}) ORDER BY rowid DESC LIMIT ?", (*states, count))
 
     def first(self, states: Sequence[State], count: int) -> list[Entry]:
         """At most so many rows, those of the first state first; in one state by id, which tells of no order."""

@@ -97,12 +97,10 @@ def _box(one: QuestionRecord) -> Box:
 
 def listing(gate: Gate, reports: Reports, state: State, inbox: Path) -> list[dict[str, Any]]:
     """Media of one state: what waits most doubtful first, all else newest first."""
-    entries = gate.ledger.entries(state)
-    if state is State.READY:
-        entries += gate.ledger.entries(State.RELEASED)
     if state is not State.REVIEW:
-        return [_item(gate, reports, entry, inbox) for entry in entries[: -LISTED - 1 : -1]]
-    items = [_item(gate, reports, entry, inbox) for entry in entries]
+        states = (State.READY, State.RELEASED) if state is State.READY else (state,)
+        return [_item(gate, reports, entry, inbox) for entry in gate.ledger.latest(states, LISTED)]
+    items = [_item(gate, reports, entry, inbox) for entry in gate.ledger.entries(state)]
     return sorted(items, key=lambda item: (-item["weight"], item["added"]))[:LISTED]
 
 

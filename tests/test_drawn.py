@@ -67,6 +67,17 @@ def test_a_place_goes_where_its_thing_goes_forwards_and_backwards(anchor: int) -
     assert track.colours.shape == (8, 8, 3) and track.colours.std() > 5
 
 
+@pytest.mark.parametrize("number", [1, 7, 13])
+def test_a_doubt_is_followed_from_the_frame_of_its_very_second(number: int) -> None:
+    seconds = np.cumsum([0, *(0.0333667, 0.7, 0.008, 0.1) * 4])
+    region = around(number).model_copy(update={"follow": float(seconds[number])})
+    leader = Leader([region], (SIZE[0] * FULL, SIZE[1] * FULL), SIZE, RATE, 8, 1.4)
+    for place, at in enumerate(seconds):
+        leader.add(frame(place), float(at), cut=False)
+    ((_, track),) = leader.tracks(seconds)
+    assert (np.flatnonzero(track.seen) + track.first).tolist() == [number]
+
+
 def test_a_thing_that_comes_nearer_is_covered_as_it_grows() -> None:
     import cv2
 

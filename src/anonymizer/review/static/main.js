@@ -14,7 +14,7 @@ import { language, n, name, percent, speak, t, tongue } from "./words.js";
 
 const STATES = ["review", "ready", "rejected", "failed"];
 const page = {
-  session: null, tab: "review", items: [], counts: {}, revision: null, jobs: [], uploads: [], told: new Set(), deciding: new Set(), fresh: { ready: 0, review: 0 },
+  session: null, tab: "review", items: [], counts: {}, revision: null, jobs: [], uploads: [], told: new Set(), deciding: new Set(), at: 0, fresh: { ready: 0, review: 0 },
   medium: null, edits: null, doubts: [], shownDoubt: -1, loaded: false, initials: "", singleKeys: true, ended: false, kept: new Map(),
 };
 const stage = new Stage($("stage"));
@@ -107,7 +107,8 @@ async function applied(job) {
   }
   note(t(job.verdict === "ready" ? "done.ready" : "done.review"));
   if (!current) return;
-  const place = page.items.findIndex((item) => item.id === job.replaces);
+  spot();
+  const place = page.at;
   if (!await fetched()) return;
   page.running = 0;
   if (page.items.some((item) => item.id === job.id)) return open(job.id, { keepView: true });
@@ -115,11 +116,18 @@ async function applied(job) {
   return openAt(place);
 }
 
+// Where what is open stands in the list, or stood last: while its successor is put in its place it may be in none.
+function spot() {
+  const at = page.items.findIndex((item) => item.id === page.medium?.id);
+  if (at >= 0) page.at = at;
+}
+
 // The list of the tab that is open; false where another one was opened meanwhile.
 async function fetched() {
   const { tab } = page;
   const items = await get(`list/${tab}`);
   if (tab !== page.tab) return false;
+  spot();
   // What is being decided waits no more, whatever the program has got round to.
   page.items = items.filter((item) => !page.deciding.has(item.id));
   if (tab === "review") for (const id of page.kept.keys()) if (!items.some((item) => item.id === id)) page.kept.delete(id);

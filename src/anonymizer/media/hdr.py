@@ -6,6 +6,8 @@ BT.2408 (where the white of ordinary video belongs).
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,21 +36,21 @@ def colours(rgb: NDArray[np.float32], transfer: int) -> NDArray[np.float32]:
 def ordinary(luma: Plane, transfer: int) -> Plane:
     """A plane of brightness as ordinary video would have it, light beyond its white cut off: for detectors."""
     signal = np.clip((np.arange(256) - 16) / 219, 0, 1)
-    light = _light(signal, transfer) / WHITE[transfer]
-    table = np.rint(16 + 219 * np.clip(light, 0, 1) ** (1 / GAMMA))
+    shown = light(signal, transfer) / WHITE[transfer]
+    table = np.rint(16 + 219 * np.clip(shown, 0, 1) ** (1 / GAMMA))
     return np.asarray(table.astype(np.uint8)[luma])
 
 
 def _signal(light: NDArray[np.float64], transfer: int) -> NDArray[np.float64]:
-    """Light, 0 to 1, as the signal that stands for it (BT.2100, tables 4 and 5)."""
+    """The inverse of :func:`light`."""
     if transfer == PQ:
         power = light**_M1
         return np.asarray(((_C1 + _C2 * power) / (1 + _C3 * power)) ** _M2)
     return np.where(light <= 1 / 12, np.sqrt(3 * light), _A * np.log(np.maximum(12 * light - _B, 1e-9)) + _C)
 
 
-def _light(signal: NDArray[np.float64], transfer: int) -> NDArray[np.float64]:
-    """The inverse of :func:`_signal`."""
+def light(signal: NDArray[Any], transfer: int) -> NDArray[Any]:
+    """The light, 0 to 1, that a signal of 0 to 1 stands for (BT.2100, tables 4 and 5); of HLG, light in the scene."""
     if transfer == PQ:
         power = signal ** (1 / _M2)
         return np.asarray((np.maximum(power - _C1, 0) / (_C2 - _C3 * power)) ** (1 / _M1))

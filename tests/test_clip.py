@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from anonymizer import cli
+from anonymizer.detect.finder import Finder
 from anonymizer.settings import Settings
-from anonymizer.types import Box, Pixels
-from clips import make_clip, number_of, numbered
+from anonymizer.types import Box, Evidence, Kind, Pixels, Region
+from clips import make_clip, marked, number_of, numbered
 from conftest import FAST, ROOT, Ran, everything_written, fingerprints
 
 SHARED = ROOT.parent / "shared" / "media" / "video"
@@ -197,6 +198,29 @@ def test_a_label_that_shows_for_a_moment_between_the_full_searches_is_filled(
     assert run("blur", source, "--out", out, "--no-codes", "--no-marks").code == 0
     shown = [picture[163:174, 210:345].astype(np.float32) for _, picture in decoded(written(out, "ready"))]
     assert max(text.std() for text in shown[8:18]) < 12 < min(text.std() for text in shown[24:])
+
+
+def test_a_doubt_in_any_search_sends_a_clip_to_a_person_each_place_once(
+    run: Callable[..., Ran], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the quick looks every two seconds, and in the output; what a cover hides is no doubt any more."""
+    looks = {"glance_others": Box(100, 10, 40, 20), "recheck": Box(10, 60, 30, 30)}
+    hidden = Box(62, 42, 36, 26)
+    for name, box in looks.items():
+        found = [Region(place, Kind.MARK, (Evidence("mine", 0.5),), certain=False) for place in (box, hidden)]
+        monkeypatch.setattr(Finder, name, lambda *_, found=found: found)
+    source = make_clip(tmp_path / "a.mp4", [marked(1)] * 40, fps=4)
+    out = tmp_path / "out"
+    assert run("blur", source, "--out", out, "--region", "60,40,40,30", *FAST).code == 3
+    report = report_of(out)
+    told = [reason for reason in report["reasons"] if "pixels: please look." in reason]
+    mark = "There may be a tattoo or another mark"
+    assert told == [
+        f"{mark} 2.0 s into the clip, at x 100, y 10, 40 by 20 pixels: please look.",
+        f"{mark} 0.0 s into the clip, at x 10, y 60, 30 by 30 pixels: please look.",
+    ]
+    (residual,) = (check for check in report["checks"] if check["name"] == "residual")
+    assert residual["result"] == "pass"
 
 
 def test_a_clip_with_many_damaged_frames_goes_to_a_person(run: Callable[..., Ran], tmp_path: Path) -> None:

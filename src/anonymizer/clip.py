@@ -35,6 +35,9 @@ MANY_DAMAGED = 0.05
 ATTEMPTS = 3
 """How often a clip is written at most: what the search of the output finds is hidden too."""
 
+MOST_TOLD = 12
+"""Doubtful places that a report names one by one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -80,8 +83,9 @@ def process(
             cuts=searched.cuts,
             progress=progress,
         )
-        seen = [f for f in looked.found if f.region.certain and not plan.lets_be(f.frame, f.region.box)]
-        left = [f for f in seen if unveiled([f.region], plan.veils(f.frame))]
+        seen = [f for f in looked.found if not plan.lets_be(f.frame, f.region.box)]
+        bare = [f for f in seen if unveiled([f.region], plan.veils(f.frame))]
+        left = [f for f in bare if f.region.certain]
         if not left or attempt == ATTEMPTS:
             break
         for one in left:
@@ -89,6 +93,7 @@ def process(
         staged.unlink()
     if _identity(path) != before:
         raise UnreadableError("The file changed while it was read; wait until it is complete and try again.")
+    doubts = [*searched.doubts, *(Doubt(f.frame, f.region) for f in bare if not f.region.certain)]
     expected = ExpectedClip(
         size=(clip.width, clip.height),
         pts=searched.pts,
@@ -101,7 +106,7 @@ def process(
     )
     searches = f"{attempt} search{'es' if attempt > 1 else ''} of the output, at {looked.searched} frames"
     checks = [
-        residual([one.region for one in left], searches),
+        residual([one.region for one in bare], searches),
         coverage(plan, written, looked),
         *([looked.strength] if looked.strength else []),
         *examine(staged, expected, looked.read),
@@ -116,7 +121,7 @@ def process(
             veils=(),
             checks=tuple(checks),
             traces=clip.traces,
-            reasons=tuple(_reasons(clip, searched, plan, written)),
+            reasons=tuple(_reasons(clip, searched, plan, written, doubts)),
             notes=tuple(_notes(searched, written)),
             models=tuple(finder.models()),
             tracks=tuple(_summary(one, clip, searched.pts) for one in plan.covers),
@@ -270,7 +275,9 @@ def _summary(one: Cover, clip: Clip, pts: NDArray[np.int64]) -> TrackSummary:
     )
 
 
-def _reasons(clip: Clip, searched: Searched, plan: Plan, written: Written) -> list[str]:
+def _reasons(
+    clip: Clip, searched: Searched, plan: Plan, written: Written, doubts: Sequence[Doubt]
+) -> list[str]:
     settings = plan.settings
     said = []
     if searched.ending.broken_off:
@@ -290,26 +297,30 @@ def _reasons(clip: Clip, searched: Searched, plan: Plan, written: Written) -> li
         for one in settings.regions
         if not lies_inside(one, clip, searched.pts)
     ]
-    said += _doubts(clip, searched, plan)
+    said += _doubts(clip, searched, plan, doubts)
     if settings.audio is AudioPolicy.KEEP and _has_sound(clip):
         said.append("The sound was kept, as asked: a voice identifies, so a person must listen to it.")
     return said + reasons(settings, written.kept, len(plan.dismissed))
 
 
-def _doubts(clip: Clip, searched: Searched, plan: Plan) -> list[str]:
+def _doubts(clip: Clip, searched: Searched, plan: Plan, doubts: Sequence[Doubt]) -> list[str]:
     """One sentence for each place that a person must look at; the same place in several frames once."""
-    open_ = [d for d in searched.doubts if unveiled([d.region], plan.veils(d.frame))]
+    open_ = [d for d in doubts if unveiled([d.region], plan.veils(d.frame))]
     told: list[Doubt] = []
     for doubt in open_:
         near = (d for d in told if d.region.kind is doubt.region.kind)
         if all(d.region.box.iou(doubt.region.box) < 0.3 for d in near):
             told.append(doubt)
-    return [
+    said = [
         f"{WORDS[d.region.kind]} {float(searched.pts[d.frame] * clip.time_base):.1f} s into the clip, at "
         f"x {d.region.box.x:.0f}, y {d.region.box.y:.0f}, {d.region.box.w:.0f} by {d.region.box.h:.0f} pixels: "
         "please look."
-        for d in told
+        for d in told[:MOST_TOLD]
     ]
+    if len(told) > MOST_TOLD:
+        # What moves is in another place each time.
+        said.append(f"There are {len(told) - MOST_TOLD} more such places: please watch the whole clip.")
+    return said
 
 
 def _damaged(searched: Searched, written: Written) -> int:

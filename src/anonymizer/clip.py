@@ -26,7 +26,8 @@ from anonymizer.plan import Plan, lies_inside, planned, union
 from anonymizer.recheck import Looked, look_again
 from anonymizer.redact_yuv import Cover, paint
 from anonymizer.search import Doubt, Searched, search
-from anonymizer.settings import AudioPolicy, HdrPolicy, Settings
+from anonymizer.settings import HdrPolicy, Settings
+from anonymizer.sound import Sound
 from anonymizer.types import Box, Check, Processed, Progress, Result, TrackSummary, Veil
 from anonymizer.verify.clip import ExpectedClip, examine
 
@@ -43,13 +44,16 @@ MOST_TOLD = 12
 class Written:
     """What the second pass wrote: times int64 ``(n,)`` in the clip's time base, and what it drew.
 
-    ``drawn`` int32 ``(n,)`` counts the covers in each frame; ``kept``: something hidden was uncovered again.
+    ``drawn`` int32 ``(n,)`` counts the covers in each frame; ``kept``: something hidden was uncovered again;
+    ``sound``: there is a sound track; ``notes`` on which it is.
     """
 
     pts: NDArray[np.int64]
     durations: NDArray[np.int64]
     drawn: NDArray[np.int32]
     kept: bool
+    sound: bool
+    notes: tuple[str, ...]
     ending: Ending
 
 
@@ -81,6 +85,7 @@ def process(
             length=len(searched.pts),
             rate=_rate(clip, searched.pts),
             cuts=searched.cuts,
+            sound=written.sound,
             progress=progress,
         )
         seen = [f for f in looked.found if not plan.lets_be(f.frame, f.region.box)]
@@ -102,7 +107,7 @@ def process(
         source_sha256=sha256,
         traces=clip.traces,
         keep_name=settings.keep_name,
-        sound=settings.audio is AudioPolicy.KEEP and _has_sound(clip),
+        sound=written.sound,
     )
     searches = f"{attempt} search{'es' if attempt > 1 else ''} of the output, at {looked.searched} frames"
     checks = [
@@ -140,7 +145,7 @@ def write(clip: Clip, plan: Plan, staged: Path, progress: Progress | None, lengt
     durations: list[int] = []
     drawn: list[int] = []
     kept = False
-    sound = _Sound(clip, settings)
+    sound = Sound(clip, settings)
     with (
         ClipWriter(
             staged,
@@ -173,7 +178,13 @@ def write(clip: Clip, plan: Plan, staged: Path, progress: Progress | None, lengt
     if ending is None or not pts:
         raise UnreadableError("The clip could not be read a second time; try again.")
     return Written(
-        np.array(pts, np.int64), np.array(durations, np.int64), np.array(drawn, np.int32), kept, ending
+        pts=np.array(pts, np.int64),
+        durations=np.array(durations, np.int64),
+        drawn=np.array(drawn, np.int32),
+        kept=kept,
+        sound=sound.form is not None,
+        notes=sound.notes,
+        ending=ending,
     )
 
 
@@ -200,40 +211,6 @@ def coverage(plan: Plan, written: Written, looked: Looked) -> Check:
         f"{len(written.pts)} frames with what must lie there."
     )
     return Check("coverage", Result.PASS, said, facts)
-
-
-class _Sound:
-    """The clip's sound in step with the picture; nothing where it is dropped or there is none."""
-
-    def __init__(self, clip: Clip, settings: Settings) -> None:
-        self.form: tuple[int, int] | None = None
-        self._reading: Reading | None = None
-        self._blocks: Iterator[NDArray[np.int16]] = iter(())
-        self._done = 0
-        if settings.audio is AudioPolicy.KEEP and _has_sound(clip):
-            self._reading = Reading(clip.path, clip.form, settings.limits, "sound")
-            rate, channels = int(self._reading.described["rate"]), int(self._reading.described["channels"])
-            self.form = rate, channels
-            self._blocks = (
-                data.view(np.int16).reshape(-1, channels) for _, _, _, data in self._reading.records()
-            )
-
-    def until(self, seconds: float) -> Iterator[NDArray[np.int16]]:
-        """The blocks that begin before this time; what is longer than the picture is left out."""
-        while self.form and self._done < seconds * self.form[0]:
-            block = next(self._blocks, None)
-            if block is None:
-                return
-            self._done += len(block)
-            yield block
-
-    def close(self) -> None:
-        if self._reading:
-            self._reading.close()
-
-
-def _has_sound(clip: Clip) -> bool:
-    return "sound" in clip.traces.kinds
 
 
 def _rate(clip: Clip, pts: NDArray[np.int64]) -> float:
@@ -298,7 +275,7 @@ def _reasons(
         if not lies_inside(one, clip, searched.pts)
     ]
     said += _doubts(clip, searched, plan, doubts)
-    if settings.audio is AudioPolicy.KEEP and _has_sound(clip):
+    if written.sound:
         said.append("The sound was kept, as asked: a voice identifies, so a person must listen to it.")
     return said + reasons(settings, written.kept, len(plan.dismissed))
 
@@ -331,7 +308,7 @@ def _damaged(searched: Searched, written: Written) -> int:
 
 def _notes(searched: Searched, written: Written) -> list[str]:
     ending = searched.ending
-    notes = list(ending.notes)
+    notes = [*ending.notes, *written.notes]
     if broken := _damaged(searched, written):
         notes.append(f"{broken} damaged frames of the source were concealed or left out.")
     if ending.retimed:

@@ -239,7 +239,9 @@ def _outline(small: Any) -> Any:
 def _sound(file: BinaryIO, job: dict[str, Any], outside: IO[bytes]) -> None:
     from anonymizer.media import clip_sound
 
-    write_message(outside, {"rate": clip_sound.RATE, "channels": clip_sound.CHANNELS})
+    kept, notes = clip_sound.which(file, job["demuxer"], job["max_pixels"])
+    told = {"rate": clip_sound.RATE, "channels": clip_sound.CHANNELS, "kept": kept, "notes": notes}
+    write_message(outside, told)
     with _refusing(outside):
         for block in clip_sound.samples(file, job["demuxer"], job["max_pixels"]):
             outside.write(RECORD.pack(FRAME, 0, 0, 0, 0, block.nbytes))

@@ -37,8 +37,8 @@ MATRICES = {
     BT2020: (0.2627, 0.0593),
 }
 """Shares of red and blue in Y."""
-PEAK, SYSTEM = 1000.0, 1.2
-"""cd/m² of the screen that HLG is meant for, and the exponent that its light is shown with (BT.2100, table 5)."""
+PEAK = 1000.0
+"""cd/m² of the screen that HLG is meant for (BT.2100, table 5)."""
 ORDINARY = 203.0
 """cd/m² of ordinary white (BT.2408)."""
 PALER = 0.2
@@ -136,7 +136,7 @@ def _light(signal: NDArray[np.float32], transfer: int, shares: NDArray[np.float3
         return np.asarray(hdr.light(signal, transfer) * 10_000 / ORDINARY, np.float32)
     if transfer == hdr.HLG:
         scene = hdr.light(signal, transfer)
-        shown = scene * (scene @ shares)[..., None] ** (SYSTEM - 1) * PEAK / ORDINARY
+        shown = scene * (scene @ shares)[..., None] ** (hdr.SYSTEM - 1) * PEAK / ORDINARY
         return np.asarray(shown, np.float32)
     return np.asarray(signal**hdr.GAMMA, np.float32)
 

@@ -146,26 +146,22 @@ def test_ordinary_video_in_wider_primaries_keeps_its_colours(
     unchanged(mapped(coded, primaries, 1, matrix))
 
 
-@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p10le"])
-def test_a_clip_in_wider_primaries_is_mapped_and_said(tmp_path: Path, pix_fmt: str) -> None:
-    """In both passes: the red corner of P3 is a stronger red in BT.709."""
+def test_a_clip_in_wider_primaries_is_mapped_and_said(tmp_path: Path) -> None:
+    """In both passes: a red of P3 is a stronger red in BT.709."""
     colour = {"space": 1, "trc": 1, "primaries": 12, "range": 1}
-    path = make_clip(tmp_path / "a.mkv", numbered(4), codec="libx264", pix_fmt=pix_fmt, colour=colour)
-    plain = make_clip(tmp_path / "b.mkv", numbered(4), codec="libx264", colour=colour | {"primaries": 1})
-    reds = []
-    for source in (path, plain):
-        form = sniff_file(source)
-        clip = open_clip(source, form, Limits())
-        with Reading(source, form, Limits(), "full") as reading:
-            (whole, *_) = (frame.planes for frame in frames(clip, reading))
-        assert reading.ending
-        noted = any("Colours that not every screen shows" in note for note in reading.ending.notes)
-        assert noted == (source is path)
-        with Reading(source, form, Limits(), "look", whole_every=1) as reading:
-            (look, *_) = looks(clip, reading, (160, 96))
-        assert look.whole is not None
-        for one, other in zip(whole, look.whole, strict=True):
-            assert (one == other).all(), "both passes see the same"
-        assert np.abs(look.small[80:90, 5:35].astype(int) - yuv.pixels(look.whole)[80:90, 5:35]).mean() < 4
-        reds.append(float(whole[2][40:46, 3:17].mean()))
-    assert reds[0] > reds[1] + 5
+    source = make_clip(tmp_path / "a.mkv", numbered(2), colour=colour)
+    form = sniff_file(source)
+    clip = open_clip(source, form, Limits())
+    with Reading(source, form, Limits(), "full") as reading:
+        (whole, _) = (frame.planes for frame in frames(clip, reading))
+    assert reading.ending
+    assert any("Colours that not every screen shows" in note for note in reading.ending.notes)
+    with Reading(source, form, Limits(), "look", whole_every=1) as reading:
+        (look, _) = looks(clip, reading, (160, 96))
+    assert look.whole is not None
+    for one, other in zip(whole, look.whole, strict=True):
+        assert (one == other).all(), "both passes see the same"
+    shown = yuv.pixels(look.whole)
+    assert np.abs(look.small[80:90, 5:35].astype(int) - shown[80:90, 5:35]).mean() < 4
+    was = yuv.colours(np.array([220, 30, 30], np.float32))
+    assert float(whole[2][40:46, 3:17].mean()) > was[2] + 5

@@ -141,7 +141,9 @@ class Shape:
 
     def _matrix(self, frame: Any) -> int:
         """The matrix of a clip of more light or colours, as it is or is made: one of :data:`MATRICES`."""
-        return int(frame.colorspace) if frame.colorspace in MATRICES else BT2020
+        if frame.colorspace in MATRICES:
+            return int(frame.colorspace)
+        return BT709 if not self.hdr and frame.color_primaries in P3 else BT2020
 
     def _steps(self, frame: Any) -> list[tuple[str, str]]:
         """To 8-bit 4:2:0 in BT.709, limited range."""

@@ -94,7 +94,7 @@ class Wide:
 
 
 def wide(primaries: int, transfer: int, matrix: int) -> Wide:
-    """The table of colours with these primaries, this curve and this matrix, all by number; 0.1 s of work."""
+    """The table of colours with these primaries, curve and matrix, all by number: a quarter of a second's work."""
     y = np.arange(BLACK, TOP + 1, STEP)
     chroma = 64 + SPAN * np.arange(SIDE)
     values = _ordinary(

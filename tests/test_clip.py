@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from anonymizer import cli
+from anonymizer.detect.finder import Finder
 from anonymizer.settings import Settings
-from anonymizer.types import Box, Pixels
-from clips import make_clip, number_of, numbered
+from anonymizer.types import Box, Evidence, Kind, Pixels, Region
+from clips import ffmpeg, make_clip, marked, number_of, numbered
 from conftest import FAST, ROOT, Ran, everything_written, fingerprints
 
 SHARED = ROOT.parent / "shared" / "media" / "video"
@@ -147,6 +148,24 @@ def test_sound_is_dropped_unless_asked_for_and_then_a_person_listens(
         assert [stream.type for stream in container.streams] == ["video"]
 
 
+def test_of_several_sound_tracks_the_one_that_plays_is_kept_and_said(
+    run: Callable[..., Ran], tmp_path: Path
+) -> None:
+    first = make_clip(tmp_path / "first.mp4", numbered(25), sound=1.0)
+    source = tmp_path / "a.mp4"
+    high = ("-f", "lavfi", "-i", "sine=frequency=880:duration=1")
+    tracks = ("-map", "0:v", "-map", "0:a", "-map", "1:a", "-c:v", "copy")
+    ffmpeg("-i", first, *high, *tracks, "-disposition:a:0", "0", "-disposition:a:1", "default", source)
+    out = tmp_path / "out"
+    assert run("blur", source, "--out", out, "--audio", "keep", *FAST).code == 3
+    report = report_of(out)
+    assert any("2 sound tracks; only number 2, the one that plays" in note for note in report["notes"])
+    assert {c["result"] for c in report["checks"]} <= {"pass", "skipped"}
+    with av.open(str(written(out, "review"))) as container:
+        wave = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
+    assert abs(int(np.abs(np.fft.rfft(wave[:48_000])).argmax()) * 48_000 / len(wave[:48_000]) - 880) < 10
+
+
 def test_a_region_stands_for_the_seconds_that_it_was_given(run: Callable[..., Ran], tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mp4", numbered(50))
     out = tmp_path / "out"
@@ -172,6 +191,7 @@ def test_high_dynamic_range_is_kept_on_request(run: Callable[..., Ran], tmp_path
     report = report_of(out)
     assert {c["result"] for c in report["checks"]} <= {"pass", "skipped"}
     assert len(report["regions"]) == 2 and any("was kept, with 10 bits" in note for note in report["notes"])
+    apart: list[float] = []
     with av.open(str(source)) as before, av.open(str(written(out, "review"))) as after:
         for old, new in zip(before.decode(video=0), after.decode(video=0), strict=True):
             colours = new.color_primaries, new.color_trc, new.colorspace
@@ -179,7 +199,8 @@ def test_high_dynamic_range_is_kept_on_request(run: Callable[..., Ran], tmp_path
             upright, shown = old.to_ndarray()[:96][::-1, ::-1].astype(int), new.to_ndarray()[:96].astype(int)
             assert new.time == old.time and np.abs(upright - shown)[:14].mean() < 12, "of 1023"
             assert shown[45:65, 65:95].max() < 90, "black"
-            assert np.abs(upright - shown)[45:70, 22:46].mean() > 40, "the drawn face is hidden"
+            apart.append(np.abs(upright - shown)[45:70, 22:46].mean())
+    assert np.mean(apart) > 80, "the drawn face is hidden"
 
 
 def test_a_label_that_shows_for_a_moment_between_the_full_searches_is_filled(
@@ -197,6 +218,29 @@ def test_a_label_that_shows_for_a_moment_between_the_full_searches_is_filled(
     assert run("blur", source, "--out", out, "--no-codes", "--no-marks").code == 0
     shown = [picture[163:174, 210:345].astype(np.float32) for _, picture in decoded(written(out, "ready"))]
     assert max(text.std() for text in shown[8:18]) < 12 < min(text.std() for text in shown[24:])
+
+
+def test_a_doubt_in_any_search_sends_a_clip_to_a_person_each_place_once(
+    run: Callable[..., Ran], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the quick looks every two seconds, and in the output; what a cover hides is no doubt any more."""
+    looks = {"glance_others": Box(100, 10, 40, 20), "recheck": Box(10, 60, 30, 30)}
+    hidden = Box(62, 42, 36, 26)
+    for name, box in looks.items():
+        found = [Region(place, Kind.MARK, (Evidence("mine", 0.5),), certain=False) for place in (box, hidden)]
+        monkeypatch.setattr(Finder, name, lambda *_, found=found: found)
+    source = make_clip(tmp_path / "a.mp4", [marked(1)] * 40, fps=4)
+    out = tmp_path / "out"
+    assert run("blur", source, "--out", out, "--region", "60,40,40,30", *FAST).code == 3
+    report = report_of(out)
+    told = [reason for reason in report["reasons"] if "pixels: please look." in reason]
+    mark = "There may be a tattoo or another mark"
+    assert told == [
+        f"{mark} 2.0 s into the clip, at x 100, y 10, 40 by 20 pixels: please look.",
+        f"{mark} 0.0 s into the clip, at x 10, y 60, 30 by 30 pixels: please look.",
+    ]
+    (residual,) = (check for check in report["checks"] if check["name"] == "residual")
+    assert residual["result"] == "pass"
 
 
 def test_a_clip_with_many_damaged_frames_goes_to_a_person(run: Callable[..., Ran], tmp_path: Path) -> None:

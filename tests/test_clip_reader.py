@@ -109,13 +109,15 @@ def test_every_container_and_codec_comes_frame_for_frame(
     assert not ending.broken_off and not ending.lost and not ending.corrupt
 
 
-@pytest.mark.parametrize("turn", [2, 3, 6, 8])
+@pytest.mark.parametrize("turn", [2, 3, 4, 5, 6, 7, 8])
 def test_a_turned_clip_is_upright(tmp_path: Path, turn: int) -> None:
     """What is stored is turned the other way, so that a player shows the marks along the top."""
     path = make_clip(tmp_path / "a.mov", [_stored(marked(n), turn) for n in range(4)], turn=turn)
     clip, found, _ = everything(path)
     assert (clip.width, clip.height) == (160, 96)
     assert [number_of(frame.planes[0]) for frame in found] == list(range(4))
+    red, blue = (found[0].planes[2][40:46, place].mean() for place in (slice(3, 35), slice(-35, -3)))
+    assert red > 170 and blue < 128, "red on the left"
 
 
 def _stored(upright: Any, turn: int) -> Any:
@@ -123,7 +125,10 @@ def _stored(upright: Any, turn: int) -> Any:
     ways = {
         2: lambda p: p[:, ::-1],
         3: lambda p: np.rot90(p, 2),
+        4: lambda p: p[::-1],
+        5: lambda p: p.swapaxes(0, 1),
         6: lambda p: np.rot90(p, 1),
+        7: lambda p: np.rot90(p, 2).swapaxes(0, 1),
         8: lambda p: np.rot90(p, 3),
     }
     return np.ascontiguousarray(ways[turn](upright))

@@ -88,6 +88,18 @@ def test_a_gap_is_no_ink_nor_is_what_the_edge_cuts_off() -> None:
     assert MarkFinder().find(cut) == []
 
 
+@pytest.mark.parametrize("turns", [0, 1])
+def test_a_thin_strip_between_two_panels_is_no_ink_and_a_bar_on_skin_is(turns: int) -> None:
+    """What has skin's colour on either side of a window ends where the window ends, or nearly."""
+    bar = np.array(body())
+    bar[200:320, 300:318] = (40, 55, 60)
+    (region,) = MarkFinder().find(np.ascontiguousarray(np.rot90(bar, turns)))
+    assert region.box.area > 1500
+    strip = bar.copy()
+    strip[:198, 299:319] = strip[322:, 299:319] = (240, 242, 240)
+    assert MarkFinder().find(np.ascontiguousarray(np.rot90(strip, turns))) == []
+
+
 def test_a_picture_without_skin_has_no_marks() -> None:
     grey = np.full((300, 400, 3), 128, np.uint8)
     grey[100:150, 100:200] = 20

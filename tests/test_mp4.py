@@ -77,7 +77,7 @@ def test_what_the_writer_writes_passes(tmp_path: Path, times: list[int], sound: 
     scale = Fraction(movie.video.timescale) * BASE
     assert (movie.shown - movie.shown[0]).tolist() == [int(time * scale) for time in times]
     read = Read()
-    assert len(list(sampled(path, range(len(times)), (160, 96), read))) == len(times)
+    assert len(list(sampled(path, range(len(times)), (160, 96), read, sound=sound))) == len(times)
     pts = np.array(times, np.int64)
     expected = ExpectedClip(
         (160, 96), pts, np.full(len(pts), 3600, np.int64), BASE, "0" * 64, Traces(), False, sound
@@ -149,6 +149,18 @@ def test_each_leak_is_noticed_and_named(good: bytes, said: str) -> None:
     walked(good)
     with pytest.raises(StructureError, match=said.replace("(", r"\(").replace(")", r"\)")):
         walked(TAMPERED[said](good))
+
+
+def test_sound_that_does_not_decode_fails_the_second_reader(tmp_path: Path) -> None:
+    path = write(tmp_path / "abc.mp4", [3600 * n for n in range(12)], sound=True)
+    data = bytearray(path.read_bytes())
+    sound = walked(bytes(data)).sound
+    assert sound
+    for offset in sound.offsets[1:].tolist():
+        data[offset : offset + 16] = b"\xff" * 16
+    path.write_bytes(data)
+    result = {check.name: check.result for check in audit(path)}
+    assert result["structure"] is Result.PASS and result["second-reader"] is Result.FAIL
 
 
 def test_a_stranger_s_clip_does_not_pass(tmp_path: Path) -> None:

@@ -28,7 +28,8 @@ from anonymizer.plan import Plan, lies_inside, planned, union
 from anonymizer.recheck import Looked, look_again
 from anonymizer.redact_yuv import Cover, paint, veil
 from anonymizer.search import Doubt, Searched, search
-from anonymizer.settings import AudioPolicy, HdrPolicy, Settings
+from anonymizer.settings import HdrPolicy, Settings
+from anonymizer.sound import Sound
 from anonymizer.types import Box, Check, Processed, Progress, Question, Result, TrackSummary, Veil
 from anonymizer.verify.clip import ExpectedClip, examine
 
@@ -37,18 +38,24 @@ MANY_DAMAGED = 0.05
 ATTEMPTS = 3
 """How often a clip is written at most: what the search of the output finds is hidden too."""
 
+MOST_TOLD = 12
+"""Doubtful places that a report names one by one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
     """What the second pass wrote: times int64 ``(n,)`` in the clip's time base, and what it drew.
 
-    ``drawn`` int32 ``(n,)`` counts the covers in each frame; ``kept``: something hidden was uncovered again.
+    ``drawn`` int32 ``(n,)`` counts the covers in each frame; ``kept``: something hidden was uncovered again;
+    ``sound``: there is a sound track; ``notes`` on which it is.
     """
 
     pts: NDArray[np.int64]
     durations: NDArray[np.int64]
     drawn: NDArray[np.int32]
     kept: bool
+    sound: bool
+    notes: tuple[str, ...]
     ending: Ending
 
 
@@ -80,10 +87,12 @@ def process(
             length=len(searched.pts),
             rate=_rate(clip, searched.pts),
             cuts=searched.cuts,
+            sound=written.sound,
             progress=progress,
         )
-        seen = [f for f in looked.found if f.region.certain and not plan.lets_be(f.frame, f.region.box)]
-        left = [f for f in seen if unveiled([f.region], plan.veils(f.frame))]
+        seen = [f for f in looked.found if not plan.lets_be(f.frame, f.region.box)]
+        bare = [f for f in seen if unveiled([f.region], plan.veils(f.frame))]
+        left = [f for f in bare if f.region.certain]
         if not left or attempt == ATTEMPTS:
             break
         for one in left:
@@ -91,6 +100,7 @@ def process(
         staged.unlink()
     if _identity(path) != before:
         raise UnreadableError("The file changed while it was read; wait until it is complete and try again.")
+    doubts = [*searched.doubts, *(Doubt(f.frame, f.region) for f in bare if not f.region.certain)]
     expected = ExpectedClip(
         size=(clip.width, clip.height),
         pts=searched.pts,
@@ -99,13 +109,12 @@ def process(
         source_sha256=sha256,
         traces=clip.traces,
         keep_name=settings.keep_name,
-        sound=settings.audio is AudioPolicy.KEEP and _has_sound(clip),
+        sound=written.sound,
     )
-    again = [Doubt(f.frame, f.region) for f in looked.found if not f.region.certain]
-    asked = _questions(clip, searched, plan, again)
+    asked = _questions(clip, searched, plan, doubts)
     searches = f"{attempt} search{'es' if attempt > 1 else ''} of the output, at {looked.searched} frames"
     checks = [
-        residual([one.region for one in left], searches),
+        residual([one.region for one in bare], searches),
         coverage(plan, written, looked),
         *([looked.strength] if looked.strength else []),
         *examine(staged, expected, looked.read),
@@ -140,7 +149,7 @@ def write(clip: Clip, plan: Plan, staged: Path, progress: Progress | None, lengt
     durations: list[int] = []
     drawn: list[int] = []
     kept = False
-    sound = _Sound(clip, settings)
+    sound = Sound(clip, settings)
     with (
         ClipWriter(
             staged,
@@ -173,7 +182,13 @@ def write(clip: Clip, plan: Plan, staged: Path, progress: Progress | None, lengt
     if ending is None or not pts:
         raise UnreadableError("The clip could not be read a second time; try again.")
     return Written(
-        np.array(pts, np.int64), np.array(durations, np.int64), np.array(drawn, np.int32), kept, ending
+        pts=np.array(pts, np.int64),
+        durations=np.array(durations, np.int64),
+        drawn=np.array(drawn, np.int32),
+        kept=kept,
+        sound=sound.form is not None,
+        notes=sound.notes,
+        ending=ending,
     )
 
 
@@ -200,40 +215,6 @@ def coverage(plan: Plan, written: Written, looked: Looked) -> Check:
         f"{len(written.pts)} frames with what must lie there."
     )
     return Check("coverage", Result.PASS, said, facts)
-
-
-class _Sound:
-    """The clip's sound in step with the picture; nothing where it is dropped or there is none."""
-
-    def __init__(self, clip: Clip, settings: Settings) -> None:
-        self.form: tuple[int, int] | None = None
-        self._reading: Reading | None = None
-        self._blocks: Iterator[NDArray[np.int16]] = iter(())
-        self._done = 0
-        if settings.audio is AudioPolicy.KEEP and _has_sound(clip):
-            self._reading = Reading(clip.path, clip.form, settings.limits, "sound")
-            rate, channels = int(self._reading.described["rate"]), int(self._reading.described["channels"])
-            self.form = rate, channels
-            self._blocks = (
-                data.view(np.int16).reshape(-1, channels) for _, _, _, data in self._reading.records()
-            )
-
-    def until(self, seconds: float) -> Iterator[NDArray[np.int16]]:
-        """The blocks that begin before this time; what is longer than the picture is left out."""
-        while self.form and self._done < seconds * self.form[0]:
-            block = next(self._blocks, None)
-            if block is None:
-                return
-            self._done += len(block)
-            yield block
-
-    def close(self) -> None:
-        if self._reading:
-            self._reading.close()
-
-
-def _has_sound(clip: Clip) -> bool:
-    return "sound" in clip.traces.kinds
 
 
 def _rate(clip: Clip, pts: NDArray[np.int64]) -> float:
@@ -305,20 +286,19 @@ def _reasons(
         for one in settings.regions
         if not lies_inside(one, clip, searched.pts)
     ]
-    said += [one.text for one in asked]
+    said += [one.text for one in asked[:MOST_TOLD]]
+    if len(asked) > MOST_TOLD:
+        # What moves is in another place each time.
+        said.append(f"There are {len(asked) - MOST_TOLD} more such places: please watch the whole clip.")
     said += _followed(clip, searched, settings)
-    if settings.audio is AudioPolicy.KEEP and _has_sound(clip):
+    if written.sound:
         said.append("The sound was kept, as asked: a voice identifies, so a person must listen to it.")
     return said + reasons(settings, written.kept, len(plan.dismissed))
 
 
-def _questions(clip: Clip, searched: Searched, plan: Plan, again: Sequence[Doubt]) -> list[Question]:
-    """What a person is asked to look at; the same place in several frames once.
-
-    ``again`` are the doubts of the search of the written clip.
-    """
-    both = [*searched.doubts, *again]
-    open_ = [d for d in both if unveiled([d.region], plan.veils(d.frame))]
+def _questions(clip: Clip, searched: Searched, plan: Plan, doubts: Sequence[Doubt]) -> list[Question]:
+    """What a person is asked to look at; the same place in several frames once."""
+    open_ = [d for d in doubts if unveiled([d.region], plan.veils(d.frame))]
     told: list[Doubt] = []
     for doubt in open_:
         near = (d for d in told if d.region.kind is doubt.region.kind)
@@ -343,7 +323,7 @@ def _followed(clip: Clip, searched: Searched, settings: Settings) -> list[str]:
 
 def _notes(searched: Searched, written: Written) -> list[str]:
     ending = searched.ending
-    notes = list(ending.notes)
+    notes = [*ending.notes, *written.notes]
     if broken := _damaged(searched, written):
         notes.append(f"{broken} damaged frames of the source were concealed or left out.")
     if ending.retimed:

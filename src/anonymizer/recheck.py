@@ -102,16 +102,20 @@ def look_again(
     length: int,
     rate: float,
     cuts: Sequence[int],
+    sound: bool,
     progress: Progress | None,
 ) -> Looked:
-    """Decode a written clip of ``length`` frames with the second reader, end to end, and look at its frames."""
+    """Decode a written clip of ``length`` frames with the second reader, end to end, and look at its frames.
+
+    ``sound``: it has a sound track, which is decoded as well.
+    """
     looked = Looked()
     wanted = _wanted(plan, length, rate, cuts)
     shown = set(np.linspace(0, length - 1, min(SHEET, length)).round().astype(int).tolist())
     thumbnails: list[Pixels] = []
     measured: list[Check] = []
     glanced: list[tuple[int, Planes]] = []
-    with ahead(sampled(path, range(length), plan.size, looked.read)) as decoded:
+    with ahead(sampled(path, range(length), plan.size, looked.read, sound=sound)) as decoded:
         for number, planes in decoded:
             if not covers_in_place(planes, plan, number):
                 looked.bare.append(number)

@@ -25,7 +25,7 @@ from anonymizer.media.clip import Clip, Ending, Look, Reading, look_size, looks
 from anonymizer.media.yuv import pixels
 from anonymizer.settings import HdrPolicy, Settings
 from anonymizer.track import Tracker
-from anonymizer.types import Box, Kind, Pixels, Progress, Region
+from anonymizer.types import Box, Kind, Progress, Region
 
 LOOK_SIDE = 640
 """Long side, pixels, of the small copy that every frame is looked at in."""
@@ -87,6 +87,10 @@ class _Found:
     pts: list[int] = field(default_factory=list)
     cuts: list[int] = field(default_factory=list)
     doubts: list[Doubt] = field(default_factory=list)
+
+    def doubt(self, frame: int, regions: Sequence[Region]) -> None:
+        """Keep what is not certain among the regions of a frame."""
+        self.doubts += [Doubt(frame, region) for region in regions if not region.certain]
 
 
 def search(clip: Clip, finder: Finder, settings: Settings, progress: Progress | None) -> Searched:
@@ -210,21 +214,23 @@ def _take(
         shot.turns = frozenset({0})
     if look.whole is not None and not look.full:
         others = finder.glance_others(pixels(look.whole))
-        sightings += [r for r in others if r.certain]
-        found.doubts += [Doubt(look.number, region) for region in others if not region.certain]
+        sightings += [region for region in others if region.certain]
+        found.doubt(look.number, others)
     if look.whole is not None and look.full:
         full = finder.find(pixels(look.whole))
         searched |= MARKS
         shot.turned_due = look.number + tracker.frames_of(TURNED_EVERY)
         sightings = [region for region in full if region.certain]
-        found.doubts += [Doubt(look.number, region) for region in full if not region.certain]
+        found.doubt(look.number, full)
         _learn_turns(shot, sightings, fresh=True)
         small = SMALL_FACE * max(clip.width, clip.height)
         here = [r.box for r in _telling(sightings)]
         shot.side = LOOK_SIDE if any(min(box.w, box.h) < small for box in here) else NEAR_SIDE
     elif settings.faces and look.number >= shot.lost_due and tracker.losing([r.box for r in sightings]):
         shot.lost_due = look.number + tracker.frames_of(LOST_PAUSE)
-        sightings += _sought(finder, look.small, scale, sightings)
+        more = [_scaled(region, scale) for region in finder.faces(look.small)]
+        sightings += _new([region for region in more if region.certain], sightings)
+        found.doubt(look.number, more)
         _learn_turns(shot, sightings, fresh=False)
     elif sightings:
         _learn_turns(shot, sightings, fresh=False)
@@ -232,11 +238,8 @@ def _take(
     found.pts.append(look.pts)
 
 
-def _sought(
-    finder: Finder, small: Pixels, scale: tuple[float, float], known: Sequence[Region]
-) -> list[Region]:
-    """The faces that the full ensemble finds in a small copy beside those that are known."""
-    regions = [_scaled(region, scale) for region in finder.faces(small) if region.certain]
+def _new(regions: Sequence[Region], known: Sequence[Region]) -> list[Region]:
+    """The regions that are none of those that are known."""
     return [r for r in regions if all(r.box.iou(k.box) < 0.3 for k in known)]
 
 

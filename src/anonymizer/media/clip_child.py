@@ -123,13 +123,15 @@ def _frames(file: BinaryIO, job: dict[str, Any], outside: IO[bytes]) -> None:
         for number, picture in enumerate(chain([first], pictures)):
             _check_seconds(float(picture.pts * track.time_base), job)
             flags = CORRUPT if picture.corrupt else 0
-            parts = [plane.data for plane in picture.planes]
+            parts = []
             if look:
                 small, extra = look.at(number, picture, track)
                 flags |= extra
-                parts = [small.data, *(parts if flags & WHOLE else [])]
+                parts = [small.data]
             else:
                 flags |= WHOLE
+            if flags & WHOLE:
+                parts += [plane.data for plane in picture.whole()]
             size = sum(part.nbytes for part in parts)
             outside.write(RECORD.pack(FRAME, picture.pts, picture.duration, flags, 0, size))
             for part in parts:
@@ -203,11 +205,9 @@ class _Look:
         """``(small RGB copy, flags)``."""
         import numpy as np
 
-        from anonymizer.media import yuv
-
         factor = min(1.0, self.side / max(track.width, track.height))
         size = (max(1, round(track.width * factor)), max(1, round(track.height * factor)))
-        small = yuv.pixels(picture.planes) if factor == 1 else yuv.reduced(picture.planes, size)
+        small = picture.small(size)
         outline = _outline(small)
         cut = False
         if outline is not None:
@@ -239,7 +239,9 @@ def _outline(small: Any) -> Any:
 def _sound(file: BinaryIO, job: dict[str, Any], outside: IO[bytes]) -> None:
     from anonymizer.media import clip_sound
 
-    write_message(outside, {"rate": clip_sound.RATE, "channels": clip_sound.CHANNELS})
+    kept, notes = clip_sound.which(file, job["demuxer"], job["max_pixels"])
+    told = {"rate": clip_sound.RATE, "channels": clip_sound.CHANNELS, "kept": kept, "notes": notes}
+    write_message(outside, told)
     with _refusing(outside):
         for block in clip_sound.samples(file, job["demuxer"], job["max_pixels"]):
             outside.write(RECORD.pack(FRAME, 0, 0, 0, 0, block.nbytes))

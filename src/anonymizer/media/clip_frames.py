@@ -21,7 +21,9 @@ from anonymizer.errors import DamagedError, LimitError, UnsupportedError
 from anonymizer.media.clip_shape import Shape
 from anonymizer.media.sniff import AVI, MATROSKA, MP4
 from anonymizer.media.whole import is_whole
-from anonymizer.media.yuv import AnyPlanes, Colour
+from anonymizer.media.wide import Wide
+from anonymizer.media.yuv import AnyPlanes, Colour, pixels, reduced
+from anonymizer.types import Pixels
 
 MAX_SIDE = 8192
 MAX_FRAMES = 2_000_000
@@ -49,13 +51,27 @@ BY_DEMUXER = {form.demuxer: form for form in (AVI, MATROSKA, MP4)}
 class Picture:
     """One frame: planes as in :mod:`anonymizer.media.yuv`, even sides, upright, and its time.
 
-    ``pts`` and ``duration`` are in units of the track's time base; the first frame's ``pts`` is 0.
+    ``pts`` and ``duration`` are in units of the track's time base; the first frame's ``pts`` is 0. Where there is a
+    table, ``wide``, the planes have 10 bits and are not yet mapped by it.
     """
 
     planes: AnyPlanes
     pts: int
     duration: int
     corrupt: bool
+    wide: Wide | None = None
+
+    def whole(self) -> AnyPlanes:
+        """The planes in the one form."""
+        return self.wide.planes(self.planes) if self.wide else self.planes
+
+    def small(self, size: tuple[int, int]) -> Pixels:
+        """A small RGB copy of ``size`` = (width, height)."""
+        if self.wide:
+            return self.wide.reduced(self.planes, size)
+        planes: Any = self.planes
+        height, width = planes[0].shape
+        return pixels(planes) if size == (width, height) else reduced(planes, size)
 
 
 @dataclass(slots=True)
@@ -168,7 +184,7 @@ def _timed(frame: Any, shape: Shape, clock: _Clock, track: Track) -> Picture:
     track.frames += 1
     if track.frames > MAX_FRAMES:
         raise LimitError("The clip has more frames than the limit; cut it into parts.")
-    return Picture(shape.planes(frame), pts, duration, corrupt)
+    return Picture(shape.planes(frame), pts, duration, corrupt, shape.wide)
 
 
 def _rate(stream: Any) -> Fraction | None:

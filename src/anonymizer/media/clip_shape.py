@@ -2,7 +2,8 @@
 
 Whatever the source was (10 bit, 4:4:4, BT.601, full range, HLG or PQ, interlaced, turned), a frame leaves here
 upright as 8-bit BT.709 4:2:0, or, where high dynamic range is kept, as 10-bit BT.2020 4:2:0. Frames that are so
-already are not touched.
+already are not touched. One of more light or more colours comes with 10 bits and the table that maps it
+(:mod:`anonymizer.media.wide`): not all of it is needed in each pass.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ from av.filter import Graph
 from av.sidedata.sidedata import Type as SideData
 
 from anonymizer.media.orient import UPRIGHT, Matrix, matrix, swaps, upright
+from anonymizer.media.wide import BT601, BT709, BT2020, MATRICES, NTSC, P3, PRIMARIES, Wide, wide
 from anonymizer.media.yuv import AnyPlanes, Colour
 
 if TYPE_CHECKING:
     from anonymizer.media.clip_frames import Track
 
-BT709, BT601, BT2020 = 1, 5, 9
-"""Matrix coefficients, and of the last also primaries (ITU-T H.273)."""
 UNSPECIFIED = 2
+NAMES = {BT709: "bt709", BT601: "bt601", NTSC: "bt601", BT2020: "bt2020"}
+"""Of matrices, as libswscale calls them."""
 FULL_RANGE = 2
 HDR_TRANSFERS = (16, 18)
 """PQ and HLG (ITU-T H.273)."""
@@ -69,6 +71,9 @@ class Shape:
             track.colour = Colour(BT2020, int(frame.color_trc), BT2020)
         if any(part.is_alpha for part in frame.format.components):
             track.notes["Transparency was not kept: what lay under it shows."] = None
+        self.wide = None if track.colour else self._wide(frame)
+        if self.wide and not self.hdr:
+            track.notes["Colours that not every screen shows were mapped to BT.709."] = None
         self.interlaced = bool(frame.interlaced_frame)
         if self.interlaced:
             track.notes["The source is interlaced; its frames were made progressive, one for one."] = None
@@ -79,7 +84,12 @@ class Shape:
         steps: list[tuple[str, str]] = []
         if self.interlaced:
             steps.append(("yadif", "mode=send_frame:deint=interlaced"))
-        steps += self._deep_steps(frame) if self.track.colour else self._steps(frame)
+        if self.track.colour:
+            steps += self._deep_steps(frame)
+        elif self.wide:
+            steps += self._wide_steps(frame)
+        else:
+            steps += self._steps(frame)
         if not steps:
             return None
         graph = Graph()
@@ -109,17 +119,41 @@ class Shape:
             scale += ":in_color_matrix=bt2020"
         return [("scale", scale), ("format", DEEP)]
 
+    def _wide(self, frame: Any) -> Wide | None:
+        """The table for the clip's colours, where they are more than BT.709's."""
+        primaries = int(frame.color_primaries)
+        if self.hdr:
+            primaries = primaries if primaries in PRIMARIES else BT2020
+        elif primaries not in (BT2020, *P3):
+            return None
+        return wide(primaries, int(frame.color_trc), self._matrix(frame))
+
+    def _wide_steps(self, frame: Any) -> list[tuple[str, str]]:
+        """To 10-bit 4:2:0, limited range; everything else stays as it is."""
+        known = frame.colorspace in (*MATRICES, UNSPECIFIED)
+        if self.format == DEEP and frame.color_range != FULL_RANGE and known:
+            return []
+        matrix = NAMES[self._matrix(frame)]
+        scale = f"out_color_matrix={matrix}:out_range=tv"
+        if frame.colorspace == UNSPECIFIED and self.format.startswith("yuv"):
+            scale += f":in_color_matrix={matrix}"
+        return [("scale", scale), ("format", DEEP)]
+
+    def _matrix(self, frame: Any) -> int:
+        """The matrix of a clip of more light or colours, as it is or is made: one of :data:`MATRICES`."""
+        if frame.colorspace in MATRICES:
+            return int(frame.colorspace)
+        return BT709 if not self.hdr and frame.color_primaries in P3 else BT2020
+
     def _steps(self, frame: Any) -> list[tuple[str, str]]:
         """To 8-bit 4:2:0 in BT.709, limited range."""
         hd = max(frame.height, frame.width) >= HD_LINES
         space = (BT709 if hd else BT601) if frame.colorspace == UNSPECIFIED else frame.colorspace
-        if self.format == PLAIN and frame.color_range != FULL_RANGE and space == BT709 and not self.hdr:
+        if self.format == PLAIN and frame.color_range != FULL_RANGE and space == BT709:
             return []
         scale = "out_color_matrix=bt709:out_range=tv"
         if frame.colorspace == UNSPECIFIED and self.format.startswith("yuv"):
             scale += f":in_color_matrix={'bt709' if hd else 'bt601'}"
-        if self.hdr:
-            scale += ":out_primaries=bt709:out_transfer=bt709"
         return [("scale", scale), ("format", PLAIN)]
 
     def converted(self, frame: Any) -> Iterator[Any]:
@@ -153,7 +187,7 @@ class Shape:
     def planes(self, frame: Any) -> AnyPlanes:
         """The three planes, upright, with even sides."""
         height, width = self.track.height, self.track.width
-        kind: Any = np.uint16 if self.track.colour else np.uint8
+        kind: Any = np.uint16 if self.track.colour or self.wide else np.uint8
         parts = []
         for number, plane in enumerate(frame.planes[:3]):
             lines = np.frombuffer(plane, kind).reshape(-1, plane.line_size // kind().itemsize)

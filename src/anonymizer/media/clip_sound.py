@@ -9,12 +9,30 @@ from typing import Any, BinaryIO
 import numpy as np
 from av.audio.resampler import AudioResampler
 from av.error import FFmpegError
+from av.stream import Disposition
 from numpy.typing import NDArray
 
 from anonymizer.media.clip_frames import Track, open_container, playing
 
 RATE = 48_000
 CHANNELS = 2
+
+
+def which(file: BinaryIO, demuxer: str, max_pixels: int) -> tuple[bool, list[str]]:
+    """Whether there is a sound track that can be kept, and sentences on which of several it is."""
+    if not demuxer:
+        return False, []
+    file.seek(0)
+    with open_container(file, demuxer, max_pixels) as container:
+        tracks, kept = list(container.streams.audio), _playing(container)
+        if kept is None:
+            said = "The sound is coded in a way that no decoder here knows; it was not kept."
+            return False, [said] if tracks else []
+        place = tracks.index(kept) + 1
+        said = (
+            f"The source holds {len(tracks)} sound tracks; only number {place}, the one that plays, was kept."
+        )
+        return True, [said] if len(tracks) > 1 else []
 
 
 def samples(file: BinaryIO, demuxer: str, max_pixels: int) -> Iterator[NDArray[np.int16]]:
@@ -24,10 +42,10 @@ def samples(file: BinaryIO, demuxer: str, max_pixels: int) -> Iterator[NDArray[n
     """
     if not demuxer:
         return
+    file.seek(0)
     with open_container(file, demuxer, max_pixels) as container:
-        if not container.streams.audio:
+        if (stream := _playing(container)) is None:
             return
-        stream = container.streams.audio[0]
         begin = _start(playing(container, Track()))
         resampler = AudioResampler(format="s16", layout="stereo", rate=RATE)
         done = 0
@@ -43,6 +61,13 @@ def samples(file: BinaryIO, demuxer: str, max_pixels: int) -> Iterator[NDArray[n
                 done += len(values)
                 if len(values):
                     yield np.ascontiguousarray(values)
+
+
+def _playing(container: Any) -> Any:
+    """The sound track that a player plays: the first that is enabled, of those that can be decoded; None without."""
+    tracks = [stream for stream in container.streams.audio if stream.codec_context is not None]
+    enabled = [stream for stream in tracks if stream.disposition & Disposition.default]
+    return next(iter(enabled or tracks), None)
 
 
 def _start(video: Any) -> Fraction:

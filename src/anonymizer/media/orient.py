@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import struct
+from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,11 +32,13 @@ def swaps(turn: Matrix) -> bool:
     return turn[0] == 0
 
 
-def upright(plane: NDArray[np.uint8], turn: Matrix) -> NDArray[np.uint8]:
-    """A plane ``(h, w)`` or ``(h, w, c)`` as it is to be shown: a view, not yet contiguous."""
+def upright(plane: NDArray[Any], turn: Matrix) -> NDArray[Any]:
+    """A plane ``(h, w)`` as it is to be shown: a copy where it is turned, else a view."""
     a, b, c, d = turn
     if a == 0:
         # Rows and columns change places; then x runs along the stored y, whose sign is c, and y's is b.
-        plane = plane.swapaxes(0, 1)
+        plane = cv2.transpose(plane)
         a, d = c, b
-    return plane[::d, ::a]
+    if a > 0 and d > 0:
+        return plane
+    return np.asarray(cv2.flip(plane, -1 if a < 0 and d < 0 else int(a < 0)))

@@ -87,15 +87,23 @@ def pixels(planes: Planes) -> Pixels:
 def reduced(planes: Planes, size: tuple[int, int]) -> Pixels:
     """A small RGB copy of ``size`` = (width, height), averaging areas: what detectors look at.
 
-    Each plane is reduced by itself, so the full frame is never made RGB. Where colour, at half size, is reduced to
-    less than a half no more, interpolation leaves nothing out and costs a fifth.
+    Each plane is reduced by itself, so the full frame is never made RGB.
     """
-    small = []
+    return pixels_of(reduced_planes(planes, size))
+
+
+def reduced_planes(planes: AnyPlanes, size: tuple[int, int]) -> list[NDArray[Any]]:
+    """All three planes at one small ``size`` = (width, height).
+
+    Where colour, at half size, is reduced to less than a half no more, interpolation leaves nothing out and costs
+    a fifth.
+    """
+    small: list[NDArray[Any]] = []
     for plane in planes:
         near = plane.shape[1] <= 2 * size[0] and plane.shape[0] <= 2 * size[1]
         how = cv2.INTER_LINEAR if near else cv2.INTER_AREA
-        small.append(np.asarray(cv2.resize(plane, size, interpolation=how), np.uint8))
-    return pixels_of(small)
+        small.append(np.asarray(cv2.resize(plane, size, interpolation=how)))
+    return small
 
 
 def pixels_of(channels: list[NDArray[np.uint8]]) -> Pixels:

@@ -60,9 +60,10 @@ def audit(path: Path, keep_name: bool = False) -> list[Check]:
     checks = [structure]
     if movie:
         read = Read()
-        for _ in sampled(path, (), (movie.width, movie.height), read):
+        sound = movie.sound is not None
+        for _ in sampled(path, (), (movie.width, movie.height), read, sound=sound):
             pass
-        checks.append(_second_reader(read, len(movie.video.sizes), movie.sound is not None))
+        checks.append(_second_reader(read, len(movie.video.sizes), sound))
     return [*checks, naming.check(path, keep_name), second_opinion()]
 
 
@@ -112,6 +113,8 @@ def _second_reader(read: Read, frames: int, sound: bool) -> Check:
         said = f"A second program sees metadata ({len(extra)} kinds) in the written clip."
         return Check("second-reader", Result.FAIL, said, facts)
     said = f"A second program, ffmpeg, decoded all {frames} frames without an error and sees no metadata."
+    if sound:
+        said = f"A second program, ffmpeg, decoded all {frames} frames and the sound without an error; no metadata."
     return Check("second-reader", Result.PASS, said, facts)
 
 

@@ -52,16 +52,17 @@ class Read:
 
 
 def sampled(
-    path: Path, wanted: Container[int], size: tuple[int, int], read: Read
+    path: Path, wanted: Container[int], size: tuple[int, int], read: Read, *, sound: bool = False
 ) -> Iterator[tuple[int, Planes]]:
     """Decode an MP4 end to end and yield ``(number, planes)`` of the frames that are wanted.
 
-    ``size`` is (width, height), even; planes are 8-bit 4:2:0, not writable. ``read`` is complete when the
-    iterator ends. Raises :class:`DamagedError` where the program cannot be started.
+    ``size`` is (width, height), even; planes are 8-bit 4:2:0, not writable. ``sound``: there is a sound track, and
+    it is decoded as well. ``read`` is complete when the iterator ends. Raises :class:`DamagedError` where the
+    program cannot be started.
     """
     width, height = size
     luma, chroma = width * height, width * height // 4
-    process = _start(path, size)
+    process = _start(path, size, sound)
     assert process.stdout
     assert process.stderr
     said: list[bytes] = []
@@ -96,7 +97,7 @@ def sampled(
         process.stderr.close()
 
 
-def _start(path: Path, size: tuple[int, int]) -> subprocess.Popen[bytes]:
+def _start(path: Path, size: tuple[int, int], sound: bool) -> subprocess.Popen[bytes]:
     source = ffmpeg.input(
         f"file:{path.absolute()}",
         format="mov",
@@ -107,6 +108,8 @@ def _start(path: Path, size: tuple[int, int]) -> subprocess.Popen[bytes]:
     out = source.video.output(
         "pipe:", format="rawvideo", pix_fmt="yuv420p", s=f"{size[0]}x{size[1]}", fps_mode="passthrough"
     )
+    if sound:
+        out = ffmpeg.merge_outputs(out, source.audio.output("-", format="null"))
     command: list[Any] = out.global_args(
         "-nostdin", "-xerror", "-hide_banner", "-nostats", "-copy_unknown"
     ).compile(cmd=imageio_ffmpeg.get_ffmpeg_exe())

@@ -106,7 +106,8 @@ color:var(--soft);font-size:.85rem}
 @media print{:root{color-scheme:light;--ink:#16202a;--soft:#52606d;--paper:#fff;--card:#f5f7f9;--line:#dce2e8;
 --deep:#123047;--good:#0b6b3a;--ask:#8a4b00;--bad:#a3141e;--goodbg:#e5f4eb;--askbg:#fdf1de;--badbg:#fbe6e7}
 html{font-size:10px}.cols{display:block}.cols figure{width:45%;margin-bottom:.6rem}
-*{-webkit-print-color-adjust:exact;print-color-adjust:exact}body{font-size:1rem;line-height:1.4}
+*{-webkit-print-color-adjust:exact;print-color-adjust:exact}
+body{font:1rem/1.35 "Helvetica Neue",Arial,"Liberation Sans",Helvetica,sans-serif}
 main{padding:0;max-width:none}h2{margin:1.2rem 0 .3rem;break-after:avoid}th,td{padding:.25rem .4rem}
 .how td,.how th{padding:.15rem .4rem;font-size:.85em}td small,dt,figcaption,footer,.pill,thead th{font-size:.85em}
 .verdict{padding:.6rem 1rem}.verdict strong{font-size:1.7em}.plan{max-height:8rem}

@@ -21,7 +21,7 @@ from typing import Any
 from anonymizer.errors import OutputError
 from anonymizer.sign import Key
 
-VERSION = 5
+VERSION = 6
 """``PRAGMA user_version`` of the schema below; :data:`MIGRATIONS` lead from each version to the next."""
 
 MIGRATIONS = (
@@ -62,7 +62,7 @@ MIGRATIONS = (
     ALTER TABLE media ADD COLUMN regions INTEGER NOT NULL DEFAULT 0; -- hidden in it
     ALTER TABLE media ADD COLUMN report TEXT NOT NULL DEFAULT '';    -- SHA-256 of its report, data and page
     ALTER TABLE media ADD COLUMN passing INTEGER NOT NULL DEFAULT 0; -- 1: a failure that may pass by itself
-    ALTER TABLE media ADD COLUMN stored INTEGER NOT NULL DEFAULT 0;  -- 1: output and report lie in the remote folder
+    ALTER TABLE media ADD COLUMN stored INTEGER NOT NULL DEFAULT 0;  -- not used
     UPDATE media SET asked = settings;
     CREATE INDEX media_by_path ON media (source);
     CREATE INDEX media_by_replaced ON media (replaces);
@@ -88,7 +88,17 @@ MIGRATIONS = (
     ALTER TABLE decisions ADD COLUMN signer TEXT NOT NULL DEFAULT '';    -- id of the key that signed the chain here
     ALTER TABLE decisions ADD COLUMN signature TEXT NOT NULL DEFAULT ''; -- of the chain, base64
     """,
+    """
+    ALTER TABLE media ADD COLUMN folded TEXT NOT NULL DEFAULT '';    -- the output's name, case apart
+    ALTER TABLE media ADD COLUMN doubt REAL NOT NULL DEFAULT 1000;   -- how urgently a person should look at it
+    ALTER TABLE media ADD COLUMN mirrored TEXT NOT NULL DEFAULT '';  -- what of it lies at which address
+    CREATE INDEX media_by_name ON media (folded);
+    DROP INDEX media_by_state;
+    CREATE INDEX media_by_state ON media (state, doubt);
+    """,
 )
+FOLDED = 6
+"""The version from which a name is looked for case apart."""
 CHAINED = 5
 """The version from which decisions are chained; those of before were chained when the ledger was brought up to it."""
 RELEASED = "released"
@@ -134,7 +144,8 @@ class Entry:
     regions: int = 0
     report: str = ""
     passing: int = 0
-    stored: int = 0
+    doubt: float = 0.0
+    mirrored: str = ""
 
 
 _COLUMNS = ", ".join(field.name for field in fields(Entry))
@@ -223,6 +234,11 @@ class Ledger:
                     db.execute(statement)
             if 0 < version < CHAINED:
                 self._chain_old(db)
+            if 0 < version < FOLDED:
+                named = db.execute("SELECT id, name FROM media WHERE name != ''").fetchall()
+                db.executemany(
+                    "UPDATE media SET folded = ? WHERE id = ?", [(name.casefold(), id) for id, name in named]
+                )
             db.execute(f"PRAGMA user_version = {VERSION}")
 
     @contextmanager
@@ -275,11 +291,28 @@ class Ledger:
                 tuple(row.values()),
             )
 
-    def update(self, id: str, **values: str | int) -> None:
+    def update(self, id: str, **values: str | float) -> None:
         """Change columns of one row."""
         columns = ", ".join(f"{column} = ?" for column in values)
         with self.transaction() as db:
             db.execute(f"UPDATE media SET {columns} WHERE id = ?", (*values.values(), id))
+
+    def reserve(self, id: str, name: str, **values: str | int) -> bool:
+        """Give a row the name of its output, and other columns with it: False, and nothing is changed, where
+        another row has that name already, case apart. So no two runs can ever mean the same file."""
+        with self.transaction() as db:
+            taken = db.execute(
+                "SELECT 1 FROM media WHERE folded = ? AND id != ? AND state NOT IN (?, ?) LIMIT 1",
+                (name.casefold(), id, State.FAILED, State.REPLACED),
+            )
+            if taken.fetchone():
+                return False
+            columns = {"name": name, "folded": name.casefold(), **values}
+            db.execute(
+                f"UPDATE media SET {', '.join(f'{column} = ?' for column in columns)} WHERE id = ?",
+                (*columns.values(), id),
+            )
+            return True
 
     def finish(
         self, id: str, state: State, *, name: str = "", output: str = "", reason: str = "", passing: int = 0
@@ -312,11 +345,17 @@ class Ledger:
         rows = self.rows(f"SELECT {columns} FROM decisions {where} ORDER BY number", values)
         return [Decision(*row) for row in rows]
 
-    def release(self, decision: Decision) -> None:
-        """Record that a medium was handed out."""
+    def release(self, decision: Decision) -> bool:
+        """Record that a medium was handed out; False where it has been taken back, or changed, meanwhile."""
         with self.transaction() as db:
+            changed = db.execute(
+                "UPDATE media SET state = ? WHERE id = ? AND state IN (?, ?) AND output = ?",
+                (State.RELEASED, decision.medium, State.READY, State.RELEASED, decision.output),
+            )
+            if changed.rowcount != 1:
+                return False
             self._append(db, decision)
-            db.execute("UPDATE media SET state = ? WHERE id = ?", (State.RELEASED, decision.medium))
+            return True
 
     def _append(self, db: sqlite3.Connection, decision: Decision) -> None:
         last = db.execute("SELECT number, chain FROM decisions ORDER BY number DESC LIMIT 1").fetchone()
@@ -392,8 +431,9 @@ class Ledger:
     def overtaken(self) -> list[Entry]:
         """Outputs whose successor is finished and which have not gone yet."""
         return self._query(
-            "WHERE state IN (?, ?, ?, ?) AND id IN (SELECT replaces FROM media WHERE state IN (?, ?)) ORDER BY rowid",
-            (State.READY, State.RELEASED, State.REVIEW, State.REJECTED, State.READY, State.REVIEW),
+            "WHERE state IN (?, ?, ?, ?) AND id IN "
+            "(SELECT replaces FROM media WHERE replaces > '' AND state IN (?, ?, ?)) ORDER BY rowid",
+            (State.READY, State.RELEASED, State.REVIEW, State.REJECTED, State.READY, State.REVIEW, State.RELEASED),
         )
 
     def forget(self, id: str) -> None:
@@ -426,6 +466,24 @@ class Ledger:
     def by_path(self, path: Path | str) -> list[Entry]:
         """Every row of a source at this path, oldest first."""
         return self._query("WHERE source = ? ORDER BY rowid", (os.fsencode(path),))
+
+    def named(self, name: str) -> list[Entry]:
+        """Every row whose output has this name, case apart, and stands or is to stand."""
+        return self._query(
+            "WHERE folded = ? AND state NOT IN (?, ?) ORDER BY rowid",
+            (name.casefold(), State.FAILED, State.REPLACED),
+        )
+
+    def owners(self) -> set[str]:
+        """The runs that hold a row: those at work, and those that were killed."""
+        query = "SELECT DISTINCT owner FROM media WHERE state IN (?, ?)"
+        return {str(row[0]) for row in self.rows(query, (State.QUEUED, State.WORKING))}
+
+    def owned(self, run: str) -> list[Entry]:
+        """The rows that a run holds, oldest first."""
+        return self._query(
+            "WHERE state IN (?, ?) AND owner = ? ORDER BY rowid", (State.QUEUED, State.WORKING, run)
+        )
 
     def page(self, states: Sequence[State], after: int, count: int) -> list[tuple[int, Entry]]:
         """Some rows of these states, oldest first, each with its number: those after number ``after``."""

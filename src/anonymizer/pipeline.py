@@ -158,9 +158,8 @@ def admit(gate: Gate, id: str, path: Path, worked: Worked, started: float) -> Ou
     :class:`anonymizer.errors.OutputError`.
     """
     processed, settings = worked.processed, worked.settings
-    gate.ledger.update(id, sha256=worked.sha256)
     stem = safe_name(path.stem) if settings.keep_name else id
-    name = gate.free_name(stem, processed.path.suffix[1:])
+    name = gate.take_name(id, stem, processed.path.suffix[1:], sha256=worked.sha256)
     sha256 = file_sha256(processed.path)
     size = processed.path.stat().st_size
 

@@ -36,6 +36,7 @@ PURPOSE = "manifest"
 SCHEMA = "anonymizer-manifest/1"
 CONSENT = "Blurring does not replace the patient's consent where the law asks for it."
 HIDDEN = ".releasing-"
+TAKEN_BACK = "It was released, and taken back or corrected since; delete it and its report there."
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +88,12 @@ def release(
                 except (AnonymizerError, ValueError) as error:
                     held.append((entry.name, str(error)))
                 else:
+                    if (entry.state is State.READY or new) and not _recorded(gate, entry, initials):
+                        held.append((entry.name, _taken_back(to, entry, new=new)))
+                        continue
                     listed[entry.name] = _record(to, entry)
                     (copied if new else there).append(entry.name)
                     _write_manifest(to, listed, gate.key)
-                    if entry.state is State.READY or new:
-                        _recorded(gate, entry, initials)
                 if tell:
                     tell(entry.name)
         except OSError as error:
@@ -116,7 +118,7 @@ def _withdrawn(gate: Gate, to: Path, listed: dict[str, dict[str, Any]]) -> Itera
     for name in gone:
         del listed[name]
         if (to / name).exists():
-            yield name, "It was released, and taken back or corrected since; delete it and its report there."
+            yield name, TAKEN_BACK
     if gone:
         _write_manifest(to, listed, gate.key)
 
@@ -184,8 +186,18 @@ def _record(to: Path, entry: Entry) -> dict[str, Any]:
     }
 
 
-def _recorded(gate: Gate, entry: Entry, initials: str) -> None:
-    gate.ledger.release(Decision(entry.id, RELEASED, initials, "", "{}", entry.output, now()))
+def _recorded(gate: Gate, entry: Entry, initials: str) -> bool:
+    return gate.ledger.release(Decision(entry.id, RELEASED, initials, "", "{}", entry.output, now()))
+
+
+def _taken_back(to: Path, entry: Entry, *, new: bool) -> str:
+    """Somebody decided on a medium while it was copied: what was just copied goes again. A sentence that says so."""
+    if not new:
+        return TAKEN_BACK
+    (to / entry.name).unlink(missing_ok=True)
+    for suffix in ("json", "html"):
+        (to / REPORTS / f"{entry.id}.{suffix}").unlink(missing_ok=True)
+    return "It was taken back while it was copied; its copy was removed."
 
 
 def _listed(to: Path, key: Key) -> dict[str, dict[str, Any]]:

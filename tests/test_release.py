@@ -83,7 +83,7 @@ def test_what_is_ready_is_copied_with_its_reports_and_a_signed_list(
         assert (to / name).stat().st_mtime == NEUTRAL_TIME
     assert said_of(run, to) == {} and said_of(run, out) == {}
     with Gate(out) as gate:
-        assert gate.ledger.count(State.RELEASED) == 2
+        assert gate.ledger.counts()[State.RELEASED] == 2
         assert [one.action for one in gate.ledger.decisions()][-2:] == ["released", "released"]
     assert run("verify", to / media(to)[0]).code == 0
 

@@ -93,10 +93,12 @@ MIGRATIONS = (
     ALTER TABLE media ADD COLUMN doubt REAL NOT NULL DEFAULT 1000;   -- how urgently a person should look at it
     ALTER TABLE media ADD COLUMN mirrored TEXT NOT NULL DEFAULT '';  -- what of it lies at which address
     CREATE INDEX media_by_name ON media (folded);
-    DROP INDEX media_by_state;
-    CREATE INDEX media_by_state ON media (state, doubt);
+    CREATE INDEX media_by_doubt ON media (state, doubt);
+    CREATE INDEX decisions_by_medium ON decisions (medium);
     """,
 )
+PAGE = 500
+"""Rows that are held at once where all are gone through."""
 FOLDED = 6
 """The version from which a name is looked for case apart."""
 CHAINED = 5
@@ -293,6 +295,8 @@ class Ledger:
 
     def update(self, id: str, **values: str | float) -> None:
         """Change columns of one row."""
+        if "name" in values:
+            values["folded"] = str(values["name"]).casefold()
         columns = ", ".join(f"{column} = ?" for column in values)
         with self.transaction() as db:
             db.execute(f"UPDATE media SET {columns} WHERE id = ?", (*values.values(), id))
@@ -378,14 +382,30 @@ class Ledger:
             before = link(before, number, Decision(*values))
             db.execute("UPDATE decisions SET chain = ? WHERE number = ?", (before, number))
 
-    def links(self) -> list[Link]:
-        """The chain of decisions, in order."""
-        rows = self.rows(
-            f"SELECT number, {_DECIDED}, chain, signer, signature FROM decisions ORDER BY number"
+    def links(self) -> Iterator[Link]:
+        """The chain of decisions, in order, some at a time."""
+        last = -1
+        while True:
+            rows = self.rows(
+                f"SELECT number, {_DECIDED}, chain, signer, signature FROM decisions WHERE number > ? "
+                "ORDER BY number LIMIT ?",
+                (last, PAGE),
+            )
+            if any(not isinstance(value, str) for row in rows for value in row[1:]):
+                raise OutputError(
+                    f"The ledger {self.path} is damaged (its decisions); restore it from a copy."
+                )
+            yield from (Link(row[0], Decision(*row[1:-3]), *row[-3:]) for row in rows)
+            if len(rows) < PAGE:
+                return
+            last = rows[-1][0]
+
+    def orphans(self) -> list[str]:
+        """Ids of media that decisions speak of and that have no row."""
+        query = (
+            "SELECT DISTINCT medium FROM decisions WHERE medium NOT IN (SELECT id FROM media) ORDER BY medium"
         )
-        if any(not isinstance(value, str) for row in rows for value in row[1:]):
-            raise OutputError(f"The ledger {self.path} is damaged (its decisions); restore it from a copy.")
-        return [Link(row[0], Decision(*row[1:-3]), *row[-3:]) for row in rows]
+        return [str(row[0]) for row in self.rows(query)]
 
     def sound(self) -> bool:
         """Whether SQLite finds the file in order."""
@@ -414,9 +434,9 @@ class Ledger:
                 row = (os.fsencode(path), reason, since if known == reason else now())
                 db.execute("INSERT INTO waiting VALUES (?,?,?)", row)
 
-    def waiting(self) -> list[tuple[Path, str, str]]:
-        """The files of a watched folder that wait: path, reason, since when; the longest first."""
-        rows = self.rows("SELECT path, reason, since FROM waiting ORDER BY since, path")
+    def waiting(self, count: int = -1) -> list[tuple[Path, str, str]]:
+        """The files of a watched folder that wait: path, reason, since when; the longest first, so many if given."""
+        rows = self.rows("SELECT path, reason, since FROM waiting ORDER BY since, path LIMIT ?", (count,))
         return [(Path(os.fsdecode(raw)), reason, since) for raw, reason, since in rows]
 
     def paths(self, id: str) -> list[bytes]:
@@ -431,9 +451,18 @@ class Ledger:
     def overtaken(self) -> list[Entry]:
         """Outputs whose successor is finished and which have not gone yet."""
         return self._query(
-            "WHERE state IN (?, ?, ?, ?) AND id IN "
-            "(SELECT replaces FROM media WHERE replaces > '' AND state IN (?, ?, ?)) ORDER BY rowid",
-            (State.READY, State.RELEASED, State.REVIEW, State.REJECTED, State.READY, State.REVIEW, State.RELEASED),
+            # By the few ids that have a successor: the index of states would lead through nearly all rows.
+            "WHERE +state IN (?, ?, ?, ?) AND id IN (SELECT replaces FROM media INDEXED BY media_by_replaced "
+            "WHERE replaces > '' AND state IN (?, ?, ?)) ORDER BY rowid",
+            (
+                State.READY,
+                State.RELEASED,
+                State.REVIEW,
+                State.REJECTED,
+                State.READY,
+                State.REVIEW,
+                State.RELEASED,
+            ),
         )
 
     def forget(self, id: str) -> None:
@@ -441,14 +470,46 @@ class Ledger:
         with self.transaction() as db:
             db.execute("DELETE FROM media WHERE id = ?", (id,))
 
-    def entries(self, state: State | None = None) -> list[Entry]:
-        """Every row, oldest first; of one state if given."""
-        where, values = ("WHERE state = ?", (state,)) if state else ("", ())
-        return self._query(f"{where} ORDER BY rowid", values)
+    def each(self, *states: State) -> Iterator[Entry]:
+        """Every row of these states, or of any, oldest first, some at a time: what is changed meanwhile is seen as
+        it is when its turn comes."""
+        after = -1
+        # For one state there is an index in this order; for several, the table itself is gone through.
+        where = "state = ?" if len(states) == 1 else f"+state IN ({','.join('?' * len(states))})"
+        while True:
+            rows = self.rows(
+                f"SELECT rowid, {_COLUMNS} FROM media WHERE {where if states else '1'} AND rowid > ? "
+                "ORDER BY rowid LIMIT ?",
+                (*states, after, PAGE),
+            )
+            yield from (_entry(row[1:]) for row in rows)
+            if len(rows) < PAGE:
+                return
+            after = rows[-1][0]
 
-    def count(self, state: State) -> int:
-        """How many rows stand in this state."""
-        return int(self.rows("SELECT count(*) FROM media WHERE state = ?", (state,))[0][0])
+    def entries(self, state: State | None = None) -> list[Entry]:
+        """Every row at once, oldest first; of one state if given. Of a folder that is known to be small."""
+        return list(self.each(state) if state else self.each())
+
+    def latest(self, states: Sequence[State], count: int) -> list[Entry]:
+        """The newest rows of these states, at most so many, newest first."""
+        rows = [
+            row
+            for state in states
+            for row in self.rows(
+                f"SELECT rowid, {_COLUMNS} FROM media WHERE state = ? ORDER BY rowid DESC LIMIT ?",
+                (state, count),
+            )
+        ]
+        return [_entry(row[1:]) for row in sorted(rows, key=lambda row: -int(row[0]))[:count]]
+
+    def most_doubtful(self, count: int) -> list[Entry]:
+        """What waits for a person and needs it most, at most so many."""
+        return self._query("WHERE state = ? ORDER BY doubt DESC LIMIT ?", (State.REVIEW, count))
+
+    def passing(self) -> list[Entry]:
+        """Failures that may pass by themselves."""
+        return self._query("WHERE state = ? AND passing = 1 ORDER BY rowid", (State.FAILED,))
 
     def revision(self) -> str:
         """A text that is another one after every change, by whichever process."""
@@ -484,15 +545,6 @@ class Ledger:
         return self._query(
             "WHERE state IN (?, ?) AND owner = ? ORDER BY rowid", (State.QUEUED, State.WORKING, run)
         )
-
-    def page(self, states: Sequence[State], after: int, count: int) -> list[tuple[int, Entry]]:
-        """Some rows of these states, oldest first, each with its number: those after number ``after``."""
-        rows = self.rows(
-            f"SELECT rowid, {_COLUMNS} FROM media WHERE state IN ({','.join('?' * len(states))}) AND rowid > ? "
-            "ORDER BY rowid LIMIT ?",
-            (*states, after, count),
-        )
-        return [(int(row[0]), _entry(row[1:])) for row in rows]
 
     def first(self, states: Sequence[State], count: int) -> list[Entry]:
         """At most so many rows, those of the first state first; in one state by id, which tells of no order."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from anonymizer.doubt import doubt
 from anonymizer.errors import ExitCode, MediumError, UnreadableError
 from anonymizer.gate import Gate, file_sha256, safe_name
 from anonymizer.ledger import State
@@ -180,12 +181,13 @@ def admit(gate: Gate, id: str, path: Path, worked: Worked, started: float) -> Ou
     checks = list(processed.checks)
     report = report_with([*checks, scan_report(report_with(checks), processed)])
     contents = seal(report, processed.contact_sheet, gate.key)
+    hidden, urgent = len(report.regions), doubt(report)
     output = gate.admit(
-        id, processed.path, name, sha256, report.verdict, contents, report.reasons, len(report.regions)
+        id, processed.path, name, sha256, report.verdict, contents, report.reasons, hidden, urgent
     )
     page = gate.reports / f"{id}.html"
     spent = time.monotonic() - started
-    return Outcome(path, report.verdict, id, output, page, tuple(report.reasons), spent, len(report.regions))
+    return Outcome(path, report.verdict, id, output, page, tuple(report.reasons), spent, hidden)
 
 
 def judge(processed: Processed, checks: list[Check]) -> tuple[Verdict, list[str]]:

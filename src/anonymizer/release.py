@@ -5,7 +5,8 @@
     DIR/manifest.json        what belongs to the release: names, sizes, hashes, signed
 
 Each medium is copied into a hidden folder of DIR, examined there as ``anonymizer verify`` does, and only then gets
-its name, after its reports. The manifest comes last, so a release that was cut off is not one yet: run it again.
+its name, after its reports. The manifest comes last, so what a release that was cut off left behind it is not one yet:
+run it again.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import json
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +38,8 @@ PURPOSE = "manifest"
 SCHEMA = "anonymizer-manifest/1"
 CONSENT = "Blurring does not replace the patient's consent where the law asks for it."
 HIDDEN = ".releasing-"
+MANIFEST_EVERY = 5.0
+"""Seconds between two writings of the manifest, at least; 20 times as long as the last one took."""
 TAKEN_BACK = "It was released, and taken back or corrected since; delete it and its report there."
 
 
@@ -77,10 +81,11 @@ def release(
         copied: list[str] = []
         there: list[str] = []
         held: list[tuple[str, str]] = []
+        due = 0.0
         try:
             (to / REPORTS).mkdir(parents=True, exist_ok=True)
             held += _withdrawn(gate, to, listed)
-            for entry in [*gate.ledger.entries(State.READY), *gate.ledger.entries(State.RELEASED)]:
+            for entry in gate.ledger.each(State.READY, State.RELEASED):
                 if ids is not None and entry.id not in ids:
                     continue
                 try:
@@ -93,9 +98,12 @@ def release(
                         continue
                     listed[entry.name] = _record(to, entry)
                     (copied if new else there).append(entry.name)
-                    _write_manifest(to, listed, gate.key)
+                    if time.monotonic() >= due:
+                        due = _write_manifest(to, listed, gate.key)
                 if tell:
                     tell(entry.name)
+            if copied or there:
+                _write_manifest(to, listed, gate.key)
         except OSError as error:
             raise OutputError(
                 f"The folder {to} cannot be written ({error.strerror or error}); what its manifest lists is whole, "
@@ -216,7 +224,9 @@ def _listed(to: Path, key: Key) -> dict[str, dict[str, Any]]:
     return known
 
 
-def _write_manifest(to: Path, listed: dict[str, dict[str, Any]], key: Key) -> None:
+def _write_manifest(to: Path, listed: dict[str, dict[str, Any]], key: Key) -> float:
+    """The monotonic second before which it need not be written again: a long one takes long."""
+    began = time.monotonic()
     document = {
         "schema": SCHEMA,
         "program": f"anonymizer {__version__}",
@@ -232,6 +242,8 @@ def _write_manifest(to: Path, listed: dict[str, dict[str, Any]], key: Key) -> No
         os.fsync(file.fileno())
     temporary.replace(to / MANIFEST)
     sync_folder(to)
+    ended = time.monotonic()
+    return ended + max(MANIFEST_EVERY, 20 * (ended - began))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,34 +6,22 @@ private to the user, as the ledger is.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from anonymizer.decide import read_report
-from anonymizer.detect.finder import doubtful_place
+from anonymizer.doubt import FAILED_WEIGHT, doubt, pointed_at
 from anonymizer.errors import DecisionError
 from anonymizer.gate import Gate
 from anonymizer.ledger import Entry, State
 from anonymizer.report.schema import Report
 from anonymizer.review.edits import drawn_over, from_settings, used_settings
-from anonymizer.types import Box, Kind, Result
+from anonymizer.types import Result
 
 SHOWN = (State.REVIEW, State.READY, State.REJECTED, State.FAILED)
 LISTED = 500
 """Media of one state that the page lists."""
-FAILED_WEIGHT = 100.0
-STILL_FOUND = 40.0
-"""The second search still found something: it may be in plain view."""
-FACE_WEIGHT = 10.0
-OTHER_WEIGHT = 4.0
-"""Doubts add up: a crowd before a single smudge."""
-ASKED_WEIGHT = 1.0
-"""What somebody asked for (keep clear, no faces) is the least surprising."""
-
-
-_MOMENT = re.compile(r"(.+?) (\d+(?:\.\d+)?) s into the clip, at (x .+)", re.DOTALL)
 
 
 @dataclass
@@ -55,30 +43,6 @@ class Reports:
         return self.held[id][1]
 
 
-def doubt(report: Report) -> float:
-    """How urgently a person should look: larger is more doubtful."""
-    weight = 0.0
-    for check in report.checks:
-        if check.result is Result.FAIL:
-            weight += FAILED_WEIGHT
-        elif check.result is Result.REVIEW:
-            weight += STILL_FOUND
-    evidence = {check.evidence for check in report.checks}
-    for reason in report.reasons:
-        if place := pointed_at(reason):
-            weight += FACE_WEIGHT if place[0] is Kind.FACE else OTHER_WEIGHT
-        elif reason not in evidence:
-            weight += ASKED_WEIGHT
-    return weight
-
-
-def pointed_at(reason: str) -> tuple[Kind, Box, float | None] | None:
-    """What a doubt points at, in a clip with its second; None for a reason that points at nothing."""
-    moment = _MOMENT.fullmatch(reason)
-    place = doubtful_place(f"{moment[1]} at {moment[3]}" if moment else reason)
-    return (*place, float(moment[2]) if moment else None) if place else None
-
-
 def reasons(report: Report) -> list[dict[str, Any]]:
     """The reasons, each with the place it points at, if it does: ``{text, kind, rect, seconds}``."""
     said = []
@@ -98,14 +62,12 @@ def reasons(report: Report) -> list[dict[str, Any]]:
 
 
 def listing(gate: Gate, reports: Reports, state: State, inbox: Path) -> list[dict[str, Any]]:
-    """Media of one state: what waits most doubtful first, all else newest first."""
-    entries = gate.ledger.entries(state)
-    if state is State.READY:
-        entries += gate.ledger.entries(State.RELEASED)
+    """At most :data:`LISTED` media of one state: what waits most doubtful first, all else newest first."""
     if state is not State.REVIEW:
-        return [_item(gate, reports, entry, inbox) for entry in entries[: -LISTED - 1 : -1]]
-    items = [_item(gate, reports, entry, inbox) for entry in entries]
-    return sorted(items, key=lambda item: (-item["weight"], item["added"]))[:LISTED]
+        states = (State.READY, State.RELEASED) if state is State.READY else (state,)
+        return [_item(gate, reports, entry, inbox) for entry in gate.ledger.latest(states, LISTED)]
+    items = [_item(gate, reports, entry, inbox) for entry in gate.ledger.most_doubtful(LISTED)]
+    return sorted(items, key=lambda item: (-item["weight"], item["added"]))
 
 
 def _item(gate: Gate, reports: Reports, entry: Entry, inbox: Path) -> dict[str, Any]:

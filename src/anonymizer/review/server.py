@@ -262,8 +262,9 @@ async def _poll(request: Request) -> Response:
 
 
 def _standings(gate: Gate) -> tuple[dict[str, int], str]:
-    counts: dict[str, int] = {state: gate.ledger.count(state) for state in queue.SHOWN}
-    counts[State.READY] += gate.ledger.count(State.RELEASED)
+    found = gate.ledger.counts()
+    counts: dict[str, int] = {state: found.get(state, 0) for state in queue.SHOWN}
+    counts[State.READY] += found.get(State.RELEASED, 0)
     return counts, gate.ledger.revision()
 
 

@@ -19,7 +19,6 @@ from pathlib import Path
 from anonymizer import __version__
 from anonymizer.engine import Engine
 from anonymizer.errors import NotReadyError, OutputError
-from anonymizer.ledger import State
 from anonymizer.pipeline import Outcome
 from anonymizer.types import Verdict
 from anonymizer.watch import originals, trouble
@@ -134,9 +133,9 @@ class Watcher:
         self._lock = take_output(self.options.out)
         try:
             engine = self._engine = self._open_engine()
-            for entry in engine.gate.ledger.entries(State.FAILED):
+            for entry in engine.gate.ledger.passing():
                 # What was to be tried again when a watcher was killed: it is, if it is still there.
-                if entry.passing and entry.source.is_relative_to(self.options.inbox):
+                if entry.source.is_relative_to(self.options.inbox):
                     engine.gate.ledger.forget(entry.id)
         except BaseException:
             self._close_engine()

@@ -17,6 +17,7 @@ from PIL import Image
 from anonymizer import __version__
 from anonymizer.report.schema import Report
 from anonymizer.types import Pixels
+from anonymizer.work import Worker
 from conftest import FAST, SAMPLES, Ran, everything_written, fingerprints
 from leaky import LEAKY, jpeg, picture
 
@@ -282,6 +283,29 @@ def test_wrong_use_is_code_2_and_writes_nothing(
     assert said in ran.err
     assert "Traceback" not in ran.err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jpg", "empty"]
+
+
+def test_a_defect_is_one_sentence_and_its_words_are_shown_on_request_alone(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, out = plain(tmp_path / "a.jpg"), tmp_path / "out"
+
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("Mrs Musterfrau")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Worker, "process", broken)
+        ran = run("blur", source, "--out", out, *FAST)
+        assert ran.code == 1 and ran.err.count("\n") == 1
+        assert str(source) in ran.err and "ZeroDivisionError" in ran.err and "--debug" in ran.err
+        assert "Musterfrau" not in ran.err and "Traceback" not in ran.err
+        shown = run("--debug", "blur", source, "--out", out, *FAST)
+        assert shown.code == 1 and "Traceback" in shown.err and "Musterfrau" in shown.err
+        assert not list((out / "ready").iterdir()) and not list((out / ".anonymizer").glob("run-*"))
+    monkeypatch.setattr("anonymizer.doctor.examine", broken)
+    ran = run("doctor")
+    assert ran.code == 1 and ran.err.count("\n") == 1 and "Musterfrau" not in ran.err
+    assert "Traceback" in run("--debug", "doctor").err
 
 
 def test_an_output_folder_that_cannot_be_written_is_one_sentence(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anonymizer.doubt import doubt
-from anonymizer.errors import ExitCode, MediumError, UnreadableError
+from anonymizer.errors import AnonymizerError, DefectError, ExitCode, MediumError, UnreadableError
 from anonymizer.gate import Gate, file_sha256, safe_name
 from anonymizer.ledger import State
 from anonymizer.recipe import recipe, with_settings
@@ -88,7 +88,7 @@ class Session:
         """Take one medium down the road; one that cannot be done is an outcome like any other.
 
         Raises :class:`anonymizer.errors.AnonymizerError` only for what would stop every other medium too: an
-        output folder that is full or gone. What was under way is then undone.
+        output folder that is full or gone, or a defect. What was under way is then undone.
         """
         started = time.monotonic()
         id = self.gate.begin(path.absolute(), self.recipe)
@@ -102,9 +102,14 @@ class Session:
             self.gate.fail(id, str(error), passing=passing)
             spent = time.monotonic() - started
             return Outcome(path, Verdict.FAILED, id, None, None, (str(error),), spent, passing=passing)
-        except BaseException:
+        except BaseException as error:
             self.gate.abandon(id)
-            raise
+            if isinstance(error, AnonymizerError) or not isinstance(error, Exception):
+                raise
+            raise DefectError(
+                f"{path}: the program met a defect in itself ({type(error).__name__}); nothing of it was published. "
+                "Report it, with what 'anonymizer --debug blur' says of it."
+            ) from error
         finally:
             self.gate.sweep(id)
 

@@ -31,6 +31,7 @@ def watch(options: Options, settings: Settings, say: Callable[[str], None]) -> E
 
     Raises :class:`anonymizer.errors.AnonymizerError` where the watching cannot begin.
     """
+    status.shorten_errors(options.out / ".anonymizer")
     watcher = Watcher(options, lambda: Engine(options.out, settings, options.workers), say)
 
     def end(number: int, frame: FrameType | None) -> None:

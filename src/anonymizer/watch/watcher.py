@@ -106,6 +106,9 @@ class Watcher:
                 self._tell(f"watching, version {__version__}")
                 while not self._stopping:
                     self._turn()
+            except Exception:
+                self._log.exception("A defect: please report it.")
+                raise
             finally:
                 self._lookout.close()
                 if self._engine and self._next_index < math.inf:

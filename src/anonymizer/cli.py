@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import math
@@ -116,8 +117,8 @@ def _rect(text: str) -> tuple[float, float, float, float]:
 
 def _region(text: str) -> dict[str, Any]:
     """``x,y,w,h``, and for a clip the seconds in which it stands: ``x,y,w,h@start-end``, ``x,y,w,h@start-``."""
-    place, _, times = text.partition("@")
-    if not times:
+    place, at, times = text.partition("@")
+    if not at:
         return {"rect": _rect(place)}
     start, dash, end = times.partition("-")
     try:
@@ -600,8 +601,7 @@ def _shown(path: Path | str) -> str:
 
 
 def _emit(value: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(value) + "\n")
-    sys.stdout.flush()
+    print(json.dumps(value), flush=True)
 
 
 def _outcome_json(outcome: Any) -> dict[str, Any]:
@@ -744,6 +744,29 @@ def _cause(error: Exception) -> str:
     return f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
 
 
+def _system_said(error: OSError, arguments: Sequence[str] | None) -> tuple[str, ExitCode] | None:
+    """What the system says against a path that was given, or against what is printed: no defect of the program."""
+    if error.filename is None and error.errno in (errno.ENOSPC, errno.EIO, errno.EDQUOT):
+        said = f"What this command prints cannot be written ({error.strerror}); free space, and run it again."
+        return said, ExitCode.FAILED
+    if error.errno not in _OF_A_PATH or not isinstance(error.filename, str):
+        return None
+    found = os.path.abspath(error.filename)  # noqa: PTH100  a Path of it may not even be made
+    for given in sys.argv[1:] if arguments is None else arguments:
+        whole = os.path.abspath(given)  # noqa: PTH100
+        if found == whole or found.startswith(whole + os.sep):
+            return (
+                f"{given} cannot be used ({error.strerror}); check the path and its permissions.",
+                ExitCode.USAGE,
+            )
+    return None
+
+
+_OF_A_PATH = frozenset(
+    {errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP}
+)
+
+
 def _show_defect(code: int) -> None:
     if code == ExitCode.UNEXPECTED and _DEBUG.get():
         traceback.print_exc()
@@ -768,10 +791,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except typer.Exit as done:
         code = done.exit_code
     except Exception as error:  # noqa: BLE001  whatever it is, a traceback may name a patient's file
-        if hasattr(error, "format_message"):
+        if hasattr(error, "format_message") and not error.format_message():
+            # A group of commands without a command: its help.
+            error.show()  # type: ignore[attr-defined]
+            code = ExitCode.USAGE
+        elif hasattr(error, "format_message"):
             # A wrong option or argument, in the words of the option parser.
             err_console.print(f"[red]anonymizer:[/] {escape(_shown(error.format_message()))} Try --help.")
             code = ExitCode.USAGE
+        elif isinstance(error, OSError) and (told := _system_said(error, arguments)):
+            err_console.print(f"[red]anonymizer:[/] {escape(_shown(_say(told[0])))}")
+            code = told[1]
         else:
             # Its own words may name a file, and stderr may be a file that others read.
             kind = f"{type(error).__name__}{_cause(error)}"

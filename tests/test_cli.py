@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from PIL import Image
 from anonymizer import __version__
 from anonymizer.report.schema import Report
 from anonymizer.types import Pixels
+from anonymizer.work import Worker
 from conftest import FAST, SAMPLES, Ran, everything_written, fingerprints
 from leaky import LEAKY, jpeg, picture
 
@@ -278,6 +280,12 @@ def test_settings_come_from_the_folder_one_works_in(
         (("blur", "a.jpg", "--frobnicate"), "frobnicate"),
         (("blur",), "PATH"),
         (("smudge",), "smudge"),
+        (("blur", "a.jpg", "--region", "1,2,3,4@"), "seconds"),
+        (("blur", "n" * 300), "too long"),
+        (("batch", "n" * 300), "too long"),
+        (("status", "n" * 300), "too long"),
+        (("watch", "n" * 300, "--out", "out"), "too long"),
+        (("watch", "empty", "--out", "out", "--done", "a.jpg"), "a.jpg cannot be used"),
     ],
 )
 def test_wrong_use_is_code_2_and_writes_nothing(
@@ -291,6 +299,93 @@ def test_wrong_use_is_code_2_and_writes_nothing(
     assert said in ran.err
     assert "Traceback" not in ran.err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jpg", "empty"]
+
+
+def test_a_defect_is_one_sentence_and_its_words_are_shown_on_request_alone(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, out = plain(tmp_path / "a.jpg"), tmp_path / "out"
+
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("Mrs Musterfrau")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Worker, "process", broken)
+        ran = run("blur", source, "--out", out, *FAST)
+        assert ran.code == 1 and ran.err.count("\n") == 1
+        assert str(source) in ran.err and "ZeroDivisionError" in ran.err and "--debug" in ran.err
+        assert "Musterfrau" not in ran.err and "Traceback" not in ran.err
+        shown = run("--debug", "blur", source, "--out", out, *FAST)
+        assert shown.code == 1 and "Traceback" in shown.err and "Musterfrau" in shown.err
+        assert not list((out / "ready").iterdir()) and not list((out / ".anonymizer").glob("run-*"))
+    monkeypatch.setattr("anonymizer.doctor.examine", broken)
+    ran = run("doctor")
+    assert ran.code == 1 and ran.err.count("\n") == 1 and "Musterfrau" not in ran.err
+    assert "Traceback" in run("--debug", "doctor").err
+
+
+@pytest.mark.parametrize("command", ["blur", "batch"])
+def test_a_folder_below_that_cannot_be_read_is_said_not_left_out(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    (tmp_path / "in" / "closed").mkdir(parents=True)
+    plain(tmp_path / "in" / "a.jpg")
+    real = os.scandir
+
+    def scandir(path: str) -> Iterator[os.DirEntry[str]]:
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    ran = run(command, tmp_path / "in", "--out", tmp_path / "out")
+    assert ran.code == 2 and ran.err.count("\n") == 1
+    assert f"{tmp_path / 'in' / 'closed'} cannot be read (Permission denied)" in ran.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_longest_of_names_is_a_name_like_any_other(run: Run, tmp_path: Path) -> None:
+    """There is no room for the name of a settings file of its own beside it."""
+    (tmp_path / "in").mkdir()
+    plain(tmp_path / "in" / ("n" * 251 + ".jpg"))
+    assert run("blur", tmp_path / "in", "--out", tmp_path / "out", *FAST).code == 3
+
+
+def test_results_are_no_originals_and_no_place_for_other_results(run: Run, tmp_path: Path) -> None:
+    source, out = plain(tmp_path / "a.jpg"), tmp_path / "out"
+    assert run("blur", source, "--out", out, *FAST).code == 3
+    (made,) = (out / "review").glob("*.jpg")
+    for given in (made, out / "review"):
+        ran = run("blur", given, "--out", out, *FAST)
+        assert ran.code == 2 and "give the originals" in ran.err
+    ran = run("blur", made, *FAST)
+    assert ran.code == 2 and "lies among the results" in ran.err
+    assert not (out / "review" / "anonymized").exists()
+
+
+def test_a_group_of_commands_alone_shows_its_help(run: Run) -> None:
+    ran = run("models")
+    assert ran.code == 2 and "fetch" in ran.out
+
+
+def test_ctrl_c_while_the_program_is_loaded_is_quiet() -> None:
+    stopped = (
+        "import sys\nclass Stop:\n def find_spec(self, name, *rest):\n"
+        "  if name == 'anonymizer.cli': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Stop())\nfrom anonymizer.__main__ import main\nmain()"
+    )
+    ran = subprocess.run([sys.executable, "-c", stopped], capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (130, "", "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_what_cannot_be_printed_is_no_defect(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Path("/dev/full").open("w") as full, monkeypatch.context() as patch:
+        patch.setattr("anonymizer.cli.sys.stdout", full)
+        ran = run("models", "list", "--json")
+        with contextlib.suppress(OSError):
+            full.close()
+    assert ran.code == 4 and "What this command prints cannot be written" in ran.err
 
 
 def test_an_output_folder_that_cannot_be_written_is_one_sentence(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 import os
 import re
 import shutil
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,10 @@ from anonymizer.ledger import Ledger, State
 from anonymizer.pipeline import Session
 from anonymizer.published import verify
 from anonymizer.report.page import render
+from anonymizer.review.desk import Desk
+from anonymizer.review.edits import Edits, Place
 from anonymizer.types import Verdict
+from anonymizer.work import Worker
 from conftest import QUICK, signed_report
 
 REASON = "Faces were not looked for, as asked."
@@ -385,3 +390,27 @@ def test_a_successor_takes_the_place_of_the_old_output(out: Path, id: str, tmp_p
         assert old is not None and old.state is State.REPLACED
     assert standing(out) == [f"ready/{new}.png"]
     assert [path.name for path in (out / "reports").iterdir()] == [f"{new}.json"]
+
+
+def test_a_correction_does_not_undo_what_somebody_else_decided_meanwhile(
+    out: Path, id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two pages on one folder: while one corrects a photo, the other approves it."""
+    process = Worker.process
+
+    def slow(self: Worker, *arguments: Any, **named: Any) -> Any:
+        worked = process(self, *arguments, **named)
+        with Gate(out) as other:
+            approve(other, id, "CD")
+        return worked
+
+    with Desk(out, QUICK) as desk:
+        monkeypatch.setattr(Worker, "process", slow)
+        job = asyncio.run(desk.correct(id, Edits(regions=(Place(rect=(5, 5, 20, 20)),))))
+        while desk.busy:
+            time.sleep(0.01)
+        assert "somebody else may have decided" in job.error
+    assert standing(out) == [f"ready/{id}.png"]
+    with Gate(out) as gate:
+        (row,) = gate.ledger.entries()
+        assert row.state is State.READY and gate.flaw(row) == ""

@@ -18,11 +18,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anonymizer import gate as gate_module
+from anonymizer.chain import chain_flaws
 from anonymizer.errors import ExitCode, OutputError
 from anonymizer.gate import ID_ALPHABET, ID_LENGTH, NEUTRAL_TIME, Gate, file_sha256, new_id, safe_name
 from anonymizer.ledger import Ledger, State
+from anonymizer.pipeline import Session
 from anonymizer.sign import Key, as_file, signed
 from anonymizer.types import Verdict
+from conftest import QUICK
+from folders import photos
 
 CONTENT = b"the redacted picture"
 
@@ -248,14 +252,31 @@ def test_an_existing_name_is_never_replaced(out: Path) -> None:
 
 def test_free_names_count_up_whatever_the_case_and_the_folder(out: Path) -> None:
     with Gate(out) as gate:
-        assert gate.free_name("Photo", "jpg") == "Photo.jpg"
+
+        def name(stem: str, suffix: str = "jpg") -> str:
+            id, _ = stage(gate)
+            found = gate.take_name(id, stem, suffix)
+            gate.abandon(id)
+            return found
+
+        assert name("Photo") == "Photo.jpg"
         (out / "ready" / "PHOTO.JPG").touch()
-        assert gate.free_name("photo", "jpg") == "photo-2.jpg"
+        assert name("photo") == "photo-2.jpg"
         (out / "review" / "Photo-2.jpg").touch()
-        assert gate.free_name("photo", "jpg") == "photo-3.jpg"
-        assert gate.free_name("photo", "png") == "photo.png"
+        assert name("photo") == "photo-3.jpg"
+        assert name("photo", "png") == "photo.png"
         (out / "ready" / "STRASSE.jpg").touch()
-        assert gate.free_name("straße", "jpg") == "straße-2.jpg"
+        assert name("straße") == "straße-2.jpg"
+
+
+def test_a_name_that_another_run_is_to_use_is_not_free_though_no_file_has_it(out: Path) -> None:
+    with Gate(out) as one, Gate(out) as other:
+        first, _ = stage(one)
+        assert one.take_name(first, "Straße", "jpg") == "Straße.jpg"
+        second, _ = stage(other)
+        assert other.take_name(second, "STRASSE", "jpg") == "STRASSE-2.jpg"
+        one.fail(first, "It is damaged.")
+        assert other.take_name(second, "strasse", "jpg") == "strasse.jpg"
 
 
 def test_failing_and_abandoning_leave_no_trace_but_the_reason(out: Path) -> None:
@@ -372,6 +393,133 @@ def test_a_killed_run_that_only_claimed_a_name_is_undone(out: Path) -> None:
     with Gate(out) as gate:
         assert gate.ledger.entries() == []
     assert handed_out(out) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork") or sys.platform == "darwin", reason="needs fork")
+@pytest.mark.parametrize("same", [False, True], ids=["another photo", "the very same photo"])
+def test_what_one_run_published_outlives_another_that_was_killed_over_the_same_name(
+    out: Path, tmp_path: Path, same: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one has a name and dies before its file gets it; meanwhile a second one wants that name."""
+    settings = QUICK.model_copy(update={"keep_name": True})
+    for folder, seed in (("a", 1), ("b", 1 if same else 2)):
+        photos(tmp_path / folder, 1, seed)
+    child = os.fork()
+    if child == 0:  # pragma: no cover - the child never returns
+        try:
+            gate_module.place = lambda staged, final: os._exit(9)
+            with Session(out, settings) as session:
+                session.run(tmp_path / "a" / "photo00000.jpg")
+        finally:
+            os._exit(1)
+    # The name is given before the first run is seen to be dead, as where both are at work.
+    with monkeypatch.context() as patch:
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+        patch.setattr(Gate, "_clean_after_dead_runs", lambda self: None)
+        with Session(out, settings) as session:
+            outcome = session.run(tmp_path / "b" / "photo00000.jpg")
+    assert outcome.output is not None
+    content = outcome.output.read_bytes()
+    with Gate(out) as gate:
+        (row,) = gate.ledger.entries()
+        assert (row.id, row.state.value, gate.flaw(row)) == (outcome.id, outcome.verdict.value, "")
+        assert list(chain_flaws(gate, gate.key.public)) == []
+    assert outcome.output.read_bytes() == content
+    assert sorted(handed_out(out)) == sorted(
+        [f"review/{outcome.output.name}", f"review/{outcome.id}.reasons.txt"]
+        + [f"reports/{outcome.id}.{suffix}" for suffix in ("html", "json")]
+    )
+
+
+def test_a_file_of_a_killed_run_that_is_not_what_was_verified_is_set_aside(out: Path) -> None:
+    """Torn by a power cut, or put there by somebody: it must not stay in ready/, nor be lost."""
+    with Gate(out) as gate:
+        gate.ledger.start("dead", Path("x"), "s", "run-dead")
+        gate.ledger.update("dead", name="dead.jpg", output=file_sha256(Path(__file__)))
+    (out / "ready" / "dead.jpg").write_bytes(b"half a pict")
+    with Gate(out) as gate:
+        assert gate.ledger.entries() == []
+        (aside,) = gate.altered.iterdir()
+        assert aside.read_bytes() == b"half a pict"
+    assert handed_out(out) == []
+
+
+def test_a_successor_never_takes_its_own_file_for_the_one_that_it_replaces(out: Path) -> None:
+    """Somebody deleted the earlier output, and the new one has the same content and wants the same name."""
+    with Gate(out) as gate:
+        old, staged = stage(gate)
+        admit(gate, old, staged, name=gate.take_name(old, "a", "jpg")).unlink()
+        new, staged = stage(gate)
+        final = admit(gate, new, staged, name=gate.take_name(new, "a", "jpg"))
+        gate.retire(old)
+        assert final.read_bytes() == CONTENT
+        row = gate.ledger.get(old)
+        assert row is not None and row.state is State.REPLACED
+        assert not (gate.reports / f"{old}.json").exists() and (gate.reports / f"{new}.json").exists()
+
+
+def test_an_output_on_which_somebody_decides_at_this_moment_is_not_retired(out: Path) -> None:
+    with Gate(out) as deciding, Gate(out) as gate:
+        old, staged = stage(gate)
+        final = admit(gate, old, staged, Verdict.REVIEW)
+        assert deciding.ledger.claim(old, State.REVIEW, deciding.run)
+        new = gate.begin(Path("/x/portrait.jpg"), "settings", old)
+        staged = gate.staging(new).with_suffix(".jpg")
+        staged.write_bytes(CONTENT + b"2")
+        admit(gate, new, staged)
+        gate.retire(old)
+        assert final.is_file() and (gate.reports / f"{old}.json").is_file()
+        deciding.ledger.update(old, state=State.REVIEW)
+    with Gate(out) as gate:
+        row = gate.ledger.get(old)
+        assert row is not None and row.state is State.REPLACED
+    assert not final.exists() and not (out / "reports" / f"{old}.json").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork") or sys.platform == "darwin", reason="needs fork")
+def test_a_run_killed_while_it_removes_an_overtaken_output_is_finished_by_the_next(out: Path) -> None:
+    with Gate(out) as gate:
+        old, staged = stage(gate)
+        final = admit(gate, old, staged)
+        new = gate.begin(Path("/x/portrait.jpg"), "settings", old)
+        staged = gate.staging(new).with_suffix(".jpg")
+        staged.write_bytes(CONTENT + b"2")
+        admit(gate, new, staged)
+    saved = out.with_name("saved")
+    shutil.copytree(out, saved)
+    for steps in range(1, 20):
+        shutil.rmtree(out)
+        shutil.copytree(saved, out)
+        child = os.fork()
+        if child == 0:  # pragma: no cover - the child never returns
+            try:
+                left = [steps]
+
+                def dying(real: Callable[..., Any], left: list[int] = left) -> Callable[..., Any]:
+                    def call(*arguments: Any, **named: Any) -> Any:
+                        left[0] -= 1
+                        return os._exit(9) if left[0] == 0 else real(*arguments, **named)
+
+                    return call
+
+                Path.unlink = dying(Path.unlink)  # type: ignore[method-assign]
+                Ledger.claim = dying(Ledger.claim)  # type: ignore[method-assign]
+                Ledger.update = dying(Ledger.update)  # type: ignore[method-assign]
+                Gate(out)
+                os._exit(0)
+            finally:
+                os._exit(1)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        with Gate(out) as gate:
+            row = gate.ledger.get(old)
+            assert row is not None and row.state is State.REPLACED
+            assert [one.name for one in gate.ready.iterdir()] == [f"{new}.jpg"]
+            assert {one.stem for one in gate.reports.iterdir()} == {new}
+        if code == 0:
+            break
+        assert code == 9
+    assert steps > 5
+    assert not final.exists()
 
 
 def test_a_run_that_still_works_is_left_alone(out: Path) -> None:

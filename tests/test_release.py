@@ -16,7 +16,7 @@ from PIL import Image
 from anonymizer import release as releases
 from anonymizer.decide import approve, reject, reopen
 from anonymizer.gate import NEUTRAL_TIME, Gate
-from anonymizer.ledger import Decision, State, link
+from anonymizer.ledger import Decision, Entry, State, link
 from anonymizer.pipeline import Session
 from anonymizer.release import release
 from anonymizer.sign import own_key
@@ -148,6 +148,29 @@ def test_a_copy_that_went_wrong_is_not_in_the_release(
     done = release(out, tmp_path / "website")
     assert done.copied == () and len(done.held) == 2 and "did not pass" in done.held[0][1]
     assert [path.name for path in (tmp_path / "website").iterdir()] == ["reports"]
+
+
+def test_what_a_person_takes_back_while_it_is_copied_is_not_in_the_release(
+    run: Run, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, to = releases._copied, tmp_path / "website"
+    taken: list[str] = []
+
+    def copied(gate: Gate, entry: Entry, to: Path) -> bool:
+        new = real(gate, entry, to)
+        if not taken:
+            taken.append(entry.name)
+            with Gate(out) as other:
+                reopen(other, entry.id, "AB")
+        return new
+
+    monkeypatch.setattr(releases, "_copied", copied)
+    done = release(out, to)
+    assert [name for name, _ in done.held] == taken and len(done.copied) == 1
+    assert media(to) == list(done.copied) and len(list((to / "reports").iterdir())) == 2
+    with Gate(out) as gate:
+        assert taken[0] in [entry.name for entry in gate.ledger.entries(State.REVIEW)]
+    assert said_of(run, to) == {}
 
 
 @pytest.mark.parametrize("what", ["medium", "report", "page", "manifest", "missing", "added"])

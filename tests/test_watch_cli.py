@@ -133,12 +133,15 @@ def test_status_says_in_words_what_a_watcher_does() -> None:
     found: dict[str, Any] = {"running": True, "status": None, "media": {}, "waiting": [], "failed": []}
     assert list(sentences(found)) == ["A watcher is starting.", "In all: nothing yet."]
     said = Status(Doing.PAUSED, Trouble.FULL, "10:30", "9:00", pid=7, queued=2, waiting=1)
-    found |= {"status": asdict(said), "media": {"review": 2, "failed": 1}}
+    found |= {"status": asdict(said), "media": {"review": 2, "failed": 3}}
+    found["failed"] = [{"id": "a", "source": Path("/in/a.jpg"), "reason": "It is empty."}]
     assert list(sentences(found)) == [
         "A watcher is running since 9:00 (process 7; the inbox is looked through regularly).",
         f"Paused since 10:30. {Trouble.FULL}",
         "In the inbox: 2 queued, 1 waiting.",
-        "In all: 2 review, 1 failed.",
+        "In all: 2 review, 3 failed.",
+        "failed: /in/a.jpg: It is empty.",
+        "2 more failed before these.",
     ]
     assert not any("watcher" in one or "inbox" in one for one in sentences(found, speaker("fr")))
 

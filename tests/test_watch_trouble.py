@@ -7,6 +7,7 @@ import os
 import shutil
 import stat
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,8 @@ from anonymizer.watch import locks, status, trouble, watcher
 from anonymizer.watch.options import Options, check
 from anonymizer.watch.settle import Why
 from anonymizer.watch.trouble import Trouble
-from conftest import QUICK, everything_written
+from anonymizer.watch.watcher import Watcher
+from conftest import QUICK, Ran, everything_written
 from folders import HerePool, tiny, tree
 from watching import Watching, drop
 
@@ -265,6 +267,41 @@ def test_of_a_defect_the_log_keeps_its_place_and_kind(tmp_path: Path) -> None:
         watching.done(1)
     log = (tmp_path / "out" / ".anonymizer" / "watch.log").read_text()
     assert 'A defect: please report it. | File "/app/work.py", line 3, in process | ValueError\n' in log
+
+
+def test_a_defect_of_the_watcher_itself_names_nothing_on_stderr_and_its_place_in_the_log(
+    run: Callable[..., Ran], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop(tmp_path / "in" / "Musterfrau.jpg")
+
+    def broken(self: Watcher) -> None:
+        raise KeyError(str(next(self.options.inbox.iterdir())))
+
+    monkeypatch.setattr(Watcher, "_turn", broken)
+    ran = run("watch", tmp_path / "in", "--out", tmp_path / "out")
+    assert ran.code == 1 and ran.err.count("\n") == 1 and "KeyError" in ran.err
+    assert "Musterfrau" not in ran.err and str(tmp_path) not in ran.err
+    log = (tmp_path / "out" / ".anonymizer" / "watch.log").read_text()
+    assert "A defect: please report it." in log and "KeyError" in log and "Musterfrau" not in log
+
+
+def test_the_file_that_takes_an_agents_errors_is_emptied_when_it_is_long_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status, "LOG_BYTES", 10)
+    own, other = tmp_path / status.ERRORS, tmp_path / "other.txt"
+    saved = os.dup(2)
+    try:
+        for path, content in ((own, b"short"), (own, b"long enough to go"), (other, b"long enough to go")):
+            path.write_bytes(content)
+            handle = os.open(path, os.O_WRONLY | os.O_APPEND)
+            os.dup2(handle, 2)
+            os.close(handle)
+            status.shorten_errors(tmp_path)
+            assert path.stat().st_size == (0 if path == own and len(content) > 10 else len(content))
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
 
 
 def test_a_stop_undoes_what_is_in_work(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from anonymizer import sign
 from anonymizer.gate import Gate, file_sha256
-from anonymizer.ledger import PURPOSE, RELEASED, Decision, Entry, Ledger, State, link
+from anonymizer.ledger import PURPOSE, RELEASED, Entry, Ledger, State, link
 from anonymizer.sign import PublicKeys, Standing
 
 LEADS_TO = {
@@ -18,6 +18,8 @@ LEADS_TO = {
     "reopened": (State.REVIEW,),
 }
 """Where a medium stands after the last decision on it, until a corrected one takes its place."""
+STANDING = (State.READY, State.RELEASED, State.REVIEW, State.REJECTED)
+"""States in which a medium has a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,8 @@ def decision_flaws(ledger: Ledger, keys: PublicKeys) -> Iterator[LedgerFlaw]:
     """
     before, last, vouched = "", 0, 0
     strangers: dict[str, int] = {}
-    links = ledger.links()
-    for one in links:
+    unsigned: list[tuple[int, str]] = []
+    for one in ledger.links():
         said = f"Decision {one.number} (on {one.decision.medium}, {one.decision.at})"
         standing = sign.made_by(keys, one.signer, one.signature, PURPOSE + one.chain.encode())
         if one.number != last + 1:
@@ -45,8 +47,11 @@ def decision_flaws(ledger: Ledger, keys: PublicKeys) -> Iterator[LedgerFlaw]:
             yield LedgerFlaw(f"{said} or one before it was changed since it was recorded.")
         elif one.signer and standing is Standing.CHANGED:
             yield LedgerFlaw(f"{said} is not signed by the key that it names.")
+        if not one.signer:
+            unsigned.append((one.number, one.decision.medium))
         if standing is Standing.VALID:
             vouched = one.number
+            unsigned.clear()
         elif one.signer and standing is Standing.UNKNOWN:
             strangers[one.signer] = one.number
         before, last = one.chain, one.number
@@ -57,9 +62,8 @@ def decision_flaws(ledger: Ledger, keys: PublicKeys) -> Iterator[LedgerFlaw]:
                 "give its public half with --key.",
                 Standing.UNKNOWN,
             )
-    for one in links:
-        if not one.signer and one.number > vouched:
-            yield LedgerFlaw(f"Decision {one.number} (on {one.decision.medium}) is not signed.")
+    for number, medium in unsigned:
+        yield LedgerFlaw(f"Decision {number} (on {medium}) is not signed.")
 
 
 def chain_flaws(gate: Gate, keys: PublicKeys) -> Iterator[LedgerFlaw]:
@@ -67,28 +71,38 @@ def chain_flaws(gate: Gate, keys: PublicKeys) -> Iterator[LedgerFlaw]:
     if not gate.ledger.sound():
         yield LedgerFlaw("The ledger's file is damaged; restore it from a copy.")
     yield from decision_flaws(gate.ledger, keys)
-    latest: dict[str, Decision] = {}
-    released: set[str] = set()
-    for taken in gate.ledger.decisions():
-        if taken.action == RELEASED:
-            released.add(taken.medium)
-        else:
-            latest[taken.medium] = taken
-    known = set()
-    entries = gate.ledger.entries()
-    for entry in entries:
-        if entry.state in (State.READY, State.RELEASED, State.REVIEW, State.REJECTED):
-            known.add(gate.folder(entry.state) / entry.name)
-            for said in _medium_flaws(gate, entry, latest.get(entry.id), entry.id in released):
-                yield LedgerFlaw(said)
-    for id in sorted((latest.keys() | released) - {entry.id for entry in entries}):
+    for entry in gate.ledger.each(*STANDING):
+        for said in _settled_flaws(gate, entry):
+            yield LedgerFlaw(said)
+    for id in gate.ledger.orphans():
         yield LedgerFlaw(f"{id}: there are decisions on it, but the ledger does not have it any more.")
-    for found in sorted(gate.ready.iterdir()):
-        if found not in known:
-            yield LedgerFlaw(f"{found.name}: it lies in ready/, but not by the ledger.")
+    strangers = [found.name for found in gate.ready.iterdir() if not _known(gate, found.name)]
+    for name in sorted(strangers):
+        yield LedgerFlaw(f"{name}: it lies in ready/, but not by the ledger.")
 
 
-def _medium_flaws(gate: Gate, entry: Entry, taken: Decision | None, released: bool) -> Iterator[str]:
+def _known(gate: Gate, name: str) -> bool:
+    """Whether a file in ``ready/`` is there by the ledger, or is on its way in or out by another run."""
+    states = (State.READY, State.RELEASED, State.WORKING)
+    return any(one.name == name and one.state in states for one in gate.ledger.named(name))
+
+
+def _settled_flaws(gate: Gate, entry: Entry) -> list[str]:
+    """What is wrong with a medium; nothing while another run is just changing it."""
+    while True:
+        found = list(_medium_flaws(gate, entry))
+        now = gate.ledger.get(entry.id) if found else entry
+        if now == entry:
+            return found
+        if now is None or now.state not in STANDING:
+            return []
+        entry = now
+
+
+def _medium_flaws(gate: Gate, entry: Entry) -> Iterator[str]:
+    decisions = gate.ledger.decisions(entry.id)
+    released = any(one.action == RELEASED for one in decisions)
+    taken = next((one for one in reversed(decisions) if one.action != RELEASED), None)
     name = entry.name or entry.id
     medium: Path = gate.folder(entry.state) / entry.name
     if not medium.is_file() or file_sha256(medium) != entry.output:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import logging
 import math
 import os
 import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -47,6 +50,9 @@ models_app = typer.Typer(
 app.add_typer(models_app, name="models")
 app.add_typer(key_app, name="key")
 
+# Without it, Python prints a worker's defect, traceback and all.
+logging.getLogger("anonymizer").addHandler(logging.NullHandler())
+
 out_console = Console(highlight=False, soft_wrap=True)
 err_console = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -70,11 +76,21 @@ def _root(
     lang: Annotated[
         str | None, typer.Option(help="Language of messages and reports; default: the system's.")
     ] = None,
+    debug: Annotated[
+        bool,
+        typer.Option("--debug", help="Of a defect, show where in the program it lies; may name your files."),
+    ] = False,
 ) -> None:
     """The options that stand before a command."""
     _LANGUAGE.set(chosen(lang))
+    _DEBUG.set(debug)
+    if debug:
+        # Workers hand their defects over as log records; by default nobody listens.
+        logging.getLogger("anonymizer").addHandler(logging.StreamHandler())
 
 
+_DEBUG: ContextVar[bool] = ContextVar("debug", default=False)
+"""Whether this call of the command line shows tracebacks, which may name a patient's file."""
 _LANGUAGE: ContextVar[str] = ContextVar("language", default="")
 """Of this call of the command line; empty until its options are read."""
 
@@ -101,8 +117,8 @@ def _rect(text: str) -> tuple[float, float, float, float]:
 
 def _region(text: str) -> dict[str, Any]:
     """``x,y,w,h``, and for a clip the seconds in which it stands: ``x,y,w,h@start-end``, ``x,y,w,h@start-``."""
-    place, _, times = text.partition("@")
-    if not times:
+    place, at, times = text.partition("@")
+    if not at:
         return {"rect": _rect(place)}
     start, dash, end = times.partition("-")
     try:
@@ -585,8 +601,7 @@ def _shown(path: Path | str) -> str:
 
 
 def _emit(value: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(value) + "\n")
-    sys.stdout.flush()
+    print(json.dumps(value), flush=True)
 
 
 def _outcome_json(outcome: Any) -> dict[str, Any]:
@@ -721,14 +736,52 @@ def _summary(tally: Any) -> Table:
     return table
 
 
+REPORT = "Report it, with what the same command says after 'anonymizer --debug'."
+
+
+def _cause(error: Exception) -> str:
+    """What the system said, if it did, without the path."""
+    return f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
+
+
+def _system_said(error: OSError, arguments: Sequence[str] | None) -> tuple[str, ExitCode] | None:
+    """What the system says against a path that was given, or against what is printed: no defect of the program."""
+    if error.filename is None and error.errno in (errno.ENOSPC, errno.EIO, errno.EDQUOT):
+        said = f"What this command prints cannot be written ({error.strerror}); free space, and run it again."
+        return said, ExitCode.FAILED
+    if error.errno not in _OF_A_PATH or not isinstance(error.filename, str):
+        return None
+    found = os.path.abspath(error.filename)  # noqa: PTH100  a Path of it may not even be made
+    for given in sys.argv[1:] if arguments is None else arguments:
+        whole = os.path.abspath(given)  # noqa: PTH100
+        if found == whole or found.startswith(whole + os.sep):
+            return (
+                f"{given} cannot be used ({error.strerror}); check the path and its permissions.",
+                ExitCode.USAGE,
+            )
+    return None
+
+
+_OF_A_PATH = frozenset(
+    {errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP}
+)
+
+
+def _show_defect(code: int) -> None:
+    if code == ExitCode.UNEXPECTED and _DEBUG.get():
+        traceback.print_exc()
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; every error a person can cause is one sentence and an exit code."""
+    """Run the command line; every error is one sentence and an exit code."""
     _LANGUAGE.set("")
+    _DEBUG.set(False)
     try:
         code = app(args=arguments, standalone_mode=False)
     except AnonymizerError as error:
         err_console.print(f"[red]anonymizer:[/] {escape(_shown(_say(str(error))))}")
         code = error.exit_code
+        _show_defect(code)
     except (KeyboardInterrupt, typer.Abort):
         code = ExitCode.INTERRUPTED
     except BrokenPipeError:
@@ -737,12 +790,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = ExitCode.UNEXPECTED
     except typer.Exit as done:
         code = done.exit_code
-    except Exception as error:
-        if not hasattr(error, "format_message"):
-            raise
-        # A wrong option or argument, in the words of the option parser.
-        err_console.print(f"[red]anonymizer:[/] {escape(_shown(error.format_message()))} Try --help.")
-        code = ExitCode.USAGE
+    except Exception as error:  # noqa: BLE001  whatever it is, a traceback may name a patient's file
+        if hasattr(error, "format_message") and not error.format_message():
+            # A group of commands without a command: its help.
+            error.show()  # type: ignore[attr-defined]
+            code = ExitCode.USAGE
+        elif hasattr(error, "format_message"):
+            # A wrong option or argument, in the words of the option parser.
+            err_console.print(f"[red]anonymizer:[/] {escape(_shown(error.format_message()))} Try --help.")
+            code = ExitCode.USAGE
+        elif isinstance(error, OSError) and (told := _system_said(error, arguments)):
+            err_console.print(f"[red]anonymizer:[/] {escape(_shown(_say(told[0])))}")
+            code = told[1]
+        else:
+            # Its own words may name a file, and stderr may be a file that others read.
+            kind = f"{type(error).__name__}{_cause(error)}"
+            said = (
+                f"The program met a defect in itself ({kind}); what was under way was not published. {REPORT}"
+            )
+            err_console.print(f"[red]anonymizer:[/] {escape(_shown(_say(said)))}")
+            code = ExitCode.UNEXPECTED
+            _show_defect(code)
     # Typer turns Ctrl-C into this code without a word.
     if code == ExitCode.INTERRUPTED:
         err_console.print(_say("Stopped. Nothing half done was kept; run the same command again to go on."))

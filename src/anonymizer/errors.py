@@ -64,6 +64,12 @@ class OutputError(AnonymizerError):
     """The output folder cannot be written: full, read-only, gone."""
 
 
+class DefectError(AnonymizerError):
+    """The program itself is wrong; the sentence names the file at which that showed."""
+
+    exit_code = ExitCode.UNEXPECTED
+
+
 class DecisionError(AnonymizerError):
     """What a person decided cannot be done with this medium; nothing was changed."""
 

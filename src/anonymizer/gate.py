@@ -95,8 +95,10 @@ class Gate:
         try:
             self.ledger = Ledger(self.private / "ledger.sqlite", self.key)
             self._clean_after_dead_runs()
-        except BaseException:
+        except BaseException as error:
             self._dismantle()
+            if isinstance(error, OSError):
+                raise _output_error(self.root, error) from error
             raise
 
     def __enter__(self) -> Gate:
@@ -162,8 +164,9 @@ class Gate:
         """Remove the staging folder of a medium, whatever became of it."""
         shutil.rmtree(self.work / id, ignore_errors=True)
 
-    def free_name(self, stem: str, suffix: str) -> str:
-        """A name that no output has, wherever it stands and whatever the case: a number is added."""
+    def take_name(self, id: str, stem: str, suffix: str, **values: str | int) -> str:
+        """A name for an output that no other one has or is to have, wherever it stands and whatever the case: a
+        number is added. From now on the ledger keeps it for this row; ``values`` are columns to set with it."""
         folders = (self.ready, self.review, self.rejected)
         if _ID.fullmatch(stem):
             # Random and in small letters: nothing but this very name can be in its way.
@@ -172,7 +175,7 @@ class Gate:
             taken = {name for folder in folders for name in self._names(folder)}
         for number in itertools.count(1):
             name = f"{stem}.{suffix}" if number == 1 else f"{stem}-{number}.{suffix}"
-            if name.casefold() not in taken:
+            if name.casefold() not in taken and self.ledger.reserve(id, name, **values):
                 return name
         raise AssertionError("unreachable")
 
@@ -202,12 +205,13 @@ class Gate:
         report: dict[str, bytes],
         reasons: list[str],
         regions: int = 0,
+        doubt: float = 0.0,
     ) -> Path:
         """Publish the report, then the medium, to where the verdict sends it; the medium's final path.
 
-        ``report`` maps suffixes (``json``, ``html``) to bytes; ``sha256`` (hex) is the medium's, ``regions``
-        how many places are hidden in it. An existing file is never replaced: where ``name`` is taken
-        meanwhile, :class:`OutputError`.
+        ``report`` maps suffixes (``json``, ``html``) to bytes; ``sha256`` (hex) is the medium's, ``regions`` how
+        many places are hidden in it, ``doubt`` how urgently a person should look at it. An existing file is never
+        replaced: where ``name`` is taken meanwhile, :class:`OutputError`.
         """
         final = (self.ready if verdict is Verdict.READY else self.review) / name
         status = staged.stat()
@@ -220,9 +224,10 @@ class Gate:
                 self.publish(text.encode(), self.review / f"{id}.reasons.txt")
             sync_folder(self.reports)
             # From here on a restart recognises the medium by its name and hash, wherever the kill strikes.
-            known: dict[str, str | int] = {
+            known: dict[str, str | float] = {
                 "bytes": status.st_size,
                 "regions": regions,
+                "doubt": doubt,
                 "report": seal,
                 "reason": " ".join(reasons),
             }
@@ -277,24 +282,42 @@ class Gate:
         """The hash (hex) of a medium's report as it is on the disk. Raises OSError."""
         return _seal(*((self.reports / f"{id}.{suffix}").read_bytes() for suffix in ("json", "html")))
 
-    def retire(self, id: str) -> None:
+    def retire(self, id: str, held: State | None = None) -> None:
         """Remove an output whose successor is on the disk: the medium first, then its report.
 
-        A file that somebody has altered since is no output of ours any more: it is set aside, not deleted.
+        A file that somebody has altered since is no output of ours any more: it is set aside, not deleted. Where
+        somebody decides on the medium at this moment it stays, until the next run finds it overtaken. ``held`` is
+        where it stood when this run claimed it.
         """
         entry = self.ledger.get(id)
-        if entry is None or entry.state not in (State.READY, State.RELEASED, State.REVIEW, State.REJECTED):
+        if entry is None:
             return
-        medium = self.folder(entry.state) / entry.name
+        stood = held or entry.state
+        if stood not in (State.READY, State.RELEASED, State.REVIEW, State.REJECTED):
+            return
+        if not held and not self.ledger.claim(id, stood, self.run):
+            return
+        medium = self.folder(stood) / entry.name
         try:
-            if medium.is_file() and file_sha256(medium) != entry.output:
-                self.altered.mkdir(mode=0o700, exist_ok=True)
-                medium.replace(self.altered / f"{new_id()}-{medium.name}")
-            medium.unlink(missing_ok=True)
+            if medium.is_file() and (found := file_sha256(medium)) not in self._of_others(entry):
+                if found != entry.output:
+                    self._set_aside(medium)
+                medium.unlink(missing_ok=True)
         except OSError as error:
+            with contextlib.suppress(OutputError):
+                self.ledger.update(id, state=stood)
             raise _output_error(self.root, error) from error
         self.withdraw(id)
         self.ledger.update(id, state=State.REPLACED)
+
+    def _of_others(self, entry: Entry) -> set[str]:
+        """The hashes (hex) that other rows say a file of this name has: such a file is theirs."""
+        return {one.output for one in self.ledger.named(entry.name) if one.id != entry.id}
+
+    def _set_aside(self, medium: Path) -> None:
+        """Take a file that is none of ours any more out of the public folders, into the private one."""
+        self.altered.mkdir(mode=0o700, exist_ok=True)
+        medium.replace(self.altered / f"{new_id()}-{medium.name}")
 
     def write_index(self, content: bytes) -> Path:
         """Replace the run's overview page."""
@@ -316,21 +339,22 @@ class Gate:
 
     def _clean_after_dead_runs(self) -> None:
         """Finish or undo what killed runs left: their lock is free, because a lock dies with its process."""
-        left: dict[str, list[Entry]] = {}
-        for entry in [*self.ledger.entries(State.WORKING), *self.ledger.entries(State.QUEUED)]:
-            left.setdefault(entry.owner, []).append(entry)
         runs = {folder.name for folder in self.private.glob("run-*") if folder.is_dir()}
-        for run in (runs | left.keys()) - {self.run}:
+        for run in (runs | self.ledger.owners()) - {self.run}:
             lock = FileLock(self.private / f"{run}.lock", mode=0o600)
             try:
                 lock.acquire(timeout=0)
             except Timeout:
                 continue
-            for entry in left.get(run, ()):
-                self._settle(entry)
-            _remove(self.private / run)
-            lock.release()
-            Path(lock.lock_file).unlink(missing_ok=True)
+            try:
+                # Read under the lock: another run may have settled them while this one was on its way here.
+                for entry in self.ledger.owned(run):
+                    self._settle(entry)
+                _remove(self.private / run)
+            finally:
+                lock.release()
+            with contextlib.suppress(OSError):
+                Path(lock.lock_file).unlink(missing_ok=True)
         for entry in self.ledger.overtaken():
             self.retire(entry.id)
         for path in self.private.glob("run-*.lock"):
@@ -340,15 +364,34 @@ class Gate:
                     path.unlink()
 
     def _settle(self, entry: Entry) -> None:
-        """Finish or undo the work on one medium, or a person's decision on it: its report says which."""
+        """Finish or undo the work on one medium, or a person's decision on it: its report says which.
+
+        A file of its name is another run's where that run's row has its hash. What is nobody's is no output: the
+        empty file that claimed the name goes, anything else is set aside, for it was never verified.
+        """
         places = [self.folder(state) / entry.name for state in (State.READY, State.REVIEW, State.REJECTED)]
-        found = [place for place in places if entry.name and place.is_file()]
-        ours = [place for place in found if file_sha256(place) == entry.output]
-        for claimed in set(found) - set(ours):
-            claimed.unlink()
+        theirs = self._of_others(entry) if entry.name else set()
+        ours = []
+        for standing in places:
+            # Before its hash is recorded nothing of it is placed anywhere.
+            if not (entry.name and entry.output and standing.is_file()):
+                continue
+            found = file_sha256(standing)
+            if found in theirs:
+                continue
+            if found == entry.output:
+                ours.append(standing)
+            elif standing.stat().st_size:
+                self._set_aside(standing)
+            else:
+                standing.unlink()
         if not ours:
             self.withdraw(entry.id)
-            self.ledger.forget(entry.id)
+            if self.ledger.decisions(entry.id) or entry.mirrored or self.ledger.successor(entry.id):
+                # It stood once, and is gone: what was decided on it, or copied of it, is still to be known.
+                self.ledger.update(entry.id, state=State.REPLACED)
+            else:
+                self.ledger.forget(entry.id)
             return
         state, decision = self._reported(entry)
         final = self.folder(state) / entry.name

@@ -21,7 +21,7 @@ from typing import Any
 from anonymizer.errors import OutputError
 from anonymizer.sign import Key
 
-VERSION = 5
+VERSION = 6
 """``PRAGMA user_version`` of the schema below; :data:`MIGRATIONS` lead from each version to the next."""
 
 MIGRATIONS = (
@@ -62,7 +62,7 @@ MIGRATIONS = (
     ALTER TABLE media ADD COLUMN regions INTEGER NOT NULL DEFAULT 0; -- hidden in it
     ALTER TABLE media ADD COLUMN report TEXT NOT NULL DEFAULT '';    -- SHA-256 of its report, data and page
     ALTER TABLE media ADD COLUMN passing INTEGER NOT NULL DEFAULT 0; -- 1: a failure that may pass by itself
-    ALTER TABLE media ADD COLUMN stored INTEGER NOT NULL DEFAULT 0;  -- 1: output and report lie in the remote folder
+    ALTER TABLE media ADD COLUMN stored INTEGER NOT NULL DEFAULT 0;  -- not used
     UPDATE media SET asked = settings;
     CREATE INDEX media_by_path ON media (source);
     CREATE INDEX media_by_replaced ON media (replaces);
@@ -88,7 +88,19 @@ MIGRATIONS = (
     ALTER TABLE decisions ADD COLUMN signer TEXT NOT NULL DEFAULT '';    -- id of the key that signed the chain here
     ALTER TABLE decisions ADD COLUMN signature TEXT NOT NULL DEFAULT ''; -- of the chain, base64
     """,
+    """
+    ALTER TABLE media ADD COLUMN folded TEXT NOT NULL DEFAULT '';    -- the output's name, case apart
+    ALTER TABLE media ADD COLUMN doubt REAL NOT NULL DEFAULT 1000;   -- how urgently a person should look at it
+    ALTER TABLE media ADD COLUMN mirrored TEXT NOT NULL DEFAULT '';  -- what of it lies at which address
+    CREATE INDEX media_by_name ON media (folded);
+    CREATE INDEX media_by_doubt ON media (state, doubt);
+    CREATE INDEX decisions_by_medium ON decisions (medium);
+    """,
 )
+PAGE = 500
+"""Rows that are held at once where all are gone through."""
+FOLDED = 6
+"""The version from which a name is looked for case apart."""
 CHAINED = 5
 """The version from which decisions are chained; those of before were chained when the ledger was brought up to it."""
 RELEASED = "released"
@@ -134,7 +146,8 @@ class Entry:
     regions: int = 0
     report: str = ""
     passing: int = 0
-    stored: int = 0
+    doubt: float = 0.0
+    mirrored: str = ""
 
 
 _COLUMNS = ", ".join(field.name for field in fields(Entry))
@@ -223,6 +236,11 @@ class Ledger:
                     db.execute(statement)
             if 0 < version < CHAINED:
                 self._chain_old(db)
+            if 0 < version < FOLDED:
+                named = db.execute("SELECT id, name FROM media WHERE name != ''").fetchall()
+                db.executemany(
+                    "UPDATE media SET folded = ? WHERE id = ?", [(name.casefold(), id) for id, name in named]
+                )
             db.execute(f"PRAGMA user_version = {VERSION}")
 
     @contextmanager
@@ -275,11 +293,30 @@ class Ledger:
                 tuple(row.values()),
             )
 
-    def update(self, id: str, **values: str | int) -> None:
+    def update(self, id: str, **values: str | float) -> None:
         """Change columns of one row."""
+        if "name" in values:
+            values["folded"] = str(values["name"]).casefold()
         columns = ", ".join(f"{column} = ?" for column in values)
         with self.transaction() as db:
             db.execute(f"UPDATE media SET {columns} WHERE id = ?", (*values.values(), id))
+
+    def reserve(self, id: str, name: str, **values: str | int) -> bool:
+        """Give a row the name of its output, and other columns with it: False, and nothing is changed, where
+        another row has that name already, case apart. So no two runs can ever mean the same file."""
+        with self.transaction() as db:
+            taken = db.execute(
+                "SELECT 1 FROM media WHERE folded = ? AND id != ? AND state NOT IN (?, ?) LIMIT 1",
+                (name.casefold(), id, State.FAILED, State.REPLACED),
+            )
+            if taken.fetchone():
+                return False
+            columns = {"name": name, "folded": name.casefold(), **values}
+            db.execute(
+                f"UPDATE media SET {', '.join(f'{column} = ?' for column in columns)} WHERE id = ?",
+                (*columns.values(), id),
+            )
+            return True
 
     def finish(
         self, id: str, state: State, *, name: str = "", output: str = "", reason: str = "", passing: int = 0
@@ -312,11 +349,17 @@ class Ledger:
         rows = self.rows(f"SELECT {columns} FROM decisions {where} ORDER BY number", values)
         return [Decision(*row) for row in rows]
 
-    def release(self, decision: Decision) -> None:
-        """Record that a medium was handed out."""
+    def release(self, decision: Decision) -> bool:
+        """Record that a medium was handed out; False where it has been taken back, or changed, meanwhile."""
         with self.transaction() as db:
+            changed = db.execute(
+                "UPDATE media SET state = ? WHERE id = ? AND state IN (?, ?) AND output = ?",
+                (State.RELEASED, decision.medium, State.READY, State.RELEASED, decision.output),
+            )
+            if changed.rowcount != 1:
+                return False
             self._append(db, decision)
-            db.execute("UPDATE media SET state = ? WHERE id = ?", (State.RELEASED, decision.medium))
+            return True
 
     def _append(self, db: sqlite3.Connection, decision: Decision) -> None:
         last = db.execute("SELECT number, chain FROM decisions ORDER BY number DESC LIMIT 1").fetchone()
@@ -339,14 +382,30 @@ class Ledger:
             before = link(before, number, Decision(*values))
             db.execute("UPDATE decisions SET chain = ? WHERE number = ?", (before, number))
 
-    def links(self) -> list[Link]:
-        """The chain of decisions, in order."""
-        rows = self.rows(
-            f"SELECT number, {_DECIDED}, chain, signer, signature FROM decisions ORDER BY number"
+    def links(self) -> Iterator[Link]:
+        """The chain of decisions, in order, some at a time."""
+        last = -1
+        while True:
+            rows = self.rows(
+                f"SELECT number, {_DECIDED}, chain, signer, signature FROM decisions WHERE number > ? "
+                "ORDER BY number LIMIT ?",
+                (last, PAGE),
+            )
+            if any(not isinstance(value, str) for row in rows for value in row[1:]):
+                raise OutputError(
+                    f"The ledger {self.path} is damaged (its decisions); restore it from a copy."
+                )
+            yield from (Link(row[0], Decision(*row[1:-3]), *row[-3:]) for row in rows)
+            if len(rows) < PAGE:
+                return
+            last = rows[-1][0]
+
+    def orphans(self) -> list[str]:
+        """Ids of media that decisions speak of and that have no row."""
+        query = (
+            "SELECT DISTINCT medium FROM decisions WHERE medium NOT IN (SELECT id FROM media) ORDER BY medium"
         )
-        if any(not isinstance(value, str) for row in rows for value in row[1:]):
-            raise OutputError(f"The ledger {self.path} is damaged (its decisions); restore it from a copy.")
-        return [Link(row[0], Decision(*row[1:-3]), *row[-3:]) for row in rows]
+        return [str(row[0]) for row in self.rows(query)]
 
     def sound(self) -> bool:
         """Whether SQLite finds the file in order."""
@@ -375,9 +434,9 @@ class Ledger:
                 row = (os.fsencode(path), reason, since if known == reason else now())
                 db.execute("INSERT INTO waiting VALUES (?,?,?)", row)
 
-    def waiting(self) -> list[tuple[Path, str, str]]:
-        """The files of a watched folder that wait: path, reason, since when; the longest first."""
-        rows = self.rows("SELECT path, reason, since FROM waiting ORDER BY since, path")
+    def waiting(self, count: int = -1) -> list[tuple[Path, str, str]]:
+        """The files of a watched folder that wait: path, reason, since when; the longest first, so many if given."""
+        rows = self.rows("SELECT path, reason, since FROM waiting ORDER BY since, path LIMIT ?", (count,))
         return [(Path(os.fsdecode(raw)), reason, since) for raw, reason, since in rows]
 
     def paths(self, id: str) -> list[bytes]:
@@ -392,8 +451,18 @@ class Ledger:
     def overtaken(self) -> list[Entry]:
         """Outputs whose successor is finished and which have not gone yet."""
         return self._query(
-            "WHERE state IN (?, ?, ?, ?) AND id IN (SELECT replaces FROM media WHERE state IN (?, ?)) ORDER BY rowid",
-            (State.READY, State.RELEASED, State.REVIEW, State.REJECTED, State.READY, State.REVIEW),
+            # By the few ids that have a successor: the index of states would lead through nearly all rows.
+            "WHERE +state IN (?, ?, ?, ?) AND id IN (SELECT replaces FROM media INDEXED BY media_by_replaced "
+            "WHERE replaces > '' AND state IN (?, ?, ?)) ORDER BY rowid",
+            (
+                State.READY,
+                State.RELEASED,
+                State.REVIEW,
+                State.REJECTED,
+                State.READY,
+                State.REVIEW,
+                State.RELEASED,
+            ),
         )
 
     def forget(self, id: str) -> None:
@@ -401,10 +470,46 @@ class Ledger:
         with self.transaction() as db:
             db.execute("DELETE FROM media WHERE id = ?", (id,))
 
+    def each(self, *states: State) -> Iterator[Entry]:
+        """Every row of these states, or of any, oldest first, some at a time: what is changed meanwhile is seen as
+        it is when its turn comes."""
+        after = -1
+        # For one state there is an index in this order; for several, the table itself is gone through.
+        where = "state = ?" if len(states) == 1 else f"+state IN ({','.join('?' * len(states))})"
+        while True:
+            rows = self.rows(
+                f"SELECT rowid, {_COLUMNS} FROM media WHERE {where if states else '1'} AND rowid > ? "
+                "ORDER BY rowid LIMIT ?",
+                (*states, after, PAGE),
+            )
+            yield from (_entry(row[1:]) for row in rows)
+            if len(rows) < PAGE:
+                return
+            after = rows[-1][0]
+
     def entries(self, state: State | None = None) -> list[Entry]:
-        """Every row, oldest first; of one state if given."""
-        where, values = ("WHERE state = ?", (state,)) if state else ("", ())
-        return self._query(f"{where} ORDER BY rowid", values)
+        """Every row at once, oldest first; of one state if given. Of a folder that is known to be small."""
+        return list(self.each(state) if state else self.each())
+
+    def latest(self, states: Sequence[State], count: int) -> list[Entry]:
+        """The newest rows of these states, at most so many, newest first."""
+        rows = [
+            row
+            for state in states
+            for row in self.rows(
+                f"SELECT rowid, {_COLUMNS} FROM media WHERE state = ? ORDER BY rowid DESC LIMIT ?",
+                (state, count),
+            )
+        ]
+        return [_entry(row[1:]) for row in sorted(rows, key=lambda row: -int(row[0]))[:count]]
+
+    def most_doubtful(self, count: int) -> list[Entry]:
+        """What waits for a person and needs it most, at most so many."""
+        return self._query("WHERE state = ? ORDER BY doubt DESC LIMIT ?", (State.REVIEW, count))
+
+    def passing(self) -> list[Entry]:
+        """Failures that may pass by themselves."""
+        return self._query("WHERE state = ? AND passing = 1 ORDER BY rowid", (State.FAILED,))
 
     def revision(self) -> str:
         """A text that is another one after every change, by whichever process."""
@@ -423,19 +528,23 @@ class Ledger:
         """Every row of a source at this path, oldest first."""
         return self._query("WHERE source = ? ORDER BY rowid", (os.fsencode(path),))
 
-    def page(self, states: Sequence[State], after: int, count: int) -> list[tuple[int, Entry]]:
-        """Some rows of these states, oldest first, each with its number: those after number ``after``."""
-        rows = self.rows(
-            f"SELECT rowid, {_COLUMNS} FROM media WHERE state IN ({','.join('?' * len(states))}) AND rowid > ? "
-            "ORDER BY rowid LIMIT ?",
-            (*states, after, count),
+    def named(self, name: str) -> list[Entry]:
+        """Every row whose output has this name, case apart, and stands or is to stand."""
+        return self._query(
+            "WHERE folded = ? AND state NOT IN (?, ?) ORDER BY rowid",
+            (name.casefold(), State.FAILED, State.REPLACED),
         )
-        return [(int(row[0]), _entry(row[1:])) for row in rows]
 
-    def latest(self, states: Sequence[State], count: int) -> list[Entry]:
-        """At most so many rows of these states, the newest first."""
-        marks = ",".join("?" * len(states))
-        return self._query(f"WHERE state IN ({marks}) ORDER BY rowid DESC LIMIT ?", (*states, count))
+    def owners(self) -> set[str]:
+        """The runs that hold a row: those at work, and those that were killed."""
+        query = "SELECT DISTINCT owner FROM media WHERE state IN (?, ?)"
+        return {str(row[0]) for row in self.rows(query, (State.QUEUED, State.WORKING))}
+
+    def owned(self, run: str) -> list[Entry]:
+        """The rows that a run holds, oldest first."""
+        return self._query(
+            "WHERE state IN (?, ?) AND owner = ? ORDER BY rowid", (State.QUEUED, State.WORKING, run)
+        )
 
     def first(self, states: Sequence[State], count: int) -> list[Entry]:
         """At most so many rows, those of the first state first; in one state by id, which tells of no order."""

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from anonymizer.errors import ExitCode, MediumError, UnreadableError
+from anonymizer.doubt import doubt
+from anonymizer.errors import AnonymizerError, DefectError, ExitCode, MediumError, UnreadableError
 from anonymizer.gate import Gate, file_sha256, safe_name
 from anonymizer.ledger import State
 from anonymizer.recipe import recipe, with_settings
@@ -87,7 +88,7 @@ class Session:
         """Take one medium down the road; one that cannot be done is an outcome like any other.
 
         Raises :class:`anonymizer.errors.AnonymizerError` only for what would stop every other medium too: an
-        output folder that is full or gone. What was under way is then undone.
+        output folder that is full or gone, or a defect. What was under way is then undone.
         """
         started = time.monotonic()
         id = self.gate.begin(path.absolute(), self.recipe)
@@ -101,9 +102,14 @@ class Session:
             self.gate.fail(id, str(error), passing=passing)
             spent = time.monotonic() - started
             return Outcome(path, Verdict.FAILED, id, None, None, (str(error),), spent, passing=passing)
-        except BaseException:
+        except BaseException as error:
             self.gate.abandon(id)
-            raise
+            if isinstance(error, AnonymizerError) or not isinstance(error, Exception):
+                raise
+            raise DefectError(
+                f"{path}: the program met a defect in itself ({type(error).__name__}); nothing of it was published. "
+                "Report it, with what 'anonymizer --debug blur' says of it."
+            ) from error
         finally:
             self.gate.sweep(id)
 
@@ -158,9 +164,8 @@ def admit(gate: Gate, id: str, path: Path, worked: Worked, started: float) -> Ou
     :class:`anonymizer.errors.OutputError`.
     """
     processed, settings = worked.processed, worked.settings
-    gate.ledger.update(id, sha256=worked.sha256)
     stem = safe_name(path.stem) if settings.keep_name else id
-    name = gate.free_name(stem, processed.path.suffix[1:])
+    name = gate.take_name(id, stem, processed.path.suffix[1:], sha256=worked.sha256)
     sha256 = file_sha256(processed.path)
     size = processed.path.stat().st_size
 
@@ -181,12 +186,13 @@ def admit(gate: Gate, id: str, path: Path, worked: Worked, started: float) -> Ou
     checks = list(processed.checks)
     report = report_with([*checks, scan_report(report_with(checks), processed)])
     contents = seal(report, processed.contact_sheet, gate.key)
+    hidden, urgent = len(report.regions), doubt(report)
     output = gate.admit(
-        id, processed.path, name, sha256, report.verdict, contents, report.reasons, len(report.regions)
+        id, processed.path, name, sha256, report.verdict, contents, report.reasons, hidden, urgent
     )
     page = gate.reports / f"{id}.html"
     spent = time.monotonic() - started
-    return Outcome(path, report.verdict, id, output, page, tuple(report.reasons), spent, len(report.regions))
+    return Outcome(path, report.verdict, id, output, page, tuple(report.reasons), spent, hidden)
 
 
 def judge(processed: Processed, checks: list[Check]) -> tuple[Verdict, list[str]]:

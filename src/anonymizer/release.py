@@ -5,7 +5,8 @@
     DIR/manifest.json        what belongs to the release: names, sizes, hashes, signed
 
 Each medium is copied into a hidden folder of DIR, examined there as ``anonymizer verify`` does, and only then gets
-its name, after its reports. The manifest comes last, so a release that was cut off is not one yet: run it again.
+its name, after its reports. The manifest comes last, so what a release that was cut off left behind it is not one yet:
+run it again.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import json
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +38,9 @@ PURPOSE = "manifest"
 SCHEMA = "anonymizer-manifest/1"
 CONSENT = "Blurring does not replace the patient's consent where the law asks for it."
 HIDDEN = ".releasing-"
+MANIFEST_EVERY = 5.0
+"""Seconds between two writings of the manifest, at least; 20 times as long as the last one took."""
+TAKEN_BACK = "It was released, and taken back or corrected since; delete it and its report there."
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +83,11 @@ def release(
         copied: list[str] = []
         there: list[str] = []
         held: list[tuple[str, str]] = []
+        due = 0.0
         try:
             (to / REPORTS).mkdir(parents=True, exist_ok=True)
             held += _withdrawn(gate, to, listed)
-            for entry in [*gate.ledger.entries(State.READY), *gate.ledger.entries(State.RELEASED)]:
+            for entry in gate.ledger.each(State.READY, State.RELEASED):
                 if ids is not None and entry.id not in ids:
                     continue
                 try:
@@ -89,13 +95,17 @@ def release(
                 except (AnonymizerError, ValueError) as error:
                     held.append((entry.name, str(error)))
                 else:
+                    if (entry.state is State.READY or new) and not _recorded(gate, entry, initials):
+                        held.append((entry.name, _taken_back(to, entry, new=new)))
+                        continue
                     listed[entry.name] = _record(to, entry)
                     (copied if new else there).append(entry.name)
-                    _write_manifest(to, listed, gate.key)
-                    if entry.state is State.READY or new:
-                        _recorded(gate, entry, initials)
+                    if time.monotonic() >= due:
+                        due = _write_manifest(to, listed, gate.key)
                 if tell:
                     tell(entry.name)
+            if copied or there:
+                _write_manifest(to, listed, gate.key)
         except OSError as error:
             raise OutputError(
                 f"The folder {to} cannot be written ({error.strerror or error}); what its manifest lists is whole, "
@@ -118,7 +128,7 @@ def _withdrawn(gate: Gate, to: Path, listed: dict[str, dict[str, Any]]) -> Itera
     for name in gone:
         del listed[name]
         if (to / name).exists():
-            yield name, "It was released, and taken back or corrected since; delete it and its report there."
+            yield name, TAKEN_BACK
     if gone:
         _write_manifest(to, listed, gate.key)
 
@@ -186,8 +196,18 @@ def _record(to: Path, entry: Entry) -> dict[str, Any]:
     }
 
 
-def _recorded(gate: Gate, entry: Entry, initials: str) -> None:
-    gate.ledger.release(Decision(entry.id, RELEASED, initials, "", "{}", entry.output, now()))
+def _recorded(gate: Gate, entry: Entry, initials: str) -> bool:
+    return gate.ledger.release(Decision(entry.id, RELEASED, initials, "", "{}", entry.output, now()))
+
+
+def _taken_back(to: Path, entry: Entry, *, new: bool) -> str:
+    """Somebody decided on a medium while it was copied: what was just copied goes again. A sentence that says so."""
+    if not new:
+        return TAKEN_BACK
+    (to / entry.name).unlink(missing_ok=True)
+    for suffix in ("json", "html"):
+        (to / REPORTS / f"{entry.id}.{suffix}").unlink(missing_ok=True)
+    return "It was taken back while it was copied; its copy was removed."
 
 
 def _listed(to: Path, key: Key) -> dict[str, dict[str, Any]]:
@@ -206,7 +226,9 @@ def _listed(to: Path, key: Key) -> dict[str, dict[str, Any]]:
     return known
 
 
-def _write_manifest(to: Path, listed: dict[str, dict[str, Any]], key: Key) -> None:
+def _write_manifest(to: Path, listed: dict[str, dict[str, Any]], key: Key) -> float:
+    """The monotonic second before which it need not be written again: a long one takes long."""
+    began = time.monotonic()
     document = {
         "schema": SCHEMA,
         "program": f"anonymizer {__version__}",
@@ -222,6 +244,8 @@ def _write_manifest(to: Path, listed: dict[str, dict[str, Any]], key: Key) -> No
         os.fsync(file.fileno())
     temporary.replace(to / MANIFEST)
     sync_folder(to)
+    ended = time.monotonic()
+    return ended + max(MANIFEST_EVERY, 20 * (ended - began))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,20 +11,20 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from anonymizer.errors import NotReadyError, OutputError, UsageError
 from anonymizer.gate import Gate, file_sha256
+from anonymizer.ledger import Entry, State
 from anonymizer.media.sniff import suffix_of_medium
 from anonymizer.pipeline import Outcome
 
 INCOMING = "incoming"
 """Private folder for sources that were brought here; each is removed when it has been dealt with."""
 PUBLIC = ("reports", "ready", "review")
-"""Folders that are mirrored, in this order: no medium stands there before its report."""
+"""Folders that are mirrored."""
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _WHOLE = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "az", "memory"})
 """Stores in which an object appears when it is complete; elsewhere it gets its name last."""
@@ -132,33 +132,63 @@ class Mirror:
 
     def add(self, outcome: Outcome) -> None:
         """Copy what one outcome left, its report first. Raises :class:`OutputError`."""
-        if outcome.output is None:
-            return
-        for suffix in (".json", ".html"):
-            self._copy(self.gate.reports / f"{outcome.id}{suffix}")
-        self._copy(outcome.output)
-        reasons = self.gate.review / f"{outcome.id}.reasons.txt"
-        if reasons.is_file():
-            self._copy(reasons)
+        entry = self.gate.ledger.get(outcome.id)
+        if entry:
+            self._align(entry, None)
 
-    def settle(self) -> None:
+    def settle(self, *, look: bool = True) -> None:
         """Make there what is here: outputs that were taken back go, what is missing or another is copied.
 
-        Only names that the ledger gave are ever removed. Raises :class:`OutputError`.
+        The ledger says what of each medium was copied last; with ``look``, what lies there is listed too, so that
+        what somebody removed there comes again. Only names that the ledger gave are ever removed. Raises
+        :class:`OutputError`.
         """
-        here = {f"{folder}/{path.name}": path for folder in PUBLIC for path in self._files(folder)}
-        there = self._there()
-        entries = self.gate.ledger.entries()
-        ours = {entry.name for entry in entries} | {entry.id for entry in entries}
-        gone = {name for name in there if not ours.isdisjoint({_base(name), _base(name).split(".")[0]})}
-        for name in sorted(gone & there.keys() - here.keys()):
-            self._try(lambda name=name: self.target.fs.rm_file(self.target.inside(name)))
-        for name, path in here.items():
-            if there.get(name) != path.stat().st_size or path.name == "index.html":
-                self._copy(path)
+        there = self._there() if look else None
+        for entry in self.gate.ledger.each():
+            self._align(entry, there)
+        index = self.gate.reports / "index.html"
+        if index.is_file():
+            self._copy(index)
 
-    def _files(self, folder: str) -> Iterator[Path]:
-        return (path for path in sorted((self.gate.root / folder).iterdir()) if path.is_file())
+    def _align(self, entry: Entry, there: dict[str, int] | None) -> None:
+        """Make of one medium there what is here. What other runs are at work on comes later."""
+        if not entry.name or entry.state in (State.QUEUED, State.WORKING):
+            return
+        media = [f"{folder}/{entry.name}" for folder in ("ready", "review")]
+        papers = [f"reports/{entry.id}.json", f"reports/{entry.id}.html", f"review/{entry.id}.reasons.txt"]
+        wanted: list[str] = []
+        if entry.state in (State.READY, State.RELEASED):
+            wanted = [*papers[:2], media[0]]
+        elif entry.state is State.REVIEW:
+            wanted = [*papers[:2], media[1], *[one for one in papers[2:] if (self.gate.root / one).is_file()]]
+        mark = self._mark(entry) if wanted else ""
+        changed = mark != entry.mirrored
+        # The medium goes before its report, and comes after it.
+        for name in [*media, *papers]:
+            unwanted = name not in wanted and (name in there if there is not None else changed)
+            for left in [name] * unwanted + [f"{name}.part"] * (
+                there is not None and f"{name}.part" in there
+            ):
+                with contextlib.suppress(FileNotFoundError):
+                    self._try(lambda left=left: self.target.fs.rm_file(self.target.inside(left)))
+        for name in wanted:
+            path = self.gate.root / name
+            try:
+                if changed or (there is not None and there.get(name) != path.stat().st_size):
+                    self._copy(path)
+            except FileNotFoundError as error:
+                if path.is_file():
+                    raise self._failure(error) from error
+                # Taken away or decided on by another run just now.
+                return
+        if changed:
+            self.gate.ledger.update(entry.id, mirrored=mark)
+
+    def _mark(self, entry: Entry) -> str:
+        """What stands for a medium and its report as they are now, at this address."""
+        folder = self.gate.folder(entry.state).name
+        facts = "\n".join((self.target.address, folder, entry.name, entry.output, entry.report))
+        return hashlib.sha256(facts.encode()).hexdigest()[:32]
 
     def _there(self) -> dict[str, int]:
         found: dict[str, int] = {}
@@ -199,10 +229,13 @@ class Mirror:
         except FileNotFoundError:
             raise
         except Exception as error:  # each store has errors of its own
-            raise OutputError(
-                f"{self.target.address} cannot be written ({_said(error)}); everything is safe in {self.gate.root}: "
-                "run the same command again to go on."
-            ) from error
+            raise self._failure(error) from error
+
+    def _failure(self, error: Exception) -> OutputError:
+        return OutputError(
+            f"{self.target.address} cannot be written ({_said(error)}); everything is safe in {self.gate.root}: "
+            "run the same command again to go on."
+        )
 
 
 def _stamp(about: dict[str, Any]) -> int:
@@ -213,10 +246,6 @@ def _stamp(about: dict[str, Any]) -> int:
     )
     digest = hashlib.sha256(f"{tag}|{when}|{about.get('size')}".encode()).digest()
     return int.from_bytes(digest[:8], "big") % 10**18
-
-
-def _base(name: str) -> str:
-    return name.rsplit("/", 1)[-1]
 
 
 def _said(error: Exception) -> str:

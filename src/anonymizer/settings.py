@@ -6,6 +6,7 @@ out of range are refused with the key and the line.
 
 from __future__ import annotations
 
+import errno
 import re
 import tomllib
 from enum import StrEnum
@@ -183,8 +184,14 @@ def with_sidecar(settings: Settings, photo: Path) -> Settings:
     Only :data:`SIDECAR_KEYS` may stand there. Raises :class:`SettingsError` as :func:`load` does.
     """
     sidecar = photo.with_name(f"{photo.name}.toml")
-    if not sidecar.is_file():
-        return settings
+    try:
+        if not sidecar.is_file():
+            return settings
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            # A name so long that no file can have it and five letters more.
+            return settings
+        raise SettingsError(f"The settings file {sidecar} cannot be read: {error.strerror}.") from error
     own = load(sidecar)
     if extra := own.model_fields_set - SIDECAR_KEYS:
         allowed = ", ".join(sorted(SIDECAR_KEYS))

@@ -153,6 +153,8 @@ def _private(path: str, flags: int) -> int:
 
 
 def _load(path: Path) -> Key:
+    if path.is_dir():
+        raise NotReadyError(f"The signing key {path} is a folder; name the file that holds it in {VARIABLE}.")
     if os.name == "posix" and path.stat().st_mode & 0o077:
         raise NotReadyError(f"The signing key {path} can be read by others; run: chmod 600 {path}.")
     try:

@@ -125,7 +125,7 @@ def batch(
         raise
     index = engine.write_index()
     if mirror:
-        mirror.settle()
+        mirror.settle(look=False)
     return index
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -34,7 +33,7 @@ def export(
 
     content = own_key().pem()
     if file is None:
-        sys.stdout.write(content.decode())
+        print(content.decode(), end="")
         return
     try:
         with file.open("xb") as opened:

@@ -22,12 +22,16 @@ from anonymizer.watch.service import Service, service, switch_on, watch_command
 from anonymizer.watch.settle import ignore_lease_signal
 from anonymizer.watch.watcher import Watcher
 
+NAMED = 100
+"""Files that wait, and files that failed, that are named at most: those that wait longest, those that failed last."""
+
 
 def watch(options: Options, settings: Settings, say: Callable[[str], None]) -> ExitCode:
     """Watch until SIGTERM or Ctrl-C, which is its regular end.
 
     Raises :class:`anonymizer.errors.AnonymizerError` where the watching cannot begin.
     """
+    status.shorten_errors(options.out / ".anonymizer")
     watcher = Watcher(options, lambda: Engine(options.out, settings, options.workers), say)
 
     def end(number: int, frame: FrameType | None) -> None:
@@ -74,8 +78,9 @@ def install(options: Options, settings: Settings, settings_file: Path | None) ->
 def look(out: Path) -> dict[str, Any]:
     """Everything that can be told about the watcher of an output folder.
 
-    ``running``, ``status`` (or None), ``media`` (state → count), ``waiting`` and ``failed``: these two name sources
-    and are for the eyes of the person who asks. Raises :class:`UsageError` where the folder is none.
+    ``running``, ``status`` (or None), ``media`` (state → count), ``waiting`` and ``failed``: these two name sources,
+    at most :data:`NAMED` each, and are for the eyes of the person who asks. Raises :class:`UsageError` where the
+    folder is none.
     """
     private = out / ".anonymizer"
     if not out.exists():
@@ -85,8 +90,8 @@ def look(out: Path) -> dict[str, Any]:
     ledger = Ledger(private / "ledger.sqlite")
     try:
         media = ledger.counts()
-        waiting = ledger.waiting()
-        failed = ledger.entries(State.FAILED)
+        waiting = ledger.waiting(NAMED)
+        failed = ledger.latest((State.FAILED,), NAMED)
     finally:
         ledger.close()
     said = status.read(private)
@@ -124,3 +129,5 @@ def sentences(found: dict[str, Any], say: Callable[[str], str] = str) -> Iterato
         yield f"{since}: {one['path']}: {say(one['reason']).rstrip('.')}."
     for one in found["failed"]:
         yield f"{say('failed')}: {one['source']}: {say(one['reason'])}"
+    if (more := found["media"].get(State.FAILED.value, 0) - len(found["failed"])) > 0:
+        yield say(f"{more} more failed before these.")

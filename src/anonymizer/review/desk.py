@@ -221,9 +221,17 @@ class Desk:
             self.touched()
 
     def _admit(self, gate: Gate, id: str, job: Job, worked: Any, started: float) -> Outcome:
-        outcome = admit(gate, id, job.source, worked, started)
-        if job.replaces:
-            gate.retire(job.replaces)
+        if not job.replaces:
+            return admit(gate, id, job.source, worked, started)
+        # Held until its successor stands: nobody can decide meanwhile on what is about to go.
+        if not gate.ledger.claim(job.replaces, State.REVIEW, gate.run):
+            raise DecisionError("It is not there any more: somebody else may have decided on it meanwhile.")
+        try:
+            outcome = admit(gate, id, job.source, worked, started)
+        except BaseException:
+            gate.ledger.update(job.replaces, state=State.REVIEW)
+            raise
+        gate.retire(job.replaces, State.REVIEW)
         return outcome
 
     def _ready_worker(self, settings: Settings) -> Worker:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from anonymizer.decide import read_report
+from anonymizer.doubt import FAILED_WEIGHT, doubt
 from anonymizer.errors import DecisionError
 from anonymizer.gate import Gate
 from anonymizer.ledger import Entry, State
@@ -18,19 +19,11 @@ from anonymizer.report.asked import asked
 from anonymizer.report.schema import QuestionRecord, RegionRecord, Report
 from anonymizer.review.edits import Edits, Place, drawn_over, from_settings, used_settings
 from anonymizer.settings import PERSON
-from anonymizer.types import Box, Kind, Result
+from anonymizer.types import Box, Result
 
 SHOWN = (State.REVIEW, State.READY, State.REJECTED, State.FAILED)
 LISTED = 500
 """Media of one state that the page lists."""
-FAILED_WEIGHT = 100.0
-STILL_FOUND = 40.0
-"""The second search still found something: it may be in plain view."""
-FACE_WEIGHT = 10.0
-OTHER_WEIGHT = 4.0
-"""Doubts add up: a crowd before a single smudge."""
-ASKED_WEIGHT = 1.0
-"""What somebody asked for (keep clear, no faces) is the least surprising."""
 
 
 @dataclass
@@ -50,24 +43,6 @@ class Reports:
         if id not in self.held or self.held[id][0] != version:
             self.held[id] = (version, read_report(gate, id))
         return self.held[id][1]
-
-
-def doubt(report: Report) -> float:
-    """How urgently a person should look: larger is more doubtful."""
-    weight = 0.0
-    for check in report.checks:
-        if check.result is Result.FAIL:
-            weight += FAILED_WEIGHT
-        elif check.result is Result.REVIEW:
-            weight += STILL_FOUND
-    evidence = {check.evidence for check in report.checks}
-    questions = asked(report)
-    for reason in report.reasons:
-        if one := questions.get(reason):
-            weight += FACE_WEIGHT if one.kind is Kind.FACE else OTHER_WEIGHT
-        elif reason not in evidence:
-            weight += ASKED_WEIGHT
-    return weight
 
 
 def reasons(report: Report) -> list[dict[str, Any]]:
@@ -96,12 +71,12 @@ def _box(one: QuestionRecord) -> Box:
 
 
 def listing(gate: Gate, reports: Reports, state: State, inbox: Path) -> list[dict[str, Any]]:
-    """Media of one state: what waits most doubtful first, all else newest first."""
+    """At most :data:`LISTED` media of one state: what waits most doubtful first, all else newest first."""
     if state is not State.REVIEW:
         states = (State.READY, State.RELEASED) if state is State.READY else (state,)
         return [_item(gate, reports, entry, inbox) for entry in gate.ledger.latest(states, LISTED)]
-    items = [_item(gate, reports, entry, inbox) for entry in gate.ledger.entries(state)]
-    return sorted(items, key=lambda item: (-item["weight"], item["added"]))[:LISTED]
+    items = [_item(gate, reports, entry, inbox) for entry in gate.ledger.most_doubtful(LISTED)]
+    return sorted(items, key=lambda item: (-item["weight"], item["added"]))
 
 
 def _item(gate: Gate, reports: Reports, entry: Entry, inbox: Path) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from anonymizer.errors import NotReadyError
+from anonymizer.watch.status import ERRORS
 
 NAME = "anonymizer-watch"
 RETRY_SECONDS = 30
@@ -120,7 +121,7 @@ def _agent(name: str, command: Sequence[str], out: Path) -> Service:
         "LowPriorityIO": True,
         "Umask": 0o077,
         "ExitTimeOut": 120,
-        "StandardErrorPath": str(out / ".anonymizer" / "watch.err"),
+        "StandardErrorPath": str(out / ".anonymizer" / ERRORS),
     }
     path = Path.home() / "Library" / "LaunchAgents" / f"{label}.plist"
     domain = f"gui/{os.getuid() if hasattr(os, 'getuid') else 0}"

@@ -25,6 +25,8 @@ from anonymizer.ledger import now
 
 STATUS = "watch.json"
 LOG = "watch.log"
+ERRORS = "watch.err"
+"""Where a launchd agent's standard error goes."""
 EVERY = 2.0
 """Seconds between two writings of the status file, at least, while the watcher does the same thing."""
 LOG_BYTES = 1_000_000
@@ -111,6 +113,15 @@ def read(private: Path) -> Status | None:
         return Status(**said | {"doing": Doing(said["doing"])})
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def shorten_errors(private: Path) -> None:
+    """Empty the file that standard error is written to where that is the agent's own and has grown long: launchd
+    rotates nothing."""
+    with contextlib.suppress(OSError):
+        status = os.fstat(2)
+        if status.st_size > LOG_BYTES and os.path.samestat(status, (private / ERRORS).stat()):
+            os.truncate(private / ERRORS, 0)
 
 
 class _PrivateLog(RotatingFileHandler):

@@ -19,7 +19,6 @@ from pathlib import Path
 from anonymizer import __version__
 from anonymizer.engine import Engine
 from anonymizer.errors import NotReadyError, OutputError
-from anonymizer.ledger import State
 from anonymizer.pipeline import Outcome
 from anonymizer.types import Verdict
 from anonymizer.watch import originals, trouble
@@ -107,6 +106,9 @@ class Watcher:
                 self._tell(f"watching, version {__version__}")
                 while not self._stopping:
                     self._turn()
+            except Exception:
+                self._log.exception("A defect: please report it.")
+                raise
             finally:
                 self._lookout.close()
                 if self._engine and self._next_index < math.inf:
@@ -134,9 +136,9 @@ class Watcher:
         self._lock = take_output(self.options.out)
         try:
             engine = self._engine = self._open_engine()
-            for entry in engine.gate.ledger.entries(State.FAILED):
+            for entry in engine.gate.ledger.passing():
                 # What was to be tried again when a watcher was killed: it is, if it is still there.
-                if entry.passing and entry.source.is_relative_to(self.options.inbox):
+                if entry.source.is_relative_to(self.options.inbox):
                     engine.gate.ledger.forget(entry.id)
         except BaseException:
             self._close_engine()

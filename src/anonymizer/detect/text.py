@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from anonymizer.detect.ends import closer
 from anonymizer.detect.fuse import turned
 from anonymizer.detect.runtime import Network
+from anonymizer.detect.shrink import shrunk
 from anonymizer.detect.strokes import BLOCK, TILE, scaled, strokes, windows
 from anonymizer.detect.textnet import Reader
 from anonymizer.detect.weights import Store
@@ -210,9 +211,10 @@ def resized(pixels: Pixels, side: int, source: Pixels | None = None) -> Pixels:
     given = pixels if source is None or factor > 1 or source.shape[1] < w or source.shape[0] < h else source
     if given.shape[:2] == (h, w):
         return given
+    if max(w / given.shape[1], h / given.shape[0]) < 0.95:
+        return shrunk(given, w, h)
     # Next to its own size an average over areas is the same, and takes five times as long.
-    how = cv2.INTER_AREA if max(w / given.shape[1], h / given.shape[0]) < 0.95 else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(given, (w, h), interpolation=how), np.uint8)
+    return np.asarray(cv2.resize(given, (w, h), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def in_blocks(pixels: Pixels, side: int) -> Pixels:

@@ -81,7 +81,7 @@ def process(
             progress=progress,
         )
         seen = [f for f in looked.found if f.region.certain and not plan.lets_be(f.frame, f.region.box)]
-        left = [f for f in seen if unveiled([f.region], plan.veils(f.frame))]
+        left = [f for f in seen if f.legible or unveiled([f.region], plan.veils(f.frame))]
         if not left or attempt == ATTEMPTS:
             break
         for one in left:

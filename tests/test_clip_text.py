@@ -108,3 +108,31 @@ def test_what_a_detector_asks_about_between_the_full_searches_and_in_the_written
     (one,) = report["questions"]
     assert (one["text"], one["kind"], one["seconds"]) == (asked[0], "mark", 2.0)
     assert one["box"] == [200, 150, 250, 170]
+
+
+class SeesPart:
+    """A detector that finds the first part of the name, and all of it in the written clip as in any other look."""
+
+    def find(self, pixels: Pixels) -> list[Region]:
+        return [Region(Box(40, 28, 125, 28), Kind.TEXT, (Evidence("part", 0.9),))]
+
+    def recheck(self, pixels: Pixels) -> list[Region]:
+        return [Region(Box(40, 28, 194, 28), Kind.TEXT, (Evidence("whole", 0.9),))]
+
+    def models(self) -> list[Model]:
+        return []
+
+
+def test_half_a_name_beside_a_cover_is_still_a_name(
+    run: Callable[..., Ran], finders: Callable[[Settings], Finder], tmp_path: Path
+) -> None:
+    """More than half of what the search of the written clip finds is covered; the rest can be read."""
+    source = make_clip(tmp_path / "a.mp4", ultrasound(5, range(5)), fps=5)
+    finder, before = finders(QUICK), list(finders(QUICK).finders)
+    finder.finders.append(SeesPart())
+    try:
+        assert run("blur", source, "--out", tmp_path / "out", *FAST).code == 3
+    finally:
+        finder.finders[:] = before
+    shown = [picture[LINE][:, 124:] for _, picture in decoded(written(tmp_path / "out", "review"))]
+    assert len(shown) == 5 and all(float(part.astype(np.float32).std()) < 10 for part in shown)

@@ -57,9 +57,9 @@ def node(what: str, inputs: str, output: str, **attributes: int | list[int]) -> 
     return message(1, body)
 
 
-def port(field: int, name: str, shape: tuple[int, ...]) -> bytes:
+def port(field: int, name: str, shape: tuple[int, ...], element: int = 1) -> bytes:
     dims = b"".join(message(1, number(1, side)) for side in shape)
-    kind = message(1, number(1, 1) + message(2, dims))
+    kind = message(1, number(1, element) + message(2, dims))
     return message(field, message(1, name) + message(2, kind))
 
 
@@ -72,11 +72,14 @@ def onnx(output: str) -> bytes:
     y, x = np.mgrid[:SIDE:CELL, :SIDE:CELL].reshape(2, -1).astype(np.float32)
     centred = np.stack([x + 4, y + 4, np.full(N, 8), np.full(N, 8)]).astype(np.float32)
     edges = np.stack([x, y, x + 8, y + 8]).astype(np.float32)
-    nodes = node("AveragePool", "x", "pooled", kernel_shape=[CELL, CELL], strides=[CELL, CELL])
+    shape = (3, SIDE, SIDE) if output == "torchvision" else (1, 3, SIDE, SIDE)
+    nodes = node("Reshape", "x batch", "picture")
+    nodes += node("AveragePool", "picture", "pooled", kernel_shape=[CELL, CELL], strides=[CELL, CELL])
     nodes += node("Conv", "pooled weight", "red", kernel_shape=[1, 1]) + node("Relu", "red", "plus")
     nodes += node("Reshape", "plus row", "scores")  # (1, 1, N)
     weight = np.array([1, -1, 0], np.float32).reshape(1, 3, 1, 1)
     constants = constant("weight", weight) + constant("row", np.array([1, 1, N], np.int64))
+    constants += constant("batch", np.array([1, 3, SIDE, SIDE], np.int64))
     outputs = port(12, "y", (1, 5, N))
     if output == "yolov8":
         constants += constant("boxes", centred[None])
@@ -98,13 +101,19 @@ def onnx(output: str) -> bytes:
         nodes += node("Concat", "zero zero scores boxes", "z", axis=1)
         nodes += node("Transpose", "z", "t", perm=[0, 2, 1]) + node("Reshape", "t four", "y")
         outputs = port(12, "y", (1, 1, N, 7))
+    elif output == "torchvision":
+        constants += constant("boxes", edges.T.copy()) + constant("flat", np.array([N], np.int64))
+        constants += constant("classes", np.ones(N, np.int64))
+        nodes += node("Identity", "boxes", "places") + node("Identity", "classes", "labels")
+        nodes += node("Reshape", "scores flat", "y")
+        outputs = port(12, "places", (N, 4)) + port(12, "labels", (N,), 7) + port(12, "y", (N,))
     else:
         constants += constant("boxes", edges.T[None].copy() / SIDE)
         constants += constant("half", np.full((1, N, 1), 0.05, np.float32))
         nodes += node("Transpose", "scores", "t", perm=[0, 2, 1]) + node("Concat", "half t", "y", axis=2)
         nodes += node("Identity", "boxes", "places")
         outputs = port(12, "y", (1, N, 2)) + port(12, "places", (1, N, 4))
-    graph = nodes + message(2, "red") + constants + port(11, "x", (1, 3, SIDE, SIDE)) + outputs
+    graph = nodes + message(2, "red") + constants + port(11, "x", shape) + outputs
     return number(1, 8) + message(7, graph) + message(8, message(1, "") + number(2, 13))
 
 
@@ -114,6 +123,7 @@ KEYS = {
     "rows6": {},
     "rows7": {"units": "share"},
     "ssd": {"units": "share", "background": 0, "classes": {"1": "mark"}},
+    "torchvision": {"layout": "chw", "classes": {"1": "mark"}},
 }
 
 
@@ -293,7 +303,8 @@ def test_a_wrong_key_is_named(more: dict[str, Any], said: str, store: Callable[.
 
 
 @pytest.mark.parametrize(
-    ("announced", "given"), [("ssd", "yolov8"), ("rows6", "yolov8"), ("rows7", "yolov5")]
+    ("announced", "given"),
+    [("ssd", "yolov8"), ("rows6", "yolov8"), ("rows7", "yolov5"), ("torchvision", "yolov8")],
 )
 def test_another_answer_than_announced_stops_the_run(
     announced: str, given: str, store: Callable[..., Store]
@@ -379,6 +390,19 @@ def test_boxes_without_an_inside_are_dropped() -> None:
 def test_an_answer_that_makes_no_sense_is_no_clean_photo(row: list[float], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         candidates([np.array([[0, 0, 5, 5, 0.5, 0], row], np.float32)], ROWS6)
+
+
+def test_torchvision_s_answers_are_told_apart_whatever_their_order() -> None:
+    r = Recipe(input=(64, 64), output=Output.TORCHVISION)
+    boxes, labels = np.array([[1, 2, 30, 40], [5, 5, 9, 9]], np.float32), np.array([3, 1], np.int64)
+    scores, masks = np.array([0.5, 0.9], np.float32), np.zeros((2, 1, 64, 64), np.float32)
+    for answers in ([boxes, labels, scores], [boxes, scores, labels, masks]):
+        assert candidates(answers, r)[:, 5].tolist() == [1, 3]
+    assert len(candidates([boxes[:0], scores[:0], labels[:0]], r)) == 0
+    with pytest.raises(ValueError, match="not boxes"):
+        candidates([boxes, scores, scores], r)
+    with pytest.raises(ValueError, match="not boxes"):
+        candidates([boxes, scores[:1], labels], r)
 
 
 @pytest.mark.parametrize(("output", "shape"), [("yolov8", (1, 84, 6)), ("yolov5", (1, 6, 84))])

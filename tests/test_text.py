@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from anonymizer.detect.strokes import GAP, TILE, strokes, windows
@@ -93,6 +94,27 @@ def test_small_print_in_a_large_photo_is_found_in_its_tile(finder: TextFinder) -
     covered = (hidden[1900:2500, 2700:3500] == 0).all(axis=2)
     assert covered[ink].mean() > 0.97
     assert (hidden != large).any(axis=2).mean() < 0.002
+
+
+def test_small_print_that_the_smaller_look_does_not_see_at_all_is_looked_at(finder: TextFinder) -> None:
+    """As on a rough ground: 0 where the smaller look was, and thin strokes at the picture's own size."""
+    pixels, _ = page(12)
+    blind = np.zeros((24, 32), np.float32)
+    found, _, left = finder._tiles(pixels, pixels.shape[:2], [], blind, strokes(pixels))
+    assert found and not left
+    none: NDArray[np.bool_] = np.zeros((4 * 75, 4 * 100), np.bool_)
+    # At a smaller size than that of the picture, strokes of which its own size has none are blurred hair or folds.
+    assert finder._tiles(pixels, (2400, 3200), [], blind, none)[0] == []
+    assert finder._tiles(pixels, (2400, 3200), [], blind + 0.05, none)[0]
+
+
+@pytest.mark.parametrize("word", ["Jo", "24"])
+def test_a_word_as_large_as_a_door_s_number_is_found(finder: TextFinder, word: str) -> None:
+    field = Image.new("L", (1600, 1200), 215)
+    ImageDraw.Draw(field).text((800, 600), word, fill=40, font=ImageFont.load_default(520), anchor="mm")
+    pixels = np.repeat(np.asarray(field, np.uint8)[..., None], 3, axis=2)
+    hidden, _ = redact(pixels, finder.find(pixels), Settings())
+    assert (hidden[pixels < 100] == 0).mean() > 0.97
 
 
 def test_windows_lie_inside_and_reach_every_stroke() -> None:

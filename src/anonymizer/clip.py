@@ -91,7 +91,7 @@ def process(
             progress=progress,
         )
         seen = [f for f in looked.found if not plan.lets_be(f.frame, f.region.box)]
-        bare = [f for f in seen if unveiled([f.region], plan.veils(f.frame))]
+        bare = [f for f in seen if f.legible or unveiled([f.region], plan.veils(f.frame))]
         left = [f for f in bare if f.region.certain]
         if not left or attempt == ATTEMPTS:
             break

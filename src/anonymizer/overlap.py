@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.redact import coverage
-from anonymizer.types import Box, Pixels, Point, Region, Shape, Veil
+from anonymizer.types import Box, Kind, Pixels, Point, Region, Shape, Veil
 
 MEASURED = 256
 """Longer side, pixels, of the copy in which a place is measured, whatever its size."""
+LEGIBLE = frozenset({Kind.TEXT, Kind.CODE})
+"""Half a name beside a bar is still a name, as half a face is none."""
 EDGE = 2
 """Pixels about a veil that are not looked at for strokes."""
 LEAST = 64
@@ -64,6 +66,11 @@ def hidden(region: Region, veils: Sequence[Veil]) -> float:
     xs, ys = np.arange(box.x + step / 2, box.right, step), np.arange(box.y + step / 2, box.bottom, step)
     own = _within(region, xs, ys)
     return float(_over(veils, xs, ys)[own].mean()) if own.any() else 0.0
+
+
+def legible_beside(region: Region, veils: Sequence[Veil], pixels: Pixels) -> bool:
+    """Whether a line of text or a code in a written picture may be read in part beside the veils."""
+    return region.kind in LEGIBLE and strokes_beside(region, veils, pixels)
 
 
 def strokes_beside(region: Region, veils: Sequence[Veil], pixels: Pixels) -> bool:

@@ -9,7 +9,7 @@ from anonymizer.detect import RegionFinder
 from anonymizer.detect.finder import questions
 from anonymizer.media.still import Still
 from anonymizer.media.write import write_photo
-from anonymizer.overlap import hidden, strokes_beside
+from anonymizer.overlap import hidden, legible_beside
 from anonymizer.redact import mouth_box, redact, restore, veil_box
 from anonymizer.settings import PERSON, Settings
 from anonymizer.types import (
@@ -26,9 +26,7 @@ from anonymizer.types import (
 from anonymizer.verify import Expected, decode, examine
 
 VEILED = 0.5
-"""A re-found region counts as hidden when this share of it lies under the veils …"""
-LEGIBLE = frozenset({Kind.TEXT, Kind.CODE})
-"""… and, of these, what is left shows no strokes: half a name beside a bar is still a name."""
+"""A re-found region counts as hidden when this share of it lies under the veils, and nothing legible beside them."""
 SAME = 0.5
 """A found region is one that a person took off when the areas drawn over overlap so much (IoU)."""
 
@@ -92,11 +90,7 @@ def process(still: Still, sha256: str, finder: RegionFinder, settings: Settings,
 def _search_again(finder: RegionFinder, written: Pixels, veils: Sequence[Veil]) -> list[Region]:
     found = finder.recheck(written) if written.size else []
     bare = unveiled(found, veils)
-    return bare + [
-        region
-        for region in found
-        if region.kind in LEGIBLE and region not in bare and strokes_beside(region, veils, written)
-    ]
+    return bare + [r for r in found if r not in bare and legible_beside(r, veils, written)]
 
 
 def _unheeded(regions: Sequence[Region], veils: Sequence[Veil]) -> list[Region]:

@@ -22,6 +22,7 @@ from anonymizer.ahead import ahead
 from anonymizer.detect.finder import Finder
 from anonymizer.media import hdr
 from anonymizer.media.yuv import Planes, pixels, reduced
+from anonymizer.overlap import legible_beside
 from anonymizer.redact import averages, drawn
 from anonymizer.redact_yuv import Cover, Rect, veil
 from anonymizer.settings import Settings
@@ -72,11 +73,15 @@ class Covered(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a detector saw in a frame of the output; ``colours`` are its grid averages there, RGB."""
+    """What a detector saw in a frame of the output; ``colours`` are its grid averages there, RGB.
+
+    ``legible``: what the covers leave of it may be read.
+    """
 
     frame: int
     region: Region
     colours: NDArray[np.float32]
+    legible: bool = False
 
 
 @dataclass(slots=True)
@@ -129,19 +134,19 @@ def look_again(
                 picture = pixels(planes)
                 all_kinds = number in wanted.whole
                 regions = finder.recheck(picture) if all_kinds else finder.recheck_faces(picture)
-                _note(looked, number, regions, picture, plan.settings)
+                _note(looked, number, regions, picture, plan)
                 looked.searched += 1
             elif number in wanted.plain and plan.settings.faces:
                 glanced.append((number, planes))
                 looked.searched += 1
             if len(glanced) == TOGETHER or number == length - 1:
-                _glance(looked, glanced, finder, plan.settings)
+                _glance(looked, glanced, finder, plan)
                 glanced.clear()
             if number in shown:
                 thumbnails.append(_thumbnail(planes))
             if progress:
                 progress("checking", number + 1, length)
-    _glance(looked, glanced, finder, plan.settings)
+    _glance(looked, glanced, finder, plan)
     looked.strength = _worst(measured)
     looked.sheet = contact_sheet(thumbnails)
     return looked
@@ -239,7 +244,7 @@ def _wanted(plan: Covered, length: int, rate: float, cuts: Sequence[int]) -> _Wa
     return _Wanted(plain, careful, whole, measured)
 
 
-def _glance(looked: Looked, frames: Sequence[tuple[int, Planes]], finder: Finder, settings: Settings) -> None:
+def _glance(looked: Looked, frames: Sequence[tuple[int, Planes]], finder: Finder, plan: Covered) -> None:
     """One cheap look at each of a few frames."""
     if not frames:
         return
@@ -253,16 +258,18 @@ def _glance(looked: Looked, frames: Sequence[tuple[int, Planes]], finder: Finder
         boxes = [Box(r.box.x * sx, r.box.y * sy, r.box.w * sx, r.box.h * sy) for r in found]
         if found:
             moved = [r.moved(box) for r, box in zip(found, boxes, strict=True)]
-            _note(looked, number, moved, pixels(planes), settings)
+            _note(looked, number, moved, pixels(planes), plan)
 
 
-def _note(looked: Looked, frame: int, regions: Sequence[Region], picture: Pixels, settings: Settings) -> None:
+def _note(looked: Looked, frame: int, regions: Sequence[Region], picture: Pixels, plan: Covered) -> None:
     height, width = picture.shape[:2]
+    settings = plan.settings
+    veils = plan.veils(frame) if regions else []
     for region in regions:
         left, top, right, bottom = region.box.scaled(settings.margin).pixels(width, height)
         if right > left and bottom > top:
             grid = averages(picture[top:bottom, left:right], (settings.grid, settings.grid))
-            looked.found.append(Found(frame, region, grid))
+            looked.found.append(Found(frame, region, grid, legible_beside(region, veils, picture)))
 
 
 def _thumbnail(planes: Planes) -> Pixels:

@@ -54,6 +54,16 @@ def full_height(grey: NDArray[np.uint8], quad: NDArray[np.float64]) -> NDArray[n
     )
 
 
+def one_way(grey: NDArray[np.uint8]) -> float:
+    """How far the edges of a grey picture run one way: 0 for a matrix code, however turned, and 1 for bars.
+
+    The coherence of its structure tensor (Bigün and Granlund 1987) over the whole.
+    """
+    x, y = (cv2.Sobel(grey, cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
+    xx, yy, xy = (float(cv2.mean(product)[0]) for product in (x * x, y * y, x * y))
+    return float(np.hypot(xx - yy, 2 * xy)) / (xx + yy + 1e-6)
+
+
 def are_bars(grey: NDArray[np.uint8], quad: NDArray[np.float64]) -> bool:
     """Whether the quadrilateral ``(4, 2)`` holds a linear code's bars, readable or not, along either side."""
     return any(_barred(_upright(grey, np.roll(quad, -side, axis=0))) for side in (0, 1))

@@ -7,7 +7,9 @@ import numpy as np
 import zxingcpp
 from numpy.typing import NDArray
 
-from anonymizer.detect.bars import are_bars, full_height
+from anonymizer.detect.bars import are_bars, full_height, one_way
+from anonymizer.detect.shrink import shrunk
+from anonymizer.detect.strokes import BLOCK, crowded
 from anonymizer.overlap import alike, area, inside
 from anonymizer.types import Box, Detection, Evidence, Kind, Model, Pixels, Point, Region
 
@@ -15,21 +17,26 @@ SIDES = (0, 1200, 800)
 """Long sides at which the reader looks (0: as it is): blur and moiré vanish at some and appear at others."""
 SMALL = 800
 """A picture up to this long side is looked at in half and double size as well."""
-MAX_SIDE = 2400
-"""A larger photo is searched at this size at most, and at its own where there may be a small code."""
+MAX_SIDE = 3600
+"""A larger photo is halved until it is no larger …"""
+LARGE_SIDE = 2400
+"""… and beyond this long side it is searched once more, at its own size, where there may be a small code."""
 ROUNDS = 6
 """Searches at most, each in what the one before has left."""
 QR_SIDE = 1200
 """OpenCV's two detectors join up to this long side: they take as long as everything else beyond it."""
+QR_ALONG, BARS_ALONG = 0.35, 0.3
+"""Where edges run one way by more than this, a small part of a photo holds no QR code; by less, no bars: of 85 real
+codes QR had 0.12 at most, bars 0.52 at least; hair and leaves 0.3 to 0.7."""
 MATRIX_CONTRAST = 60
 """Between dark and light, of 255, in a matrix code that was seen and not decoded."""
-SQUARE = 8
-"""Side, pixels at :data:`MAX_SIDE`, of the squares in which strokes are counted for that …"""
-STROKE, CONTRAST, DENSE = 5, 40, 0.25
-"""… thin ones of so much contrast, that fill so much of a square …"""
-LEAST, MOST = 3, 48
-"""… and so many squares at least and at most, across and down …"""
-CLOSE = 12
+CONTRAST, DENSE = 40, 0.25
+"""For that, thin strokes of so much contrast fill so much of each square …"""
+LEAST, MOST = 3, 80
+"""… of so many at least and at most, across and down …"""
+QUIET_SQUARES = 5
+"""… are looked at with so much ground around them, which readers need …"""
+CLOSE = 24
 """… in so many places, the fullest first."""
 SQUAT, SLIM = 0.3, 0.08
 """Its height at least, as a share of its width; that of a PDF417, whose few rows are long."""
@@ -58,7 +65,9 @@ class CodeFinder:
     def _search(self, pixels: Pixels, sides: tuple[int, ...], *, close: bool = False) -> list[Region]:
         own = grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
         long_side = max(grey.shape)
-        most = min(MAX_SIDE, long_side) if long_side > SMALL else 2 * long_side
+        most = long_side if long_side > SMALL else 2 * long_side
+        while most > MAX_SIDE:
+            most //= 2
         sizes = list(dict.fromkeys(min(side or long_side, most) for side in sides))
         if long_side > (largest := max(sizes)):
             # Every size is made from the largest: reading twelve megapixels once is enough.
@@ -67,7 +76,7 @@ class CodeFinder:
         found: list[Detection] = []
         for number in range(ROUNDS):
             new = [d for size in sizes for d in _at_size(grey, size)]
-            if not number and close and own is not grey:
+            if not number and close and long_side > LARGE_SIDE:
                 new += _close_up(own, grey)
             elif number:
                 # ZXing gives a linear code's place as the mean of the rows it read: with the middle hidden,
@@ -91,21 +100,17 @@ def _at_size(grey: NDArray[np.uint8], size: int) -> list[Detection]:
 
 def _close_up(own: NDArray[np.uint8], grey: NDArray[np.uint8]) -> list[Detection]:
     """What ZXing sees of small codes in a large photo at its own size, in the pixels of ``grey``, its smaller copy."""
-    kernel = np.ones((STROKE, STROKE), np.uint8)
-    thin = cv2.max(*(cv2.morphologyEx(grey, how, kernel) for how in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT)))
-    strokes = np.asarray(thin > CONTRAST, np.uint8) * np.uint8(255)
-    size = max(1, grey.shape[1] // SQUARE), max(1, grey.shape[0] // SQUARE)
-    dense = np.asarray(cv2.resize(strokes, size, interpolation=cv2.INTER_AREA) > 255 * DENSE, np.uint8)
-    joined = cv2.morphologyEx(dense, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+    if min(own.shape) < BLOCK:
+        return []
+    joined = cv2.morphologyEx(crowded(own, CONTRAST, DENSE), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
     _, _, stats, _ = cv2.connectedComponentsWithStats(joined)
     places = [s for s in stats[1:].tolist() if min(s[2:4]) >= LEAST and max(s[2:4]) <= MOST]
     factor = own.shape[1] / grey.shape[1]
     found = []
     for x, y, w, h, _ in sorted(places, key=lambda s: -s[4])[:CLOSE]:
-        # With some ground around it: readers need a quiet zone.
-        left, top = (max(0, round((v - 3) * SQUARE * factor)) for v in (x, y))
-        right, bottom = (round((v + 3) * SQUARE * factor) for v in (x + w, y + h))
-        for d in _read(own[top:bottom, left:right]):
+        left, top = (max(0, (v - QUIET_SQUARES) * BLOCK) for v in (x, y))
+        right, bottom = ((v + QUIET_SQUARES) * BLOCK for v in (x + w, y + h))
+        for d in _read(own[top:bottom, left:right], small=True):
             corners = np.add(d.corners, (left, top))
             found.append(_scaled(_detection(corners, d.detector, d.score), 1 / factor))
     return found
@@ -114,12 +119,17 @@ def _close_up(own: NDArray[np.uint8], grey: NDArray[np.uint8]) -> list[Detection
 def _resized(grey: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """The grey picture with a long side of ``size`` pixels."""
     factor = size / max(grey.shape)
-    how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(grey, None, fx=factor, fy=factor, interpolation=how), np.uint8)
+    if factor > 1:
+        bigger = cv2.resize(grey, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
+        return np.asarray(bigger, np.uint8)
+    return shrunk(grey, *(max(1, round(side * factor)) for side in (grey.shape[1], grey.shape[0])))
 
 
-def _read(grey: NDArray[np.uint8]) -> list[Detection]:
-    """Every code that either reader sees in a grey picture, in its pixels."""
+def _read(grey: NDArray[np.uint8], *, small: bool = False) -> list[Detection]:
+    """Every code that either reader sees in a grey picture, in its pixels.
+
+    ``small``: a small part of one, of which OpenCV's detectors, slow for their size, are asked only what it may be.
+    """
     detections = []
     for code in zxingcpp.read_barcodes(np.ascontiguousarray(grey), return_errors=True):
         p = code.position
@@ -136,11 +146,14 @@ def _read(grey: NDArray[np.uint8]) -> list[Detection]:
         detections.append(_detection(_grown(quad), "zxing-cpp", 1.0 if code.valid else 0.6))
     if max(grey.shape) > QR_SIDE:
         return detections
-    ok, quads = cv2.QRCodeDetector().detectMulti(grey)
+    along = one_way(grey) if small else None
+    ok, quads = cv2.QRCodeDetector().detectMulti(grey) if along is None or along < QR_ALONG else (False, None)
     if ok and quads is not None:
         detections += [
             _detection(_grown(np.asarray(q, np.float64)), "opencv-qr", 0.7) for q in quads if _convex(q)
         ]
+    if along is not None and along < BARS_ALONG:
+        return detections
     # This one points at any parallel edges: its word counts where it can read them, or where they are bars.
     _, texts, quads, _ = cv2.barcode.BarcodeDetector().detectAndDecodeMulti(grey)
     for text, found in zip(texts or (), () if quads is None else quads, strict=False):

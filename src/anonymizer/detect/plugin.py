@@ -37,6 +37,7 @@ class Output(StrEnum):
     SSD = "ssd"
     ROWS6 = "rows6"
     ROWS7 = "rows7"
+    TORCHVISION = "torchvision"
 
 
 _Share = Annotated[float, Field(ge=0, le=1)]
@@ -52,7 +53,7 @@ class Recipe(BaseModel):
 
     input: tuple[_Side, _Side]
     """Width and height that the network takes, pixels."""
-    layout: Literal["nchw", "nhwc"] = "nchw"
+    layout: Literal["nchw", "nhwc", "chw"] = "nchw"
     colour: Literal["rgb", "bgr"] = "rgb"
     mean: _Three = (0, 0, 0)
     scale: tuple[_Divisor, _Divisor, _Divisor] = (255, 255, 255)
@@ -103,7 +104,9 @@ class PluginFinder:
         except ModelError as error:
             raise ModelError(f"{self.entry.name}: {error}") from error
         wide, high = self.recipe.input
-        shape = (1, 3, high, wide) if self.recipe.layout == "nchw" else (1, high, wide, 3)
+        shape = {"nchw": (1, 3, high, wide), "nhwc": (1, high, wide, 3), "chw": (3, high, wide)}[
+            self.recipe.layout
+        ]
         if not self.network.takes(shape):
             raise self._wrong(f"takes {self.network.input}, and input and layout say {shape}")
 
@@ -196,10 +199,13 @@ def fitted(view: Pixels, r: Recipe) -> tuple[Pixels, tuple[float, float], tuple[
 
 
 def tensor(shown: Pixels, r: Recipe) -> Tensor:
-    """The network's input: float32, ``(1, 3, h, w)`` or ``(1, h, w, 3)``."""
+    """The network's input: float32, ``(1, 3, h, w)``, ``(1, h, w, 3)`` or ``(3, h, w)``."""
     picture = shown[:, :, ::-1] if r.colour == "bgr" else shown
     values = (picture.astype(np.float32) - np.array(r.mean, np.float32)) / np.array(r.scale, np.float32)
-    return np.ascontiguousarray(values.transpose(2, 0, 1)[None] if r.layout == "nchw" else values[None])
+    if r.layout == "nhwc":
+        return np.ascontiguousarray(values[None])
+    planes = np.ascontiguousarray(values.transpose(2, 0, 1))
+    return planes if r.layout == "chw" else planes[None]
 
 
 def candidates(answers: list[Tensor], r: Recipe) -> Rows:
@@ -209,7 +215,9 @@ def candidates(answers: list[Tensor], r: Recipe) -> Rows:
     cannot be a score or a box: a network that is misread finds nothing, which would look like a clean photo.
     """
     values = [np.asarray(answer, np.float32) for answer in answers]
-    if r.output is Output.SSD:
+    if r.output is Output.TORCHVISION:
+        rows = _torchvision(answers)
+    elif r.output is Output.SSD:
         rows = _best(*_ssd(values), r)
     else:
         one = max(values, key=lambda v: v.size)
@@ -304,6 +312,23 @@ def _ssd(values: list[Rows]) -> tuple[Rows, Rows]:
         shapes = " and ".join(str(v.shape) for v in values)
         raise ValueError(f"gives answers of shape {shapes}, not boxes (1, n, 4) and scores (1, n, classes)")
     return boxes[0][0], scores[0][0]
+
+
+def _torchvision(answers: list[Tensor]) -> Rows:
+    """Boxes ``(n, 4)`` left, top, right, bottom, whole-numbered classes ``(n,)`` and scores ``(n,)``.
+
+    Their order differs from model to model; masks and the like are passed over.
+    """
+    boxes = [a for a in answers if a.ndim == 2 and a.shape[1] == 4]
+    labels = [a for a in answers if a.ndim == 1 and np.issubdtype(a.dtype, np.integer)]
+    scores = [a for a in answers if a.ndim == 1 and np.issubdtype(a.dtype, np.floating)]
+    counts = {len(boxes), len(labels), len(scores)}
+    if counts != {1} or not len(boxes[0]) == len(labels[0]) == len(scores[0]):
+        shapes = " and ".join(f"{a.dtype} {a.shape}" for a in answers)
+        raise ValueError(
+            f"gives answers of {shapes}, not boxes (n, 4), whole-numbered labels (n,) and scores (n,)"
+        )
+    return np.column_stack([boxes[0], scores[0], labels[0]]).astype(np.float32)
 
 
 def _edges(boxes: Rows) -> Rows:

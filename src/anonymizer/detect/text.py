@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from anonymizer.detect.ends import closer
 from anonymizer.detect.fuse import turned
 from anonymizer.detect.runtime import Network
+from anonymizer.detect.shrink import shrunk
 from anonymizer.detect.strokes import BLOCK, TILE, scaled, strokes, windows
 from anonymizer.detect.textnet import Reader
 from anonymizer.detect.weights import Store
@@ -52,6 +53,13 @@ SAME = 0.5
 """Two views of one line share so much (intersection over union of their quadrilaterals) …"""
 WITHIN = 0.95
 """… and of the smaller so much lies in the larger, which is kept: any less, and an end may stick out."""
+SIGN_SIDE = 224
+"""Long side of a look at words so large that they are few letters wide, such as a door's number …"""
+SIGN = 40.0
+"""… which are higher than this in it: what is lower, larger looks see …"""
+SIGN_SURE = 0.85
+"""… and of which it must be so sure: at this size arms and folds score up to 0.76, letters 0.87 and more. Turned
+by a quarter, a belly scores that much as well."""
 Looks = tuple[tuple[int, int], ...]
 
 
@@ -70,12 +78,14 @@ class Plan:
 
 PLANS: dict[Effort, Plan] = {
     Effort.FAST: Plan(((960, 0),), (), 0),
-    Effort.STANDARD: Plan(((736, 0), (576, 1)), (1440, 0), 48),
-    Effort.THOROUGH: Plan(((736, 0), (1088, 1), (1440, 0)), (1440, 2880, 0), 400),
+    Effort.STANDARD: Plan(((736, 0), (576, 1), (SIGN_SIDE, 0)), (1440, 0), 48),
+    Effort.THOROUGH: Plan(((736, 0), (1088, 1), (1440, 0), (SIGN_SIDE, 0)), (1440, 2880, 0), 400),
 }
 HINT = 0.01
-"""Chance, seen in the next smaller look, from which a place with strokes is looked at larger. Print half as high
-as that look finds leaves 0.06 and more there; of leaves, hair and cloth most leave less."""
+"""Chance, seen in the next smaller look, from which a place with strokes is looked at larger where it has none at
+the picture's own size: blurred hair, folds. Print half as high as that look finds leaves 0.06 and more there."""
+FINER = 2.0
+"""For that, the picture's own size has so many times as many squares."""
 UNSEEN = 0.1
 """What a place counts for that the smaller look passed over: too faint for it to see strokes."""
 ENDS = 2
@@ -112,16 +122,21 @@ class TextFinder:
         # Every smaller look is made from the next larger one: reading twelve megapixels once is enough.
         views = [(side, in_blocks(pixels, side)) for side in self.plan.tiled]
         source = views[0][1] if views and views[0][0] else pixels
-        found = [r for look in self.plan.whole for r in self._look(pixels, *look, SURE, source)]
+        found: list[Region] = []
         hints: NDArray[np.float32] | None = None
+        for look in self.plan.whole:
+            lines, dim = self._look(pixels, *look, SURE, source)
+            found += lines
+            hints = dim if hints is None else hints
+        own = strokes(views[-1][1]) if views else None
         passed_over: list[Region] = []
         done: set[tuple[int, int]] = set()
-        for _, shown in views:
+        for n, (_, shown) in enumerate(views):
             if shown.shape[:2] not in done:
                 done.add(shown.shape[:2])
-                known = found if hints is not None else []
-                more, hints, passed_over = self._tiles(shown, pixels.shape[:2], known, hints)
+                more, hints, left = self._tiles(shown, pixels.shape[:2], found if n else [], hints, own)
                 found += more
+                passed_over += left
         lines = latest = _merged(found)
         for _ in range(ENDS if views else 0):
             known = lines
@@ -130,7 +145,7 @@ class TextFinder:
         return self._to_hide(pixels, lines) + passed_over
 
     def recheck(self, pixels: Pixels) -> list[Region]:
-        found = [region for look in RECHECK for region in self._look(pixels, *look, RECHECK_SURE)]
+        found = [region for look in RECHECK for region in self._look(pixels, *look, RECHECK_SURE)[0]]
         return self._to_hide(pixels, _merged(found))
 
     def _to_hide(self, pixels: Pixels, lines: list[Region]) -> list[Region]:
@@ -142,46 +157,58 @@ class TextFinder:
 
     def _look(
         self, pixels: Pixels, side: int, turns: int, least: float, source: Pixels | None = None
-    ) -> list[Region]:
+    ) -> tuple[list[Region], NDArray[np.float32]]:
+        """The lines of one look at the whole picture, and the best chance in each square of :data:`BLOCK` pixels."""
         shown = resized(pixels, side, source)
-        large = LARGE_SURE if side == self.plan.whole[0][0] else 1.0
+        chances = self._chances(shown, turns)
         back = pixels.shape[1] / shown.shape[1], pixels.shape[0] / shown.shape[0]
-        lines = _lines(self._chances(shown, turns), least, large)
-        return [_region(quad * back, score, pixels.shape[:2]) for quad, score in lines]
+        lines = _lines(chances, least, LARGE_SURE if side == self.plan.whole[0][0] else 1.0)
+        if side == SIGN_SIDE:
+            lines = [(quad, score) for quad, score in lines if score >= SIGN_SURE and _height(quad) >= SIGN]
+        regions = [_region(quad * back, score, pixels.shape[:2]) for quad, score in lines]
+        return regions, _best_in_squares(chances)
 
     def _tiles(
-        self, shown: Pixels, size: tuple[int, int], known: list[Region], hints: NDArray[np.float32] | None
+        self,
+        shown: Pixels,
+        size: tuple[int, int],
+        known: list[Region],
+        hints: NDArray[np.float32] | None,
+        own: NDArray[np.bool_] | None,
     ) -> tuple[list[Region], NDArray[np.float32], list[Region]]:
         """Lines where ``shown`` may hold print and no line that is known already; hints for a larger look; and
         as a doubt, where there was more to look at than the plan allows.
 
-        Hints are for each square of :data:`BLOCK` pixels the best chance there, -1 where nobody looked.
+        Hints are for each square of :data:`BLOCK` pixels the best chance there, -1 where nobody looked; ``own`` are
+        the squares with strokes at the picture's own size.
         """
         high, wide = shown.shape[:2]
         scale, back = (wide / size[1], high / size[0]), (size[1] / wide, size[0] / high)
-        busy = strokes(shown)
+        busy = own if own is not None and own.shape == (high // BLOCK, wide // BLOCK) else strokes(shown)
         near: NDArray[np.float32] | None = None
         if hints is not None:
             # The chance around a square counts for it: what is too small here to be found is seen dimly.
             around = cv2.dilate(hints, np.ones((3, 3), np.uint8))
             around = cv2.resize(around, busy.shape[::-1], interpolation=cv2.INTER_NEAREST)
             near = np.where(around < 0, UNSEEN, around).astype(np.float32)
-            busy &= near > HINT
-        own = np.full(busy.shape, -1.0, np.float32)
+        if near is not None and own is not None and own.size >= FINER * busy.size:
+            # Print that is too small for the smaller look has thin strokes at the picture's own size.
+            fine = cv2.resize(own.astype(np.float32), busy.shape[::-1], interpolation=cv2.INTER_AREA) > 0
+            busy &= (near > HINT) | (cv2.dilate(fine.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
+        squares = np.full(busy.shape, -1.0, np.float32)
         found = []
         chosen, left = windows(busy, [scaled(r.box, *scale) for r in known], self.plan.most, near)
         for one in chosen:
             chances = self._chances(shown[one.y : one.y + one.h, one.x : one.x + one.w], 0)
-            squares = chances.reshape(one.h // BLOCK, BLOCK, one.w // BLOCK, BLOCK).max(axis=(1, 3))
             y, x = one.y // BLOCK, one.x // BLOCK
             place = np.s_[y : y + one.h // BLOCK, x : x + one.w // BLOCK]
-            own[place] = np.maximum(own[place], squares)
+            squares[place] = np.maximum(squares[place], _best_in_squares(chances))
             lines = _lines(chances, SURE, 1.0, HIGHEST)
             found += [_region((quad + np.array((one.x, one.y))) * back, score, size) for quad, score in lines]
         places = [scaled(Box(one.x, one.y, one.w, one.h), *back) for one in left]
         evidence = (Evidence(NAME, 0.0),)
         doubt = [Region(reduce(Box.union, places), Kind.TEXT, evidence, certain=False)] if places else []
-        return found, own, doubt
+        return found, squares, doubt
 
     def _ends(self, pixels: Pixels, lines: list[Region]) -> list[Region]:
         """The lines in closer views of those that may go on beyond what was found of them."""
@@ -210,9 +237,10 @@ def resized(pixels: Pixels, side: int, source: Pixels | None = None) -> Pixels:
     given = pixels if source is None or factor > 1 or source.shape[1] < w or source.shape[0] < h else source
     if given.shape[:2] == (h, w):
         return given
+    if max(w / given.shape[1], h / given.shape[0]) < 0.95:
+        return shrunk(given, w, h)
     # Next to its own size an average over areas is the same, and takes five times as long.
-    how = cv2.INTER_AREA if max(w / given.shape[1], h / given.shape[0]) < 0.95 else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(given, (w, h), interpolation=how), np.uint8)
+    return np.asarray(cv2.resize(given, (w, h), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def in_blocks(pixels: Pixels, side: int) -> Pixels:
@@ -226,8 +254,18 @@ def in_blocks(pixels: Pixels, side: int) -> Pixels:
     )
 
 
+def _best_in_squares(chances: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The best of a map of chances ``(h, w)``, both multiples of :data:`BLOCK`, in each of its squares."""
+    high, wide = chances.shape
+    best = chances.reshape(high // BLOCK, BLOCK, wide // BLOCK, BLOCK).max(axis=(1, 3))
+    return np.asarray(best, np.float32)
+
+
 def _lines(
-    chances: NDArray[np.float32], least: float, large: float, highest: float = LARGE
+    chances: NDArray[np.float32],
+    least: float,
+    large: float,
+    highest: float = LARGE,
 ) -> list[tuple[NDArray[np.float64], float]]:
     """Quadrilaterals ``(4, 2)`` of the lines in a map of chances ``(h, w)``, in its pixels, with their scores.
 
@@ -251,6 +289,11 @@ def _lines(
         quad = cv2.boxPoints(((cx, cy), (w + 2 * grow, h + 2 * grow), angle))
         lines.append((np.asarray(quad, np.float64), score))
     return lines
+
+
+def _height(quad: NDArray[np.float64]) -> float:
+    """The lesser side of a quadrilateral ``(4, 2)``."""
+    return float(np.linalg.norm(quad - np.roll(quad, 1, axis=0), axis=1).min())
 
 
 def _mean_inside(chances: NDArray[np.float32], contour: NDArray[np.int32]) -> float:

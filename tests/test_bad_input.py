@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from anonymizer.errors import OutputError, UsageError
+from anonymizer.errors import DefectError, OutputError, UsageError
 from anonymizer.folder import collect
 from anonymizer.ledger import State
 from anonymizer.media.write import write_photo
@@ -191,8 +191,14 @@ def test_a_defect_in_the_program_publishes_nothing_of_its_medium(
 
     monkeypatch.setattr("anonymizer.photo.examine", broken)
     out = tmp_path / "out"
-    with Session(out, QUICK) as session, pytest.raises(ZeroDivisionError):
+    with (
+        Session(out, QUICK) as session,
+        pytest.raises(
+            DefectError, match=r"a\.jpg: the program met a defect in itself \(ZeroDivisionError\)"
+        ) as error,
+    ):
         session.run(path)
+    assert isinstance(error.value.__cause__, ZeroDivisionError)
     for folder in ("ready", "review", "reports"):
         assert not list((out / folder).iterdir())
     assert not list((out / ".anonymizer").glob("run-*"))

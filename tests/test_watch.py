@@ -255,4 +255,4 @@ def test_a_passing_failure_that_a_killed_watcher_left_is_no_failure(tmp_path: Pa
             gate.fail(gate.begin(tmp_path / source, "recipe"), "It failed.", passing=passing)
     with Watching(tmp_path) as watching:
         names = [failed["source"].name for failed in watching.look()["failed"]]
-    assert names == ["bad.jpg", "elsewhere.jpg"]
+    assert names == ["elsewhere.jpg", "bad.jpg"], "the newest first"

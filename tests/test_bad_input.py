@@ -191,12 +191,8 @@ def test_a_defect_in_the_program_publishes_nothing_of_its_medium(
 
     monkeypatch.setattr("anonymizer.photo.examine", broken)
     out = tmp_path / "out"
-    with (
-        Session(out, QUICK) as session,
-        pytest.raises(
-            DefectError, match=r"a\.jpg: the program met a defect in itself \(ZeroDivisionError\)"
-        ) as error,
-    ):
+    said = r"a\.jpg: the program met a defect in itself \(ZeroDivisionError\)"
+    with Session(out, QUICK) as session, pytest.raises(DefectError, match=said) as error:
         session.run(path)
     assert isinstance(error.value.__cause__, ZeroDivisionError)
     for folder in ("ready", "review", "reports"):

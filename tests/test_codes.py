@@ -8,6 +8,7 @@ import pytest
 import zxingcpp
 from PIL import Image
 
+from anonymizer.detect.bars import are_bars
 from anonymizer.detect.codes import CodeFinder
 from anonymizer.redact import redact
 from anonymizer.settings import Settings
@@ -115,3 +116,14 @@ def test_a_picture_without_a_code_is_left_alone() -> None:
     stripes[:, ::6] = 220
     assert CodeFinder().recheck(np.full((200, 200, 3), 128, np.uint8)) == []
     assert len(CodeFinder().find(stripes)) <= 1
+
+
+def test_the_ribs_of_a_roof_are_no_bars() -> None:
+    """Dark and light are uneven, as in a code; each pair is like the one before."""
+    quad = np.array([(0, 0), (450, 0), (450, 60), (0, 60)], np.float64)
+    pairs = [np.r_[np.full(9 - n // 15, 200), np.full(3, 40)] for n in range(45)]
+    ribs = np.concatenate(pairs).astype(np.uint8)[:450]
+    assert not are_bars(np.tile(ribs, (60, 1)), quad)
+    code = np.asarray(zxingcpp.create_barcode("MUSTERMANN", zxingcpp.BarcodeFormat.Code128).to_image(scale=3))
+    row = np.resize(code[code.shape[0] // 2], 450)
+    assert are_bars(np.tile(row, (60, 1)), quad)

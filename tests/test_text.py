@@ -15,10 +15,11 @@ from anonymizer.detect.strokes import GAP, TILE, strokes, windows
 from anonymizer.detect.text import TextFinder
 from anonymizer.detect.textnet import collapsed, is_harmless
 from anonymizer.detect.weights import Store
+from anonymizer.overlap import legible_beside, still_legible
 from anonymizer.photo import unveiled
 from anonymizer.redact import redact
 from anonymizer.settings import Effort, Settings, TextPolicy
-from anonymizer.types import Box, Kind, Pixels, Point, Region
+from anonymizer.types import Box, Evidence, Kind, Pixels, Point, Region
 
 SAMPLES = Path(__file__).parents[1] / "sample_media"
 
@@ -53,6 +54,25 @@ def test_a_line_is_covered(finder: TextFinder, size: int, tilt: float) -> None:
     more = unveiled(finder.recheck(hidden), veils)
     hidden, veils = redact(pixels, [*regions, *more], Settings())
     assert unveiled(finder.recheck(hidden), veils) == []
+
+
+@pytest.mark.parametrize("legible", [True, False])
+def test_a_bar_between_straps_is_no_line_and_half_a_name_beside_one_is(
+    finder: TextFinder, legible: bool
+) -> None:
+    """Both show strokes beside the bar, and are found; without the bar, the name alone is."""
+    field = Image.new("RGB", (800, 600), (205, 90, 50))
+    pen = ImageDraw.Draw(field)
+    if legible:
+        pen.text((300, 240), "MUSTERMANN", fill=(250, 245, 240), font=ImageFont.load_default(60))
+    else:
+        for x in (385, 455):
+            pen.line((x, 0, x - 10, 600), fill=(225, 220, 205), width=22)
+    bar = Region(Box(390, 230, 70, 90), Kind.TEXT, (Evidence("test", 1.0),))
+    written, veils = redact(np.asarray(field, np.uint8), [bar], Settings())
+    line = Region(Box(375, 215, 100, 120), Kind.TEXT, (Evidence("test", 1.0),))
+    assert legible_beside(line, veils, written)
+    assert still_legible([line], veils, written, finder.recheck) == ([line] if legible else [])
 
 
 @pytest.mark.parametrize("tilt", [45, -45])

@@ -35,7 +35,7 @@ from anonymizer.verify.clip import ExpectedClip, examine
 
 MANY_DAMAGED = 0.05
 """Share of damaged frames from which a person must look."""
-ATTEMPTS = 3
+ATTEMPTS = 5
 """How often a clip is written at most: what the search of the output finds is hidden too."""
 
 MOST_TOLD = 12
@@ -88,6 +88,7 @@ def process(
             rate=_rate(clip, searched.pts),
             cuts=searched.cuts,
             sound=written.sound,
+            last=attempt == ATTEMPTS,
             progress=progress,
         )
         seen = [f for f in looked.found if not plan.lets_be(f.frame, f.region.box)]

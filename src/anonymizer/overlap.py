@@ -6,7 +6,7 @@ whoever compares boxes takes a line in plain sight for a hidden one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -71,6 +71,44 @@ def hidden(region: Region, veils: Sequence[Veil]) -> float:
 def legible_beside(region: Region, veils: Sequence[Veil], pixels: Pixels) -> bool:
     """Whether a line of text or a code in a written picture may be read in part beside the veils."""
     return region.kind in LEGIBLE and strokes_beside(region, veils, pixels)
+
+
+def still_legible(
+    regions: Sequence[Region], veils: Sequence[Veil], pixels: Pixels, look: Callable[[Pixels], list[Region]]
+) -> list[Region]:
+    """Of the regions that :func:`legible_beside` names, those at which ``look`` finds something without the veils.
+
+    A veil between two straps is a dark bar on a light ground, and found for a line of text; hidden wider, it is found
+    wider. So whoever has hidden what was found, and finds it again, looks once more with the veils painted over in
+    the colours about them.
+    """
+    if not regions:
+        return []
+    plain = pixels.copy()
+    for region in regions:
+        _paint_over(plain, veils, region.box.scaled(2.0))
+    seen = [
+        found
+        for found in look(plain)
+        if found.kind in LEGIBLE and (hidden(found, veils) < 0.5 or strokes_beside(found, veils, pixels))
+    ]
+    return [region for region in regions if any(inside(outline(region), outline(s)) > 0 for s in seen)]
+
+
+def _paint_over(pixels: Pixels, veils: Sequence[Veil], place: Box) -> None:
+    """Paint the veils within a place of a picture in what surrounds them, smoothly."""
+    left, top, right, bottom = place.pixels(pixels.shape[1], pixels.shape[0])
+    if right <= left or bottom <= top:
+        return
+    part = pixels[top:bottom, left:right]
+    covered = _over(veils, np.arange(left + 0.5, right), np.arange(top + 0.5, bottom)).astype(np.uint8)
+    over = cv2.dilate(covered, np.ones((2 * EDGE + 1,) * 2, np.uint8))
+    f = min(1.0, MEASURED / max(part.shape[:2]))
+    size = (max(1, round(part.shape[1] * f)), max(1, round(part.shape[0] * f)))
+    small = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
+    mask = cv2.dilate(cv2.resize(over, size, interpolation=cv2.INTER_NEAREST), np.ones((3, 3), np.uint8))
+    smooth = cv2.inpaint(small, mask, 3, cv2.INPAINT_TELEA)
+    part[over > 0] = cv2.resize(smooth, part.shape[1::-1], interpolation=cv2.INTER_LINEAR)[over > 0]
 
 
 def strokes_beside(region: Region, veils: Sequence[Veil], pixels: Pixels) -> bool:

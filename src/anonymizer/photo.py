@@ -9,7 +9,7 @@ from anonymizer.detect import RegionFinder
 from anonymizer.detect.finder import questions
 from anonymizer.media.still import Still
 from anonymizer.media.write import write_photo
-from anonymizer.overlap import hidden, legible_beside
+from anonymizer.overlap import hidden, legible_beside, still_legible
 from anonymizer.redact import mouth_box, redact, restore, veil_box
 from anonymizer.settings import PERSON, Settings
 from anonymizer.types import (
@@ -54,7 +54,7 @@ def process(still: Still, sha256: str, finder: RegionFinder, settings: Settings,
         staged.unlink()
         veils, kept = _write(still.pixels, regions, settings, staged, form)
         written = decode(staged)
-        seen += (again := _search_again(finder, written, veils))
+        seen += (again := _search_again(finder, written, veils, last=True))
         found = heeded(again, settings)
         searched = "two searches of the output, the second after adding what the first had found"
     expected = Expected(
@@ -87,10 +87,13 @@ def process(still: Still, sha256: str, finder: RegionFinder, settings: Settings,
     )
 
 
-def _search_again(finder: RegionFinder, written: Pixels, veils: Sequence[Veil]) -> list[Region]:
+def _search_again(
+    finder: RegionFinder, written: Pixels, veils: Sequence[Veil], *, last: bool = False
+) -> list[Region]:
     found = finder.recheck(written) if written.size else []
     bare = unveiled(found, veils)
-    return bare + [r for r in found if r not in bare and legible_beside(r, veils, written)]
+    beside = [r for r in found if r not in bare and legible_beside(r, veils, written)]
+    return bare + (still_legible(beside, veils, written, finder.recheck) if last else beside)
 
 
 def _unheeded(regions: Sequence[Region], veils: Sequence[Veil]) -> list[Region]:

@@ -22,7 +22,7 @@ from anonymizer.ahead import ahead
 from anonymizer.detect.finder import Finder
 from anonymizer.media import hdr
 from anonymizer.media.yuv import Planes, pixels, reduced
-from anonymizer.overlap import legible_beside
+from anonymizer.overlap import legible_beside, still_legible
 from anonymizer.redact import averages, drawn
 from anonymizer.redact_yuv import Cover, Rect, veil
 from anonymizer.settings import Settings
@@ -108,11 +108,12 @@ def look_again(
     rate: float,
     cuts: Sequence[int],
     sound: bool,
+    last: bool,
     progress: Progress | None,
 ) -> Looked:
     """Decode a written clip of ``length`` frames with the second reader, end to end, and look at its frames.
 
-    ``sound``: it has a sound track, which is decoded as well.
+    ``sound``: it has a sound track, which is decoded as well; ``last``: it will not be written again.
     """
     looked = Looked()
     wanted = _wanted(plan, length, rate, cuts)
@@ -134,7 +135,7 @@ def look_again(
                 picture = pixels(planes)
                 all_kinds = number in wanted.whole
                 regions = finder.recheck(picture) if all_kinds else finder.recheck_faces(picture)
-                _note(looked, number, regions, picture, plan)
+                _note(looked, number, regions, picture, plan, finder if last else None)
                 looked.searched += 1
             elif number in wanted.plain and plan.settings.faces:
                 glanced.append((number, planes))
@@ -261,15 +262,25 @@ def _glance(looked: Looked, frames: Sequence[tuple[int, Planes]], finder: Finder
             _note(looked, number, moved, pixels(planes), plan)
 
 
-def _note(looked: Looked, frame: int, regions: Sequence[Region], picture: Pixels, plan: Covered) -> None:
+def _note(
+    looked: Looked,
+    frame: int,
+    regions: Sequence[Region],
+    picture: Pixels,
+    plan: Covered,
+    sure: Finder | None = None,
+) -> None:
+    """``sure``: what may be read beside the covers is looked at once more with it."""
     height, width = picture.shape[:2]
     settings = plan.settings
     veils = plan.veils(frame) if regions else []
+    beside = [region for region in regions if legible_beside(region, veils, picture)]
+    legible = still_legible(beside, veils, picture, sure.recheck) if sure else beside
     for region in regions:
         left, top, right, bottom = region.box.scaled(settings.margin).pixels(width, height)
         if right > left and bottom > top:
             grid = averages(picture[top:bottom, left:right], (settings.grid, settings.grid))
-            looked.found.append(Found(frame, region, grid, legible_beside(region, veils, picture)))
+            looked.found.append(Found(frame, region, grid, region in legible))
 
 
 def _thumbnail(planes: Planes) -> Pixels:

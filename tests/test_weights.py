@@ -171,4 +171,6 @@ assert not [m for m in sys.modules if m.startswith("openvino_telemetry") and sys
     Store().fetch(["centerface", "blazeface-short", "blazeface-full"])
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    # LiteRT tells once where its allocator put a buffer, on whichever picture that happens: no fault of the load.
+    told = [line for line in done.stderr.splitlines() if "aligned" not in line and "InitGoogle" not in line]
+    assert told == []

@@ -56,8 +56,11 @@ class BlazeFace:
             # gone, and complain; the process ends anyway, so it is made to forget its handle.
             self._close.atexit = False
             atexit.register(setattr, self._task, "_handle", None)
-            # The first picture makes the library speak once more.
-            self._detect(np.zeros((64, 64, 3), np.uint8))
+            # The first pictures make the library speak once more: among others of a buffer that does not
+            # start at a multiple of 64 bytes, once in a process and as its allocator happens to place it.
+            # Pictures of several sizes place it at several addresses.
+            for side in range(64, 192, 16):
+                self._detect(np.zeros((side, 64, 3), np.uint8))
 
     def close(self) -> None:
         """Let go of the task. Later calls of :meth:`detect` are an error."""

@@ -33,6 +33,7 @@ class Client:
     """Raw requests: every header is what the test says, and nothing is added but Host and the body's length."""
 
     page: Page
+    server: Server
     port: int
     link: str
     cookie: str = ""
@@ -103,7 +104,7 @@ def serving(out: Path, settings: Settings, **more: Any) -> Iterator[Client]:
         thread = threading.Thread(target=server.serve_until_done)
         thread.start()
         try:
-            yield Client(page, listening.getsockname()[1], address(page, listening))
+            yield Client(page, server, listening.getsockname()[1], address(page, listening))
         finally:
             server.should_exit = True
             thread.join(20)

@@ -46,7 +46,9 @@ def server(folder: tuple[Path, str]) -> Iterator[Client]:
 
 @pytest.fixture
 def client(server: Client) -> Client:
-    return Client(server.page, server.port, server.link, server.cookie, {"Cookie": server.cookie})
+    return Client(
+        server.page, server.server, server.port, server.link, server.cookie, {"Cookie": server.cookie}
+    )
 
 
 def routes(id: str, *, clip: bool = True) -> list[tuple[str, str]]:
@@ -367,6 +369,35 @@ def test_nobody_waits_for_a_decision_to_see_the_next_medium(
         assert client.get("api/poll").json()["revision"] != before
         assert [item["id"] for item in client.get("api/list/ready").json()] == [first]
         assert client.get(f"api/media/{first}/result").status == 200
+
+
+def test_ended_during_a_decision_it_ends_quietly_and_the_decision_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with Session(tmp_path / "out", QUICK) as session:
+        Image.fromarray(np.full((60, 80, 3), 90, np.uint8)).save(tmp_path / "0.png")
+        session.run(tmp_path / "0.png")
+    reached, go_on = threading.Event(), threading.Event()
+    real = decide._write
+
+    def slow(*arguments: Any, **named: Any) -> None:
+        reached.set()
+        assert go_on.wait(30)
+        real(*arguments, **named)
+
+    monkeypatch.setattr(decide, "_write", slow)
+    with ThreadPoolExecutor() as pool, serving(tmp_path / "out", TINY) as client:
+        client.server.config.timeout_graceful_shutdown = 1
+        client.enter()
+        (item,) = client.get("api/list/review").json()
+        decided = pool.submit(client.post, f"api/media/{item['id']}/approve", {"initials": "AB"})
+        assert reached.wait(20)
+        client.server.should_exit = True
+        # The page's patience ends before the decision is written.
+        assert decided.result(20).status == 500
+        go_on.set()
+    assert [path.stem for path in (tmp_path / "out" / "ready").iterdir()] == [item["id"]]
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_a_forgotten_page_closes_itself(tmp_path: Path) -> None:

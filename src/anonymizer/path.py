@@ -22,8 +22,10 @@ def through(seconds: NDArray[np.float64], boxes: NDArray[np.int32]) -> Path:
         return ()
     length = float(seconds[-1] - seconds[0])
     step = max(STEP, length / MOST)
-    at = np.searchsorted(seconds, np.arange(seconds[0], seconds[-1], step))
-    some = np.unique(np.append(at, len(seconds) - 1))
+    last = len(seconds) - 1
+    # arange may overshoot its end by a rounding error, beyond which there is no place.
+    at = np.searchsorted(seconds, np.arange(seconds[0], seconds[-1], step)).clip(max=last)
+    some = np.unique(np.append(at, last))
     kept = _needed(seconds[some], boxes[some].astype(np.float64))
     chosen = some[kept]
     return tuple(

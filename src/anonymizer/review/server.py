@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
@@ -201,6 +202,15 @@ class Server(uvicorn.Server):
     def serve_until_done(self) -> None:
         """Serve until the page is idle, or somebody stops it."""
         asyncio.run(self._until_done())
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let who is being served have the answer, for a few seconds; then end, without a traceback.
+
+        uvicorn logs a request that it cuts off as a program's error. It is none: what the desk has begun it
+        ends before the program does.
+        """
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        await super().shutdown(sockets)
 
     async def _until_done(self) -> None:
         watch = asyncio.create_task(self._watch())

@@ -334,14 +334,9 @@ def test_a_page_on_which_somebody_draws_is_in_use(client: Client) -> None:
     assert client.page.used > yesterday
 
 
-def test_nobody_waits_for_a_decision_to_see_the_next_medium(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with Session(tmp_path / "out", QUICK) as session:
-        for number in range(2):
-            pixels = np.random.default_rng(number).integers(0, 255, (60, 80, 3), np.uint8)
-            Image.fromarray(pixels).save(tmp_path / f"{number}.png")
-            session.run(tmp_path / f"{number}.png")
+@pytest.fixture
+def held_decision(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
+    """A decision says by the first that it has begun, and is written when the second is set."""
     reached, go_on = threading.Event(), threading.Event()
     real = decide._write
 
@@ -351,6 +346,18 @@ def test_nobody_waits_for_a_decision_to_see_the_next_medium(
         real(*arguments, **named)
 
     monkeypatch.setattr(decide, "_write", slow)
+    return reached, go_on
+
+
+def test_nobody_waits_for_a_decision_to_see_the_next_medium(
+    tmp_path: Path, held_decision: tuple[threading.Event, threading.Event]
+) -> None:
+    with Session(tmp_path / "out", QUICK) as session:
+        for number in range(2):
+            pixels = np.random.default_rng(number).integers(0, 255, (60, 80, 3), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+            session.run(tmp_path / f"{number}.png")
+    reached, go_on = held_decision
     with serving(tmp_path / "out", TINY) as client, ThreadPoolExecutor() as pool:
         client.enter()
         first, second = (item["id"] for item in client.get("api/list/review").json())
@@ -372,20 +379,14 @@ def test_nobody_waits_for_a_decision_to_see_the_next_medium(
 
 
 def test_ended_during_a_decision_it_ends_quietly_and_the_decision_stands(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    held_decision: tuple[threading.Event, threading.Event],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     with Session(tmp_path / "out", QUICK) as session:
         Image.fromarray(np.full((60, 80, 3), 90, np.uint8)).save(tmp_path / "0.png")
         session.run(tmp_path / "0.png")
-    reached, go_on = threading.Event(), threading.Event()
-    real = decide._write
-
-    def slow(*arguments: Any, **named: Any) -> None:
-        reached.set()
-        assert go_on.wait(30)
-        real(*arguments, **named)
-
-    monkeypatch.setattr(decide, "_write", slow)
+    reached, go_on = held_decision
     with ThreadPoolExecutor() as pool, serving(tmp_path / "out", TINY) as client:
         client.server.config.timeout_graceful_shutdown = 1
         client.enter()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -315,7 +316,9 @@ def test_a_defect_is_one_sentence_and_its_words_are_shown_on_request_alone(
         assert ran.code == 1 and ran.err.count("\n") == 1
         assert str(source) in ran.err and "ZeroDivisionError" in ran.err and "--debug" in ran.err
         assert "Musterfrau" not in ran.err and "Traceback" not in ran.err
+        handlers = list(logging.getLogger("anonymizer").handlers)
         shown = run("--debug", "blur", source, "--out", out, *FAST)
+        assert logging.getLogger("anonymizer").handlers == handlers
         assert shown.code == 1 and "Traceback" in shown.err and "Musterfrau" in shown.err
         assert not list((out / "ready").iterdir()) and not list((out / ".anonymizer").glob("run-*"))
     monkeypatch.setattr("anonymizer.doctor.examine", broken)

@@ -69,6 +69,7 @@ def _say_version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
+    ctx: typer.Context,
     version: Annotated[
         bool,
         typer.Option("--version", help="Show the version and leave.", callback=_say_version, is_eager=True),
@@ -86,7 +87,10 @@ def _root(
     _DEBUG.set(debug)
     if debug:
         # Workers hand their defects over as log records; by default nobody listens.
-        logging.getLogger("anonymizer").addHandler(logging.StreamHandler())
+        logger, handler = logging.getLogger("anonymizer"), logging.StreamHandler()
+        logger.addHandler(handler)
+        # A second call in this process, with a standard error of its own, is not to meet this one's.
+        ctx.call_on_close(lambda: logger.removeHandler(handler))
 
 
 _DEBUG: ContextVar[bool] = ContextVar("debug", default=False)

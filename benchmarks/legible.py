@@ -33,7 +33,7 @@ from anonymizer.detect.codes import CodeFinder
 from anonymizer.detect.finder import Finder
 from anonymizer.detect.text import TextFinder
 from anonymizer.detect.weights import Store
-from anonymizer.photo import unveiled
+from anonymizer.overlap import unveiled
 from anonymizer.redact import redact
 from anonymizer.settings import Settings
 from anonymizer.types import Kind, Pixels, Region

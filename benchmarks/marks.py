@@ -27,7 +27,7 @@ from anonymizer.detect.marks import MarkFinder
 from anonymizer.detect.skin import skin as skin_mask
 from anonymizer.detect.text import TextFinder
 from anonymizer.detect.weights import Store
-from anonymizer.photo import unveiled
+from anonymizer.overlap import unveiled
 from anonymizer.redact import redact
 from anonymizer.types import Pixels
 from legible import SETTINGS, fonts, load

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
-from anonymizer.overlap import alike, area, corners_of, hidden, inside, outline, strokes_beside
-from anonymizer.photo import unveiled
+from anonymizer.overlap import alike, area, corners_of, hidden, inside, outline, strokes_beside, unveiled
 from anonymizer.redact import redact
 from anonymizer.settings import Settings
 from anonymizer.types import Box, Evidence, Kind, Pixels, Region, Shape

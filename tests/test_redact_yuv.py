@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from anonymizer.media.yuv import Planes
 from anonymizer.recheck import strength_of
-from anonymizer.redact_yuv import Cover, cover, paint, veil
+from anonymizer.redact_yuv import Cover, cover, paint, shown, veil
 from anonymizer.settings import Settings
 from anonymizer.track import Track
 from anonymizer.types import Box, Evidence, Kind, Result, Style
@@ -43,7 +43,7 @@ def test_a_region_carries_no_more_than_its_bound(style: Style) -> None:
     config = Settings(style=style)
     one = cover(track((100, 60, 80, 100)), config, SIZE)
     for frame in range(3):
-        found = veil(one, frame, config, SIZE)
+        found = veil(one, frame, SIZE)
         assert found
         checked = strength_of(painted(one, frame, config), [found], [], config.grid)
         assert checked.result is Result.PASS, checked.evidence
@@ -53,7 +53,7 @@ def test_a_region_carries_no_more_than_its_bound(style: Style) -> None:
 def test_a_bare_frame_does_not_pass(style: Style) -> None:
     config = Settings(style=style)
     one = cover(track((100, 60, 80, 100)), config, SIZE)
-    found = veil(one, 0, config, SIZE)
+    found = veil(one, 0, SIZE)
     assert found
     assert strength_of(noise(), [found], [], config.grid).result is Result.FAIL
     grey = (painted(one, 0, config)[0], *noise()[1:])
@@ -66,7 +66,7 @@ def test_every_frame_says_the_same() -> None:
     one = cover(track((100, 60, 80, 100)), config, SIZE)
     parts = []
     for frame in range(3):
-        found = veil(one, frame, config, SIZE)
+        found = veil(one, frame, SIZE)
         assert found
         left, top, right, bottom = found.box
         y = painted(one, frame, config)[0][top:bottom, left:right]
@@ -93,8 +93,8 @@ def test_only_the_region_and_its_rim_change(x: float, y: float, w: float, h: flo
     one = cover(track((x, y, w, h), kind, frames=1), config, SIZE)
     before, after = noise(), noise()
     count = paint(after, [one], 0, config, [])
-    found = veil(one, 0, config, SIZE)
-    assert count == (found is not None)
+    found = veil(one, 0, SIZE)
+    assert count == (found is not None) == bool(shown(one, SIZE)[0])
     outside: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] = np.ones(before[0].shape, np.bool_)
     if found:
         left, top, right, bottom = found.box

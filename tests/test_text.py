@@ -15,8 +15,7 @@ from anonymizer.detect.strokes import GAP, TILE, strokes, windows
 from anonymizer.detect.text import TextFinder
 from anonymizer.detect.textnet import collapsed, is_harmless
 from anonymizer.detect.weights import Store
-from anonymizer.overlap import legible_beside, still_legible
-from anonymizer.photo import unveiled
+from anonymizer.overlap import legible_beside, still_legible, unveiled
 from anonymizer.redact import redact
 from anonymizer.settings import Effort, Settings, TextPolicy
 from anonymizer.types import Box, Evidence, Kind, Pixels, Point, Region

@@ -22,15 +22,16 @@ from anonymizer.gate import file_sha256
 from anonymizer.media.clip import Clip, Ending, Frame, Reading, frames, open_clip
 from anonymizer.media.sniff import Format
 from anonymizer.media.write_clip import ClipWriter
+from anonymizer.overlap import unveiled
 from anonymizer.path import through
-from anonymizer.photo import reasons, residual, unveiled
+from anonymizer.photo import reasons, residual
 from anonymizer.plan import Plan, lies_inside, planned, union
 from anonymizer.recheck import Looked, look_again
-from anonymizer.redact_yuv import Cover, paint, veil
+from anonymizer.redact_yuv import Cover, paint, shown
 from anonymizer.search import Doubt, Searched, search
 from anonymizer.settings import HdrPolicy, Settings
 from anonymizer.sound import Sound
-from anonymizer.types import Box, Check, Processed, Progress, Question, Result, TrackSummary, Veil
+from anonymizer.types import Box, Check, Processed, Progress, Question, Result, Shape, TrackSummary, Veil
 from anonymizer.verify.clip import ExpectedClip, examine
 
 MANY_DAMAGED = 0.05
@@ -88,11 +89,9 @@ def process(
             rate=_rate(clip, searched.pts),
             cuts=searched.cuts,
             sound=written.sound,
-            last=attempt == ATTEMPTS,
             progress=progress,
         )
-        seen = [f for f in looked.found if not plan.lets_be(f.frame, f.region.box)]
-        bare = [f for f in seen if f.legible or unveiled([f.region], plan.veils(f.frame))]
+        bare = [f for f in looked.found if not plan.lets_be(f.frame, f.region.box)]
         left = [f for f in bare if f.region.certain]
         if not left or attempt == ATTEMPTS:
             break
@@ -203,7 +202,9 @@ def _painted(clip: Clip, reading: Reading, plan: Plan) -> Iterator[tuple[Frame, 
 
 def coverage(plan: Plan, written: Written, looked: Looked) -> Check:
     """Every frame of every track was drawn over, by the second pass's own count and by the second reader's eye."""
-    wanted = np.array([len(plan.veils(frame)) for frame in range(len(written.pts))], np.int32)
+    wanted: NDArray[np.int32] = np.zeros(len(written.pts), np.int32)
+    for one in plan.covers:
+        wanted[one.track.first : one.track.last + 1] += shown(one, plan.size)
     bare = {int(frame) for frame in np.flatnonzero(wanted != written.drawn)} | set(looked.bare)
     facts = {"tracks": len(plan.covers), "frames": len(written.pts), "bare": len(bare)}
     if bare:
@@ -247,9 +248,10 @@ def _identity(path: Path) -> tuple[int, int, int]:
 
 def _summary(one: Cover, clip: Clip, plan: Plan, seconds: NDArray[np.float64]) -> TrackSummary:
     track = one.track
-    frames = range(track.first, track.last + 1)
-    shown = [(f, v.box) for f in frames if (v := veil(one, f, plan.settings, plan.size))]
-    boxes = np.array([box for _, box in shown], np.int32).reshape(-1, 4)
+    seen = shown(one, plan.size)
+    boxes = one.boxes[seen]
+    if one.shape is not Shape.ELLIPSE:
+        boxes = boxes.clip((0, 0, 0, 0), (*plan.size, *plan.size))
     return TrackSummary(
         kind=track.kind,
         style=one.style,
@@ -261,7 +263,7 @@ def _summary(one: Cover, clip: Clip, plan: Plan, seconds: NDArray[np.float64]) -
         evidence=track.evidence,
         box=union(track).pixels(clip.width, clip.height),
         grid=(one.grid.shape[1], one.grid.shape[0]),
-        path=through(seconds[[f for f, _ in shown]], boxes),
+        path=through(seconds[track.first : track.last + 1][seen], boxes),
     )
 
 

@@ -17,6 +17,8 @@ from anonymizer.types import Box, Kind, Pixels, Point, Region, Shape, Veil
 
 MEASURED = 256
 """Longer side, pixels, of the copy in which a place is measured, whatever its size."""
+VEILED = 0.5
+"""A re-found region counts as hidden when this share of it lies under the veils, and nothing legible beside them."""
 LEGIBLE = frozenset({Kind.TEXT, Kind.CODE})
 """Half a name beside a bar is still a name, as half a face is none."""
 EDGE = 2
@@ -66,6 +68,29 @@ def hidden(region: Region, veils: Sequence[Veil]) -> float:
     xs, ys = np.arange(box.x + step / 2, box.right, step), np.arange(box.y + step / 2, box.bottom, step)
     own = _within(region, xs, ys)
     return float(_over(veils, xs, ys)[own].mean()) if own.any() else 0.0
+
+
+def unveiled(regions: Sequence[Region], veils: Sequence[Veil]) -> list[Region]:
+    """The regions that no veil hides: less than half of each lies under what was drawn."""
+    return [region for region in regions if hidden(region, veils) < VEILED]
+
+
+def left_over(
+    found: Sequence[Region], veils: Sequence[Veil], pixels: Pixels, look: Callable[[Pixels], list[Region]]
+) -> list[Region]:
+    """Of what was found in a written frame, what the veils do not hide: bare, or legible beside them.
+
+    Text that a veil touches must be found without that veil, too: see :func:`still_legible`.
+    """
+    bare: list[Region] = []
+    doubtful: list[Region] = []
+    for region in found:
+        share = hidden(region, veils)
+        if region.kind in LEGIBLE and (0 < share < VEILED or legible_beside(region, veils, pixels)):
+            doubtful.append(region)
+        elif share < VEILED:
+            bare.append(region)
+    return bare + still_legible(doubtful, veils, pixels, look)
 
 
 def legible_beside(region: Region, veils: Sequence[Veil], pixels: Pixels) -> bool:

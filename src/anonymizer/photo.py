@@ -9,7 +9,7 @@ from anonymizer.detect import RegionFinder
 from anonymizer.detect.finder import questions
 from anonymizer.media.still import Still
 from anonymizer.media.write import write_photo
-from anonymizer.overlap import hidden, legible_beside, still_legible
+from anonymizer.overlap import VEILED, legible_beside, still_legible, unveiled
 from anonymizer.redact import mouth_box, redact, restore, veil_box
 from anonymizer.settings import PERSON, Settings
 from anonymizer.types import (
@@ -25,8 +25,6 @@ from anonymizer.types import (
 )
 from anonymizer.verify import Expected, decode, examine
 
-VEILED = 0.5
-"""A re-found region counts as hidden when this share of it lies under the veils, and nothing legible beside them."""
 SAME = 0.5
 """A found region is one that a person took off when the areas drawn over overlap so much (IoU)."""
 
@@ -137,11 +135,6 @@ def kept_boxes(regions: Sequence[Region], settings: Settings) -> list[Box]:
     return [Box(*rect) for rect in settings.keep] + [
         mouth for mouth in mouths if settings.keep_mouth and mouth
     ]
-
-
-def unveiled(regions: Sequence[Region], veils: Sequence[Veil]) -> list[Region]:
-    """The regions that no veil hides: less than half of each lies under what was drawn."""
-    return [region for region in regions if hidden(region, veils) < VEILED]
 
 
 def residual(found: Sequence[Region], searched: str) -> Check:

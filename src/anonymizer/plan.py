@@ -52,7 +52,7 @@ class Plan:
 
     def veils(self, frame: int) -> list[Veil]:
         """What is drawn in a frame."""
-        found = (veil(one, frame, self.settings, self.size) for one in self.at(frame))
+        found = (veil(one, frame, self.size) for one in self.at(frame))
         return [one for one in found if one]
 
     def keep(self, frame: int) -> list[Box]:

@@ -1,8 +1,8 @@
 """A written clip under a second reader's eye: is every frame redacted where it must be, and nothing left?
 
 The frames come from the ffmpeg program, not from the library that wrote them. Every frame is compared with the
-covers that must lie on it; faces are searched once more at regular frames, wherever a track begins or ends,
-where its place was guessed and, less often, where it was followed; text and codes at fewer.
+covers that must lie on it; faces are searched once more at regular frames, and about the place of a track
+wherever it begins or ends and, less often, where it was followed unseen; text and codes at fewer frames.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from PIL import Image
 from anonymizer.ahead import ahead
 from anonymizer.detect.finder import Finder
 from anonymizer.media import hdr
-from anonymizer.media.yuv import Planes, pixels, reduced
-from anonymizer.overlap import legible_beside, still_legible
+from anonymizer.media.yuv import Plane, Planes, pixels, reduced
+from anonymizer.overlap import left_over
 from anonymizer.redact import averages, drawn
 from anonymizer.redact_yuv import Cover, Rect, veil
 from anonymizer.settings import Settings
-from anonymizer.types import Box, Check, Kind, Pixels, Progress, Region, Result, Shape, Veil
+from anonymizer.types import Box, Check, Kind, Pixels, Progress, Region, Result, Shape, Style, Veil
 from anonymizer.verify import strength
 from anonymizer.verify.reader import Read, sampled
 
@@ -35,8 +35,10 @@ FACES_EVERY = 1.0
 ALL_EVERY = 4.0
 """Seconds between frames in which everything is."""
 UNSEEN_STEP = 6
-"""Of the frames in which a track was not seen, one in so many is searched with care; where its place was guessed,
-the others are glanced at."""
+"""Of the frames in which a track was not seen, one in so many is searched about its place; where its place was
+guessed, the others are glanced at."""
+FEW = 3
+"""Places in one frame up to which looking about each costs less than looking at all of it."""
 GLANCE_SIDE = 640
 TOGETHER = 4
 """Frames that are glanced at in one call: more of them keep every core busy."""
@@ -73,20 +75,16 @@ class Covered(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a detector saw in a frame of the output; ``colours`` are its grid averages there, RGB.
-
-    ``legible``: what the covers leave of it may be read.
-    """
+    """What is left beside the covers in a frame of the output; ``colours`` are its grid averages there, RGB."""
 
     frame: int
     region: Region
     colours: NDArray[np.float32]
-    legible: bool = False
 
 
 @dataclass(slots=True)
 class Looked:
-    """What the second reader saw: ``found``, covered or not, and the ``bare`` frames that lack a cover.
+    """What the second reader saw: ``found`` is what no cover hides, ``bare`` are the frames that lack a cover.
 
     ``searched`` counts the frames that a detector looked at, ``sheet`` is the contact sheet, JPEG.
     """
@@ -108,12 +106,11 @@ def look_again(
     rate: float,
     cuts: Sequence[int],
     sound: bool,
-    last: bool,
     progress: Progress | None,
 ) -> Looked:
     """Decode a written clip of ``length`` frames with the second reader, end to end, and look at its frames.
 
-    ``sound``: it has a sound track, which is decoded as well; ``last``: it will not be written again.
+    ``sound``: it has a sound track, which is decoded as well.
     """
     looked = Looked()
     wanted = _wanted(plan, length, rate, cuts)
@@ -131,15 +128,18 @@ def look_again(
             if plan.transfer:
                 # From here on for detectors and for the eye.
                 planes = hdr.ordinary(planes[0], plan.transfer), *planes[1:]
-            if number in wanted.careful or number in wanted.whole:
+            places = wanted.near.get(number, ())
+            if number in wanted.whole:
                 picture = pixels(planes)
-                all_kinds = number in wanted.whole
-                regions = finder.recheck(picture) if all_kinds else finder.recheck_faces(picture)
-                _note(looked, number, regions, picture, plan, finder if last else None)
-                looked.searched += 1
+                _note(looked, number, finder.recheck(picture), picture, plan, finder)
+            elif plan.settings.faces and (number in wanted.careful or len(places) > FEW):
+                picture = pixels(planes)
+                _note(looked, number, finder.recheck_faces(picture), picture, plan, finder)
+            elif plan.settings.faces and places:
+                picture = pixels(planes)
+                _note(looked, number, finder.recheck_near(picture, places), picture, plan, finder)
             elif number in wanted.plain and plan.settings.faces:
                 glanced.append((number, planes))
-                looked.searched += 1
             if len(glanced) == TOGETHER or number == length - 1:
                 _glance(looked, glanced, finder, plan)
                 glanced.clear()
@@ -148,6 +148,7 @@ def look_again(
             if progress:
                 progress("checking", number + 1, length)
     _glance(looked, glanced, finder, plan)
+    looked.searched = len(wanted.all(faces=plan.settings.faces))
     looked.strength = _worst(measured)
     looked.sheet = contact_sheet(thumbnails)
     return looked
@@ -157,7 +158,7 @@ def covers_in_place(planes: Planes, plan: Covered, frame: int) -> bool:
     """Whether each cover of a frame lies on it: its brightness, reduced, against the cover's own drawing."""
     height, width = planes[0].shape
     covers = plan.at(frame)
-    placed = [(one, found) for one in covers if (found := veil(one, frame, plan.settings, plan.size))]
+    placed = [(one, found) for one in covers if (found := veil(one, frame, plan.size))]
     keep = plan.keep(frame)
     for number, (one, found) in enumerate(placed):
         left, top, right, bottom = _box(found).pixels(width, height)
@@ -165,7 +166,8 @@ def covers_in_place(planes: Planes, plan: Covered, frame: int) -> bool:
         mask = _middle(found, (left, top, right, bottom), side)
         for over in [_grown(_box(later)) for _, later in placed[number + 1 :]] + [b.padded(2) for b in keep]:
             # What lies under a cover that is drawn later is that one's affair.
-            mask &= ~_cells(over, (left, top, right, bottom), side)
+            if over.x < right and over.right > left and over.y < bottom and over.bottom > top:
+                mask &= ~_cells(over, (left, top, right, bottom), side)
         if not mask.any():
             continue
         # A hundred lines of it tell as much as a thousand.
@@ -173,22 +175,29 @@ def covers_in_place(planes: Planes, plan: Covered, frame: int) -> bool:
             top : bottom : max(1, (bottom - top) // 96), left : right : max(1, (right - left) // 96)
         ]
         seen = cv2.resize(np.ascontiguousarray(patch), side, interpolation=cv2.INTER_AREA)
-        fine = min(4 * side[0], right - left), min(4 * side[1], bottom - top)
-        wanted = cv2.resize(drawn(one.grid[:, :, :1], *fine, one.style), side, interpolation=cv2.INTER_AREA)
-        apart = cv2.absdiff(seen, wanted.reshape(seen.shape))
+        apart = cv2.absdiff(seen, _expected(one, (right - left, bottom - top), side).astype(seen.dtype))
         if float(apart[mask].mean()) > APART:
             return False
     return True
 
 
+def _expected(one: Cover, size: tuple[int, int], side: tuple[int, int]) -> Plane:
+    """A cover's brightness where ``size`` (width, height) of it is seen, reduced to ``side``."""
+    if one.style is Style.FILL:
+        return np.full((side[1], side[0]), np.rint(one.grid[0, 0, 0]), np.uint8)
+    fine = min(4 * side[0], size[0]), min(4 * side[1], size[1])
+    shown = drawn(one.grid[:, :, :1], *fine, one.style)
+    return np.asarray(cv2.resize(shown, side, interpolation=cv2.INTER_AREA), np.uint8).reshape(side[::-1])
+
+
 def strength_of(planes: Planes, veils: Sequence[Veil], kept: Sequence[Rect], grid: int) -> Check:
     """Every veil against its bound, brightness and colour each at their own size: nothing is interpolated."""
     y, u, v = planes
-    luma = strength.check(np.dstack([y, y, y]), veils, kept, grid, EDGE)
+    luma = strength.check(y[:, :, None], veils, kept, grid, EDGE)
     if luma.result is not Result.PASS or not veils:
         return luma
     halves = [replace(veil, box=_half(veil.box)) for veil in veils]
-    colour = strength.check(np.dstack([u, v, u]), halves, [_half(rect) for rect in kept], grid, EDGE)
+    colour = strength.check(np.dstack([u, v]), halves, [_half(rect) for rect in kept], grid, EDGE)
     worse = float(colour.data.get("rms", 0.0)) > float(luma.data.get("rms", 0.0))
     return colour if colour.result is not Result.PASS or worse else luma
 
@@ -215,12 +224,20 @@ def contact_sheet(thumbnails: Sequence[Pixels]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """Frames to glance at, to search for faces with care, to search for everything, to measure the veils in."""
+    """Frames to glance at, to search for faces with care, to search for everything, to measure the veils in.
+
+    ``near``: where else to search for faces with care, by frame: about a track's place.
+    """
 
     plain: set[int]
+    near: dict[int, list[Box]]
     careful: set[int]
     whole: set[int]
     measured: set[int]
+
+    def all(self, *, faces: bool) -> set[int]:
+        """The frames that a detector looks at."""
+        return self.whole | (self.plain | set(self.near) | self.careful if faces else set())
 
 
 def _wanted(plan: Covered, length: int, rate: float, cuts: Sequence[int]) -> _Wanted:
@@ -230,19 +247,21 @@ def _wanted(plan: Covered, length: int, rate: float, cuts: Sequence[int]) -> _Wa
     # At regular places, and in the middle of every track.
     measured = whole | careful | {(one.track.first + one.track.last) // 2 for one in plan.covers}
     plain: set[int] = set()
-    unseen: set[int] = set()
+    near: dict[int, list[Box]] = {}
     for one in plan.covers:
         track = one.track
         if track.kind is not Kind.FACE:
             continue
-        ends = {track.first - 1, track.first, track.last, track.last + 1}
-        careful |= {frame for frame in ends if 0 <= frame < length}
-        unseen |= {track.first + int(i) for i in np.flatnonzero(~track.seen)}
+        unseen = {track.first + int(i) for i in np.flatnonzero(~track.seen)}
         if track.guessed is not None:
             plain |= {track.first + int(i) for i in np.flatnonzero(track.guessed & ~track.seen)}
-    # One in so many of the clip's, not of each track's: a frame is searched for all faces at once.
-    careful |= {frame for frame in unseen if frame % UNSEEN_STEP == 0}
-    return _Wanted(plain, careful, whole, measured)
+        # One in so many of the clip's, not of each track's.
+        here = {frame for frame in unseen if frame % UNSEEN_STEP == 0}
+        here |= {track.first - 1, track.first, track.last, track.last + 1}
+        for frame in here:
+            if 0 <= frame < length:
+                near.setdefault(frame, []).append(track.box(min(max(frame, track.first), track.last)))
+    return _Wanted(plain, near, careful, whole, measured)
 
 
 def _glance(looked: Looked, frames: Sequence[tuple[int, Planes]], finder: Finder, plan: Covered) -> None:
@@ -259,28 +278,20 @@ def _glance(looked: Looked, frames: Sequence[tuple[int, Planes]], finder: Finder
         boxes = [Box(r.box.x * sx, r.box.y * sy, r.box.w * sx, r.box.h * sy) for r in found]
         if found:
             moved = [r.moved(box) for r, box in zip(found, boxes, strict=True)]
-            _note(looked, number, moved, pixels(planes), plan)
+            _note(looked, number, moved, pixels(planes), plan, finder)
 
 
 def _note(
-    looked: Looked,
-    frame: int,
-    regions: Sequence[Region],
-    picture: Pixels,
-    plan: Covered,
-    sure: Finder | None = None,
+    looked: Looked, frame: int, regions: Sequence[Region], picture: Pixels, plan: Covered, finder: Finder
 ) -> None:
-    """``sure``: what may be read beside the covers is looked at once more with it."""
+    """Keep what is left beside a frame's covers."""
     height, width = picture.shape[:2]
     settings = plan.settings
-    veils = plan.veils(frame) if regions else []
-    beside = [region for region in regions if legible_beside(region, veils, picture)]
-    legible = still_legible(beside, veils, picture, sure.recheck) if sure else beside
-    for region in regions:
+    for region in left_over(regions, plan.veils(frame), picture, finder.recheck) if regions else []:
         left, top, right, bottom = region.box.scaled(settings.margin).pixels(width, height)
         if right > left and bottom > top:
             grid = averages(picture[top:bottom, left:right], (settings.grid, settings.grid))
-            looked.found.append(Found(frame, region, grid, region in legible))
+            looked.found.append(Found(frame, region, grid))
 
 
 def _thumbnail(planes: Planes) -> Pixels:

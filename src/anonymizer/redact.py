@@ -45,17 +45,31 @@ class Grid:
 def veil_box(region: Region, settings: Settings) -> tuple[int, int, int, int]:
     """The whole-pixel rectangle ``(left, top, right, bottom)`` that is drawn over; it may leave the picture.
 
+    See :func:`veil_boxes`.
+    """
+    box = region.box
+    left, top, right, bottom = veil_boxes(np.array([[box.x, box.y, box.w, box.h]]), region.kind, settings)[0]
+    return int(left), int(top), int(right), int(bottom)
+
+
+def veil_boxes(boxes: NDArray[np.floating], kind: Kind, settings: Settings) -> NDArray[np.int64]:
+    """Of boxes ``(n, 4)``, x, y, w, h, the rectangles ``(n, 4)`` that are drawn over: left, top, right, bottom.
+
     A face's box grows by the margin about its centre (at the default 1.4 the ellipse passes through the
     corners of the face's own box). Text and codes grow by a share of their lesser side. What a person drew
     is taken as drawn.
     """
-    box = region.box
-    if region.kind is Kind.FACE or region.kind is Kind.MARK:
-        box = box.scaled(settings.margin)
-    elif region.kind in (Kind.TEXT, Kind.CODE):
-        box = box.padded(max(2.0, TEXT_PAD * min(box.w, box.h)))
-    left, top = int(np.floor(box.x)), int(np.floor(box.y))
-    return left, top, max(left + 1, int(np.ceil(box.right))), max(top + 1, int(np.ceil(box.bottom)))
+    x, y, w, h = np.asarray(boxes, np.float64).T
+    if kind in (Kind.FACE, Kind.MARK):
+        across, down = w * (settings.margin - 1) / 2, h * (settings.margin - 1) / 2
+    elif kind in (Kind.TEXT, Kind.CODE):
+        across = down = np.maximum(2.0, TEXT_PAD * np.minimum(w, h))
+    else:
+        across = down = np.zeros_like(w)
+    left, top = np.floor(x - across), np.floor(y - down)
+    right, bottom = np.ceil(x + w + across), np.ceil(y + h + down)
+    edges = [left, top, np.maximum(left + 1, right), np.maximum(top + 1, bottom)]
+    return np.column_stack(edges).astype(np.int64)
 
 
 def style_of(region: Region, settings: Settings) -> Style:

@@ -27,7 +27,7 @@ from anonymizer.redact import (
     noised,
     shape_of,
     style_of,
-    veil_box,
+    veil_boxes,
 )
 from anonymizer.settings import Settings
 from anonymizer.track import Track
@@ -42,12 +42,16 @@ COARSE = 16
 
 @dataclass(frozen=True, slots=True)
 class Cover:
-    """What is drawn over one track: ``grid`` float32 ``(rows, columns, 3)`` in 8-bit Y, U, V; one cell for a fill."""
+    """What is drawn over one track: ``grid`` float32 ``(rows, columns, 3)`` in 8-bit Y, U, V; one cell for a fill.
+
+    ``boxes`` int32 ``(n, 4)``: left, top, right, bottom in each of the track's frames; they may leave the picture.
+    """
 
     track: Track
     style: Style
     shape: Shape
     grid: NDArray[np.float32]
+    boxes: NDArray[np.int32]
 
 
 def cover(
@@ -64,28 +68,36 @@ def cover(
     like = Region(track.box(track.first), track.kind, track.evidence)
     style = style_of(like, settings)
     shape = Shape.BOX if style is Style.FILL else shape_of(like, settings)
+    boxes = _boxes(track, settings)
     if style is Style.FILL:
-        return Cover(track, style, shape, planes(np.array([[FILL_COLOUR]], np.float32)))
-    largest = max(range(track.first, track.last + 1), key=lambda frame: track.box(frame).area)
-    left, top, right, bottom = _seen(_box(track, largest, settings), size)
+        return Cover(track, style, shape, planes(np.array([[FILL_COLOUR]], np.float32)), boxes)
+    largest = int((track.boxes[:, 2] * track.boxes[:, 3]).argmax())
+    left, top, right, bottom = _seen(_rect(boxes[largest]), size)
     cells = grid_size(right - left, bottom - top, settings.grid)
     known = track.colours
     if (known.shape[1], known.shape[0]) != cells:
         interpolation = cv2.INTER_AREA if known.shape[0] >= cells[1] else cv2.INTER_LINEAR
         shrunk = cv2.resize(known, cells, interpolation=interpolation)
         known = np.asarray(shrunk, np.float32).reshape(cells[1], cells[0], 3)
-    return Cover(track, style, shape, planes(noised(np.asarray(known, np.float32), settings.noise, seed)))
+    grid = planes(noised(np.asarray(known, np.float32), settings.noise, seed))
+    return Cover(track, style, shape, grid, boxes)
 
 
-def veil(one: Cover, frame: int, settings: Settings, size: tuple[int, int]) -> Veil | None:
+def veil(one: Cover, frame: int, size: tuple[int, int]) -> Veil | None:
     """What the cover draws in a frame, for whoever checks it; None where nothing of it is in the picture."""
-    box = _box(one.track, frame, settings)
+    box = _rect(one.boxes[frame - one.track.first])
     seen = _seen(box, size)
     if seen[2] <= seen[0] or seen[3] <= seen[1]:
         return None
     shown = box if one.shape is Shape.ELLIPSE else seen
     grid = one.grid.shape[1], one.grid.shape[0]
     return Veil(one.track.kind, one.shape, one.style, shown, grid, one.track.evidence)
+
+
+def shown(one: Cover, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """In which of its track's frames ``(n,)`` the cover draws anything: where :func:`veil` is one."""
+    left, top, right, bottom = one.boxes.T
+    return np.asarray((right > 0) & (bottom > 0) & (left < size[0]) & (top < size[1]))
 
 
 def paint(
@@ -99,7 +111,7 @@ def paint(
     kept = _kept(planes, keep)
     count = 0
     for one in covers:
-        found = veil(one, frame, settings, (width, height))
+        found = veil(one, frame, (width, height))
         if found:
             _draw(planes, one, found)
             count += 1
@@ -108,17 +120,25 @@ def paint(
     return count
 
 
-def _box(track: Track, frame: int, settings: Settings) -> Rect:
-    """The veil's box, grown to whole steps: it does not tremble with every frame."""
-    left, top, right, bottom = veil_box(Region(track.box(frame), track.kind, track.evidence), settings)
-    if track.seen.all() and track.kind is Kind.DRAWN:
-        return left, top, right, bottom
-    # At an even place, for colour is half as fine.
-    left, top = left & ~1, top & ~1
-    step = max(STEP, (1 << (min(right - left, bottom - top) // COARSE).bit_length()) // 2)
-    wide, high = -(right - left) % step, -(bottom - top) % step
-    x, y = left - (wide // 2 & ~1), top - (high // 2 & ~1)
-    return x, y, x + right - left + wide, y + bottom - top + high
+def _boxes(track: Track, settings: Settings) -> NDArray[np.int32]:
+    """The veil's boxes in all frames, grown to whole steps: they do not tremble with every frame."""
+    left, top, right, bottom = veil_boxes(track.boxes, track.kind, settings).T
+    if track.kind is not Kind.DRAWN or not track.seen.all():
+        # At an even place, for colour is half as fine.
+        left, top = left & ~1, top & ~1
+        coarse = np.minimum(right - left, bottom - top) // COARSE
+        # The largest power of 2 that is no more, 0 for 0.
+        step = np.maximum(STEP, (1 << np.frexp(coarse)[1].astype(np.int64)) // 2)
+        wide, high = -(right - left) % step, -(bottom - top) % step
+        across, down = right - left + wide, bottom - top + high
+        left, top = left - ((wide // 2) & ~1), top - ((high // 2) & ~1)
+        right, bottom = left + across, top + down
+    return np.column_stack([left, top, right, bottom]).astype(np.int32)
+
+
+def _rect(box: NDArray[np.int32]) -> Rect:
+    left, top, right, bottom = box.tolist()
+    return left, top, right, bottom
 
 
 def _seen(box: Rect, size: tuple[int, int]) -> Rect:
@@ -129,6 +149,9 @@ def _draw(planes: AnyPlanes, one: Cover, found: Veil) -> None:
     """One cover over the luma rectangle and its half-size counterparts."""
     height, width = planes[0].shape
     box = found.box
+    if one.style is Style.FILL:
+        _fill(planes, one, _seen(box, (width, height)))
+        return
     soft = one.shape is Shape.ELLIPSE and one.style is not Style.PIXELATE
     feather = max(1, round(FEATHER * min(box[2] - box[0], box[3] - box[1]))) if soft else 0
     # Even edges: a sample of colour belongs to four of brightness.
@@ -142,6 +165,16 @@ def _draw(planes: AnyPlanes, one: Cover, found: Veil) -> None:
         _blend(
             planes[number], (x0 // 2, y0 // 2), small, one.grid[:, :, number : number + 1], chroma, one.style
         )
+
+
+def _fill(planes: AnyPlanes, one: Cover, seen: Rect) -> None:
+    """One colour over ``seen``, and over every sample of colour that touches it."""
+    half = seen[0] // 2, seen[1] // 2, (seen[2] + 1) // 2, (seen[3] + 1) // 2
+    for plane, (left, top, right, bottom), value in zip(
+        planes, (seen, half, half), one.grid.ravel(), strict=True
+    ):
+        # With 10 bits: four steps to one of 8.
+        plane[top:bottom, left:right] = np.rint(value) * (1 if plane.dtype == np.uint8 else 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +193,7 @@ _Alpha = tuple[NDArray[np.float32], NDArray[np.float32]]
 """How much of each pixel is the cover's and how much stays: ``(h, w)`` each, together 1."""
 
 
-@lru_cache(maxsize=6)
+@lru_cache(maxsize=12)
 def _alphas(place: _Place) -> tuple[_Alpha, _Alpha]:
     """For brightness and for colour; a face's box keeps its size for many frames, so they are kept too.
 
@@ -208,7 +241,7 @@ def _blend(
         np.copyto(target, np.rint(mixed).astype(np.uint16))
 
 
-@lru_cache(maxsize=12)
+@lru_cache(maxsize=36)
 def _patch(grid: bytes, cells: tuple[int, int], size: tuple[int, int], style: Style) -> Plane:
     """One plane of a cover, drawn at ``size`` (width, height); the same in frame after frame, so it is kept."""
     values = np.frombuffer(grid, np.float32).reshape(*cells, 1)

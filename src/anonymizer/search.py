@@ -23,9 +23,11 @@ from anonymizer.drawn import Leader
 from anonymizer.errors import LimitError
 from anonymizer.media.clip import Clip, Ending, Look, Reading, look_size, looks
 from anonymizer.media.yuv import pixels
+from anonymizer.overlap import left_over
+from anonymizer.redact import redact
 from anonymizer.settings import HdrPolicy, Settings
 from anonymizer.track import Tracker
-from anonymizer.types import Box, Kind, Progress, Region
+from anonymizer.types import Box, Kind, Pixels, Progress, Region
 
 LOOK_SIDE = 640
 """Long side, pixels, of the small copy that every frame is looked at in."""
@@ -217,7 +219,9 @@ def _take(
         sightings += [region for region in others if region.certain]
         found.doubt(look.number, others)
     if look.whole is not None and look.full:
-        full = finder.find(pixels(look.whole))
+        picture = pixels(look.whole)
+        full = finder.find(picture)
+        full += _left_over(finder, picture, full, settings)
         searched |= MARKS
         shot.turned_due = look.number + tracker.frames_of(TURNED_EVERY)
         sightings = [region for region in full if region.certain]
@@ -236,6 +240,17 @@ def _take(
         _learn_turns(shot, sightings, fresh=False)
     tracker.add(look.small, sightings, cut=look.cut, searched=searched)
     found.pts.append(look.pts)
+
+
+def _left_over(
+    finder: Finder, picture: Pixels, regions: Sequence[Region], settings: Settings
+) -> list[Region]:
+    """What the search of the output would still find of a frame in which these are hidden.
+
+    Then a clip is seldom written twice: each time costs as much as everything else.
+    """
+    clean, veils = redact(picture, [r.moved(r.box) for r in regions if r.certain], settings)
+    return left_over(finder.recheck(clean), veils, clean, finder.recheck)
 
 
 def _new(regions: Sequence[Region], known: Sequence[Region]) -> list[Region]:

@@ -148,8 +148,10 @@ class Tracker:
             self._past.clear()
         for live in self._live:
             self._carry(live, grey)
-        for region in self._linked(sightings, small, grey):
-            self._begin(region, small, grey)
+        for region in sorted(self._linked(sightings, small, grey), key=lambda region: -region.box.area):
+            # Larger ones first: what lies in one that has just begun is known.
+            if not self._known(region, small, grey):
+                self._begin(region, small, grey)
         self._close([live for live in self._live if self._ended(live, searched)])
         self._past.append(grey)
 
@@ -221,13 +223,26 @@ class Tracker:
             taken.add(i)
             given.add(id(live))
             self._attest(live, sightings[i], small, grey)
-        # A second sighting of a thing that has its track already begins none of its own.
-        return [
-            region
-            for i, region in enumerate(sightings)
-            if i not in taken
-            and not any(v.kind is region.kind and region.box.covered_by(v.box) > 0.7 for v in self._live)
-        ]
+        return [region for i, region in enumerate(sightings) if i not in taken]
+
+    def _known(self, region: Region, small: Pixels, grey: Grey) -> bool:
+        """Whether a track under way shows this, too: a second sighting begins none of its own.
+
+        That of a line widens to hold all of it: a line is found in other pieces at other times.
+        """
+        for live in self._live:
+            if live.kind is not region.kind:
+                continue
+            if live.kind is Kind.FACE:
+                if region.box.covered_by(live.box) > 0.7:
+                    return True
+                continue
+            both = region.box.union(live.box)
+            shared = max(region.box.covered_by(live.box), live.box.covered_by(region.box))
+            if shared > 0.5 and both.area <= ROOMY * max(region.box.area, live.box.area):
+                self._attest(live, region.moved(both), small, grey)
+                return True
+        return False
 
     def _attest(self, live: _Live, region: Region, small: Pixels, grey: Grey) -> None:
         before = live.boxes[live.since - live.first] if live.marks else region.box

@@ -14,6 +14,7 @@ import pytest
 from anonymizer.errors import AnonymizerError, LimitError
 from anonymizer.media.clip import Ending, Frame, Reading, frames, open_clip
 from anonymizer.media.sniff import sniff_file
+from anonymizer.media.yuv import colours
 from anonymizer.settings import Limits
 from clips import ffmpeg, make_clip, marked, number_of, numbered
 from conftest import FAST, Ran
@@ -255,6 +256,30 @@ def test_an_interlaced_clip_is_made_progressive_one_for_one(tmp_path: Path) -> N
     ffmpeg("-i", plain, "-c:v", "libx264", "-flags", "+ilme+ildct", "-x264opts", "tff=1:log=-1", path)
     _, found, ending = everything(path)
     assert len(found) == 10 and any("interlaced" in note for note in ending.notes)
+
+
+@pytest.mark.parametrize(
+    ("pix_fmt", "space", "full"),
+    [
+        ("yuv420p", 5, False),
+        ("yuvj420p", 5, True),
+        ("yuvj420p", 1, True),
+        ("yuv422p", 1, False),
+        ("yuvj444p", 6, True),
+    ],
+)
+def test_other_matrices_and_ranges_become_bt_709(
+    tmp_path: Path, pix_fmt: str, space: int, full: bool
+) -> None:
+    """A flat colour comes out as the formula of BT.709 in limited range has it, to a grey level or two."""
+    rgb = np.array([180, 90, 40], np.uint8)
+    flat = [np.broadcast_to(rgb, (96, 128, 3)).copy()] * 3
+    colour = {"space": space, "range": 2 if full else 1}
+    path = make_clip(tmp_path / "a.mp4", flat, pix_fmt=pix_fmt, colour=colour, options={"crf": "4"})
+    _, found, _ = everything(path)
+    for frame in found:
+        for plane, value in zip(frame.planes, colours(rgb.astype(np.float32)), strict=True):
+            assert abs(plane.astype(np.float32) - value).max() <= 2.5
 
 
 @pytest.mark.parametrize(("transfer", "white"), [(16, 148), (18, 191)])

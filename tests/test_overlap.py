@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
-from anonymizer.overlap import alike, area, corners_of, hidden, inside, outline, strokes_beside, unveiled
+from anonymizer.overlap import (
+    alike,
+    area,
+    corners_of,
+    hidden,
+    inside,
+    left_over,
+    outline,
+    strokes_beside,
+    unveiled,
+)
 from anonymizer.redact import redact
 from anonymizer.settings import Settings
 from anonymizer.types import Box, Evidence, Kind, Pixels, Region, Shape
@@ -100,3 +110,21 @@ def test_outlines_without_an_area_hide_and_hold_nothing() -> None:
     assert area(outline(flat)) == 0 and hidden(flat, []) == 0
     assert inside(outline(flat), corners_of(Box(0, 0, 99, 99))) == 0
     assert alike(corners_of(Box(0, 0, 9, 9)), corners_of(Box(0, 0, 9, 9))) == pytest.approx(1)
+
+
+def test_left_over_is_what_is_found_without_the_veils_too() -> None:
+    """A veil is a dark bar, which looks like text itself; a bare face and a bare line need no second look."""
+    veiled, far = line(400, 300, 200, 30, 0), line(400, 500, 200, 30, 0)
+    written, veils = redact(field(), [veiled], Settings())
+    about = line(400, 300, 300, 60, 0)
+    face = Region(Box(100, 100, 80, 100), Kind.FACE, EVIDENCE)
+    looked: list[Pixels] = []
+
+    def look(pixels: Pixels) -> list[Region]:
+        looked.append(pixels)
+        return []
+
+    assert left_over([veiled, face, far], veils, written, look) == [face, far] and not looked
+    assert 0 < hidden(about, veils) < 0.5
+    assert left_over([about, face], veils, written, look) == [face] and len(looked) == 1
+    assert left_over([about], veils, written, lambda _: [about]) == [about]

@@ -194,3 +194,28 @@ def test_what_has_nothing_to_be_known_by_is_not_followed() -> None:
     noisy = np.random.default_rng(3).integers(0, 255, (180, 320)).astype(np.uint8)
     assert follow(look, noisy, Box(100, 100, 40, 40)) == (Box(100, 100, 40, 40), 0.0)
     assert template(flat, Box(-100, -100, 40, 40)) is None
+
+
+def test_a_line_that_is_found_in_pieces_is_one_track_that_holds_them_all() -> None:
+    pieces = [Box(200, 100, 120, 30), Box(230, 104, 60, 20), Box(250, 98, 110, 34)]
+    line = [Region(box, Kind.TEXT, (Evidence("a", 0.9),)) for box in pieces]
+    below = Region(Box(200, 140, 120, 30), Kind.TEXT, (Evidence("a", 0.9),))
+    tracker = Tracker(SIZE, SMALL, RATE, 8, 1.4)
+    tracker.add(scene((260, 115)), [line[1], line[0], below], cut=False, searched=MARKS)
+    tracker.add(scene((260, 115)), [line[0], line[2]], cut=False, searched=MARKS)
+    upper, lower = sorted(tracker.tracks(), key=lambda track: track.box(1).y)
+    assert all(box.covered_by(upper.box(1)) > 0.99 for box in pieces)
+    assert lower.box(1).iou(below.box) > 0.9, "another line has a track of its own"
+
+
+def test_places_are_where_things_of_a_kind_are_known_to_be() -> None:
+    tracker = Tracker(SIZE, SMALL, RATE, 8, 1.4)
+    word = Region(Box(230, 100, 60, 60), Kind.TEXT, (Evidence("a", 0.9),))
+    tracker.add(scene((260, 130)), [word, seen((500, 200))], cut=False, searched=MARKS)
+    tracker.add(scene((260, 130)), [], cut=False, searched=MARKS)
+    (place,) = tracker.places(MARKS)
+    assert place.iou(word.box) > 0.9
+    for number in range(3):
+        # Nothing like it is there any more: held, but not known.
+        tracker.add(scene(None, seed=7 + number), [], cut=False, searched=frozenset())
+    assert tracker.places(MARKS) == []

@@ -78,6 +78,7 @@ def process(
     clip = open_clip(path, form, settings.limits, keep_hdr=settings.hdr is HdrPolicy.KEEP)
     sha256 = file_sha256(path)
     searched = search(clip, finder, settings, progress)
+    finder.rest()  # The encoder takes as much.
     for attempt in range(1, ATTEMPTS + 1):
         plan = planned(clip, searched, settings)
         written = write(clip, plan, staged, progress, len(searched.pts))

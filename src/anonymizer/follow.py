@@ -31,12 +31,14 @@ STILL = 3.0
 class Template:
     """What a thing looked like: ``patch`` is the visible part of its box, reduced by ``factor``.
 
-    ``offset`` is where that part begins within the box, in pixels of the small frame.
+    ``offset`` is where that part begins within the box, in pixels of the small frame. ``plain``: it has nothing to
+    be known by.
     """
 
     patch: Grey
     factor: float
     offset: tuple[float, float]
+    plain: bool
 
 
 def template(grey: Grey, box: Box) -> Template | None:
@@ -47,7 +49,7 @@ def template(grey: Grey, box: Box) -> Template | None:
         return None
     factor = min(1.0, SIDE / max(right - left, bottom - top))
     patch = _reduced(grey[top:bottom, left:right], factor)
-    return Template(patch, factor, (left - box.x, top - box.y))
+    return Template(patch, factor, (left - box.x, top - box.y), float(patch.std()) < FLAT)
 
 
 def follow(known: Template, grey: Grey, box: Box) -> tuple[Box, float]:
@@ -66,7 +68,7 @@ def follow(known: Template, grey: Grey, box: Box) -> tuple[Box, float]:
         return box, 0.0
     if (same := _unmoved(patch, window, round((x - left) * factor), round((y - top) * factor))) is not None:
         return box, same
-    if float(patch.std()) < FLAT:
+    if known.plain:
         return box, 0.0
     likeness = cv2.matchTemplate(window, patch, cv2.TM_CCOEFF_NORMED)
     _, best, _, (at_x, at_y) = cv2.minMaxLoc(likeness)

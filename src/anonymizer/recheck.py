@@ -30,7 +30,7 @@ from anonymizer.types import Box, Check, Kind, Pixels, Progress, Region, Result,
 from anonymizer.verify import strength
 from anonymizer.verify.reader import Read, sampled
 
-FACES_EVERY = 1.0
+FACES_EVERY = 2.0
 """Seconds between frames in which faces are searched once more."""
 ALL_EVERY = 4.0
 """Seconds between frames in which everything is."""
@@ -159,26 +159,38 @@ def covers_in_place(planes: Planes, plan: Covered, frame: int) -> bool:
     height, width = planes[0].shape
     covers = plan.at(frame)
     placed = [(one, found) for one in covers if (found := veil(one, frame, plan.size))]
-    keep = plan.keep(frame)
+    kept = [box.padded(2).pixels(width, height) for box in plan.keep(frame)]
+    rects = np.array([found.box for _, found in placed], np.int64).reshape(-1, 4)
+    # What a cover may have changed, its rim included.
+    rims = 2 + np.ceil(0.1 * (rects[:, 2:] - rects[:, :2]).min(axis=1, initial=1 << 30)).astype(np.int64)
+    reach = rects + rims[:, None] * np.array([-1, -1, 1, 1])
     for number, (one, found) in enumerate(placed):
         left, top, right, bottom = _box(found).pixels(width, height)
         side = (min(COMPARED, right - left), min(COMPARED, bottom - top))
-        mask = _middle(found, (left, top, right, bottom), side)
-        for over in [_grown(_box(later)) for _, later in placed[number + 1 :]] + [b.padded(2) for b in keep]:
-            # What lies under a cover that is drawn later is that one's affair.
-            if over.x < right and over.right > left and over.y < bottom and over.bottom > top:
+        # What lies under a cover that is drawn later is that one's affair.
+        later = [
+            rect for rect in reach[number + 1 :].tolist() + kept if _meet(rect, (left, top, right, bottom))
+        ]
+        mask: NDArray[np.bool_] | None = None
+        if later or found.shape is Shape.ELLIPSE:
+            mask = _middle(found, (left, top, right, bottom), side)
+            for over in later:
                 mask &= ~_cells(over, (left, top, right, bottom), side)
-        if not mask.any():
-            continue
+            if not mask.any():
+                continue
         # A hundred lines of it tell as much as a thousand.
         patch = planes[0][
             top : bottom : max(1, (bottom - top) // 96), left : right : max(1, (right - left) // 96)
         ]
         seen = cv2.resize(np.ascontiguousarray(patch), side, interpolation=cv2.INTER_AREA)
         apart = cv2.absdiff(seen, _expected(one, (right - left, bottom - top), side).astype(seen.dtype))
-        if float(apart[mask].mean()) > APART:
+        if float((apart if mask is None else apart[mask]).mean()) > APART:
             return False
     return True
+
+
+def _meet(one: Sequence[int], other: Rect) -> bool:
+    return one[0] < other[2] and one[2] > other[0] and one[1] < other[3] and one[3] > other[1]
 
 
 def _expected(one: Cover, size: tuple[int, int], side: tuple[int, int]) -> Plane:
@@ -318,10 +330,6 @@ def _box(found: Veil) -> Box:
     return Box(left, top, right - left, bottom - top)
 
 
-def _grown(box: Box) -> Box:
-    return box.padded(2 + 0.1 * min(box.w, box.h))
-
-
 def _centres(rect: Rect, side: tuple[int, int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     left, top, right, bottom = rect
     xs = left + (np.arange(side[0]) + 0.5) * (right - left) / side[0]
@@ -339,10 +347,10 @@ def _middle(found: Veil, rect: Rect, side: tuple[int, int]) -> NDArray[np.bool_]
     return np.asarray((((ys - cy) / b) ** 2)[:, None] + (((xs - cx) / a) ** 2)[None, :] <= 0.7)
 
 
-def _cells(over: Box, rect: Rect, side: tuple[int, int]) -> NDArray[np.bool_]:
-    """Which cells of the reduced rectangle touch a box."""
+def _cells(over: Sequence[int], rect: Rect, side: tuple[int, int]) -> NDArray[np.bool_]:
+    """Which cells of the reduced rectangle touch another one."""
     xs, ys = _centres(rect, side)
     w, h = (rect[2] - rect[0]) / side[0] / 2, (rect[3] - rect[1]) / side[1] / 2
-    across = (xs + w > over.x) & (xs - w < over.right)
-    down = (ys + h > over.y) & (ys - h < over.bottom)
+    across = (xs + w > over[0]) & (xs - w < over[2])
+    down = (ys + h > over[1]) & (ys - h < over[3])
     return np.asarray(down[:, None] & across[None, :])

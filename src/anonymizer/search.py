@@ -220,8 +220,8 @@ def _take(
         found.doubt(look.number, others)
     if look.whole is not None and look.full:
         picture = pixels(look.whole)
-        full = finder.find(picture)
-        full += _left_over(finder, picture, full, settings)
+        known = () if look.cut else tracker.places(MARKS)
+        full = _searched(finder, picture, known, settings)
         searched |= MARKS
         shot.turned_due = look.number + tracker.frames_of(TURNED_EVERY)
         sightings = [region for region in full if region.certain]
@@ -242,15 +242,20 @@ def _take(
     found.pts.append(look.pts)
 
 
-def _left_over(
-    finder: Finder, picture: Pixels, regions: Sequence[Region], settings: Settings
-) -> list[Region]:
-    """What the search of the output would still find of a frame in which these are hidden.
+def _searched(finder: Finder, picture: Pixels, known: Sequence[Box], settings: Settings) -> list[Region]:
+    """Everything in a frame, and what the search of the output would still find beside it when it is hidden.
 
-    Then a clip is seldom written twice: each time costs as much as everything else.
+    So a clip is seldom written twice: each time costs as much as all the rest. ``known`` places are hidden already.
     """
-    clean, veils = redact(picture, [r.moved(r.box) for r in regions if r.certain], settings)
-    return left_over(finder.recheck(clean), veils, clean, finder.recheck)
+    faces = finder.faces(picture)
+    finder.rest()
+    known = [*known, *(face.box for face in faces if face.certain)]
+    found = faces + finder.others(picture, known)
+    hidden = [r.moved(r.box) for r in found if r.certain] + [Region(box, Kind.DRAWN, ()) for box in known]
+    clean, veils = redact(picture, hidden, settings)
+    again = left_over(finder.glance_others(clean), veils, clean, finder.glance_others)
+    finder.rest()
+    return found + again
 
 
 def _new(regions: Sequence[Region], known: Sequence[Region]) -> list[Region]:

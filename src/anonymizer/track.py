@@ -168,6 +168,10 @@ class Tracker:
         ]
         return all(self._frame - live.since <= 2 and live.sightings > 2 for live in faces)
 
+    def places(self, kinds: frozenset[Kind]) -> list[Box]:
+        """Where things of these kinds were in the last frame, sighted or followed by their look."""
+        return [live.box for live in self._live if live.kind in kinds and live.marks[-1] != "H"]
+
     def losing(self, seen: Sequence[Box]) -> bool:
         """Whether a well-attested face, last sighted a moment ago, is not among these boxes of the next frame."""
         moment = self.frames_of(LOSING)

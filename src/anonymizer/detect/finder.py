@@ -104,9 +104,21 @@ class Finder:
         """What :meth:`find` says of faces alone."""
         return [r for finder in self.finders if _looks_at_faces(finder) for r in finder.find(pixels)]
 
-    def others(self, pixels: Pixels) -> list[Region]:
-        """What :meth:`find` says of everything but faces."""
-        return [r for finder in self.finders if not _looks_at_faces(finder) for r in finder.find(pixels)]
+    def others(self, pixels: Pixels, known: Sequence[Box] = ()) -> list[Region]:
+        """What :meth:`find` says of everything but faces; less close a look at places that are known to be hidden."""
+        found: list[Region] = []
+        for finder in self.finders:
+            if beside := getattr(finder, "find_beside", None):
+                found += beside(pixels, known)
+            elif not _looks_at_faces(finder):
+                found += finder.find(pixels)
+        return found
+
+    def rest(self) -> None:
+        """Give back the memory that a search takes, several hundred megabytes."""
+        for rest in (getattr(finder, "rest", None) for finder in self.finders):
+            if rest:
+                rest()
 
     def glances(
         self, pictures: Sequence[Pixels], turns: tuple[int, ...] = (0,), side: int = 640

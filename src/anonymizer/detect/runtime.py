@@ -7,6 +7,8 @@ own silent stub.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import sys
 import threading
@@ -118,15 +120,28 @@ class Network:
         answers: list[list[Tensor]] = []
         lanes = len(self._requests)
         with self._turn:
-            for start in range(0, len(inputs), lanes):
-                some = inputs[start : start + lanes]
-                busy = self._requests[: len(some)]
-                for request, tensor in zip(busy, some, strict=True):
-                    request.start_async([tensor], share_inputs=True)
-                for request in busy:
-                    request.wait()
-                    answers.append([np.array(out.data) for out in request.output_tensors])
+            for number, tensor in enumerate(inputs):
+                request = self._requests[number % lanes]
+                if number >= lanes:
+                    answers.append(_answer(request))
+                request.start_async([tensor], share_inputs=True)
+            for number in range(max(0, len(inputs) - lanes), len(inputs)):
+                answers.append(_answer(self._requests[number % lanes]))
         return answers
+
+    def rest(self) -> None:
+        """Give back what the largest picture so far took of memory: the next call takes what it needs."""
+        with self._turn:
+            self._compiled.release_memory()
+        if sys.platform == "linux":
+            # What is freed stays with the process until the C library is told to hand it back (glibc has the call).
+            with contextlib.suppress(OSError, AttributeError):
+                ctypes.CDLL(None).malloc_trim(0)
+
+
+def _answer(request: Any) -> list[Tensor]:
+    request.wait()
+    return [np.array(out.data) for out in request.output_tensors]
 
 
 def _metadata(model: Any) -> dict[str, str]:

@@ -8,6 +8,7 @@ is shown the whole picture small, and tiles of it large where there are thin str
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -119,6 +120,10 @@ class TextFinder:
         return list(self._models)
 
     def find(self, pixels: Pixels) -> list[Region]:
+        return self.find_beside(pixels, ())
+
+    def find_beside(self, pixels: Pixels, known: Sequence[Box]) -> list[Region]:
+        """What :meth:`find` says; where it is known already that something is hidden there is no closer look."""
         # Every smaller look is made from the next larger one: reading twelve megapixels once is enough.
         views = [(side, in_blocks(pixels, side)) for side in self.plan.tiled]
         source = views[0][1] if views and views[0][0] else pixels
@@ -134,14 +139,16 @@ class TextFinder:
         for n, (_, shown) in enumerate(views):
             if shown.shape[:2] not in done:
                 done.add(shown.shape[:2])
-                more, hints, left = self._tiles(shown, pixels.shape[:2], found if n else [], hints, own)
+                boxes = [*known, *(region.box for region in (found if n else []))]
+                more, hints, left = self._tiles(shown, pixels.shape[:2], boxes, hints, own)
                 found += more
                 passed_over += left
-        lines = latest = _merged(found)
+        lines = _merged(found)
+        latest = [line for line in lines if all(line.box.covered_by(box) < WITHIN for box in known)]
         for _ in range(ENDS if views else 0):
-            known = lines
-            lines = _merged([*known, *self._ends(pixels, latest)])
-            latest = [line for line in lines if line not in known]
+            before = lines
+            lines = _merged([*before, *self._ends(pixels, latest)])
+            latest = [line for line in lines if line not in before]
         return self._to_hide(pixels, lines) + passed_over
 
     def recheck(self, pixels: Pixels) -> list[Region]:
@@ -154,6 +161,10 @@ class TextFinder:
             return lines
         harmless = self._reader.harmless(pixels, lines)
         return [line for line, kept in zip(lines, harmless, strict=True) if not kept]
+
+    def rest(self) -> None:
+        """Give back the memory that a search took."""
+        self.network.rest()
 
     def _look(
         self, pixels: Pixels, side: int, turns: int, least: float, source: Pixels | None = None
@@ -172,11 +183,11 @@ class TextFinder:
         self,
         shown: Pixels,
         size: tuple[int, int],
-        known: list[Region],
+        known: list[Box],
         hints: NDArray[np.float32] | None,
         own: NDArray[np.bool_] | None,
     ) -> tuple[list[Region], NDArray[np.float32], list[Region]]:
-        """Lines where ``shown`` may hold print and no line that is known already; hints for a larger look; and
+        """Lines where ``shown`` may hold print and nothing that is known already; hints for a larger look; and
         as a doubt, where there was more to look at than the plan allows.
 
         Hints are for each square of :data:`BLOCK` pixels the best chance there, -1 where nobody looked; ``own`` are
@@ -197,7 +208,7 @@ class TextFinder:
             busy &= (near > HINT) | (cv2.dilate(fine.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
         squares = np.full(busy.shape, -1.0, np.float32)
         found = []
-        chosen, left = windows(busy, [scaled(r.box, *scale) for r in known], self.plan.most, near)
+        chosen, left = windows(busy, [scaled(box, *scale) for box in known], self.plan.most, near)
         for one in chosen:
             chances = self._chances(shown[one.y : one.y + one.h, one.x : one.x + one.w], 0)
             y, x = one.y // BLOCK, one.x // BLOCK

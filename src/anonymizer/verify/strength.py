@@ -127,11 +127,7 @@ def remainder(
         # Fewer pixels than averages: the region is its own bound.
         return Remainder(0.0, 0.0, 0.0, 1)
     values = pixels[np.ix_(ys, xs)].astype(np.float32)
-    rows = _basis(veil.grid[1], bottom - top, veil.style)[ys - top]
-    columns = _basis(veil.grid[0], right - left, veil.style)[xs - left]
-    found = _fitted(values, inside, rows, columns)
-    model = np.einsum("yr,rcn,xc->yxn", rows, found, columns, optimize=True)
-    over = (values - model.astype(np.float32)) * inside[:, :, None]
+    over = (values - _model(values, inside, veil, (left, top, right, bottom))) * inside[:, :, None]
     squares = np.asarray((over * over).mean(axis=2), np.float32)
     return Remainder(
         rms=float(np.sqrt(squares.sum() / count)),
@@ -139,6 +135,20 @@ def remainder(
         tile=_worst_tile(squares, inside, bottom - top, right - left),
         count=count,
     )
+
+
+def _model(
+    values: NDArray[np.float32], inside: NDArray[np.bool_], veil: Veil, seen: tuple[int, int, int, int]
+) -> NDArray[np.float32]:
+    """The drawing of a veil's grid that comes nearest to the values inside, at these rows and columns."""
+    left, top, right, bottom = seen
+    if veil.grid == (1, 1):
+        return np.asarray(values[inside].mean(axis=0), np.float32)
+    rows = _basis(veil.grid[1], bottom - top, veil.style)[_lines(top, bottom) - top]
+    columns = _basis(veil.grid[0], right - left, veil.style)[_lines(left, right) - left]
+    found = _fitted(values, inside, rows, columns)
+    drawn = np.einsum("yr,rcn,xc->yxn", rows, found, columns, optimize=True)
+    return np.asarray(drawn, np.float32)
 
 
 def _lines(start: int, end: int) -> NDArray[np.intp]:

@@ -4,13 +4,14 @@
 
 Photos are made from ``sample_media``, each a little different, for content that is known already costs nothing.
 Throughput counts start-up. One worker alone has all cores to itself; the honest unit for what a second worker
-brings is one worker kept to one core, so both are printed. Tiny files are searched for nothing: there the way
-is measured, not the finding. Memory is resident memory, sampled five times a second.
+with a core of its own brings is the whole run kept to one core, so both are printed. Tiny files are searched for
+nothing: there the way is measured, not the finding. Memory is resident memory, sampled five times a second.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import random
 import subprocess
@@ -18,13 +19,13 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 from PIL import Image
 
-from anonymizer.machine import THREADS_VARIABLE
 from idle import idle_cost
 
 SAMPLES = Path(__file__).parents[1] / "sample_media"
@@ -44,13 +45,15 @@ class Watched:
     total: list[float] = field(default_factory=list)
 
 
-def watched(command: list[object], **environment: str) -> Watched:
-    """Run a command to its end and look at its memory meanwhile."""
+def watched(command: list[object], cores: int = 0) -> Watched:
+    """Run a command to its end and look at its memory meanwhile.
+
+    ``cores``: it and all that it starts are kept to so many, where the system can (Linux); 0 for all.
+    """
     found = Watched()
     start = time.perf_counter()
-    process = subprocess.Popen(
-        [str(part) for part in command], env={**os.environ, **environment}, stdout=subprocess.DEVNULL
-    )
+    with _kept_to(cores):
+        process = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL)
     over = threading.Event()
 
     def sample() -> None:
@@ -73,6 +76,20 @@ def watched(command: list[object], **environment: str) -> Watched:
     if found.code not in (0, 3):
         raise SystemExit(f"the batch failed with exit code {found.code}")
     return found
+
+
+@contextlib.contextmanager
+def _kept_to(cores: int) -> Iterator[None]:
+    """What is started meanwhile has so many of this process's cores."""
+    if not cores or not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    own = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(own)[:cores])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, own)
 
 
 def photos(folder: Path, count: int, megapixels: float) -> None:
@@ -100,7 +117,7 @@ def tiny(folder: Path, count: int) -> None:
 def throughput(scratch: Path, count: int, megapixels: float) -> None:
     photos(scratch / "photos", count, megapixels)
     command = [*BATCH, scratch / "photos", "--quiet", "--out"]
-    alone = watched([*command, scratch / "a", "--workers", 1], **{THREADS_VARIABLE: "1"})
+    alone = watched([*command, scratch / "a", "--workers", 1], cores=1)
     whole = watched([*command, scratch / "b", "--workers", 1])
     two = watched([*command, scratch / "c", "--workers", 2])
     print(f"{count} photos of {megapixels:g} megapixels, all detectors, start-up included\n")

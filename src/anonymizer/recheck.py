@@ -256,8 +256,8 @@ def _wanted(plan: Covered, length: int, rate: float, cuts: Sequence[int]) -> _Wa
     faces = max(1, round(FACES_EVERY * rate))
     whole = set(range(0, length, max(1, round(ALL_EVERY * rate)))) | {cut for cut in cuts if cut < length}
     careful = set(range(faces // 2, length, faces)) | {length - 1}
-    # At regular places, and in the middle of every track.
-    measured = whole | careful | {(one.track.first + one.track.last) // 2 for one in plan.covers}
+    # At regular places, and in the middle of every track: it has one grid, and where that lies every frame is compared.
+    measured = whole | {(one.track.first + one.track.last) // 2 for one in plan.covers}
     plain: set[int] = set()
     near: dict[int, list[Box]] = {}
     for one in plan.covers:

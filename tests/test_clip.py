@@ -496,3 +496,31 @@ def test_every_shared_clip_keeps_its_frames_and_times(run: Callable[..., Ran], t
         report = report_of(out)
         checks = {c["name"]: c["result"] for c in report["checks"]}
         assert checks["timing"] == checks["second-reader"] == checks["structure"] == "pass"
+
+
+def test_what_the_search_of_the_output_finds_is_hidden_and_the_clip_searched_there_again(
+    run: Callable[..., Ran], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[bool] = []
+
+    def recheck(self: Finder, pixels: Pixels) -> list[Region]:
+        bare = bool(pixels[65:85, 15:35].mean() > 40)
+        looked.append(bare)
+        return [Region(Box(10, 60, 30, 30), Kind.TEXT, (Evidence("mine", 0.9),))] if bare else []
+
+    monkeypatch.setattr(Finder, "recheck", recheck)
+    source = make_clip(tmp_path / "a.mp4", [marked(1)] * 40, fps=4)
+    out = tmp_path / "out"
+    assert run("blur", source, "--out", out, *FAST).code == 3, "without faces it always waits"
+    shown = [picture[65:85, 15:35].mean() for _, picture in decoded(written(out, "review"))]
+    # Every fourth second was searched, and what was found there is hidden about each time.
+    assert (
+        all(shown[frame] < 40 for frame in (0, 1, 2, 14, 15, 16, 17, 18, 30, 31, 32, 33, 34))
+        and shown[8] > 40
+    )
+    (residual,) = (check for check in report_of(out)["checks"] if check["name"] == "residual")
+    assert (
+        residual["result"] == "pass"
+        and "2 searches of the output, at 3 frames, then at 3" in residual["evidence"]
+    )
+    assert looked == [True] * 3 + [False] * 3

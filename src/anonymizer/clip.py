@@ -25,7 +25,7 @@ from anonymizer.media.write_clip import ClipWriter
 from anonymizer.overlap import unveiled
 from anonymizer.path import through
 from anonymizer.photo import reasons, residual
-from anonymizer.plan import Plan, lies_inside, planned, union
+from anonymizer.plan import Plan, differing, lies_inside, planned, union
 from anonymizer.recheck import Looked, look_again
 from anonymizer.redact_yuv import Cover, paint, shown
 from anonymizer.search import Doubt, Searched, search
@@ -78,9 +78,11 @@ def process(
     clip = open_clip(path, form, settings.limits, keep_hdr=settings.hdr is HdrPolicy.KEEP)
     sha256 = file_sha256(path)
     searched = search(clip, finder, settings, progress)
-    finder.rest()  # The encoder takes as much.
+    doubts, looks = list(searched.doubts), list[int]()
+    plan = planned(clip, searched, settings)
+    among: set[int] | None = None
     for attempt in range(1, ATTEMPTS + 1):
-        plan = planned(clip, searched, settings)
+        finder.rest()  # The encoder takes as much.
         written = write(clip, plan, staged, progress, len(searched.pts))
         looked = look_again(
             staged,
@@ -90,18 +92,23 @@ def process(
             rate=_rate(clip, searched.pts),
             cuts=searched.cuts,
             sound=written.sound,
+            among=among,
             progress=progress,
         )
         bare = [f for f in looked.found if not plan.lets_be(f.frame, f.region.box)]
+        doubts += [Doubt(f.frame, f.region) for f in bare if not f.region.certain]
+        looks.append(looked.searched)
         left = [f for f in bare if f.region.certain]
         if not left or attempt == ATTEMPTS:
             break
         for one in left:
             searched.tracker.sight(one.frame, one.region, one.colours, len(searched.pts))
         staged.unlink()
+        # All else of the next writing is what this one's was, and was searched.
+        earlier, plan = plan, planned(clip, searched, settings)
+        among = differing(earlier, plan)
     if _identity(path) != before:
         raise UnreadableError("The file changed while it was read; wait until it is complete and try again.")
-    doubts = [*searched.doubts, *(Doubt(f.frame, f.region) for f in bare if not f.region.certain)]
     expected = ExpectedClip(
         size=(clip.width, clip.height),
         pts=searched.pts,
@@ -113,7 +120,11 @@ def process(
         sound=written.sound,
     )
     asked = _questions(clip, searched, plan, doubts)
-    searches = f"{attempt} search{'es' if attempt > 1 else ''} of the output, at {looked.searched} frames"
+    searches = f"1 search of the output, at {looks[0]} frames"
+    if attempt > 1:
+        # Where nothing was added, the frames are those that were searched before, written once more.
+        searches = f"{attempt} searches of the output, at {looks[0]} frames"
+        searches += f", then at {sum(looks[1:])} where something was added"
     checks = [
         residual([one.region for one in bare], searches),
         coverage(plan, written, looked),

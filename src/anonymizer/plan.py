@@ -13,7 +13,7 @@ from anonymizer.redact_yuv import Cover, cover, veil
 from anonymizer.search import Searched
 from anonymizer.settings import DrawnRegion, Settings
 from anonymizer.track import Track
-from anonymizer.types import Box, Style, Veil
+from anonymizer.types import Box, Kind, Style, Veil
 
 SAME = 0.5
 """Intersection over union from which a dismissed place is a track's extent."""
@@ -75,6 +75,17 @@ def planned(clip: Clip, searched: Searched, settings: Settings) -> Plan:
     transfer = clip.colour.transfer if clip.colour else 0
     covers = tuple(cover(track, settings, size, transfer) for track in tracks)
     return Plan(covers, settings, size, transfer, dismissed)
+
+
+def differing(one: Plan, other: Plan) -> set[int]:
+    """The frames in which two plans of one clip do not hide the same places."""
+
+    def places(plan: Plan) -> dict[tuple[Kind, int, bytes], Cover]:
+        return {(c.track.kind, c.track.first, c.boxes.tobytes()): c for c in plan.covers}
+
+    before, after = places(one), places(other)
+    alone = [(before | after)[key] for key in before.keys() ^ after.keys()]
+    return {frame for c in alone for frame in range(c.track.first, c.track.last + 1)}
 
 
 def lies_inside(one: DrawnRegion, clip: Clip, pts: NDArray[np.int64]) -> bool:

@@ -106,14 +106,17 @@ def look_again(
     rate: float,
     cuts: Sequence[int],
     sound: bool,
+    among: set[int] | None,
     progress: Progress | None,
 ) -> Looked:
     """Decode a written clip of ``length`` frames with the second reader, end to end, and look at its frames.
 
-    ``sound``: it has a sound track, which is decoded as well.
+    ``sound``: it has a sound track, which is decoded as well. ``among``: where detectors look; None for everywhere.
     """
     looked = Looked()
     wanted = _wanted(plan, length, rate, cuts)
+    if among is not None:
+        wanted = wanted.among(among)
     shown = set(np.linspace(0, length - 1, min(SHEET, length)).round().astype(int).tolist())
     thumbnails: list[Pixels] = []
     measured: list[Check] = []
@@ -246,6 +249,11 @@ class _Wanted:
     careful: set[int]
     whole: set[int]
     measured: set[int]
+
+    def among(self, frames: set[int]) -> _Wanted:
+        """Those of them that are among these; measured is in all."""
+        near = {frame: places for frame, places in self.near.items() if frame in frames}
+        return _Wanted(self.plain & frames, near, self.careful & frames, self.whole & frames, self.measured)
 
     def all(self, *, faces: bool) -> set[int]:
         """The frames that a detector looks at."""

@@ -108,7 +108,8 @@ class Finder:
         """What :meth:`find` says of everything but faces; less close a look at places that are known to be hidden."""
         found: list[Region] = []
         for finder in self.finders:
-            if beside := getattr(finder, "find_beside", None):
+            beside = getattr(finder, "find_beside", None) if known else None
+            if beside:
                 found += beside(pixels, known)
             elif not _looks_at_faces(finder):
                 found += finder.find(pixels)

@@ -120,10 +120,9 @@ def process(
         sound=written.sound,
     )
     asked = _questions(clip, searched, plan, doubts)
-    searches = f"1 search of the output, at {looks[0]} frames"
+    searches = f"{attempt} search{'es' if attempt > 1 else ''} of the output, at {looks[0]} frames"
     if attempt > 1:
         # Where nothing was added, the frames are those that were searched before, written once more.
-        searches = f"{attempt} searches of the output, at {looks[0]} frames"
         searches += f", then at {sum(looks[1:])} where something was added"
     checks = [
         residual([one.region for one in bare], searches),

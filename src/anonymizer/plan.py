@@ -80,12 +80,11 @@ def planned(clip: Clip, searched: Searched, settings: Settings) -> Plan:
 def differing(one: Plan, other: Plan) -> set[int]:
     """The frames in which two plans of one clip do not hide the same places."""
 
-    def places(plan: Plan) -> dict[tuple[Kind, int, bytes], Cover]:
-        return {(c.track.kind, c.track.first, c.boxes.tobytes()): c for c in plan.covers}
+    def places(plan: Plan) -> set[tuple[Kind, int, int, bytes]]:
+        return {(c.track.kind, c.track.first, c.track.last, c.boxes.tobytes()) for c in plan.covers}
 
-    before, after = places(one), places(other)
-    alone = [(before | after)[key] for key in before.keys() ^ after.keys()]
-    return {frame for c in alone for frame in range(c.track.first, c.track.last + 1)}
+    alone = places(one) ^ places(other)
+    return {frame for _, first, last, _ in alone for frame in range(first, last + 1)}
 
 
 def lies_inside(one: DrawnRegion, clip: Clip, pts: NDArray[np.int64]) -> bool:

@@ -24,7 +24,7 @@ from anonymizer.media import hdr
 from anonymizer.media.yuv import Plane, Planes, pixels, reduced
 from anonymizer.overlap import left_over
 from anonymizer.redact import averages, drawn
-from anonymizer.redact_yuv import Cover, Rect, veil
+from anonymizer.redact_yuv import Cover, Rect, halved, veil
 from anonymizer.settings import Settings
 from anonymizer.types import Box, Check, Kind, Pixels, Progress, Region, Result, Shape, Style, Veil
 from anonymizer.verify import strength
@@ -131,17 +131,17 @@ def look_again(
             if plan.transfer:
                 # From here on for detectors and for the eye.
                 planes = hdr.ordinary(planes[0], plan.transfer), *planes[1:]
-            places = wanted.near.get(number, ())
             if number in wanted.whole:
                 picture = pixels(planes)
                 _note(looked, number, finder.recheck(picture), picture, plan, finder)
-            elif plan.settings.faces and (number in wanted.careful or len(places) > FEW):
+            elif number in wanted.careful:
                 picture = pixels(planes)
                 _note(looked, number, finder.recheck_faces(picture), picture, plan, finder)
-            elif plan.settings.faces and places:
+            elif number in wanted.near:
                 picture = pixels(planes)
-                _note(looked, number, finder.recheck_near(picture, places), picture, plan, finder)
-            elif number in wanted.plain and plan.settings.faces:
+                found = finder.recheck_near(picture, wanted.near[number])
+                _note(looked, number, found, picture, plan, finder)
+            elif number in wanted.plain:
                 glanced.append((number, planes))
             if len(glanced) == TOGETHER or number == length - 1:
                 _glance(looked, glanced, finder, plan)
@@ -151,7 +151,7 @@ def look_again(
             if progress:
                 progress("checking", number + 1, length)
     _glance(looked, glanced, finder, plan)
-    looked.searched = len(wanted.all(faces=plan.settings.faces))
+    looked.searched = len(wanted.searched())
     looked.strength = _worst(measured)
     looked.sheet = contact_sheet(thumbnails)
     return looked
@@ -165,7 +165,7 @@ def covers_in_place(planes: Planes, plan: Covered, frame: int) -> bool:
     kept = [box.padded(2).pixels(width, height) for box in plan.keep(frame)]
     rects = np.array([found.box for _, found in placed], np.int64).reshape(-1, 4)
     # What a cover may have changed, its rim included.
-    rims = 2 + np.ceil(0.1 * (rects[:, 2:] - rects[:, :2]).min(axis=1, initial=1 << 30)).astype(np.int64)
+    rims = 2 + np.ceil(0.1 * (rects[:, 2:] - rects[:, :2]).min(axis=1)).astype(np.int64)
     reach = rects + rims[:, None] * np.array([-1, -1, 1, 1])
     for number, (one, found) in enumerate(placed):
         left, top, right, bottom = _box(found).pixels(width, height)
@@ -211,14 +211,10 @@ def strength_of(planes: Planes, veils: Sequence[Veil], kept: Sequence[Rect], gri
     luma = strength.check(y[:, :, None], veils, kept, grid, EDGE)
     if luma.result is not Result.PASS or not veils:
         return luma
-    halves = [replace(veil, box=_half(veil.box)) for veil in veils]
-    colour = strength.check(np.dstack([u, v]), halves, [_half(rect) for rect in kept], grid, EDGE)
+    halves = [replace(veil, box=halved(veil.box)) for veil in veils]
+    colour = strength.check(np.dstack([u, v]), halves, [halved(rect) for rect in kept], grid, EDGE)
     worse = float(colour.data.get("rms", 0.0)) > float(luma.data.get("rms", 0.0))
     return colour if colour.result is not Result.PASS or worse else luma
-
-
-def _half(rect: Rect) -> Rect:
-    return rect[0] // 2, rect[1] // 2, (rect[2] + 1) // 2, (rect[3] + 1) // 2
 
 
 def contact_sheet(thumbnails: Sequence[Pixels]) -> bytes:
@@ -255,17 +251,19 @@ class _Wanted:
         near = {frame: places for frame, places in self.near.items() if frame in frames}
         return _Wanted(self.plain & frames, near, self.careful & frames, self.whole & frames, self.measured)
 
-    def all(self, *, faces: bool) -> set[int]:
+    def searched(self) -> set[int]:
         """The frames that a detector looks at."""
-        return self.whole | (self.plain | set(self.near) | self.careful if faces else set())
+        return self.whole | self.careful | self.near.keys() | self.plain
 
 
 def _wanted(plan: Covered, length: int, rate: float, cuts: Sequence[int]) -> _Wanted:
     faces = max(1, round(FACES_EVERY * rate))
     whole = set(range(0, length, max(1, round(ALL_EVERY * rate)))) | {cut for cut in cuts if cut < length}
-    careful = set(range(faces // 2, length, faces)) | {length - 1}
     # At regular places, and in the middle of every track: it has one grid, and where that lies every frame is compared.
     measured = whole | {(one.track.first + one.track.last) // 2 for one in plan.covers}
+    if not plan.settings.faces:
+        return _Wanted(set(), {}, set(), whole, measured)
+    careful = set(range(faces // 2, length, faces)) | {length - 1}
     plain: set[int] = set()
     near: dict[int, list[Box]] = {}
     for one in plan.covers:
@@ -281,6 +279,7 @@ def _wanted(plan: Covered, length: int, rate: float, cuts: Sequence[int]) -> _Wa
         for frame in here:
             if 0 <= frame < length:
                 near.setdefault(frame, []).append(track.box(min(max(frame, track.first), track.last)))
+    careful |= {frame for frame, places in near.items() if len(places) > FEW}
     return _Wanted(plain, near, careful, whole, measured)
 
 

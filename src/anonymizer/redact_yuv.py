@@ -145,6 +145,11 @@ def _seen(box: Rect, size: tuple[int, int]) -> Rect:
     return Box(box[0], box[1], box[2] - box[0], box[3] - box[1]).pixels(*size)
 
 
+def halved(rect: Rect) -> Rect:
+    """The samples of colour, at half size, that a rectangle of the brightness plane touches."""
+    return rect[0] // 2, rect[1] // 2, (rect[2] + 1) // 2, (rect[3] + 1) // 2
+
+
 def _draw(planes: AnyPlanes, one: Cover, found: Veil) -> None:
     """One cover over the luma rectangle and its half-size counterparts."""
     height, width = planes[0].shape
@@ -160,7 +165,7 @@ def _draw(planes: AnyPlanes, one: Cover, found: Veil) -> None:
     seen = _seen(box, (width, height))
     luma, chroma = _alphas(place)
     _blend(planes[0], (x0, y0), seen, one.grid[:, :, :1], luma, one.style)
-    small = seen[0] // 2, seen[1] // 2, (seen[2] + 1) // 2, (seen[3] + 1) // 2
+    small = halved(seen)
     for number in (1, 2):
         _blend(
             planes[number], (x0 // 2, y0 // 2), small, one.grid[:, :, number : number + 1], chroma, one.style
@@ -169,7 +174,7 @@ def _draw(planes: AnyPlanes, one: Cover, found: Veil) -> None:
 
 def _fill(planes: AnyPlanes, one: Cover, seen: Rect) -> None:
     """One colour over ``seen``, and over every sample of colour that touches it."""
-    half = seen[0] // 2, seen[1] // 2, (seen[2] + 1) // 2, (seen[3] + 1) // 2
+    half = halved(seen)
     for plane, (left, top, right, bottom), value in zip(
         planes, (seen, half, half), one.grid.ravel(), strict=True
     ):

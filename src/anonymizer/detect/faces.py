@@ -153,20 +153,18 @@ class FaceFinder:
 
         The caller ignores what lies under a veil.
         """
-        found = self._look(pixels, RECHECK, RECHECK_SCORE)
-        return [fused(group) for group in clusters(found) if _side(group) >= TINY]
+        return _each_once(self._look(pixels, RECHECK, RECHECK_SCORE))
 
     def recheck_near(self, pixels: Pixels, places: Sequence[Box]) -> list[Region]:
         """What :meth:`recheck` says, of faces at and about these places alone."""
         views: list[View] = []
         pictures: list[Pixels] = []
         for place in places:
-            view, crop = cut(pixels, place, NEAR_CONTEXT, NEAR_SIDE)
-            views += [replace(view, turns=t) for t in ALL_TURNS]
-            pictures += [turned(crop, t) for t in ALL_TURNS]
+            more, crops = _at_all_turns(*cut(pixels, place, NEAR_CONTEXT, NEAR_SIDE))
+            views += more
+            pictures += crops
         answers = self._main.detect(pictures, RECHECK_SCORE)
-        found = [view.back(d) for view, some in zip(views, answers, strict=True) for d in some]
-        return [fused(group) for group in clusters(found) if _side(group) >= TINY]
+        return _each_once([view.back(d) for view, some in zip(views, answers, strict=True) for d in some])
 
     def glances(
         self, pictures: Sequence[Pixels], turns: tuple[int, ...] = (0,), side: int = GLANCE_SIDE
@@ -184,7 +182,7 @@ class FaceFinder:
         answers = self._main.detect(looked, self.rules.large) if looked else []
         backs = [[view.back(d) for d in found] for view, found in zip(views, answers, strict=True)]
         each = [list(chain(*backs[i : i + len(turns)])) for i in range(0, len(backs), len(turns))]
-        return [[fused(g) for g in clusters(found) if _side(g) >= TINY] for found in each]
+        return [_each_once(found) for found in each]
 
     def rest(self) -> None:
         """Give back the memory that a search took."""
@@ -269,9 +267,7 @@ class FaceFinder:
 
     def _second_look(self, pixels: Pixels, box: Box) -> list[Detection]:
         """What every network says of the enlarged crop around a candidate, at the four turns."""
-        view, crop = cut(pixels, box, LOOK_CONTEXT, LOOK_SIDE)
-        views = [replace(view, turns=t) for t in ALL_TURNS]
-        pictures = [turned(crop, t) for t in ALL_TURNS]
+        views, pictures = _at_all_turns(*cut(pixels, box, LOOK_CONTEXT, LOOK_SIDE))
         found: list[Detection] = []
         for network in (self._main, *self._others):
             for one, answers in zip(views, network.detect(pictures, self.rules.doubt), strict=True):
@@ -349,3 +345,12 @@ def cut(pixels: Pixels, box: Box, context: float, side: int) -> tuple[View, Pixe
 
 def _side(group: Sequence[Detection]) -> float:
     return min(group[0].box.w, group[0].box.h)
+
+
+def _at_all_turns(view: View, picture: Pixels) -> tuple[list[View], list[Pixels]]:
+    return [replace(view, turns=t) for t in ALL_TURNS], [turned(picture, t) for t in ALL_TURNS]
+
+
+def _each_once(found: Sequence[Detection]) -> list[Region]:
+    """One region for each face, however often it was seen; none for what is too small."""
+    return [fused(group) for group in clusters(found) if _side(group) >= TINY]

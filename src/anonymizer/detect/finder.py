@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 
 from anonymizer.detect import RegionFinder
+from anonymizer.detect.runtime import hand_back
 from anonymizer.detect.weights import Store
 from anonymizer.settings import Settings, TextPolicy
 from anonymizer.types import Box, Kind, Model, Pixels, Question, Region
@@ -120,6 +121,7 @@ class Finder:
         for rest in (getattr(finder, "rest", None) for finder in self.finders):
             if rest:
                 rest()
+        hand_back()
 
     def glances(
         self, pictures: Sequence[Pixels], turns: tuple[int, ...] = (0,), side: int = 640

@@ -133,10 +133,13 @@ class Network:
         """Give back what the largest picture so far took of memory: the next call takes what it needs."""
         with self._turn:
             self._compiled.release_memory()
-        if sys.platform == "linux":
-            # What is freed stays with the process until the C library is told to hand it back (glibc has the call).
-            with contextlib.suppress(OSError, AttributeError):
-                ctypes.CDLL(None).malloc_trim(0)
+
+
+def hand_back() -> None:
+    """Tell the C library to hand back to the system what was freed; it keeps it otherwise (glibc has the call)."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def _answer(request: Any) -> list[Tensor]:

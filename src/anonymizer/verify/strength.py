@@ -127,7 +127,9 @@ def remainder(
         # Fewer pixels than averages: the region is its own bound.
         return Remainder(0.0, 0.0, 0.0, 1)
     values = pixels[np.ix_(ys, xs)].astype(np.float32)
-    over = (values - _model(values, inside, veil, (left, top, right, bottom))) * inside[:, :, None]
+    rows = _basis(veil.grid[1], bottom - top, veil.style)[ys - top]
+    columns = _basis(veil.grid[0], right - left, veil.style)[xs - left]
+    over = (values - _model(values, inside, rows, columns)) * inside[:, :, None]
     squares = np.asarray((over * over).mean(axis=2), np.float32)
     return Remainder(
         rms=float(np.sqrt(squares.sum() / count)),
@@ -138,14 +140,14 @@ def remainder(
 
 
 def _model(
-    values: NDArray[np.float32], inside: NDArray[np.bool_], veil: Veil, seen: tuple[int, int, int, int]
+    values: NDArray[np.float32],
+    inside: NDArray[np.bool_],
+    rows: NDArray[np.float64],
+    columns: NDArray[np.float64],
 ) -> NDArray[np.float32]:
-    """The drawing of a veil's grid that comes nearest to the values inside, at these rows and columns."""
-    left, top, right, bottom = seen
-    if veil.grid == (1, 1):
+    """The drawing of a grid that comes nearest to the values inside; of a single colour it is their mean."""
+    if rows.shape[1] == columns.shape[1] == 1:
         return np.asarray(values[inside].mean(axis=0), np.float32)
-    rows = _basis(veil.grid[1], bottom - top, veil.style)[_lines(top, bottom) - top]
-    columns = _basis(veil.grid[0], right - left, veil.style)[_lines(left, right) - left]
     found = _fitted(values, inside, rows, columns)
     drawn = np.einsum("yr,rcn,xc->yxn", rows, found, columns, optimize=True)
     return np.asarray(drawn, np.float32)

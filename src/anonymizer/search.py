@@ -26,7 +26,7 @@ from anonymizer.media.yuv import pixels
 from anonymizer.overlap import left_over
 from anonymizer.redact import redact
 from anonymizer.settings import HdrPolicy, Settings
-from anonymizer.track import Tracker
+from anonymizer.track import GLANCED, Tracker
 from anonymizer.types import Box, Kind, Pixels, Progress, Region
 
 LOOK_SIDE = 640
@@ -43,10 +43,12 @@ SMALL_FACE = 0.055
 """… one whose lesser side is less than this share of the frame's long side: 17 pixels at 320."""
 TELLING = 0.4
 """Score of a face from which its size and turn say how to look on: no quick look sees fainter ones."""
-TOGETHER = 4
-"""Small copies that are looked at in one call: more of them keep every core busy."""
+TOGETHER = 6
+"""Frames in a group: the small copies that are looked at in one call keep every core busy."""
 LOST_PAUSE = 0.5
 """Seconds at least between two searches for a face that was lost."""
+Glance = list[Region] | None
+"""The faces of one cheap look at a frame, None where nobody looked."""
 MARKS = frozenset({Kind.TEXT, Kind.CODE, Kind.MARK})
 FACES = frozenset({Kind.FACE})
 
@@ -134,17 +136,17 @@ def _glanced(
     tracker: Tracker,
     shot: _Shot,
     settings: Settings,
-) -> Iterator[tuple[list[Look], list[list[Region]]]]:
+) -> Iterator[tuple[list[Look], list[Glance]]]:
     """Frames in small groups, with the faces of one cheap look at each, in the pixels of the small copies.
 
     While the tracker takes one group, the next is looked at in a thread of its own.
     """
-    waiting: deque[tuple[list[Look], Future[list[list[Region]]]]] = deque()
+    waiting: deque[tuple[list[Look], Future[list[Glance]]]] = deque()
     with ThreadPoolExecutor(1) as glancer:
         for group in _groups(looks(clip, reading, size)):
             turns, side = _how(group[0], tracker, shot)
-            steady = tracker.steady()
-            waiting.append((group, glancer.submit(_glances, finder, group, turns, side, settings, steady)))
+            every = tracker.frames_of(GLANCED) if tracker.steady() else 1
+            waiting.append((group, glancer.submit(_glances, finder, group, turns, side, settings, every)))
             if len(waiting) > 1 or group[0].full:
                 # What is learnt of a frame searched in full holds for those behind it.
                 while len(waiting) > (not group[0].full):
@@ -179,28 +181,28 @@ def _how(first: Look, tracker: Tracker, shot: _Shot) -> tuple[tuple[int, ...], i
 
 
 def _glances(
-    finder: Finder, group: Sequence[Look], turns: tuple[int, ...], side: int, settings: Settings, steady: bool
-) -> list[list[Region]]:
+    finder: Finder, group: Sequence[Look], turns: tuple[int, ...], side: int, settings: Settings, every: int
+) -> list[Glance]:
     """The faces of each frame that is not searched in full.
 
-    While the tracks are steady every second frame is enough: in between the tracker follows them by their
-    look, and what first comes into view in between is followed back. At all four turns, one frame is.
+    While the tracks are steady one frame in so many is enough: in between the tracker follows them by their
+    look, and what first comes into view in between is followed back. At all four turns, one of a group is.
     """
     if not settings.faces:
-        return [[] for _ in group]
-    every = 2 if steady else 1
+        return [None for _ in group]
     if len(turns) == len(ALL_TURNS):
-        every = len(group)
-    plain = [not look.full and place % every == 0 for place, look in enumerate(group)]
+        plain = [not look.full and place == 0 for place, look in enumerate(group)]
+    else:
+        plain = [not look.full and look.number % every == 0 for look in group]
     small = [look.small for look, wanted in zip(group, plain, strict=True) if wanted]
     answers = iter(finder.glances(small, turns, side) if small else [])
-    return [next(answers) if wanted else [] for wanted in plain]
+    return [next(answers) if wanted else None for wanted in plain]
 
 
 def _take(
     clip: Clip,
     look: Look,
-    faces: list[Region],
+    faces: Glance,
     finder: Finder,
     tracker: Tracker,
     shot: _Shot,
@@ -210,7 +212,7 @@ def _take(
     """One frame: search it in full where that is due, and hand what was sighted to the tracker."""
     searched = FACES if settings.faces else frozenset()
     scale = clip.width / look.small.shape[1], clip.height / look.small.shape[0]
-    sightings = [_scaled(region, scale) for region in faces]
+    sightings = [_scaled(region, scale) for region in faces or ()]
     if look.cut:
         found.cuts.append(look.number)
         shot.turns = frozenset({0})
@@ -230,7 +232,7 @@ def _take(
         small = SMALL_FACE * max(clip.width, clip.height)
         here = [r.box for r in _telling(sightings)]
         shot.side = LOOK_SIDE if any(min(box.w, box.h) < small for box in here) else NEAR_SIDE
-    elif settings.faces and look.number >= shot.lost_due and tracker.losing([r.box for r in sightings]):
+    elif faces is not None and look.number >= shot.lost_due and tracker.losing([r.box for r in sightings]):
         shot.lost_due = look.number + tracker.frames_of(LOST_PAUSE)
         more = [_scaled(region, scale) for region in finder.faces(look.small)]
         sightings += _new([region for region in more if region.certain], sightings)

@@ -37,6 +37,8 @@ BRIDGED = 2.0
 """Longest gap, seconds, between two tracks at one place that is taken for one thing unseen."""
 GROWTH = 0.012
 """Growth for each frame that a box is only held, as a share of its size: nobody knows where it went."""
+GLANCED = 0.1
+"""Seconds between looks for faces while all of them are in steady view: less than a head takes to turn away."""
 LOSING = 0.12
 """Seconds without a sighting after which a well-attested face is searched for."""
 ROOMY = 1.6
@@ -156,7 +158,7 @@ class Tracker:
         self._past.append(grey)
 
     def steady(self) -> bool:
-        """Whether every face under way was sighted in the last two frames, and more than twice.
+        """Whether every face under way was sighted when it was last looked for, and more than twice.
 
         A faint one that was not sighted for a while is followed by its look alone: no glance will see it.
         """
@@ -166,7 +168,8 @@ class Tracker:
             for live in self._live
             if live.kind is Kind.FACE and (live.best >= SURE or self._frame - live.since <= moment)
         ]
-        return all(self._frame - live.since <= 2 and live.sightings > 2 for live in faces)
+        lately = max(2, self.frames_of(GLANCED))
+        return all(self._frame - live.since <= lately and live.sightings > 2 for live in faces)
 
     def places(self, kinds: frozenset[Kind]) -> list[Box]:
         """Where things of these kinds were in the last frame, sighted or followed by their look."""
@@ -379,7 +382,7 @@ class Tracker:
             live.kind,
             live.first,
             boxes,
-            _seen(live.marks),
+            _seen(live.marks, max(2, self.frames_of(GLANCED))),
             evidence,
             colours.astype(np.float32),
             _mouths(live, boxes),
@@ -412,12 +415,13 @@ def _windowed(values: NDArray[np.float32], half: int) -> NDArray[np.float32]:
     return np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1, axis=0)
 
 
-def _seen(marks: Sequence[str]) -> NDArray[np.bool_]:
-    """Where a detector saw a track; a frame between two such is as good as seen."""
-    sighted = np.array([mark == "S" for mark in marks], np.bool_)
-    between = np.zeros_like(sighted)
-    between[1:-1] = sighted[:-2] & sighted[2:]
-    return np.asarray(sighted | between, np.bool_)
+def _seen(marks: Sequence[str], apart: int) -> NDArray[np.bool_]:
+    """Where a detector saw a track; a frame between two such, ``apart`` at most, is as good as seen."""
+    seen = np.array([mark == "S" for mark in marks], np.bool_)
+    at = np.flatnonzero(seen)
+    for before, after in zip(at, at[1:], strict=False):
+        seen[before:after] |= after - before <= apart
+    return seen
 
 
 def _mouths(live: _Live, boxes: NDArray[np.float32]) -> NDArray[np.float32] | None:

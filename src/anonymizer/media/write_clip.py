@@ -115,7 +115,8 @@ class ClipWriter:
             codec.sample_aspect_ratio = aspect
             codec.color_range = LIMITED
             codec.color_primaries, codec.color_trc, codec.colorspace = colour or BT709
-            codec.thread_count = 0
+            # Whole frames side by side: slices of one, the library's default, wait for each other at its end.
+            codec.thread_count, codec.thread_type = 0, "FRAME"
             self._filter = BitStreamFilterContext("filter_units=remove_types=6", self._video)
             self._audio: Any = None
             if sound:

@@ -5,7 +5,11 @@
 ``anonymize(path)`` takes one file down the whole road, ``verify(path)`` checks a published one again.
 """
 
+import os
 from typing import TYPE_CHECKING, Any
+
+# Before NumPy is loaded: the matrices here are small, and its idle threads would turn on the spot beside the networks.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 __version__ = "0.1.0"
 __all__ = ["Outcome", "Report", "Settings", "anonymize", "verify"]

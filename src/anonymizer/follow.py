@@ -49,7 +49,7 @@ def template(grey: Grey, box: Box) -> Template | None:
         return None
     factor = min(1.0, SIDE / max(right - left, bottom - top))
     patch = _reduced(grey[top:bottom, left:right], factor)
-    return Template(patch, factor, (left - box.x, top - box.y), float(patch.std()) < FLAT)
+    return Template(patch, factor, (left - box.x, top - box.y), float(cv2.meanStdDev(patch)[1][0, 0]) < FLAT)
 
 
 def follow(known: Template, grey: Grey, box: Box) -> tuple[Box, float]:
@@ -83,7 +83,7 @@ def _unmoved(patch: Grey, window: Grey, x: int, y: int) -> float | None:
     part = window[max(0, y) : y + patch.shape[0], max(0, x) : x + patch.shape[1]]
     if part.shape != patch.shape:
         return None
-    return 1.0 if float(cv2.absdiff(part, patch).mean()) < STILL else None
+    return 1.0 if cv2.norm(part, patch, cv2.NORM_L1) < STILL * patch.size else None
 
 
 def _reduced(grey: Grey, factor: float) -> Grey:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import importlib
 import os
 import sys
 import tempfile
+import types
 import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -38,9 +40,10 @@ class BlazeFace:
         self.name = name
         with hushed():
             try:
-                import mediapipe
-                from mediapipe.tasks.python.core.base_options import BaseOptions
-                from mediapipe.tasks.python.vision import FaceDetector, FaceDetectorOptions
+                with _put_off("matplotlib", "pyplot"):
+                    import mediapipe
+                    from mediapipe.tasks.python.core.base_options import BaseOptions
+                    from mediapipe.tasks.python.vision import FaceDetector, FaceDetectorOptions
             except (ImportError, OSError) as error:
                 raise NotReadyError(
                     f"MediaPipe does not load ({error}); install anonymizer again."
@@ -89,6 +92,26 @@ class BlazeFace:
                 )
             )
         return found
+
+
+@contextlib.contextmanager
+def _put_off(parent: str, child: str) -> Iterator[None]:
+    """Who imports ``parent.child`` in this block loads it only when something in it is first asked for.
+
+    MediaPipe imports a library that draws charts, for a function that nobody calls here: most of its own loading.
+    """
+    name = f"{parent}.{child}"
+    if parent in sys.modules:
+        yield
+        return
+    later, above = types.ModuleType(name), types.ModuleType(parent)
+    later.__getattr__ = lambda asked: getattr(importlib.import_module(name), asked)  # type: ignore[method-assign]
+    setattr(above, child, later)
+    sys.modules.update({parent: above, name: later})
+    try:
+        yield
+    finally:
+        del sys.modules[parent], sys.modules[name]
 
 
 def _closed(task: Any) -> None:

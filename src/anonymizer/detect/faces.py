@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -142,8 +143,11 @@ class FaceFinder:
         """Every face, and every place that may be one, in a picture ``(h, w, 3)`` uint8 RGB."""
         least = min(self.rules.small, self.rules.doubt)
         found = self._look(pixels, self.plan.levels, least)
-        found += self._fine_look(pixels, found, least)
-        found += self._others_look(pixels)
+        with ThreadPoolExecutor(1) as beside:
+            # One large picture keeps one core busy, and so do they.
+            others = beside.submit(self._others_look, pixels)
+            found += self._fine_look(pixels, found, least)
+            found += others.result()
         if self.plan.tiled and max(pixels.shape[:2]) > TILE:
             found += self._tiled_look(pixels, least)
         return self._settled(pixels, found)

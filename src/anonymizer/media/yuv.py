@@ -95,14 +95,15 @@ def reduced(planes: Planes, size: tuple[int, int]) -> Pixels:
 def reduced_planes(planes: AnyPlanes, size: tuple[int, int]) -> list[NDArray[Any]]:
     """All three planes at one small ``size`` = (width, height).
 
-    Where colour, at half size, is reduced to less than a half no more, interpolation leaves nothing out and costs
-    a fifth.
+    Halved by averages as long as that leaves enough; interpolation of the rest leaves nothing out. Together they
+    cost a third of averages over areas of any size.
     """
     small: list[NDArray[Any]] = []
     for plane in planes:
-        near = plane.shape[1] <= 2 * size[0] and plane.shape[0] <= 2 * size[1]
-        how = cv2.INTER_LINEAR if near else cv2.INTER_AREA
-        small.append(np.asarray(cv2.resize(plane, size, interpolation=how)))
+        while plane.shape[1] >= 2 * size[0] and plane.shape[0] >= 2 * size[1]:
+            half = plane.shape[1] // 2, plane.shape[0] // 2
+            plane = np.asarray(cv2.resize(plane, half, interpolation=cv2.INTER_AREA))
+        small.append(np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR)))
     return small
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anonymizer.ahead import ahead
+from anonymizer.detect.faces import ALL_TURNS
 from anonymizer.detect.finder import Finder
 from anonymizer.media import hdr
 from anonymizer.media.yuv import Plane, Planes, pixels, reduced
@@ -35,8 +36,8 @@ FACES_EVERY = 2.0
 ALL_EVERY = 4.0
 """Seconds between frames in which everything is."""
 UNSEEN_STEP = 6
-"""Of the frames in which a track was not seen, one in so many is searched about its place; where its place was
-guessed, the others are glanced at."""
+"""Of the frames in which a track was not seen, one in so many is searched about its place, upright and at one other
+turn, each time the next; where its place was guessed, the others are glanced at."""
 FEW = 3
 """Places in one frame up to which looking about each costs less than looking at all of it."""
 GLANCE_SIDE = 640
@@ -139,7 +140,8 @@ def look_again(
                 _note(looked, number, finder.recheck_faces(picture), picture, plan, finder)
             elif number in wanted.near:
                 picture = pixels(planes)
-                found = finder.recheck_near(picture, wanted.near[number])
+                turns = ALL_TURNS if number in wanted.ends else (0, 1 + number // UNSEEN_STEP % 3)
+                found = finder.recheck_near(picture, wanted.near[number], turns)
                 _note(looked, number, found, picture, plan, finder)
             elif number in wanted.plain:
                 glanced.append((number, planes))
@@ -237,11 +239,13 @@ def contact_sheet(thumbnails: Sequence[Pixels]) -> bytes:
 class _Wanted:
     """Frames to glance at, to search for faces with care, to search for everything, to measure the veils in.
 
-    ``near``: where else to search for faces with care, by frame: about a track's place.
+    ``near``: where else to search for faces with care, by frame: about a track's place. ``ends``: those of them
+    where a track begins or ends.
     """
 
     plain: set[int]
     near: dict[int, list[Box]]
+    ends: set[int]
     careful: set[int]
     whole: set[int]
     measured: set[int]
@@ -249,7 +253,13 @@ class _Wanted:
     def among(self, frames: set[int]) -> _Wanted:
         """Those of them that are among these; measured is in all."""
         near = {frame: places for frame, places in self.near.items() if frame in frames}
-        return _Wanted(self.plain & frames, near, self.careful & frames, self.whole & frames, self.measured)
+        return replace(
+            self,
+            plain=self.plain & frames,
+            near=near,
+            careful=self.careful & frames,
+            whole=self.whole & frames,
+        )
 
     def searched(self) -> set[int]:
         """The frames that a detector looks at."""
@@ -262,9 +272,10 @@ def _wanted(plan: Covered, length: int, rate: float, cuts: Sequence[int]) -> _Wa
     # At regular places, and in the middle of every track: it has one grid, and where that lies every frame is compared.
     measured = whole | {(one.track.first + one.track.last) // 2 for one in plan.covers}
     if not plan.settings.faces:
-        return _Wanted(set(), {}, set(), whole, measured)
-    careful = set(range(faces // 2, length, faces)) | {length - 1}
+        return _Wanted(set(), {}, set(), set(), whole, measured)
+    careful = set(range(0, length, faces)) | {length - 1}
     plain: set[int] = set()
+    ends: set[int] = set()
     near: dict[int, list[Box]] = {}
     for one in plan.covers:
         track = one.track
@@ -275,12 +286,13 @@ def _wanted(plan: Covered, length: int, rate: float, cuts: Sequence[int]) -> _Wa
             plain |= {track.first + int(i) for i in np.flatnonzero(track.guessed & ~track.seen)}
         # One in so many of the clip's, not of each track's.
         here = {frame for frame in unseen if frame % UNSEEN_STEP == 0}
-        here |= {track.first - 1, track.first, track.last, track.last + 1}
-        for frame in here:
+        edges = {track.first - 1, track.first, track.last, track.last + 1}
+        ends |= edges
+        for frame in here | edges:
             if 0 <= frame < length:
                 near.setdefault(frame, []).append(track.box(min(max(frame, track.first), track.last)))
     careful |= {frame for frame, places in near.items() if len(places) > FEW}
-    return _Wanted(plain, near, careful, whole, measured)
+    return _Wanted(plain, near, ends, careful, whole, measured)
 
 
 def _glance(looked: Looked, frames: Sequence[tuple[int, Planes]], finder: Finder, plan: Covered) -> None:

@@ -419,7 +419,7 @@ def _seen(marks: Sequence[str], apart: int) -> NDArray[np.bool_]:
     """Where a detector saw a track; a frame between two such, ``apart`` at most, is as good as seen."""
     seen = np.array([mark == "S" for mark in marks], np.bool_)
     at = np.flatnonzero(seen)
-    for before, after in zip(at, at[1:], strict=False):
+    for before, after in itertools.pairwise(at):
         seen[before:after] |= after - before <= apart
     return seen
 

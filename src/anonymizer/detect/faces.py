@@ -159,12 +159,12 @@ class FaceFinder:
         """
         return _each_once(self._look(pixels, RECHECK, RECHECK_SCORE))
 
-    def recheck_near(self, pixels: Pixels, places: Sequence[Box]) -> list[Region]:
-        """What :meth:`recheck` says, of faces at and about these places alone."""
+    def recheck_near(self, pixels: Pixels, places: Sequence[Box], turns: Sequence[int]) -> list[Region]:
+        """What :meth:`recheck` says, of faces at and about these places alone, at these quarter turns."""
         views: list[View] = []
         pictures: list[Pixels] = []
         for place in places:
-            more, crops = _at_all_turns(*cut(pixels, place, NEAR_CONTEXT, NEAR_SIDE))
+            more, crops = _at_turns(*cut(pixels, place, NEAR_CONTEXT, NEAR_SIDE), turns)
             views += more
             pictures += crops
         answers = self._main.detect(pictures, RECHECK_SCORE)
@@ -180,9 +180,9 @@ class FaceFinder:
         views: list[View] = []
         looked: list[Pixels] = []
         for pixels in pictures:
-            view, small = resized(pixels, side)
-            views += [replace(view, turns=t) for t in turns]
-            looked += [turned(small, t) for t in turns]
+            more, copies = _at_turns(*resized(pixels, side), turns)
+            views += more
+            looked += copies
         answers = self._main.detect(looked, self.rules.large) if looked else []
         backs = [[view.back(d) for d in found] for view, found in zip(views, answers, strict=True)]
         each = [list(chain(*backs[i : i + len(turns)])) for i in range(0, len(backs), len(turns))]
@@ -271,7 +271,7 @@ class FaceFinder:
 
     def _second_look(self, pixels: Pixels, box: Box) -> list[Detection]:
         """What every network says of the enlarged crop around a candidate, at the four turns."""
-        views, pictures = _at_all_turns(*cut(pixels, box, LOOK_CONTEXT, LOOK_SIDE))
+        views, pictures = _at_turns(*cut(pixels, box, LOOK_CONTEXT, LOOK_SIDE), ALL_TURNS)
         found: list[Detection] = []
         for network in (self._main, *self._others):
             for one, answers in zip(views, network.detect(pictures, self.rules.doubt), strict=True):
@@ -351,8 +351,8 @@ def _side(group: Sequence[Detection]) -> float:
     return min(group[0].box.w, group[0].box.h)
 
 
-def _at_all_turns(view: View, picture: Pixels) -> tuple[list[View], list[Pixels]]:
-    return [replace(view, turns=t) for t in ALL_TURNS], [turned(picture, t) for t in ALL_TURNS]
+def _at_turns(view: View, picture: Pixels, turns: Sequence[int]) -> tuple[list[View], list[Pixels]]:
+    return [replace(view, turns=t) for t in turns], [turned(picture, t) for t in turns]
 
 
 def _each_once(found: Sequence[Detection]) -> list[Region]:

@@ -147,10 +147,10 @@ class Finder:
         """What :meth:`recheck` says of faces alone."""
         return [r for finder in self.finders if _looks_at_faces(finder) for r in finder.recheck(pixels)]
 
-    def recheck_near(self, pixels: Pixels, places: Sequence[Box]) -> list[Region]:
+    def recheck_near(self, pixels: Pixels, places: Sequence[Box], turns: Sequence[int]) -> list[Region]:
         """The faces at and about these places: a closer look at a part of the picture costs less than one at all."""
         looks = (getattr(finder, "recheck_near", None) for finder in self.finders)
-        return [region for look in looks if look for region in look(pixels, places)]
+        return [region for look in looks if look for region in look(pixels, places, turns)]
 
     def models(self) -> list[Model]:
         return [model for finder in self.finders for model in finder.models()]

@@ -100,10 +100,11 @@ def reduced_planes(planes: AnyPlanes, size: tuple[int, int]) -> list[NDArray[Any
     """
     small: list[NDArray[Any]] = []
     for plane in planes:
-        while plane.shape[1] >= 2 * size[0] and plane.shape[0] >= 2 * size[1]:
-            half = plane.shape[1] // 2, plane.shape[0] // 2
-            plane = np.asarray(cv2.resize(plane, half, interpolation=cv2.INTER_AREA))
-        small.append(np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR)))
+        part: NDArray[Any] = plane
+        while part.shape[1] >= 2 * size[0] and part.shape[0] >= 2 * size[1]:
+            half = part.shape[1] // 2, part.shape[0] // 2
+            part = np.asarray(cv2.resize(part, half, interpolation=cv2.INTER_AREA))
+        small.append(np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_LINEAR)))
     return small
 
 

@@ -176,3 +176,15 @@ def test_skin_keeps_its_finding(finder: FaceFinder) -> None:
         assert stored is not None
         picture = np.ascontiguousarray(stored[:, :, ::-1])
         assert [r for r in finder.find(picture) if r.certain and r.box.w > 80] == []
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_about_a_place_a_face_is_found_at_the_turns_that_are_asked_for(
+    finder: FaceFinder, portrait: Pixels, turns: int
+) -> None:
+    view = View(portrait.shape[1], portrait.shape[0], turns)
+    picture = turned(portrait, turns)
+    place = max(finder.find(picture), key=lambda region: region.evidence[0].score).box
+    for asked in ((-turns % 4,), tuple(range(4))):
+        found = finder.recheck_near(picture, [place], asked)
+        assert any(view.box_back(r.box).iou(truth(portrait)) > 0.4 for r in found), asked

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from anonymizer.follow import follow, template
-from anonymizer.track import HELD, Track, Tracker, steady
+from anonymizer.track import GLANCED, HELD, Track, Tracker, steady
 from anonymizer.types import Box, Evidence, Kind, Pixels, Region
 
 SIZE, SMALL, RATE = (640, 360), (320, 180), 25.0
@@ -158,6 +158,35 @@ def test_a_lost_face_is_said_to_be_losing_for_a_moment() -> None:
     for _ in range(3):
         tracker.add(scene((300, 180)), [], cut=False, searched=FACES)
     assert tracker.losing([]) and not tracker.losing([seen((302, 181)).box])
+
+
+def test_a_face_in_steady_view_is_looked_for_every_tenth_of_a_second() -> None:
+    tracker = Tracker(SIZE, SMALL, RATE, 8, 1.4)
+    calm = tracker.frames_of(GLANCED)
+    assert calm > 1 and tracker.pace() == calm, "nothing is in view"
+    for number in range(12):
+        there = [seen((300, 180))] if number < 3 or number % calm == 0 else []
+        tracker.add(scene((300, 180)), there, cut=False, searched=FACES)
+        assert tracker.pace() == (calm if number >= 2 else 1), number
+
+
+@pytest.mark.parametrize(("score", "slower"), [(0.9, False), (0.3, True)])
+def test_a_face_that_is_missed_once_is_looked_for_more_often(score: float, slower: bool) -> None:
+    tracker = Tracker(SIZE, SMALL, RATE, 8, 1.4)
+    calm = tracker.frames_of(GLANCED)
+    for _ in range(4):
+        tracker.add(scene((300, 180)), [seen((300, 180), score)], cut=False, searched=FACES)
+    for _ in range(calm + 1):
+        tracker.add(scene((300, 180)), [], cut=False, searched=FACES)
+    assert tracker.pace() == (-(-calm // 2) if slower else 1)
+
+
+def test_a_frame_between_two_sightings_is_as_good_as_seen_if_they_are_near() -> None:
+    path = [(300.0, 180.0)] * 40
+    near = max(2, round(GLANCED * RATE))
+    tracks = run(path, lambda number: number % near == 0 if number <= 4 * near else number in (30, 39))
+    assert tracks[0].seen[: 4 * near + 1].all()
+    assert not tracks[0].seen[4 * near + 1 : 30].any() and not tracks[0].seen[31:39].any()
 
 
 boxes = st.lists(

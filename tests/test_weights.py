@@ -167,6 +167,9 @@ finder = FaceFinder(Store())
 finder.find(np.zeros((64, 64, 3), np.uint8))
 assert not opened, opened
 assert not [m for m in sys.modules if m.startswith("openvino_telemetry") and sys.modules[m]]
+assert not [m for m in sys.modules if m.startswith("matplotlib")], "what draws charts takes most of the start"
+from mediapipe.tasks.python.vision import drawing_utils
+assert callable(drawing_utils.plt.figure) and sys.modules["matplotlib.pyplot"].figure is drawing_utils.plt.figure
 """
     Store().fetch(["centerface", "blazeface-short", "blazeface-full"])
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

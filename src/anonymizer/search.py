@@ -26,7 +26,7 @@ from anonymizer.media.yuv import pixels
 from anonymizer.overlap import left_over
 from anonymizer.redact import redact
 from anonymizer.settings import HdrPolicy, Settings
-from anonymizer.track import GLANCED, Tracker
+from anonymizer.track import Tracker
 from anonymizer.types import Box, Kind, Pixels, Progress, Region
 
 LOOK_SIDE = 640
@@ -145,7 +145,7 @@ def _glanced(
     with ThreadPoolExecutor(1) as glancer:
         for group in _groups(looks(clip, reading, size)):
             turns, side = _how(group[0], tracker, shot)
-            every = tracker.frames_of(GLANCED) if tracker.steady() else 1
+            every = tracker.pace()
             waiting.append((group, glancer.submit(_glances, finder, group, turns, side, settings, every)))
             if len(waiting) > 1 or group[0].full:
                 # What is learnt of a frame searched in full holds for those behind it.
@@ -249,6 +249,7 @@ def _searched(finder: Finder, picture: Pixels, known: Sequence[Box], settings: S
 
     So a clip is seldom written twice: each time costs as much as all the rest. ``known`` places are hidden already.
     """
+    finder.rest()  # Of the looks before: together they would take more than a gigabyte.
     faces = finder.faces(picture)
     finder.rest()
     known = [*known, *(face.box for face in faces if face.certain)]

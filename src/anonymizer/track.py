@@ -157,19 +157,23 @@ class Tracker:
         self._close([live for live in self._live if self._ended(live, searched)])
         self._past.append(grey)
 
-    def steady(self) -> bool:
-        """Whether every face under way was sighted when it was last looked for, and more than twice.
+    def pace(self) -> int:
+        """One frame of so many is to be looked at for faces.
 
-        A faint one that was not sighted for a while is followed by its look alone: no glance will see it.
+        Every one where a well-attested face was not sighted when it was last looked for, or was sighted once or twice
+        alone; more than every other where that is so of a faint one, which comes and goes. One that was not sighted
+        for a while is followed by its look alone: no glance will see it.
         """
-        moment = self.frames_of(HELD)
-        faces = [
-            live
+        calm = self.frames_of(GLANCED)
+        lately, moment = max(2, calm), self.frames_of(HELD)
+        open_ = [
+            live.best >= SURE
             for live in self._live
-            if live.kind is Kind.FACE and (live.best >= SURE or self._frame - live.since <= moment)
+            if live.kind is Kind.FACE
+            and (live.best >= SURE or self._frame - live.since <= moment)
+            and (self._frame - live.since > lately or live.sightings <= 2)
         ]
-        lately = max(2, self.frames_of(GLANCED))
-        return all(self._frame - live.since <= lately and live.sightings > 2 for live in faces)
+        return calm if not open_ else 1 if any(open_) else -(-calm // 2)
 
     def places(self, kinds: frozenset[Kind]) -> list[Box]:
         """Where things of these kinds were in the last frame, sighted or followed by their look."""

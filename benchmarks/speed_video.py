@@ -22,7 +22,7 @@ import imageio_ffmpeg
 
 import rivals
 from anonymizer.detect.weights import cache_folder
-from anonymizer.media.write_clip import PRESET
+from anonymizer.media.write_clip import KEYFRAME_SECONDS, PRESET
 from anonymizer.settings import Settings
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
@@ -31,7 +31,8 @@ HEAD = [FFMPEG, "-nostdin", "-v", "error", "-y"]
 
 
 def make(out: Path, scene: str, seconds: float) -> None:
-    """A camera that moves over faces, 1920 by 1080, 30 frames a second, with a sensor's noise.
+    """A camera that moves over faces, 1920 by 1080, 30 frames a second, with a sensor's noise, in BT.709 as cameras
+    record it.
 
     ``close``: two faces that fill the picture's height, as in a clinic's film. ``group``: five smaller ones, turned and
     tilted, that leave the picture and come back.
@@ -42,7 +43,9 @@ def make(out: Path, scene: str, seconds: float) -> None:
         "group": "[0]scale=2400:-2",
     }[scene]
     photo = {"close": "portrait.jpg", "group": "group.jpg"}[scene]
-    pan = f"{wide},crop=1920:1080:{move},noise=alls=2:allf=t,format=yuv420p"
+    colours = "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p"
+    colours += ",setparams=range=tv:color_primaries=bt709:color_trc=bt709:colorspace=bt709"
+    pan = f"{wide},crop=1920:1080:{move},noise=alls=2:allf=t,{colours}"
     command = [*HEAD, "-loop", "1", "-framerate", "30", "-t", str(seconds), "-i", PHOTOS / photo]
     command += ["-filter_complex", pan, "-c:v", "libx264", "-preset", "veryfast", "-crf", "18", out]
     subprocess.run(command, check=True)
@@ -90,6 +93,10 @@ def main() -> None:
             Settings().crf,
             "-fps_mode",
             "passthrough",
+            "-forced-idr",
+            1,
+            "-force_key_frames",
+            f"expr:gte(t,n_forced*{KEYFRAME_SECONDS:g})",
         ]
         plain = count / timed([*HEAD, "-i", clip, *codec, folder / "plain.mp4"])
         ours = [sys.executable, "-m", "anonymizer.cli", "blur", clip, "--quiet", "--out"]

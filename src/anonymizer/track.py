@@ -160,8 +160,8 @@ class Tracker:
     def pace(self) -> int:
         """One frame of so many is to be looked at for faces.
 
-        Every one where a well-attested face was not sighted when it was last looked for, or was sighted once or twice
-        alone; more than every other where that is so of a faint one, which comes and goes. One that was not sighted
+        Every one where a well-attested face was not sighted when it was last looked for, or only once or twice at
+        all; twice as many as in calm where that is so of a faint one, which comes and goes. One that was not sighted
         for a while is followed by its look alone: no glance will see it.
         """
         calm = self.frames_of(GLANCED)

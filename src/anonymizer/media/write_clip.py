@@ -27,6 +27,7 @@ from av.video.frame import PictureType
 from numpy.typing import NDArray
 
 from anonymizer.errors import LimitError, OutputError
+from anonymizer.machine import own_threads
 from anonymizer.media.write import failed, neutralise
 from anonymizer.media.yuv import AnyPlanes, Colour
 
@@ -53,6 +54,10 @@ WIDEST = (1 << 31) - 1
 """Ticks of the index between two times: where it meets more, libavformat ends the whole process."""
 MUXER_TICKS = 20_000
 """The muxer multiplies a coarser time base by a power of 2, up to as many ticks per second at most."""
+SIDE_BY_SIDE = 8
+"""Frames that are encoded at a time, at most …"""
+FRAME_PIXELS = 2560 * 1440
+"""… up to this size: each takes 11 bytes a pixel, 22 MB at 1920 by 1080."""
 MICROSECOND = 1_000_000
 """Ticks per second beyond which frames are stored in order: the index could not hold how far they are swapped."""
 SWAPPED = 4
@@ -115,8 +120,7 @@ class ClipWriter:
             codec.sample_aspect_ratio = aspect
             codec.color_range = LIMITED
             codec.color_primaries, codec.color_trc, codec.colorspace = colour or BT709
-            # Whole frames side by side: slices of one, the library's default, wait for each other at its end.
-            codec.thread_count, codec.thread_type = 0, "FRAME"
+            codec.thread_count, codec.thread_type = _threads(width * height)
             self._filter = BitStreamFilterContext("filter_units=remove_types=6", self._video)
             self._audio: Any = None
             if sound:
@@ -242,6 +246,16 @@ class ClipWriter:
 
 def _format(colour: Colour | None) -> str:
     return "yuv420p10le" if colour else "yuv420p"
+
+
+def _threads(pixels: int) -> tuple[int, str]:
+    """How many threads encode, 0 for x264's own choice, and what each takes: a whole frame or a slice.
+
+    Slices wait for each other at the end of every frame, but large frames side by side take too much memory.
+    """
+    cores = own_threads() or os.cpu_count() or 1
+    # x264's own choice is three for two cores: they wait for each other, too.
+    return (min(SIDE_BY_SIDE, -(-cores * 3 // 2)), "FRAME") if pixels <= FRAME_PIXELS else (0, "SLICE")
 
 
 def _x264(crf: int, ordered: bool, *, deep: bool) -> dict[str, str]:

@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 
 from anonymizer.detect import blazeface, centerface, yunet
+from anonymizer.detect.centerface import MULTIPLE
 from anonymizer.detect.fuse import View, clusters, fused, landmarks, turned
 from anonymizer.detect.weights import Store
 from anonymizer.settings import Effort
@@ -73,7 +74,7 @@ RECHECK_SCORE = 0.4
 NEAR_CONTEXT = 3.0
 """The part of a picture about a face's place that is looked at for it, in sides of the face …"""
 NEAR_SIDE = 192
-"""… and the pixels it has then: the face is 64 pixels high."""
+"""… and the pixels it has then at most, with a face of 64; none is enlarged, for a small veil is a face when it is."""
 GLANCE_SIDE = 640
 TILE = 1280
 TILE_OVERLAP = 128
@@ -164,7 +165,8 @@ class FaceFinder:
         views: list[View] = []
         pictures: list[Pixels] = []
         for place in places:
-            more, crops = _at_turns(*cut(pixels, place, NEAR_CONTEXT, NEAR_SIDE), turns)
+            side = min(NEAR_SIDE, max(MULTIPLE, round(NEAR_CONTEXT * max(place.w, place.h))))
+            more, crops = _at_turns(*cut(pixels, place, NEAR_CONTEXT, side), turns)
             views += more
             pictures += crops
         answers = self._main.detect(pictures, RECHECK_SCORE)

@@ -198,7 +198,7 @@ def spelled(angle: tuple[float, float, float], letter: str) -> set[str]:
     decimal = angle[0] + angle[1] / 60 + angle[2] / 3600
     if not 0 < decimal <= 180:
         return set()
-    found = {f"{decimal:.4f}", f"{decimal:.3f}", f"{decimal:.6f}"[:-3]}
+    found = {f"{decimal:.4f}", f"{decimal:.3f}", f"{decimal:.9f}"[:-6]}
     whole, rest = divmod(round(decimal * 3600, 2), 3600)
     minute, second = divmod(rest, 60)
     d, m, s = int(whole), int(minute), f"{second:05.2f}"

@@ -185,8 +185,8 @@ def _glances(
 ) -> list[Glance]:
     """The faces of each frame that is not searched in full.
 
-    While the tracks are steady one frame in so many is enough: in between the tracker follows them by their
-    look, and what first comes into view in between is followed back. At all four turns, one of a group is.
+    One frame of ``every`` is looked at: in between the tracker follows the tracks by their look, and what first comes
+    into view in between is followed back. At all four turns, one of the group is.
     """
     if not settings.faces:
         return [None for _ in group]

@@ -131,6 +131,8 @@ class Tracker:
         self._done: list[_Live] = []
         self._past: deque[Grey] = deque(maxlen=REMEMBERED)
         self._frame = -1
+        # Frames from one sighting to the next of a face in steady view, at most.
+        self._lately = max(2, self.frames_of(GLANCED))
 
     def frames_of(self, seconds: float) -> int:
         return max(1, round(seconds * self.rate))
@@ -164,14 +166,13 @@ class Tracker:
         all; twice as many as in calm where that is so of a faint one, which comes and goes. One that was not sighted
         for a while is followed by its look alone: no glance will see it.
         """
-        calm = self.frames_of(GLANCED)
-        lately, moment = max(2, calm), self.frames_of(HELD)
+        calm, moment = self.frames_of(GLANCED), self.frames_of(HELD)
         open_ = [
             live.best >= SURE
             for live in self._live
             if live.kind is Kind.FACE
             and (live.best >= SURE or self._frame - live.since <= moment)
-            and (self._frame - live.since > lately or live.sightings <= 2)
+            and (self._frame - live.since > self._lately or live.sightings <= 2)
         ]
         return calm if not open_ else 1 if any(open_) else -(-calm // 2)
 
@@ -386,7 +387,7 @@ class Tracker:
             live.kind,
             live.first,
             boxes,
-            _seen(live.marks, max(2, self.frames_of(GLANCED))),
+            _seen(live.marks, self._lately),
             evidence,
             colours.astype(np.float32),
             _mouths(live, boxes),

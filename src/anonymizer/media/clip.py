@@ -26,6 +26,7 @@ from anonymizer.errors import (
     UnreadableError,
     UnsupportedError,
 )
+from anonymizer.machine import machine
 from anonymizer.media.child import CANNOT_START, read_exactly, read_message, write_message
 from anonymizer.media.clip_child import CORRUPT, CUT, END, FULL, RECORD, WHOLE
 from anonymizer.media.sniff import Format
@@ -122,7 +123,7 @@ class Reading:
             "memory": limits.decode_memory,
             "max_pixels": limits.max_pixels,
             "max_seconds": limits.max_clip_seconds,
-            "threads": min(4, os.cpu_count() or 1),
+            "threads": min(4, machine().cores),
             "traces": False,
             "keep_hdr": False,
             "small": 640,

@@ -27,7 +27,7 @@ from av.video.frame import PictureType
 from numpy.typing import NDArray
 
 from anonymizer.errors import LimitError, OutputError
-from anonymizer.machine import own_threads
+from anonymizer.machine import machine, own_threads
 from anonymizer.media.write import failed, neutralise
 from anonymizer.media.yuv import AnyPlanes, Colour
 
@@ -253,7 +253,7 @@ def _threads(pixels: int) -> tuple[int, str]:
 
     Slices wait for each other at the end of every frame, but large frames side by side take too much memory.
     """
-    cores = own_threads() or os.cpu_count() or 1
+    cores = own_threads() or machine().cores
     # x264's own choice is three for two cores: they wait for each other, too.
     return (min(SIDE_BY_SIDE, -(-cores * 3 // 2)), "FRAME") if pixels <= FRAME_PIXELS else (0, "SLICE")
 

@@ -36,8 +36,13 @@ class Worker:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings.checked()
-        self.finder = Finder(self.settings)
+        # The process starts while the models are loaded.
         self.decoder = Decoder(self.settings.limits)
+        try:
+            self.finder = Finder(self.settings)
+        except BaseException:
+            self.decoder.close()
+            raise
 
     def __enter__(self) -> Worker:
         return self

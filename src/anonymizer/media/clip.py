@@ -112,7 +112,7 @@ class Reading:
     def __init__(self, path: Path, form: Format, limits: Limits, mode: str, **more: Any) -> None:
         self.limits = limits
         self.ending: Ending | None = None
-        self._process = _start()
+        self._process = _SPARES.take()
         self._queue: queue.Queue[Any] = queue.Queue(AHEAD)
         self._stop = threading.Event()
         job = {
@@ -306,6 +306,50 @@ def frames(clip: Clip, reading: Reading) -> Iterator[Frame]:
         if len(buffer) != frame_bytes(clip.width, clip.height, deep=deep):
             raise DamagedError("The decoder gave up on this clip; it is damaged or made to do harm.")
         yield Frame(number, pts, duration, parts(buffer, clip.width, clip.height))
+
+
+class _Spares:
+    """Decoding processes that have their imports behind them, for the readings that are known to follow."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._wanted = 0
+        self._spare: subprocess.Popen[bytes] | None = None
+
+    @contextlib.contextmanager
+    def following(self, readings: int) -> Iterator[None]:
+        """Within the block so many more readings follow the next one; each finds its process ready."""
+        with self._lock:
+            self._wanted = readings
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._wanted, spare, self._spare = 0, self._spare, None
+            if spare:
+                _end(spare)
+
+    def take(self) -> subprocess.Popen[bytes]:
+        """A process for one reading; the next one's starts meanwhile, where one is wanted."""
+        with self._lock:
+            process, self._spare = self._spare or _start(), None
+            if self._wanted:
+                self._wanted -= 1
+                self._spare = _start()
+        return process
+
+
+_SPARES = _Spares()
+following = _SPARES.following
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    for stream in (process.stdin, process.stdout):
+        if stream:
+            with contextlib.suppress(OSError):
+                stream.close()
+    process.wait()
 
 
 def _start() -> subprocess.Popen[bytes]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anonymizer.ahead import ahead
-from anonymizer.detect.faces import ALL_TURNS
+from anonymizer.detect.faces import ALL_TURNS, NEAR_CONTEXT, NEAR_SIDE
 from anonymizer.detect.finder import Finder
 from anonymizer.media import hdr
 from anonymizer.media.yuv import Plane, Planes, pixels, reduced
@@ -139,10 +139,9 @@ def look_again(
                 picture = pixels(planes)
                 _note(looked, number, finder.recheck_faces(picture), picture, plan, finder)
             elif number in wanted.near:
-                picture = pixels(planes)
                 turns = ALL_TURNS if number in wanted.ends else (0, 1 + number // UNSEEN_STEP % 3)
-                found = finder.recheck_near(picture, wanted.near[number], turns)
-                _note(looked, number, found, picture, plan, finder)
+                if found := _near(planes, wanted.near[number], turns, finder):
+                    _note(looked, number, found, pixels(planes), plan, finder)
             elif number in wanted.plain:
                 glanced.append((number, planes))
             if len(glanced) == TOGETHER or number == length - 1:
@@ -300,16 +299,32 @@ def _glance(looked: Looked, frames: Sequence[tuple[int, Planes]], finder: Finder
     if not frames:
         return
     height, width = frames[0][1][0].shape
-    factor = min(1.0, GLANCE_SIDE / max(height, width))
-    size = max(1, round(width * factor)), max(1, round(height * factor))
+    size = _reduction(width, height, GLANCE_SIDE / max(height, width))
     answers = finder.glances([reduced(planes, size) for _, planes in frames])
-    sx, sy = width / size[0], height / size[1]
     for (number, planes), regions in zip(frames, answers, strict=True):
-        found = [r for r in regions if max(e.score for e in r.evidence) >= SEEN]
-        boxes = [Box(r.box.x * sx, r.box.y * sy, r.box.w * sx, r.box.h * sy) for r in found]
-        if found:
-            moved = [r.moved(box) for r, box in zip(found, boxes, strict=True)]
+        if found := [r for r in regions if max(e.score for e in r.evidence) >= SEEN]:
+            moved = _enlarged(found, width / size[0], height / size[1])
             _note(looked, number, moved, pixels(planes), plan, finder)
+
+
+def _near(planes: Planes, places: Sequence[Box], turns: Sequence[int], finder: Finder) -> list[Region]:
+    """The faces about these places of a frame, in a copy that is twice as fine as the look at the least of them."""
+    height, width = planes[0].shape
+    least = max(1.0, min(max(place.w, place.h) for place in places))
+    size = _reduction(width, height, 2 * NEAR_SIDE / (NEAR_CONTEXT * least))
+    sx, sy = size[0] / width, size[1] / height
+    within = [Box(place.x * sx, place.y * sy, place.w * sx, place.h * sy) for place in places]
+    return _enlarged(finder.recheck_near(reduced(planes, size), within, turns), 1 / sx, 1 / sy)
+
+
+def _reduction(width: int, height: int, factor: float) -> tuple[int, int]:
+    """``(width, height)`` of a copy so much smaller, never larger."""
+    factor = min(1.0, factor)
+    return max(1, round(width * factor)), max(1, round(height * factor))
+
+
+def _enlarged(regions: Sequence[Region], sx: float, sy: float) -> list[Region]:
+    return [r.moved(Box(r.box.x * sx, r.box.y * sy, r.box.w * sx, r.box.h * sy)) for r in regions]
 
 
 def _note(
@@ -327,8 +342,7 @@ def _note(
 
 def _thumbnail(planes: Planes) -> Pixels:
     height, width = planes[0].shape
-    factor = SHEET_SIDE / max(height, width)
-    return reduced(planes, (max(1, round(width * factor)), max(1, round(height * factor))))
+    return reduced(planes, _reduction(width, height, SHEET_SIDE / max(height, width)))
 
 
 def _worst(measured: Sequence[Check]) -> Check:

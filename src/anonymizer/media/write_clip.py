@@ -58,6 +58,8 @@ SIDE_BY_SIDE = 8
 """Frames that are encoded at a time, at most …"""
 FRAME_PIXELS = 2560 * 1440
 """… up to this size: each takes 11 bytes a pixel, 22 MB at 1920 by 1080."""
+LOOK_AHEAD = 4
+"""Threads at most that look at the frames ahead, each at a band of them: in narrower ones it sees less."""
 MICROSECOND = 1_000_000
 """Ticks per second beyond which frames are stored in order: the index could not hold how far they are swapped."""
 SWAPPED = 4
@@ -248,14 +250,17 @@ def _format(colour: Colour | None) -> str:
     return "yuv420p10le" if colour else "yuv420p"
 
 
+def _cores() -> int:
+    return own_threads() or machine().cores
+
+
 def _threads(pixels: int) -> tuple[int, str]:
     """How many threads encode, 0 for x264's own choice, and what each takes: a whole frame or a slice.
 
     Slices wait for each other at the end of every frame, but large frames side by side take too much memory.
     """
-    cores = own_threads() or machine().cores
     # x264's own choice is three for two cores: they wait for each other, too.
-    return (min(SIDE_BY_SIDE, -(-cores * 3 // 2)), "FRAME") if pixels <= FRAME_PIXELS else (0, "SLICE")
+    return (min(SIDE_BY_SIDE, -(-_cores() * 3 // 2)), "FRAME") if pixels <= FRAME_PIXELS else (0, "SLICE")
 
 
 def _x264(crf: int, ordered: bool, *, deep: bool) -> dict[str, str]:
@@ -268,6 +273,8 @@ def _x264(crf: int, ordered: bool, *, deep: bool) -> dict[str, str]:
         "bf": "0" if ordered else "3",
         # Where a frame stands by itself is said by its time, for rates that vary: write().
         "forced-idr": "1",
+        # The frames ahead are looked at by one thread otherwise, and all that encode wait for it.
+        "x264-params": f"lookahead-threads={min(LOOK_AHEAD, _cores())}",
     }
 
 

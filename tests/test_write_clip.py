@@ -16,9 +16,12 @@ from hypothesis import strategies as st
 
 from anonymizer.errors import LimitError, OutputError
 from anonymizer.media import write_clip
+from anonymizer.media.earlier import Earlier
 from anonymizer.media.write import NEUTRAL_TIME
 from anonymizer.media.write_clip import ClipWriter
 from anonymizer.media.yuv import Planes
+from anonymizer.types import Result
+from anonymizer.verify import clip as clip_verify
 from clips import marked, number_of
 
 BASE = Fraction(1, 90_000)
@@ -201,3 +204,61 @@ def test_a_failure_or_an_interruption_leaves_nothing(tmp_path: Path, monkeypatch
 def test_a_folder_that_is_gone_is_said_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="is gone"):
         writer(tmp_path / "none" / "a.mp4")
+
+
+def coded(path: Path) -> list[tuple[int | None, bytes]]:
+    """Each stored picture's time and bytes."""
+    with av.open(str(path)) as container:
+        return [(packet.pts, bytes(packet)) for packet in container.demux(video=0) if packet.size]
+
+
+def stored_otherwise(one: Path, other: Path) -> set[int]:
+    """Numbers of the pictures, as they are shown, that the other file stores otherwise."""
+    first, second = sorted(coded(one)), sorted(coded(other))
+    assert [time for time, _ in first] == [time for time, _ in second]
+    return {number for number, (a, b) in enumerate(zip(first, second, strict=True)) if a != b}
+
+
+@given(changed=st.sets(st.integers(0, 199), min_size=1, max_size=3), last=st.integers(1, 9000))
+@example(changed={0}, last=3600)
+@example(changed={199}, last=1)
+@example(changed={0, 100, 199}, last=9000)
+@settings(max_examples=10, deadline=None)
+def test_written_again_only_groups_with_a_change_are_coded_anew(
+    tmp_path_factory: pytest.TempPathFactory, changed: set[int], last: int
+) -> None:
+    folder = tmp_path_factory.mktemp("clip")
+    times = [3600 * n for n in range(200)]
+    old = write(folder / "old.mp4", times, last)
+    earlier = Earlier(old, changed, 200)
+    with writer(folder / "new.mp4", earlier=earlier) as out:
+        for number, time in enumerate(times):
+            if number in changed:
+                assert not out.stays(number)
+            shown = number + 200 if number in changed else number
+            # What stays is not looked at.
+            picture = planes(0) if out.stays(number) else planes(shown)
+            out.write(picture, time, 3600 if number < 199 else last)
+    shown, numbers, length = read(folder / "new.mp4")
+    assert (shown, length) == (read(old)[0], read(old)[2])
+    assert numbers == [number + 200 if number in changed else number for number in range(200)]
+    groups = {number // 100 for number in changed}
+    assert {number // 100 for number in stored_otherwise(old, folder / "new.mp4")} == groups
+    report = clip_verify.audit(folder / "new.mp4")
+    assert [check.name for check in report if check.result is Result.FAIL] == []
+
+
+def test_an_earlier_file_of_other_settings_is_not_gone_on_with(tmp_path: Path) -> None:
+    times = [3600 * n for n in range(200)]
+    old = write(tmp_path / "old.mp4", times, 3600, aspect=Fraction(2))
+    with writer(tmp_path / "new.mp4", earlier=Earlier(old, {0}, 200)) as out:
+        assert not any(out.stays(number) for number in range(200))
+        for number, time in enumerate(times):
+            out.write(planes(number), time, 3600)
+    assert read(tmp_path / "new.mp4")[1] == list(range(200))
+
+
+def test_an_earlier_file_with_another_number_of_frames_is_none(tmp_path: Path) -> None:
+    old = write(tmp_path / "old.mp4", [0, 3600, 7200], 3600)
+    with pytest.raises(ValueError, match="3 frames instead of 4"):
+        Earlier(old, {0}, 4)

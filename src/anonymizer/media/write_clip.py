@@ -22,12 +22,14 @@ from typing import Any
 import av
 import numpy as np
 from av.bitstream import BitStreamFilterContext
+from av.codec.context import Flags
 from av.error import FFmpegError
 from av.video.frame import PictureType
 from numpy.typing import NDArray
 
 from anonymizer.errors import LimitError, OutputError
 from anonymizer.machine import machine, own_threads
+from anonymizer.media.earlier import Earlier, Unit
 from anonymizer.media.write import failed, neutralise
 from anonymizer.media.yuv import AnyPlanes, Colour
 
@@ -71,8 +73,9 @@ class ClipWriter:
 
     ``width`` and ``height`` are even; ``time_base`` is one over a whole number, in which times are given;
     ``aspect`` is a pixel's width over its height; ``sound`` is (samples per second, channels); ``colour`` is that
-    of planes with 10 bits, None for 8 bits in BT.709. Raises
-    :class:`OutputError` where the file cannot be written and :class:`LimitError` for a size that the encoder refuses.
+    of planes with 10 bits, None for 8 bits in BT.709. Of an ``earlier`` writing of the same frames, at the same times
+    and settings, what it says stays is taken over: see :meth:`stays`. Raises :class:`OutputError` where the file
+    cannot be written and :class:`LimitError` for a size that the encoder refuses.
     """
 
     def __init__(
@@ -87,6 +90,7 @@ class ClipWriter:
         crf: int,
         sound: tuple[int, int] | None = None,
         colour: Colour | None = None,
+        earlier: Earlier | None = None,
     ) -> None:
         self.path = path
         self._colour = colour
@@ -104,6 +108,11 @@ class ClipWriter:
         self._early = 0 if ordered else min(widest // 4, int(10_000 / time_base))
         self._gap = widest if ordered else self._early // SWAPPED
         self._samples = 0
+        self._earlier: Earlier | None = None
+        self._kept: Iterator[list[Unit]] = iter(())
+        self._group: list[int] = []
+        self._count = 0
+        self._begun = False
         try:
             flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
             os.close(os.open(path, flags, 0o600))
@@ -113,17 +122,32 @@ class ClipWriter:
             # By name, for "faststart" reads what it wrote; "file:" so that no name is an address.
             self._out: Any = av.open(f"file:{path.absolute()}", "w", format="mp4", container_options=MUXER)
             usual = min(max(rate, Fraction(RATES[0])), Fraction(RATES[1])).limit_denominator(1001)
-            self._video = self._out.add_stream(
-                "libx264", rate=usual, options=_x264(crf, ordered, deep=colour is not None)
-            )
-            codec = self._video.codec_context
-            codec.width, codec.height, codec.pix_fmt = width, height, _format(colour)
-            codec.time_base = self._video.time_base = time_base
-            codec.sample_aspect_ratio = aspect
-            codec.color_range = LIMITED
-            codec.color_primaries, codec.color_trc, codec.colorspace = colour or BT709
-            codec.thread_count, codec.thread_type = _threads(width * height)
-            self._filter = BitStreamFilterContext("filter_units=remove_types=6", self._video)
+            options = _x264(crf, ordered, deep=colour is not None)
+
+            def formed(codec: Any) -> Any:
+                codec.width, codec.height, codec.pix_fmt = width, height, _format(colour)
+                codec.time_base = time_base
+                codec.sample_aspect_ratio = aspect
+                codec.color_range = LIMITED
+                codec.color_primaries, codec.color_trc, codec.colorspace = colour or BT709
+                codec.thread_count, codec.thread_type = _threads(width * height)
+                return codec
+
+            def another() -> Any:
+                codec = av.CodecContext.create("libx264", "w")
+                codec.options, codec.framerate = options, usual
+                codec.flags |= Flags.global_header
+                return formed(codec)
+
+            self._another = another
+            self._video = self._out.add_stream("libx264", rate=usual, options=options)
+            self._video.time_base = time_base
+            self._encoder: Any = formed(self._video.codec_context)
+            self._filter: Any = self._filtering()
+            if earlier:
+                self._encoder.open()
+                self._earlier = earlier if earlier.fits(bytes(self._encoder.extradata or b"")) else None
+                self._kept = earlier.groups()
             self._audio: Any = None
             if sound:
                 self._audio = self._out.add_stream("aac", rate=sound[0], options={"flags": "+bitexact"})
@@ -158,15 +182,22 @@ class ClipWriter:
             self._abandon()
             raise _beyond()
         self._last = pts
-        frame = _frame(planes, self._colour)
-        frame.pts, frame.time_base = pts - self._first, self._base
-        if (seconds := float(frame.pts * self._base)) >= self._key + KEYFRAME_SECONDS:
-            frame.pict_type = PictureType.I
+        shown, number = pts - self._first, self._count
+        self._count += 1
+        self._times.append(shown)
+        self._durations[shown] = self._lasting = duration
+        seconds = float(shown * self._base)
+        if key := seconds >= self._key + KEYFRAME_SECONDS:
             self._key = seconds
-        self._times.append(frame.pts)
-        self._durations[frame.pts] = self._lasting = duration
         with self._guarded():
-            self._put(self._video.encode(frame))
+            if self.stays(number):
+                self._take_over(number, shown)
+            else:
+                self._encode(planes, shown, key=key)
+
+    def stays(self, number: int) -> bool:
+        """Whether the frame of this number is taken over from the earlier writing: its planes are not looked at."""
+        return self._earlier is not None and self._earlier.stays(number)
 
     def write_sound(self, samples: NDArray[np.int16]) -> None:
         """The next samples ``(n, channels)`` int16, from the time of the first frame on.
@@ -190,8 +221,7 @@ class ClipWriter:
     def close(self) -> None:
         """Write what the encoder still holds and the index, make it durable and give it neutral times."""
         with self._guarded():
-            self._put(self._video.encode(None))
-            self._put_filtered(None)
+            self._end_run()
             if self._audio:
                 self._put_sound(self._audio.encode(None))
             self._out.close()
@@ -204,19 +234,56 @@ class ClipWriter:
                 os.close(handle)
             neutralise(self.path)
 
-    def _put(self, packets: list[Any]) -> None:
-        for packet in packets:
+    def _filtering(self) -> Any:
+        return BitStreamFilterContext("filter_units=remove_types=6", self._video)
+
+    def _encode(self, planes: AnyPlanes, shown: int, *, key: bool) -> None:
+        if self._encoder is None:
+            # What was written in between came from the earlier writing; an encoder that has ended begins no more.
+            self._encoder, self._filter = self._another(), self._filtering()
+        frame = _frame(planes, self._colour)
+        frame.pts, frame.time_base = shown, self._base
+        if key:
+            frame.pict_type = PictureType.I
+        self._begun = True
+        for packet in self._encoder.encode(frame):
             self._put_filtered(packet)
+
+    def _end_run(self) -> None:
+        """Write what the encoder still holds."""
+        if not self._begun:
+            return
+        for packet in self._encoder.encode(None):
+            self._put_filtered(packet)
+        self._put_filtered(None)
+        self._encoder, self._begun = None, False
+
+    def _take_over(self, number: int, shown: int) -> None:
+        """A frame of the earlier writing: its group is written when the last one's time is known."""
+        assert self._earlier
+        self._end_run()
+        self._group.append(shown)
+        if self._earlier.ends(number):
+            first = number + 1 - len(self._group)
+            for unit in next(self._kept):
+                packet = av.Packet(unit.content)
+                packet.pts, packet.time_base = self._group[unit.frame - first], self._base
+                packet.is_keyframe = unit.key
+                self._mux(packet)
+            self._group.clear()
 
     def _put_filtered(self, packet: Any) -> None:
         for clean in self._filter.filter(packet):
-            shown, own = self._times.popleft(), self._durations.pop(clean.pts or 0)
-            # The muxer asks the frame that is shown last how long the track is, and the one that is stored last
-            # how long that one is: the two must agree. Of all others it takes the times alone.
-            clean.duration = own if self._times else self._lasting
-            clean.dts = shown - self._early
-            clean.stream = self._video
-            self._out.mux(clean)
+            self._mux(clean)
+
+    def _mux(self, packet: Any) -> None:
+        shown, own = self._times.popleft(), self._durations.pop(packet.pts or 0)
+        # The muxer asks the frame that is shown last how long the track is, and the one that is stored last
+        # how long that one is: the two must agree. Of all others it takes the times alone.
+        packet.duration = own if self._times else self._lasting
+        packet.dts = shown - self._early
+        packet.stream = self._video
+        self._out.mux(packet)
 
     def _put_sound(self, packets: list[Any]) -> None:
         for packet in packets:

@@ -19,7 +19,7 @@ from anonymizer.ahead import ahead
 from anonymizer.detect.finder import Finder, question
 from anonymizer.errors import UnreadableError
 from anonymizer.gate import file_sha256
-from anonymizer.media.clip import Clip, Ending, Frame, Reading, following, frames, open_clip
+from anonymizer.media.clip import Clip, Ending, Frame, Reading, following, frames
 from anonymizer.media.sniff import Format
 from anonymizer.media.write_clip import ClipWriter
 from anonymizer.overlap import unveiled
@@ -28,7 +28,7 @@ from anonymizer.photo import reasons, residual
 from anonymizer.plan import Plan, differing, lies_inside, planned, union
 from anonymizer.recheck import Looked, look_again
 from anonymizer.redact_yuv import Cover, paint, shown
-from anonymizer.search import Doubt, Searched, search
+from anonymizer.search import Doubt, Searched, begun, search
 from anonymizer.settings import HdrPolicy, Settings
 from anonymizer.sound import Sound
 from anonymizer.types import Box, Check, Processed, Progress, Question, Result, Shape, TrackSummary, Veil
@@ -38,8 +38,8 @@ MANY_DAMAGED = 0.05
 """Share of damaged frames from which a person must look."""
 ATTEMPTS = 5
 """How often a clip is written at most: what the search of the output finds is hidden too."""
-READINGS = 2
-"""Times that a clip is decoded after it was opened: to search it, and to write it."""
+READINGS = 1
+"""Times that a clip is decoded after it was searched: to write it."""
 
 MOST_TOLD = 12
 """Doubtful places that a report names one by one."""
@@ -83,9 +83,9 @@ def _processed(
     path: Path, form: Format, finder: Finder, settings: Settings, staged: Path, progress: Progress | None
 ) -> tuple[Processed, str]:
     before = _identity(path)
-    clip = open_clip(path, form, settings.limits, keep_hdr=settings.hdr is HdrPolicy.KEEP)
-    sha256 = file_sha256(path)
-    searched = search(clip, finder, settings, progress)
+    with begun(path, form, settings) as (clip, reading):
+        sha256 = file_sha256(path)
+        searched = search(clip, reading, finder, settings, progress)
     doubts, looks = list(searched.doubts), list[int]()
     plan = planned(clip, searched, settings)
     among: set[int] | None = None

@@ -12,7 +12,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +23,8 @@ from anonymizer.detect.faces import ALL_TURNS, upright_turn
 from anonymizer.detect.finder import Finder
 from anonymizer.drawn import Leader
 from anonymizer.errors import LimitError
-from anonymizer.media.clip import Clip, Ending, Look, Reading, look_size, looks
+from anonymizer.media.clip import Clip, Ending, Look, Reading, look_size, looks, opened
+from anonymizer.media.sniff import Format
 from anonymizer.media.yuv import pixels
 from anonymizer.overlap import left_over
 from anonymizer.redact import redact
@@ -97,30 +100,36 @@ class _Found:
         self.doubts += [Doubt(frame, region) for region in regions if not region.certain]
 
 
-def search(clip: Clip, finder: Finder, settings: Settings, progress: Progress | None) -> Searched:
-    """Find every track of a clip. Raises :class:`anonymizer.errors.MediumError` where it cannot be decoded."""
-    size = look_size(clip, LOOK_SIDE)
-    whole = clip.width, clip.height
-    tracker = Tracker(whole, size, float(clip.rate), settings.grid, settings.margin)
-    leader = Leader(settings.regions, whole, size, float(clip.rate), settings.grid, settings.margin)
-    shot, found = _Shot(), _Found()
-    with Reading(
-        clip.path,
-        clip.form,
+def begun(path: Path, form: Format, settings: Settings) -> AbstractContextManager[tuple[Clip, Reading]]:
+    """A clip, and the reading that :func:`search` goes on with. Raises as :func:`.opened` does."""
+    return opened(
+        path,
+        form,
         settings.limits,
         "look",
         small=LOOK_SIDE,
         whole_every=MARKS_EVERY,
         full_every=FULL_EVERY,
         keep_hdr=settings.hdr is HdrPolicy.KEEP,
-    ) as reading:
-        for group, glanced in _glanced(clip, reading, size, finder, tracker, shot, settings):
-            for look, faces in zip(group, glanced, strict=True):
-                _take(clip, look, faces, finder, tracker, shot, found, settings)
-                leader.add(look.small, float(look.pts * clip.time_base), cut=look.cut)
-                if progress:
-                    progress("searching", look.number + 1, clip.expected)
-        ending = reading.ending
+    )
+
+
+def search(
+    clip: Clip, reading: Reading, finder: Finder, settings: Settings, progress: Progress | None
+) -> Searched:
+    """Find every track of a clip. Raises :class:`anonymizer.errors.MediumError` where it cannot be decoded."""
+    size = look_size(clip, LOOK_SIDE)
+    whole = clip.width, clip.height
+    tracker = Tracker(whole, size, float(clip.rate), settings.grid, settings.margin)
+    leader = Leader(settings.regions, whole, size, float(clip.rate), settings.grid, settings.margin)
+    shot, found = _Shot(), _Found()
+    for group, glanced in _glanced(clip, reading, size, finder, tracker, shot, settings):
+        for look, faces in zip(group, glanced, strict=True):
+            _take(clip, look, faces, finder, tracker, shot, found, settings)
+            leader.add(look.small, float(look.pts * clip.time_base), cut=look.cut)
+            if progress:
+                progress("searching", look.number + 1, clip.expected)
+    ending = reading.ending
     if ending is None or not found.pts:
         raise LimitError("Reading the clip ended before its end was reached; try again.")
     return Searched(

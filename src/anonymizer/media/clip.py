@@ -238,12 +238,26 @@ class Reading:
 def open_clip(path: Path, form: Format, limits: Limits, *, keep_hdr: bool = False) -> Clip:
     """What a clip is, after decoding its first frame in a process of its own.
 
-    ``keep_hdr``: high dynamic range is to be kept, where it has any.
+    ``keep_hdr``: high dynamic range is to be kept, where it has any. Raises as :func:`opened` does.
+    """
+    with opened(path, form, limits, "full", keep_hdr=keep_hdr) as (clip, _):
+        return clip
+
+
+@contextlib.contextmanager
+def opened(
+    path: Path, form: Format, limits: Limits, mode: str, **more: Any
+) -> Iterator[tuple[Clip, Reading]]:
+    """What a clip is, and the reading that says so: it goes on to the frames. ``more`` as for :class:`Reading`.
+
     Raises :class:`MediumError` (one of its classes) where it is none, is damaged, or beyond the limits.
     """
     _check_bytes(path, limits)
-    with Reading(path, form, limits, "full", traces=True, keep_hdr=keep_hdr) as reading:
-        told = reading.described
+    with Reading(path, form, limits, mode, traces=True, **more) as reading:
+        yield _clip(path, form, limits, reading.described), reading
+
+
+def _clip(path: Path, form: Format, limits: Limits, told: dict[str, Any]) -> Clip:
     try:
         width, height = int(told["width"]), int(told["height"])
         clip = Clip(

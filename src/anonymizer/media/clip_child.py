@@ -180,7 +180,10 @@ def _description(file: BinaryIO, job: dict[str, Any], track: Any) -> dict[str, A
         "strings": [],
     }
     if job["traces"]:
+        # Whoever decodes reads on from where it was.
+        place = file.tell()
         found = clip_traces.harvest(file, job["format"], job["demuxer"], job["max_pixels"])
+        file.seek(place)
         told |= {"kinds": list(found.kinds), "strings": sorted(found.strings)}
     return told
 

@@ -66,16 +66,16 @@ class Shape:
         track.aspect = 1 / aspect if swaps(self.turn) else aspect
         self.hdr = frame.color_trc in HDR_TRANSFERS
         if self.hdr and keep_hdr:
+            track.colour = Colour(BT2020, int(frame.color_trc), BT2020)
             track.notes[
                 "High dynamic range was kept, with 10 bits: not every screen and player shows it."
             ] = None
         elif self.hdr:
             track.notes["High dynamic range was mapped to what every screen shows (BT.709)."] = None
-        if self.hdr and keep_hdr and deep:
-            track.colour = Colour(BT2020, int(frame.color_trc), BT2020)
+        self.deep = deep and track.colour is not None
         if any(part.is_alpha for part in frame.format.components):
             track.notes["Transparency was not kept: what lay under it shows."] = None
-        self.wide = None if track.colour else self._wide(frame)
+        self.wide = None if self.deep else self._wide(frame)
         if self.wide and not self.hdr:
             track.notes["Colours that not every screen shows were mapped to BT.709."] = None
         self.interlaced = bool(frame.interlaced_frame)
@@ -88,7 +88,7 @@ class Shape:
         steps: list[tuple[str, str]] = []
         if self.interlaced:
             steps.append(("yadif", "mode=send_frame:deint=interlaced"))
-        if self.track.colour:
+        if self.deep:
             steps += self._deep_steps(frame)
         elif self.wide:
             steps += self._wide_steps(frame)
@@ -197,7 +197,7 @@ class Shape:
     def planes(self, frame: Any) -> AnyPlanes:
         """The three planes, upright, with even sides."""
         height, width = self.track.height, self.track.width
-        kind: Any = np.uint16 if self.track.colour or self.wide else np.uint8
+        kind: Any = np.uint16 if self.deep or self.wide else np.uint8
         parts = []
         for number, plane in enumerate(frame.planes[:3]):
             lines = np.frombuffer(plane, kind).reshape(-1, plane.line_size // kind().itemsize)

@@ -9,7 +9,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,10 @@ import pytest
 from numpy.typing import NDArray
 from rich.console import Console
 
-from anonymizer import cli
+from anonymizer import cli, clip
 from anonymizer.detect.finder import Finder
+from anonymizer.media.yuv import Planes
+from anonymizer.redact_yuv import Cover, paint
 from anonymizer.settings import Settings
 from anonymizer.types import Box, Evidence, Kind, Pixels, Region
 from clips import ffmpeg, make_clip, marked, number_of, numbered
@@ -524,3 +526,34 @@ def test_what_the_search_of_the_output_finds_is_hidden_and_the_clip_searched_the
         and "2 searches of the output, at 3 frames, then at 3" in residual["evidence"]
     )
     assert looked == [True] * 3 + [False] * 3
+
+
+def test_written_again_a_clip_is_drawn_and_coded_anew_only_where_something_was_added(
+    run: Callable[..., Ran], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    painted: list[int] = []
+    searched: list[int] = []
+
+    def recheck(self: Finder, pixels: Pixels) -> list[Region]:
+        searched.append(number_of(pixels))
+        late = number_of(pixels) == 32 and pixels[65:85, 15:35].mean() > 40
+        return [Region(Box(10, 60, 30, 30), Kind.TEXT, (Evidence("mine", 0.9),))] if late else []
+
+    def counted(planes: Planes, covers: Sequence[Cover], frame: int, *more: Any) -> int:
+        painted.append(frame)
+        return paint(planes, covers, frame, *more)
+
+    monkeypatch.setattr(Finder, "recheck", recheck)
+    monkeypatch.setattr(clip, "paint", counted)
+    source = make_clip(tmp_path / "a.mp4", [marked(number) for number in range(40)], fps=4)
+    out = tmp_path / "out"
+    assert run("blur", source, "--out", out, *FAST).code == 3, "without faces it always waits"
+    assert painted == [*range(40), *range(16, 40)], "a group of pictures is four seconds"
+    assert [number for number in searched if 29 <= number < 36] == [32, 32] and searched[-1] == 32
+    pictures = [picture for _, picture in decoded(written(out, "review"))]
+    assert [number_of(picture) for picture in pictures] == list(range(40))
+    hidden = [frame for frame, picture in enumerate(pictures) if picture[65:85, 15:35].mean() < 40]
+    assert hidden == list(range(29, 36))
+    checks = {c["name"]: c["result"] for c in report_of(out)["checks"]}
+    assert set(checks.values()) == {"pass"}
+    assert [path.name for path in out.rglob("*-before*")] == []

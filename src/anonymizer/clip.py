@@ -20,7 +20,9 @@ from anonymizer.detect.finder import Finder, question
 from anonymizer.errors import UnreadableError
 from anonymizer.gate import file_sha256
 from anonymizer.media.clip import Clip, Ending, Frame, Reading, following, frames
+from anonymizer.media.earlier import Earlier
 from anonymizer.media.sniff import Format
+from anonymizer.media.write import failed
 from anonymizer.media.write_clip import ClipWriter
 from anonymizer.overlap import unveiled
 from anonymizer.path import through
@@ -89,9 +91,9 @@ def _processed(
     doubts, looks = list(searched.doubts), list[int]()
     plan = planned(clip, searched, settings)
     among: set[int] | None = None
+    finder.rest()  # The encoder takes as much.
+    written = write(clip, plan, staged, progress, len(searched.pts))
     for attempt in range(1, ATTEMPTS + 1):
-        finder.rest()  # The encoder takes as much.
-        written = write(clip, plan, staged, progress, len(searched.pts))
         looked = look_again(
             staged,
             plan,
@@ -111,10 +113,11 @@ def _processed(
             break
         for one in left:
             searched.tracker.sight(one.frame, one.region, one.colours, len(searched.pts))
-        staged.unlink()
         # All else of the next writing is what this one's was, and was searched.
-        earlier, plan = plan, planned(clip, searched, settings)
+        earlier, plan = plan, planned(clip, searched, settings, plan)
         among = differing(earlier, plan)
+        finder.rest()
+        written = write_again(clip, plan, staged, progress, written, among)
     if _identity(path) != before:
         raise UnreadableError("The file changed while it was read; wait until it is complete and try again.")
     expected = ExpectedClip(
@@ -161,13 +164,47 @@ def _processed(
     )
 
 
-def write(clip: Clip, plan: Plan, staged: Path, progress: Progress | None, length: int) -> Written:
-    """The second pass: decode its ``length`` frames again, hide, encode. Raises as :func:`process` does."""
+def write_again(
+    clip: Clip, plan: Plan, staged: Path, progress: Progress | None, before: Written, changed: set[int]
+) -> Written:
+    """The second pass once more where covers have ``changed``; the rest of ``staged`` is taken over as it is coded.
+
+    Raises as :func:`process` does.
+    """
+    aside = staged.with_name(f"{staged.stem}-before{staged.suffix}")
+    length = len(before.pts)
+    try:
+        staged.replace(aside)
+        try:
+            earlier = Earlier(aside, changed, length)
+        except ValueError:
+            return write(clip, plan, staged, progress, length)
+        return write(clip, plan, staged, progress, length, (earlier, before))
+    except OSError as error:
+        raise failed(error) from error
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write(
+    clip: Clip,
+    plan: Plan,
+    staged: Path,
+    progress: Progress | None,
+    length: int,
+    before: tuple[Earlier, Written] | None = None,
+) -> Written:
+    """The second pass: decode its ``length`` frames again, hide, encode. Raises as :func:`process` does.
+
+    ``before`` is a writing with other covers, and what was drawn in it.
+    """
     settings = plan.settings
     pts: list[int] = []
     durations: list[int] = []
     drawn: list[int] = []
-    kept = False
+    earlier, previous = before or (None, None)
+    kept = previous is not None and previous.kept
+    known = previous.drawn.tolist() if previous else []
     sound = Sound(clip, settings)
     with (
         ClipWriter(
@@ -180,16 +217,17 @@ def write(clip: Clip, plan: Plan, staged: Path, progress: Progress | None, lengt
             crf=settings.crf,
             sound=sound.form,
             colour=clip.colour,
+            earlier=earlier,
         ) as out,
         closing(sound),
         Reading(
             clip.path, clip.form, settings.limits, "full", keep_hdr=settings.hdr is HdrPolicy.KEEP
         ) as reading,
-        ahead(_painted(clip, reading, plan)) as painted,
+        ahead(_painted(clip, reading, plan, out)) as painted,
     ):
         for frame, count, uncovered in painted:
             kept = kept or uncovered
-            drawn.append(count)
+            drawn.append(known[frame.number] if count is None else count)
             out.write(frame.planes, frame.pts, frame.duration)
             pts.append(frame.pts)
             durations.append(frame.duration)
@@ -211,9 +249,17 @@ def write(clip: Clip, plan: Plan, staged: Path, progress: Progress | None, lengt
     )
 
 
-def _painted(clip: Clip, reading: Reading, plan: Plan) -> Iterator[tuple[Frame, int, bool]]:
-    """Each frame with its covers on it, how many they are, and whether something hidden was kept clear."""
+def _painted(
+    clip: Clip, reading: Reading, plan: Plan, out: ClipWriter
+) -> Iterator[tuple[Frame, int | None, bool]]:
+    """Each frame with its covers on it, how many they are, and whether something hidden was kept clear.
+
+    None for how many where the frame is not painted: it is taken over from an earlier writing.
+    """
     for frame in frames(clip, reading):
+        if out.stays(frame.number):
+            yield frame, None, False
+            continue
         keep = plan.keep(frame.number)
         count = paint(frame.planes, plan.at(frame.number), frame.number, plan.settings, keep)
         yield frame, count, bool(keep and _uncovers(keep, plan.veils(frame.number)))

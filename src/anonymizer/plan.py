@@ -13,7 +13,7 @@ from anonymizer.redact_yuv import Cover, cover, veil
 from anonymizer.search import Searched
 from anonymizer.settings import DrawnRegion, Settings
 from anonymizer.track import Track
-from anonymizer.types import Box, Kind, Style, Veil
+from anonymizer.types import Box, Style, Veil
 
 SAME = 0.5
 """Intersection over union from which a dismissed place is a track's extent."""
@@ -64,8 +64,11 @@ class Plan:
         return boxes
 
 
-def planned(clip: Clip, searched: Searched, settings: Settings) -> Plan:
-    """A cover for every track of the search and every region that a person drew."""
+def planned(clip: Clip, searched: Searched, settings: Settings, earlier: Plan | None = None) -> Plan:
+    """A cover for every track of the search and every region that a person drew.
+
+    Tracks that are what they were in an ``earlier`` plan keep their covers, noise and all.
+    """
     size = clip.width, clip.height
     seconds = np.asarray(searched.pts * float(clip.time_base), np.float64)
     found = searched.tracker.tracks()
@@ -73,18 +76,22 @@ def planned(clip: Clip, searched: Searched, settings: Settings) -> Plan:
     tracks = [track for track in found if track not in dismissed]
     tracks += [track for _, track in searched.leader.tracks(seconds)]
     transfer = clip.colour.transfer if clip.colour else 0
-    covers = tuple(cover(track, settings, size, transfer) for track in tracks)
+    before = {_identity(one.track): one for one in earlier.covers} if earlier else {}
+    covers = tuple(before.get(_identity(track)) or cover(track, settings, size, transfer) for track in tracks)
     return Plan(covers, settings, size, transfer, dismissed)
 
 
 def differing(one: Plan, other: Plan) -> set[int]:
-    """The frames in which two plans of one clip do not hide the same places."""
+    """The frames in which two plans of one clip do not draw the same covers."""
+    first, second = ({id(cover): cover for cover in plan.covers} for plan in (one, other))
+    alone = [cover for key, cover in (first | second).items() if (key in first) != (key in second)]
+    return {frame for cover in alone for frame in range(cover.track.first, cover.track.last + 1)}
 
-    def places(plan: Plan) -> set[tuple[Kind, int, int, bytes]]:
-        return {(c.track.kind, c.track.first, c.track.last, c.boxes.tobytes()) for c in plan.covers}
 
-    alone = places(one) ^ places(other)
-    return {frame for _, first, last, _ in alone for frame in range(first, last + 1)}
+def _identity(track: Track) -> tuple[object, ...]:
+    """What two tracks have in common that are covered alike."""
+    arrays = (track.boxes, track.colours, track.seen, track.mouths)
+    return track.kind, track.first, *(None if one is None else one.tobytes() for one in arrays)
 
 
 def lies_inside(one: DrawnRegion, clip: Clip, pts: NDArray[np.int64]) -> bool:

@@ -64,7 +64,7 @@ class Earlier:
 
     def stays(self, frame: int) -> bool:
         """Whether a frame is taken over as it is."""
-        return bool(self._stays[frame])
+        return frame < len(self._stays) and bool(self._stays[frame])
 
     def ends(self, frame: int) -> bool:
         """Whether a frame is the last of its group."""

@@ -35,9 +35,9 @@ FACES_EVERY = 2.0
 """Seconds between frames in which faces are searched once more."""
 ALL_EVERY = 4.0
 """Seconds between frames in which everything is."""
-UNSEEN_STEP = 6
-"""Of the frames in which a track was not seen, one in so many is searched about its place, upright and at one other
-turn, each time the next; where its place was guessed, the others are glanced at."""
+UNSEEN_EVERY = 0.25
+"""Seconds between frames in which a track that was not seen is searched for about its place, upright and at one
+other turn, each time the next; where its place was guessed, the others are glanced at."""
 FEW = 3
 """Places in one frame up to which looking about each costs less than looking at all of it."""
 GLANCE_SIDE = 640
@@ -139,7 +139,7 @@ def look_again(
                 picture = pixels(planes)
                 _note(looked, number, finder.recheck_faces(picture), picture, plan, finder)
             elif number in wanted.near:
-                turns = ALL_TURNS if number in wanted.ends else (0, 1 + number // UNSEEN_STEP % 3)
+                turns = ALL_TURNS if number in wanted.ends else (0, 1 + number // wanted.step % 3)
                 if found := _near(planes, wanted.near[number], turns, finder):
                     _note(looked, number, found, pixels(planes), plan, finder)
             elif number in wanted.plain:
@@ -239,8 +239,10 @@ class _Wanted:
     """Frames to glance at, to search for faces with care, to search for everything, to measure the veils in.
 
     ``near``: where else to search for faces with care, by frame: about a track's place. ``ends``: those of them
-    where a track begins or ends.
+    where a track begins or ends; where it was not seen, they are ``step`` frames apart.
     """
+
+    step: int
 
     plain: set[int]
     near: dict[int, list[Box]]
@@ -266,12 +268,12 @@ class _Wanted:
 
 
 def _wanted(plan: Covered, length: int, rate: float, cuts: Sequence[int]) -> _Wanted:
-    faces = max(1, round(FACES_EVERY * rate))
+    faces, step = max(1, round(FACES_EVERY * rate)), max(1, round(UNSEEN_EVERY * rate))
     whole = set(range(0, length, max(1, round(ALL_EVERY * rate)))) | {cut for cut in cuts if cut < length}
     # At regular places, and in the middle of every track: it has one grid, and where that lies every frame is compared.
     measured = whole | {(one.track.first + one.track.last) // 2 for one in plan.covers}
     if not plan.settings.faces:
-        return _Wanted(set(), {}, set(), set(), whole, measured)
+        return _Wanted(step, set(), {}, set(), set(), whole, measured)
     careful = set(range(0, length, faces)) | {length - 1}
     plain: set[int] = set()
     ends: set[int] = set()
@@ -284,14 +286,14 @@ def _wanted(plan: Covered, length: int, rate: float, cuts: Sequence[int]) -> _Wa
         if track.guessed is not None:
             plain |= {track.first + int(i) for i in np.flatnonzero(track.guessed & ~track.seen)}
         # One in so many of the clip's, not of each track's.
-        here = {frame for frame in unseen if frame % UNSEEN_STEP == 0}
+        here = {frame for frame in unseen if frame % step == 0}
         edges = {track.first - 1, track.first, track.last, track.last + 1}
         ends |= edges
         for frame in here | edges:
             if 0 <= frame < length:
                 near.setdefault(frame, []).append(track.box(min(max(frame, track.first), track.last)))
     careful |= {frame for frame, places in near.items() if len(places) > FEW}
-    return _Wanted(plain, near, ends, careful, whole, measured)
+    return _Wanted(step, plain, near, ends, careful, whole, measured)
 
 
 def _glance(looked: Looked, frames: Sequence[tuple[int, Planes]], finder: Finder, plan: Covered) -> None:

@@ -258,15 +258,15 @@ def _searched(finder: Finder, picture: Pixels, known: Sequence[Box], settings: S
 
     So a clip is seldom written twice: each time costs as much as all the rest. ``known`` places are hidden already.
     """
-    finder.rest()  # Of the looks before: together they would take more than a gigabyte.
+    finder.make_room()  # Of the looks before: together they would take more than a gigabyte.
     faces = finder.faces(picture)
-    finder.rest()
+    finder.make_room()
     known = [*known, *(face.box for face in faces if face.certain)]
     found = faces + finder.others(picture, known)
     hidden = [r.moved(r.box) for r in found if r.certain] + [Region(box, Kind.DRAWN, ()) for box in known]
     clean, veils = redact(picture, hidden, settings)
     again = left_over(finder.glance_others(clean), veils, clean, finder.glance_others)
-    finder.rest()
+    finder.make_room()
     return found + again
 
 

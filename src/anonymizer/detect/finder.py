@@ -123,6 +123,11 @@ class Finder:
                 rest()
         hand_back()
 
+    def make_room(self) -> None:
+        """Let finders take turns with the memory: :meth:`rest` where several take as much, nothing for one alone."""
+        if sum(hasattr(finder, "rest") for finder in self.finders) > 1:
+            self.rest()
+
     def glances(
         self, pictures: Sequence[Pixels], turns: tuple[int, ...] = (0,), side: int = 640
     ) -> list[list[Region]]:

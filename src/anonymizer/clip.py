@@ -19,7 +19,7 @@ from anonymizer.ahead import ahead
 from anonymizer.detect.finder import Finder, question
 from anonymizer.errors import UnreadableError
 from anonymizer.gate import file_sha256
-from anonymizer.media.clip import Clip, Ending, Frame, Reading, following, frames
+from anonymizer.media.clip import Clip, Ending, Frame, Reading, frames
 from anonymizer.media.earlier import Earlier
 from anonymizer.media.sniff import Format
 from anonymizer.media.write import failed
@@ -40,9 +40,6 @@ MANY_DAMAGED = 0.05
 """Share of damaged frames from which a person must look."""
 ATTEMPTS = 5
 """How often a clip is written at most: what the search of the output finds is hidden too."""
-READINGS = 1
-"""Times that a clip is decoded after it was searched: to write it."""
-
 MOST_TOLD = 12
 """Doubtful places that a report names one by one."""
 
@@ -77,13 +74,7 @@ def process(
     Returns it with the source's SHA-256 (hex). Raises :class:`anonymizer.errors.MediumError` where it cannot
     be decoded or changes meanwhile, :class:`anonymizer.errors.OutputError` where it cannot be written.
     """
-    with following(READINGS):
-        return _processed(path, form, finder, settings, staged.with_suffix(".mp4"), progress)
-
-
-def _processed(
-    path: Path, form: Format, finder: Finder, settings: Settings, staged: Path, progress: Progress | None
-) -> tuple[Processed, str]:
+    staged = staged.with_suffix(".mp4")
     before = _identity(path)
     with begun(path, form, settings) as (clip, reading):
         sha256 = file_sha256(path)

@@ -69,9 +69,13 @@ class Worker:
         except SettingsError as error:
             raise MediumError(str(error)) from error
         if form.is_clip:
-            from anonymizer import clip
+            from anonymizer.media.clip import following
 
-            processed, sha256 = clip.process(path, form, self.finder, settings, staged, progress)
+            # One to search, one to write: processes that start while what is needed here is imported.
+            with following(2):
+                from anonymizer import clip
+
+                processed, sha256 = clip.process(path, form, self.finder, settings, staged, progress)
             return Worked(processed, sha256, settings)
         return self.process_read(read(path, settings.limits.max_bytes), staged, settings)
 

@@ -120,11 +120,11 @@ class FaceFinder:
         self.plan = PLANS[effort]
         self.rules = Rules()
         self._store = store
-        self._main = centerface.CenterFace(store)
-        self._others: list[blazeface.BlazeFace | yunet.YuNet] = []
-        if self.plan.others:
-            self._others += [blazeface.BlazeFace(store, name) for name in (blazeface.SHORT, blazeface.FULL)]
-            self._others += [yunet.YuNet(store)] if store.present(yunet.NAME) else []
+        with ThreadPoolExecutor(1) as beside:
+            # Two runtimes: one is imported while the other compiles.
+            others = beside.submit(_others, store) if self.plan.others else None
+            self._main = centerface.CenterFace(store)
+            self._others = others.result() if others else []
 
     def with_rules(self, rules: Rules) -> FaceFinder:
         """The same networks under other rules: to measure what a rule does."""
@@ -279,6 +279,14 @@ class FaceFinder:
             for one, answers in zip(views, network.detect(pictures, self.rules.doubt), strict=True):
                 found += [one.back(d) for d in answers]
         return [d for d in found if d.box.iou(box) >= 0.35]
+
+
+def _others(store: Store) -> list[blazeface.BlazeFace | yunet.YuNet]:
+    """The networks beside CenterFace."""
+    found: list[blazeface.BlazeFace | yunet.YuNet] = []
+    found += [blazeface.BlazeFace(store, name) for name in (blazeface.SHORT, blazeface.FULL)]
+    found += [yunet.YuNet(store)] if store.present(yunet.NAME) else []
+    return found
 
 
 def best(detections: Sequence[Detection], name: str) -> float:

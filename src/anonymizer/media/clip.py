@@ -332,9 +332,9 @@ class _Spares:
 
     @contextlib.contextmanager
     def following(self, readings: int) -> Iterator[None]:
-        """Within the block so many more readings follow the next one; each finds its process ready."""
+        """Within the block so many readings follow; each finds its process ready, for the first one starts now."""
         with self._lock:
-            self._wanted = readings
+            self._spare, self._wanted = self._spare or _start(), readings - 1
         try:
             yield
         finally:

@@ -22,7 +22,7 @@ import imageio_ffmpeg
 
 import rivals
 from anonymizer.detect.weights import cache_folder
-from anonymizer.media.write_clip import KEYFRAME_SECONDS, PRESET
+from anonymizer.media.write_clip import KEYFRAME_SECONDS, PRESET, TUNING
 from anonymizer.settings import Settings
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
@@ -89,6 +89,8 @@ def main() -> None:
             "libx264",
             "-preset",
             PRESET,
+            "-x264-params",
+            TUNING,
             "-crf",
             Settings().crf,
             "-fps_mode",
@@ -106,7 +108,7 @@ def main() -> None:
         deface = few / timed([python.parent / "deface", short, "--output", folder / "d.mp4"])
         small = [python.parent / "deface", short, "--scale", "640x360", "--output", folder / "e.mp4"]
         scaled = few / timed(small)
-    print(f"{clip.name}: {count} frames; {os.cpu_count()} cores, {sys.platform}; preset {PRESET}\n")
+    print(f"{clip.name}: {count} frames; {os.cpu_count()} cores, {sys.platform}; preset {PRESET}, {TUNING}\n")
     print("| program | frames/s | × deface | × plain transcode |")
     print("|---|---|---|---|")
     for name, fps in (

@@ -2,7 +2,7 @@
 
 Every frame is glanced at or followed: a cheap look in the turns at which the shot's faces stand, and every two
 seconds at all four; text and codes are looked for every two seconds. The full ensemble, at all rotations and full
-size, with the full search for text and codes, goes to the first frame, to every cut, and to a frame every six
+size, with the full search for text and codes, goes to the first frame, to every cut, and to a frame every eight
 seconds; and the ensemble to wherever a face that was well in view is suddenly not seen any more. The tracker
 covers what lies between.
 """
@@ -34,7 +34,7 @@ from anonymizer.types import Box, Kind, Pixels, Progress, Region
 
 LOOK_SIDE = 640
 """Long side, pixels, of the small copy that every frame is looked at in."""
-FULL_EVERY = 6.0
+FULL_EVERY = 8.0
 """Seconds between searches for everything in a whole frame; cuts are searched at once."""
 MARKS_EVERY = 2.0
 """Seconds between quick looks for text and codes in a whole frame: somebody may have turned a wrist."""

@@ -37,7 +37,7 @@ BRIDGED = 2.0
 """Longest gap, seconds, between two tracks at one place that is taken for one thing unseen."""
 GROWTH = 0.012
 """Growth for each frame that a box is only held, as a share of its size: nobody knows where it went."""
-GLANCED = 0.1
+GLANCED = 0.13
 """Seconds between looks for faces while all of them are in steady view: less than a head takes to turn away."""
 LOSING = 0.12
 """Seconds without a sighting after which a well-attested face is searched for."""

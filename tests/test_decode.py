@@ -205,6 +205,6 @@ def test_a_message_that_never_ends_is_not_read() -> None:
 def test_a_process_that_cannot_start_says_where_to_look(
     decoder: Decoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(still.sys, "executable", "/bin/false")
+    monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises((NotReadyError, MediumError)), Decoder(Limits()) as broken:
         opened(PLAIN["JPEG"], broken)

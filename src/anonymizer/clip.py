@@ -163,16 +163,16 @@ def write_again(
     Raises as :func:`process` does.
     """
     aside = staged.with_name(f"{staged.stem}-before{staged.suffix}")
-    length = len(before.pts)
+    known: tuple[Earlier, Written] | None
     try:
-        staged.replace(aside)
         try:
-            earlier = Earlier(aside, changed, length)
+            staged.replace(aside)
+            known = Earlier(aside, changed, len(before.pts)), before
         except ValueError:
-            return write(clip, plan, staged, progress, length)
-        return write(clip, plan, staged, progress, length, (earlier, before))
-    except OSError as error:
-        raise failed(error) from error
+            known = None  # Nothing of it can stay: all is written.
+        except OSError as error:
+            raise failed(error) from error
+        return write(clip, plan, staged, progress, len(before.pts), known)
     finally:
         aside.unlink(missing_ok=True)
 

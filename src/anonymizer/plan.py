@@ -83,8 +83,7 @@ def planned(clip: Clip, searched: Searched, settings: Settings, earlier: Plan | 
 
 def differing(one: Plan, other: Plan) -> set[int]:
     """The frames in which two plans of one clip do not draw the same covers."""
-    first, second = ({id(cover): cover for cover in plan.covers} for plan in (one, other))
-    alone = [cover for key, cover in (first | second).items() if (key in first) != (key in second)]
+    alone = set(one.covers) ^ set(other.covers)
     return {frame for cover in alone for frame in range(cover.track.first, cover.track.last + 1)}
 
 

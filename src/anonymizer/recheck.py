@@ -22,7 +22,7 @@ from anonymizer.ahead import ahead
 from anonymizer.detect.faces import ALL_TURNS, NEAR_CONTEXT, NEAR_SIDE
 from anonymizer.detect.finder import Finder
 from anonymizer.media import hdr
-from anonymizer.media.yuv import Plane, Planes, pixels, reduced
+from anonymizer.media.yuv import Plane, Planes, pixels, reduced, reduction
 from anonymizer.overlap import left_over
 from anonymizer.redact import averages, drawn
 from anonymizer.redact_yuv import Cover, Rect, halved, veil
@@ -243,7 +243,6 @@ class _Wanted:
     """
 
     step: int
-
     plain: set[int]
     near: dict[int, list[Box]]
     ends: set[int]
@@ -301,7 +300,7 @@ def _glance(looked: Looked, frames: Sequence[tuple[int, Planes]], finder: Finder
     if not frames:
         return
     height, width = frames[0][1][0].shape
-    size = _reduction(width, height, GLANCE_SIDE / max(height, width))
+    size = reduction(width, height, GLANCE_SIDE / max(height, width))
     answers = finder.glances([reduced(planes, size) for _, planes in frames])
     for (number, planes), regions in zip(frames, answers, strict=True):
         if found := [r for r in regions if max(e.score for e in r.evidence) >= SEEN]:
@@ -313,20 +312,14 @@ def _near(planes: Planes, places: Sequence[Box], turns: Sequence[int], finder: F
     """The faces about these places of a frame, in a copy that is twice as fine as the look at the least of them."""
     height, width = planes[0].shape
     least = max(1.0, min(max(place.w, place.h) for place in places))
-    size = _reduction(width, height, 2 * NEAR_SIDE / (NEAR_CONTEXT * least))
+    size = reduction(width, height, 2 * NEAR_SIDE / (NEAR_CONTEXT * least))
     sx, sy = size[0] / width, size[1] / height
-    within = [Box(place.x * sx, place.y * sy, place.w * sx, place.h * sy) for place in places]
+    within = [place.times(sx, sy) for place in places]
     return _enlarged(finder.recheck_near(reduced(planes, size), within, turns), 1 / sx, 1 / sy)
 
 
-def _reduction(width: int, height: int, factor: float) -> tuple[int, int]:
-    """``(width, height)`` of a copy so much smaller, never larger."""
-    factor = min(1.0, factor)
-    return max(1, round(width * factor)), max(1, round(height * factor))
-
-
 def _enlarged(regions: Sequence[Region], sx: float, sy: float) -> list[Region]:
-    return [r.moved(Box(r.box.x * sx, r.box.y * sy, r.box.w * sx, r.box.h * sy)) for r in regions]
+    return [r.moved(r.box.times(sx, sy)) for r in regions]
 
 
 def _note(
@@ -344,7 +337,7 @@ def _note(
 
 def _thumbnail(planes: Planes) -> Pixels:
     height, width = planes[0].shape
-    return reduced(planes, _reduction(width, height, SHEET_SIDE / max(height, width)))
+    return reduced(planes, reduction(width, height, SHEET_SIDE / max(height, width)))
 
 
 def _worst(measured: Sequence[Check]) -> Check:

@@ -40,7 +40,7 @@ COARSE = 16
 """… or of a power of two at most so many times smaller than they: a large face's veil keeps its size for long."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Cover:
     """What is drawn over one track: ``grid`` float32 ``(rows, columns, 3)`` in 8-bit Y, U, V; one cell for a fill.
 

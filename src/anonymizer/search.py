@@ -256,7 +256,7 @@ def _take(
 def _searched(finder: Finder, picture: Pixels, known: Sequence[Box], settings: Settings) -> list[Region]:
     """Everything in a frame, and what the search of the output would still find beside it when it is hidden.
 
-    So a clip is seldom written twice: each time costs as much as all the rest. ``known`` places are hidden already.
+    So a clip is seldom written and read from end to end again. ``known`` places are hidden already.
     """
     finder.make_room()  # Of the looks before: together they would take more than a gigabyte.
     faces = finder.faces(picture)
@@ -287,9 +287,8 @@ def _telling(regions: Sequence[Region]) -> list[Region]:
 
 def _scaled(region: Region, scale: tuple[float, float]) -> Region:
     sx, sy = scale
-    box = region.box
     return Region(
-        Box(box.x * sx, box.y * sy, box.w * sx, box.h * sy),
+        region.box.times(sx, sy),
         region.kind,
         region.evidence,
         tuple((x * sx, y * sy) for x, y in region.landmarks),

@@ -371,8 +371,7 @@ class Tracker:
         self._live = [live for live in self._live if id(live) not in gone]
 
     def _small(self, box: Box) -> Box:
-        sx, sy = self.scale
-        return Box(box.x * sx, box.y * sy, box.w * sx, box.h * sy)
+        return box.times(*self.scale)
 
     def _full(self, small: Box) -> Box:
         sx, sy = self.scale

@@ -103,6 +103,10 @@ class Box:
             self.h * factor,
         )
 
+    def times(self, fx: float, fy: float) -> Box:
+        """The box in a picture that is ``fx`` times as wide and ``fy`` times as high."""
+        return Box(self.x * fx, self.y * fy, self.w * fx, self.h * fy)
+
     def padded(self, pixels: float) -> Box:
         """The box with the same number of pixels added on each side."""
         return Box(self.x - pixels, self.y - pixels, self.w + 2 * pixels, self.h + 2 * pixels)

@@ -211,9 +211,7 @@ def _detection(quad: NDArray[np.float64], detector: str, score: float) -> Detect
 
 def _scaled(d: Detection, f: float) -> Detection:
     corners = tuple((x * f, y * f) for x, y in d.corners)
-    return Detection(
-        Box(d.box.x * f, d.box.y * f, d.box.w * f, d.box.h * f), d.score, d.kind, d.detector, corners=corners
-    )
+    return Detection(d.box.times(f, f), d.score, d.kind, d.detector, corners=corners)
 
 
 def _grouped(found: list[Detection]) -> list[list[Detection]]:

@@ -69,7 +69,7 @@ class MarkFinder:
         shown = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
         return [
             Region(
-                _scaled(box, 1 / factor).within(width, height),
+                box.times(1 / factor, 1 / factor).within(width, height),
                 Kind.MARK,
                 (Evidence(NAME, score),),
                 certain=False,
@@ -202,7 +202,3 @@ def _open_at_an_end(own: NDArray[np.bool_], ring: NDArray[np.bool_], skinned: ND
     along = (columns - x) * np.cos(turn) + (rows - y) * np.sin(turn)
     ends = (skinned[ring][side * along > long / 2] for side in (1, -1))
     return any(float(end.mean()) < ENDS for end in ends if len(end))
-
-
-def _scaled(box: Box, factor: float) -> Box:
-    return Box(box.x * factor, box.y * factor, box.w * factor, box.h * factor)

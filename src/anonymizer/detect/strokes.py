@@ -189,8 +189,3 @@ def _spans(start: int, end: int, length: int) -> list[tuple[int, int]]:
 
 def _eights(pixels: int) -> int:
     return pixels // BLOCK * BLOCK
-
-
-def scaled(box: Box, fx: float, fy: float) -> Box:
-    """The box in a picture that is ``fx`` times as wide and ``fy`` times as high."""
-    return Box(box.x * fx, box.y * fy, box.w * fx, box.h * fy)

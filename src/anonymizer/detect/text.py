@@ -20,7 +20,7 @@ from anonymizer.detect.ends import closer
 from anonymizer.detect.fuse import turned
 from anonymizer.detect.runtime import Network
 from anonymizer.detect.shrink import shrunk
-from anonymizer.detect.strokes import BLOCK, TILE, scaled, strokes, windows
+from anonymizer.detect.strokes import BLOCK, TILE, strokes, windows
 from anonymizer.detect.textnet import Reader
 from anonymizer.detect.weights import Store
 from anonymizer.overlap import alike, area, inside, outline
@@ -208,7 +208,7 @@ class TextFinder:
             busy &= (near > HINT) | (cv2.dilate(fine.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
         squares = np.full(busy.shape, -1.0, np.float32)
         found = []
-        chosen, left = windows(busy, [scaled(box, *scale) for box in known], self.plan.most, near)
+        chosen, left = windows(busy, [box.times(*scale) for box in known], self.plan.most, near)
         for one in chosen:
             chances = self._chances(shown[one.y : one.y + one.h, one.x : one.x + one.w], 0)
             y, x = one.y // BLOCK, one.x // BLOCK
@@ -216,7 +216,7 @@ class TextFinder:
             squares[place] = np.maximum(squares[place], _best_in_squares(chances))
             lines = _lines(chances, SURE, 1.0, HIGHEST)
             found += [_region((quad + np.array((one.x, one.y))) * back, score, size) for quad, score in lines]
-        places = [scaled(Box(one.x, one.y, one.w, one.h), *back) for one in left]
+        places = [Box(one.x, one.y, one.w, one.h).times(*back) for one in left]
         evidence = (Evidence(NAME, 0.0),)
         doubt = [Region(reduce(Box.union, places), Kind.TEXT, evidence, certain=False)] if places else []
         return found, squares, doubt

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
 import subprocess
 import sys
@@ -17,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import anonymizer
 from anonymizer.errors import (
     DamagedError,
     LimitError,
@@ -29,9 +27,10 @@ from anonymizer.errors import (
 from anonymizer.machine import machine
 from anonymizer.media.child import CANNOT_START, read_exactly, read_message, write_message
 from anonymizer.media.clip_child import CORRUPT, CUT, END, FULL, RECORD, WHOLE
+from anonymizer.media.process import end, start
 from anonymizer.media.sniff import Format
 from anonymizer.media.traces import path_strings
-from anonymizer.media.yuv import AnyPlanes, Colour, Planes, frame_bytes, split, split_deep
+from anonymizer.media.yuv import AnyPlanes, Colour, Planes, frame_bytes, reduction, split, split_deep
 from anonymizer.settings import Limits
 from anonymizer.types import Pixels, Traces
 
@@ -308,8 +307,7 @@ def looks(clip: Clip, reading: Reading, small: tuple[int, int]) -> Iterator[Look
 
 def look_size(clip: Clip, side: int) -> tuple[int, int]:
     """``(width, height)`` of the small copies: long side at most ``side``."""
-    factor = min(1.0, side / max(clip.width, clip.height))
-    return max(1, round(clip.width * factor)), max(1, round(clip.height * factor))
+    return reduction(clip.width, clip.height, side / max(clip.width, clip.height))
 
 
 def frames(clip: Clip, reading: Reading) -> Iterator[Frame]:
@@ -341,7 +339,7 @@ class _Spares:
             with self._lock:
                 self._wanted, spare, self._spare = 0, self._spare, None
             if spare:
-                _end(spare)
+                end(spare)
 
     def take(self) -> subprocess.Popen[bytes]:
         """A process for one reading; the next one's starts meanwhile, where one is wanted."""
@@ -357,28 +355,8 @@ _SPARES = _Spares()
 following = _SPARES.following
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    for stream in (process.stdin, process.stdout):
-        if stream:
-            with contextlib.suppress(OSError):
-                stream.close()
-    process.wait()
-
-
 def _start() -> subprocess.Popen[bytes]:
-    """A decoding process: no terminal, no working folder of the user's, no import from where it runs (-P)."""
-    package = str(Path(anonymizer.__file__).parents[1])
-    search = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "anonymizer.media.clip_child"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        cwd=Path(sys.executable).anchor or None,
-        env={**os.environ, "PYTHONPATH": search},
-        start_new_session=True,
-    )
+    process = start("anonymizer.media.clip_child")
     if sys.platform == "linux":
         import fcntl
 

@@ -208,8 +208,9 @@ class _Look:
         """``(small RGB copy, flags)``."""
         import numpy as np
 
-        factor = min(1.0, self.side / max(track.width, track.height))
-        size = (max(1, round(track.width * factor)), max(1, round(track.height * factor)))
+        from anonymizer.media.yuv import reduction
+
+        size = reduction(track.width, track.height, self.side / max(track.width, track.height))
         small = picture.small(size)
         outline = _outline(small)
         cut = False

@@ -52,14 +52,15 @@ class Earlier:
         if len(packets) != length or not starts or starts[0]:
             raise ValueError(f"{len(packets)} frames instead of {length}, or no beginning")
         self._shown = shown.tolist()
-        self._edges = [0]
+        edges = [0]
         for start in starts:
-            if start - self._edges[-1] >= LEAST and length - start >= LEAST:
-                self._edges.append(start)
-        self._edges.append(length)
+            if start - edges[-1] >= LEAST and length - start >= LEAST:
+                edges.append(start)
+        edges.append(length)
+        self._ends = {end - 1 for end in edges[1:]}
         self._stays = np.ones(length, np.bool_)
         where = np.array(sorted(changed), np.int64)
-        for first, end in pairwise(self._edges):
+        for first, end in pairwise(edges):
             self._stays[first:end] = not ((where >= first) & (where < end)).any()
 
     def stays(self, frame: int) -> bool:
@@ -68,7 +69,7 @@ class Earlier:
 
     def ends(self, frame: int) -> bool:
         """Whether a frame is the last of its group."""
-        return frame + 1 in self._edges
+        return frame in self._ends
 
     def fits(self, header: bytes) -> bool:
         """Whether an encoder with this header, its parameter sets, makes pictures that go with these."""

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
-import anonymizer
 from anonymizer.errors import DamagedError, LimitError, MediumError, NotReadyError, UnsupportedError
 from anonymizer.media.child import CANNOT_START, MAX_MESSAGE, read_message, write_message
+from anonymizer.media.process import end, start
 from anonymizer.media.sniff import HEAD, sniff
 from anonymizer.media.source import Source
 from anonymizer.media.traces import path_strings
@@ -65,7 +62,7 @@ class Decoder:
         with self._lock:
             spare, self._spare = self._spare, None
         if spare:
-            _end(spare)
+            end(spare)
 
     @contextlib.contextmanager
     def process(self) -> Iterator[subprocess.Popen[bytes]]:
@@ -80,22 +77,11 @@ class Decoder:
             yield process
         finally:
             clock.cancel()
-            _end(process)
+            end(process)
 
 
 def _start() -> subprocess.Popen[bytes]:
-    """A decoding process: no terminal, no working folder of the user's, no import from where it runs (-P)."""
-    package = str(Path(anonymizer.__file__).parents[1])
-    search = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", "anonymizer.media.child"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        cwd=Path(sys.executable).anchor or None,
-        env={**os.environ, "PYTHONPATH": search},
-        start_new_session=True,
-    )
+    return start("anonymizer.media.child")
 
 
 def open_still(source: Source, limits: Limits, decoder: Decoder) -> Still:
@@ -174,12 +160,3 @@ def _cut_off(process: subprocess.Popen[bytes], limits: Limits) -> MediumError | 
             "to do harm; raise limits.decode_seconds in the settings file if you trust it."
         )
     return DamagedError("The decoder gave up on this file; it is damaged or made to do harm.")
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    for stream in (process.stdin, process.stdout):
-        if stream:
-            with contextlib.suppress(OSError):
-                stream.close()
-    process.wait()

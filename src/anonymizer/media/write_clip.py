@@ -148,8 +148,8 @@ class ClipWriter:
             self._filter: Any = self._filtering()
             if earlier:
                 self._encoder.open()
-                self._earlier = earlier if earlier.fits(bytes(self._encoder.extradata or b"")) else None
-                self._kept = earlier.groups()
+                if earlier.fits(bytes(self._encoder.extradata or b"")):
+                    self._earlier, self._kept = earlier, earlier.groups()
             self._audio: Any = None
             if sound:
                 self._audio = self._out.add_stream("aac", rate=sound[0], options={"flags": "+bitexact"})
@@ -348,35 +348,16 @@ def _x264(crf: int, ordered: bool, *, deep: bool) -> dict[str, str]:
 
 
 def _frame(planes: AnyPlanes, colour: Colour | None) -> Any:
-    """A frame of the library's own with the planes' content: a copy, unless they lie one behind the other."""
+    """A frame of the library's own with the planes' content; its lines may be longer than ours."""
     height, width = planes[0].shape
-    whole = None if colour else _together(planes)
-    if whole is not None:
-        frame = av.VideoFrame.from_numpy_buffer(whole, format=_format(None))
-    else:
-        frame = av.VideoFrame(width, height, _format(colour))
-        for own, plane in zip(frame.planes, planes, strict=True):
-            # Its lines may be longer than ours.
-            line = own.line_size // plane.itemsize
-            target = np.frombuffer(own, plane.dtype).reshape(-1, line)  # type: ignore[call-overload]
-            target[: plane.shape[0], : plane.shape[1]] = plane
+    frame = av.VideoFrame(width, height, _format(colour))
+    for own, plane in zip(frame.planes, planes, strict=True):
+        line = own.line_size // plane.itemsize
+        target = np.frombuffer(own, plane.dtype).reshape(-1, line)  # type: ignore[call-overload]
+        target[: plane.shape[0], : plane.shape[1]] = plane
     frame.color_range = LIMITED
     frame.color_primaries, frame.color_trc, frame.colorspace = colour or BT709
     return frame
-
-
-def _together(planes: AnyPlanes) -> NDArray[Any] | None:
-    """The buffer ``(h * 3 / 2, w)`` that planes are views of, where it holds them in order and nothing else."""
-    height, width = planes[0].shape
-    buffer = planes[0].base
-    if not isinstance(buffer, np.ndarray) or buffer.nbytes != sum(plane.nbytes for plane in planes):
-        return None
-    start = buffer.ctypes.data
-    for plane in planes:
-        if not plane.flags.c_contiguous or plane.ctypes.data != start:
-            return None
-        start += plane.nbytes
-    return buffer.reshape(height * 3 // 2, width)
 
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO)

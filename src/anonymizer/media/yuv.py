@@ -84,6 +84,12 @@ def pixels(planes: Planes) -> Pixels:
     return np.asarray(cv2.transform(full, _RGB_OF), np.uint8)
 
 
+def reduction(width: int, height: int, factor: float) -> tuple[int, int]:
+    """``(width, height)`` of a copy so much smaller, never larger."""
+    factor = min(1.0, factor)
+    return max(1, round(width * factor)), max(1, round(height * factor))
+
+
 def reduced(planes: Planes, size: tuple[int, int]) -> Pixels:
     """A small RGB copy of ``size`` = (width, height), averaging areas: what detectors look at.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -177,9 +178,11 @@ def covers_in_place(planes: Planes, plan: Covered, frame: int) -> bool:
         ]
         mask: NDArray[np.bool_] | None = None
         if later or found.shape is Shape.ELLIPSE:
-            mask = _middle(found, (left, top, right, bottom), side)
+            x, y = found.box[0] - left, found.box[1] - top
+            own = x, y, found.box[2] - left, found.box[3] - top
+            mask = _middle(found.shape, own, (0, 0, right - left, bottom - top), side)
             for over in later:
-                mask &= ~_cells(over, (left, top, right, bottom), side)
+                mask = mask & ~_cells(over, (left, top, right, bottom), side)
             if not mask.any():
                 continue
         # A hundred lines of it tell as much as a thousand.
@@ -197,8 +200,12 @@ def _meet(one: Sequence[int], other: Rect) -> bool:
     return one[0] < other[2] and one[2] > other[0] and one[1] < other[3] and one[3] > other[1]
 
 
+@lru_cache(maxsize=48)
 def _expected(one: Cover, size: tuple[int, int], side: tuple[int, int]) -> Plane:
-    """A cover's brightness where ``size`` (width, height) of it is seen, reduced to ``side``."""
+    """A cover's brightness where ``size`` (width, height) of it is seen, reduced to ``side``.
+
+    Its box keeps its size for many frames, so what is expected is kept too.
+    """
     if one.style is Style.FILL:
         return np.full((side[1], side[0]), np.rint(one.grid[0, 0, 0]), np.uint8)
     fine = min(4 * side[0], size[0]), min(4 * side[1], size[1])
@@ -365,13 +372,14 @@ def _centres(rect: Rect, side: tuple[int, int]) -> tuple[NDArray[np.float64], ND
     return xs, ys
 
 
-def _middle(found: Veil, rect: Rect, side: tuple[int, int]) -> NDArray[np.bool_]:
-    """Which cells of the reduced rectangle lie well inside the cover's shape."""
+@lru_cache(maxsize=48)
+def _middle(shape: Shape, box: Rect, rect: Rect, side: tuple[int, int]) -> NDArray[np.bool_]:
+    """Which cells of the reduced rectangle lie well inside a cover of this shape and box."""
     xs, ys = _centres(rect, side)
-    if found.shape is not Shape.ELLIPSE:
+    if shape is not Shape.ELLIPSE:
         return np.ones((side[1], side[0]), np.bool_)
-    box = _box(found)
-    (cx, cy), a, b = box.centre, box.w / 2, box.h / 2
+    a, b = (box[2] - box[0]) / 2, (box[3] - box[1]) / 2
+    cx, cy = box[0] + a, box[1] + b
     return np.asarray((((ys - cy) / b) ** 2)[:, None] + (((xs - cx) / a) ** 2)[None, :] <= 0.7)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer.detect.faces import ALL_TURNS, upright_turn
+from anonymizer.detect.faces import upright_turn
 from anonymizer.detect.finder import Finder
 from anonymizer.drawn import Leader
 from anonymizer.errors import LimitError
@@ -46,8 +46,8 @@ SMALL_FACE = 0.055
 """… one whose lesser side is less than this share of the frame's long side: 17 pixels at 320."""
 TELLING = 0.4
 """Score of a face from which its size and turn say how to look on: no quick look sees fainter ones."""
-TOGETHER = 6
-"""Frames in a group: the small copies that are looked at in one call keep every core busy."""
+TOGETHER = 8
+"""Frames in a group: those of it that are looked at, two in calm at 30 a second, keep every core busy in one call."""
 LOST_PAUSE = 0.5
 """Seconds at least between two searches for a face that was lost."""
 Glance = list[Region] | None
@@ -87,6 +87,17 @@ class _Shot:
     side: int = LOOK_SIDE
     lost_due: int = 0
     turned_due: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How a group is glanced at: one frame of ``every``, at these turns and this long side; ``around``: one of it,
+    at the other turns as well."""
+
+    turns: tuple[int, ...]
+    side: int
+    every: int
+    around: bool
 
 
 @dataclass(slots=True)
@@ -153,9 +164,8 @@ def _glanced(
     waiting: deque[tuple[list[Look], Future[list[Glance]]]] = deque()
     with ThreadPoolExecutor(1) as glancer:
         for group in _groups(looks(clip, reading, size)):
-            turns, side = _how(group[0], tracker, shot)
-            every = tracker.pace()
-            waiting.append((group, glancer.submit(_glances, finder, group, turns, side, settings, every)))
+            way = _way(group[0], tracker, shot)
+            waiting.append((group, glancer.submit(_glances, finder, group, way, settings)))
             if len(waiting) > 1 or group[0].full:
                 # What is learnt of a frame searched in full holds for those behind it.
                 while len(waiting) > (not group[0].full):
@@ -181,31 +191,26 @@ def _groups(frames: Iterator[Look]) -> Iterator[list[Look]]:
         yield group
 
 
-def _how(first: Look, tracker: Tracker, shot: _Shot) -> tuple[tuple[int, ...], int]:
-    """The turns at which a group is glanced at, and the long side of the look."""
-    if first.number < shot.turned_due:
-        return tuple(sorted(shot.turns)), shot.side
-    shot.turned_due = first.number + tracker.frames_of(TURNED_EVERY)
-    return ALL_TURNS, LOOK_SIDE
+def _way(first: Look, tracker: Tracker, shot: _Shot) -> _Way:
+    around = first.number >= shot.turned_due
+    if around:
+        shot.turned_due = first.number + tracker.frames_of(TURNED_EVERY)
+    return _Way(tuple(sorted(shot.turns)), shot.side, tracker.pace(), around)
 
 
-def _glances(
-    finder: Finder, group: Sequence[Look], turns: tuple[int, ...], side: int, settings: Settings, every: int
-) -> list[Glance]:
+def _glances(finder: Finder, group: Sequence[Look], way: _Way, settings: Settings) -> list[Glance]:
     """The faces of each frame that is not searched in full.
 
-    One frame of ``every`` is looked at: in between the tracker follows the tracks by their look, and what first comes
-    into view in between is followed back. At all four turns, one of the group is.
+    One frame of several is looked at: in between the tracker follows the tracks by their look, and what first comes
+    into view in between is followed back.
     """
-    if not settings.faces:
+    if not settings.faces or group[0].full:
         return [None for _ in group]
-    if len(turns) == len(ALL_TURNS):
-        plain = [not look.full and place == 0 for place, look in enumerate(group)]
-    else:
-        plain = [not look.full and look.number % every == 0 for look in group]
-    small = [look.small for look, wanted in zip(group, plain, strict=True) if wanted]
-    answers = iter(finder.glances(small, turns, side) if small else [])
-    return [next(answers) if wanted else None for wanted in plain]
+    begun = [finder.glance_around(group[0].small, way.turns)] if way.around else []
+    rest = group[len(begun) :]
+    small = [look.small for look in rest if look.number % way.every == 0]
+    answers = iter(finder.glances(small, way.turns, way.side) if small else [])
+    return [*begun, *(None if look.number % way.every else next(answers) for look in rest)]
 
 
 def _take(

@@ -76,6 +76,8 @@ NEAR_CONTEXT = 3.0
 NEAR_SIDE = 192
 """… and the pixels it has then at most, with a face of 64; none is enlarged, for a small veil is a face when it is."""
 GLANCE_SIDE = 640
+AROUND_SIDE = 480
+"""Long side of a glance at the turns at which nobody stands so far: who lies down is not small all at once."""
 TILE = 1280
 TILE_OVERLAP = 128
 
@@ -189,6 +191,12 @@ class FaceFinder:
         backs = [[view.back(d) for d in found] for view, found in zip(views, answers, strict=True)]
         each = [list(chain(*backs[i : i + len(turns)])) for i in range(0, len(backs), len(turns))]
         return [_each_once(found) for found in each]
+
+    def glance_around(self, pixels: Pixels, turns: Sequence[int]) -> list[Region]:
+        """The faces of one cheap look at a frame at all turns, with most care at these."""
+        others = tuple(turn for turn in ALL_TURNS if turn not in turns)
+        levels = (GLANCE_SIDE, tuple(turns)), (AROUND_SIDE, others)
+        return _each_once(self._look(pixels, levels, self.rules.large))
 
     def rest(self) -> None:
         """Give back the memory that a search took."""

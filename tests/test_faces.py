@@ -126,6 +126,19 @@ def test_a_glance_finds_the_upright_face(finder: FaceFinder, portrait: Pixels) -
     assert any(r.box.iou(truth(small)) > 0.4 for r in finder.glances([small])[0])
 
 
+@pytest.mark.parametrize("quarter", range(4))
+@pytest.mark.parametrize("careful", [(0,), (1, 3)])
+def test_a_glance_around_finds_who_stands_and_who_lies(
+    finder: FaceFinder, portrait: Pixels, quarter: int, careful: tuple[int, ...]
+) -> None:
+    scene = np.full((360, 640, 3), 120, np.uint8)
+    face = cv2.resize(portrait, (160, 160), interpolation=cv2.INTER_AREA)
+    scene[100:260, 240:400] = np.rot90(face, quarter)
+    seen = finder.glance_around(scene, careful)
+    middle = Box(280, 140, 80, 80)
+    assert any(r.box.intersection(middle).area > 0 for r in seen)
+
+
 @pytest.mark.parametrize("effort", [Effort.FAST, Effort.THOROUGH])
 def test_other_efforts_find_it_too(portrait: Pixels, effort: Effort) -> None:
     other = FaceFinder(Store(), effort)

@@ -109,7 +109,7 @@ def test_killed_at_random_moments_and_resumed_every_file_ends_in_one_place(
     settings: Path, tmp_path: Path
 ) -> None:
     """With ``ANONYMIZER_LONG_TESTS=1``: 300 files, killed 20 times, each time in the middle of the work."""
-    count, kills = (300, 20) if os.environ.get(LONG) else (40, 5)
+    count, kills = (300, 20) if os.environ.get(LONG) else (24, 5)
     inbox, out, temporary = tmp_path / "cases", tmp_path / "out", tmp_path / "temporary"
     photos(inbox, count)
     temporary.mkdir()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 
-from anonymizer.detect import RegionFinder
+from anonymizer.detect import LooksAtFaces, LooksBeside, RegionFinder, Rests
 from anonymizer.detect.runtime import hand_back
 from anonymizer.detect.weights import Store
 from anonymizer.settings import Settings, TextPolicy
@@ -103,29 +103,28 @@ class Finder:
 
     def faces(self, pixels: Pixels) -> list[Region]:
         """What :meth:`find` says of faces alone."""
-        return [r for finder in self.finders if _looks_at_faces(finder) for r in finder.find(pixels)]
+        return [r for finder in self._of_faces() for r in finder.find(pixels)]
 
     def others(self, pixels: Pixels, known: Sequence[Box] = ()) -> list[Region]:
         """What :meth:`find` says of everything but faces; less close a look at places that are known to be hidden."""
         found: list[Region] = []
-        for finder in self.finders:
-            beside = getattr(finder, "find_beside", None) if known else None
-            if beside:
-                found += beside(pixels, known)
-            elif not _looks_at_faces(finder):
+        for finder in self._of_others():
+            if isinstance(finder, LooksBeside):
+                found += finder.find_beside(pixels, known)
+            else:
                 found += finder.find(pixels)
         return found
 
     def rest(self) -> None:
         """Give back the memory that a search takes, several hundred megabytes."""
-        for rest in (getattr(finder, "rest", None) for finder in self.finders):
-            if rest:
-                rest()
+        for finder in self.finders:
+            if isinstance(finder, Rests):
+                finder.rest()
         hand_back()
 
     def make_room(self) -> None:
         """Let finders take turns with the memory: :meth:`rest` where several take as much, nothing for one alone."""
-        if sum(hasattr(finder, "rest") for finder in self.finders) > 1:
+        if sum(isinstance(finder, Rests) for finder in self.finders) > 1:
             self.rest()
 
     def glances(
@@ -135,39 +134,36 @@ class Finder:
 
         ``turns`` are the quarter turns at which to look, ``side`` the long side of the look in pixels.
         """
-        found: list[list[Region]] = [[] for _ in pictures]
-        for glance in (getattr(finder, "glances", None) for finder in self.finders):
-            for regions, more in zip(found, glance(pictures, turns, side) if glance else [], strict=False):
-                regions += more
-        return found
+        looks = [finder.glances(pictures, turns, side) for finder in self._of_faces()]
+        return [[r for look in looks for r in look[number]] for number in range(len(pictures))]
 
     def glance_around(self, pixels: Pixels, turns: Sequence[int]) -> list[Region]:
         """The faces that one cheap look at a small frame finds at all four turns, with most care at these."""
-        looks = (getattr(finder, "glance_around", None) for finder in self.finders)
-        return [region for look in looks if look for region in look(pixels, turns)]
+        return [r for finder in self._of_faces() for r in finder.glance_around(pixels, turns)]
 
     def glance_others(self, pixels: Pixels) -> list[Region]:
         """What one look finds of everything but faces, between full searches."""
-        return [r for finder in self.finders if not _looks_at_faces(finder) for r in finder.recheck(pixels)]
+        return [r for finder in self._of_others() for r in finder.recheck(pixels)]
 
     def recheck(self, pixels: Pixels) -> list[Region]:
         return [region for finder in self.finders for region in finder.recheck(pixels)]
 
     def recheck_faces(self, pixels: Pixels) -> list[Region]:
         """What :meth:`recheck` says of faces alone."""
-        return [r for finder in self.finders if _looks_at_faces(finder) for r in finder.recheck(pixels)]
+        return [r for finder in self._of_faces() for r in finder.recheck(pixels)]
 
     def recheck_near(self, pixels: Pixels, places: Sequence[Box], turns: Sequence[int]) -> list[Region]:
         """The faces at and about these places: a closer look at a part of the picture costs less than one at all."""
-        looks = (getattr(finder, "recheck_near", None) for finder in self.finders)
-        return [region for look in looks if look for region in look(pixels, places, turns)]
+        return [r for finder in self._of_faces() for r in finder.recheck_near(pixels, places, turns)]
+
+    def _of_faces(self) -> list[LooksAtFaces]:
+        return [finder for finder in self.finders if isinstance(finder, LooksAtFaces)]
+
+    def _of_others(self) -> list[RegionFinder]:
+        return [finder for finder in self.finders if not isinstance(finder, LooksAtFaces)]
 
     def models(self) -> list[Model]:
         return [model for finder in self.finders for model in finder.models()]
-
-
-def _looks_at_faces(finder: RegionFinder) -> bool:
-    return hasattr(finder, "glances")
 
 
 def question(region: Region, seconds: float | None = None) -> Question:

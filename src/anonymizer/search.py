@@ -206,11 +206,11 @@ def _glances(finder: Finder, group: Sequence[Look], way: _Way, settings: Setting
     """
     if not settings.faces or group[0].full:
         return [None for _ in group]
-    begun = [finder.glance_around(group[0].small, way.turns)] if way.around else []
-    rest = group[len(begun) :]
+    around = [finder.glance_around(group[0].small, way.turns)] if way.around else []
+    rest = group[len(around) :]
     small = [look.small for look in rest if look.number % way.every == 0]
     answers = iter(finder.glances(small, way.turns, way.side) if small else [])
-    return [*begun, *(None if look.number % way.every else next(answers) for look in rest)]
+    return [*around, *(None if look.number % way.every else next(answers) for look in rest)]
 
 
 def _take(

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anonymizer.ahead import ahead
-from anonymizer.detect.faces import ALL_TURNS, NEAR_CONTEXT, NEAR_SIDE
+from anonymizer.detect.faces import ALL_TURNS, GLANCE_SIDE, NEAR_CONTEXT, NEAR_SIDE
 from anonymizer.detect.finder import Finder
 from anonymizer.media import hdr
 from anonymizer.media.yuv import Plane, Planes, pixels, reduced, reduction
@@ -41,7 +41,6 @@ UNSEEN_EVERY = 0.25
 other turn, each time the next; where its place was guessed, the others are glanced at."""
 FEW = 3
 """Places in one frame up to which looking about each costs less than looking at all of it."""
-GLANCE_SIDE = 640
 TOGETHER = 4
 """Frames that are glanced at in one call: more of them keep every core busy."""
 COMPARED = 24
@@ -180,7 +179,7 @@ def covers_in_place(planes: Planes, plan: Covered, frame: int) -> bool:
         if later or found.shape is Shape.ELLIPSE:
             x, y = found.box[0] - left, found.box[1] - top
             own = x, y, found.box[2] - left, found.box[3] - top
-            mask = _middle(found.shape, own, (0, 0, right - left, bottom - top), side)
+            mask = _middle(found.shape, own, (right - left, bottom - top), side)
             for over in later:
                 mask = mask & ~_cells(over, (left, top, right, bottom), side)
             if not mask.any():
@@ -373,9 +372,12 @@ def _centres(rect: Rect, side: tuple[int, int]) -> tuple[NDArray[np.float64], ND
 
 
 @lru_cache(maxsize=48)
-def _middle(shape: Shape, box: Rect, rect: Rect, side: tuple[int, int]) -> NDArray[np.bool_]:
-    """Which cells of the reduced rectangle lie well inside a cover of this shape and box."""
-    xs, ys = _centres(rect, side)
+def _middle(shape: Shape, box: Rect, size: tuple[int, int], side: tuple[int, int]) -> NDArray[np.bool_]:
+    """Which cells of a rectangle of ``size``, reduced to ``side``, lie well inside a cover of this shape and box.
+
+    The box is in the rectangle's own pixels, so that the answer holds for as long as the two keep their sizes.
+    """
+    xs, ys = _centres((0, 0, *size), side)
     if shape is not Shape.ELLIPSE:
         return np.ones((side[1], side[0]), np.bool_)
     a, b = (box[2] - box[0]) / 2, (box[3] - box[1]) / 2

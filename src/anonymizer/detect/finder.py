@@ -156,14 +156,14 @@ class Finder:
         """The faces at and about these places: a closer look at a part of the picture costs less than one at all."""
         return [r for finder in self._of_faces() for r in finder.recheck_near(pixels, places, turns)]
 
+    def models(self) -> list[Model]:
+        return [model for finder in self.finders for model in finder.models()]
+
     def _of_faces(self) -> list[LooksAtFaces]:
         return [finder for finder in self.finders if isinstance(finder, LooksAtFaces)]
 
     def _of_others(self) -> list[RegionFinder]:
         return [finder for finder in self.finders if not isinstance(finder, LooksAtFaces)]
-
-    def models(self) -> list[Model]:
-        return [model for finder in self.finders for model in finder.models()]
 
 
 def question(region: Region, seconds: float | None = None) -> Question:

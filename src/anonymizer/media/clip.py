@@ -151,9 +151,7 @@ class Reading:
             while True:
                 self._queue.get_nowait()
         self._thread.join(timeout=5)
-        assert self._process.stdout
-        self._process.stdout.close()
-        self._process.wait()
+        end(self._process)
 
     def records(self) -> Iterator[tuple[int, int, int, NDArray[np.uint8]]]:
         """``(pts, duration, flags, bytes)`` of each frame, or block of sound."""

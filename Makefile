@@ -50,6 +50,7 @@ test: models
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 soak: models
@@ -64,10 +65,10 @@ bench: models
 	$(BIN)/python benchmarks/speed_video.py
 	$(BIN)/python benchmarks/scale.py
 
-# Needs uv. --no-emit-index-url: every user's own package index serves.
+# Needs uv; make lock UPGRADE=1 takes the newest of everything. --no-emit-index-url: every user's own package index serves.
 lock:
 	uv pip compile pyproject.toml --group dev --group setup --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-header --upgrade --output-file requirements.lock
+		--no-emit-index-url --no-header $(if $(UPGRADE),--upgrade) --output-file requirements.lock
 
 clean:
 	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

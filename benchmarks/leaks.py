@@ -29,11 +29,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 import rivals
-from anonymizer.detect import centerface
-from anonymizer.detect.faces import FaceFinder
-from anonymizer.detect.weights import Store, cache_folder
-from anonymizer.settings import Effort
-from anonymizer.types import Box, Pixels, Region
+from anonymizer.core.settings import Effort
+from anonymizer.core.types import Box, Pixels, Region
+from anonymizer.detect.faces import centerface
+from anonymizer.detect.faces.finder import FaceFinder
+from anonymizer.detect.models.store import Store, cache_folder
 
 CORE, LEAST = 0.7, 24
 RETAINED = 0.5
@@ -168,7 +168,7 @@ def score(seen: Sequence[tuple[int, float, Pixels, list[Box]]], output: Path) ->
 def ours(path: Path, folder: Path) -> tuple[Path, float]:
     out = folder / f"ours-{path.stem}"
     start = time.perf_counter()
-    command = [sys.executable, "-m", "anonymizer.cli", "blur", str(path), "--quiet", "--out", str(out)]
+    command = [sys.executable, "-m", "anonymizer.cli.main", "blur", str(path), "--quiet", "--out", str(out)]
     code = subprocess.run(command, check=False).returncode
     seconds = time.perf_counter() - start
     media = [*(out / "ready").glob("*.mp4"), *(out / "review").glob("*.mp4")]

@@ -28,15 +28,15 @@ import pillow_heif
 import zxingcpp
 from PIL import Image, ImageDraw, ImageFont
 
-from anonymizer.detect import RegionFinder
-from anonymizer.detect.codes import CodeFinder
+from anonymizer.core.settings import Settings
+from anonymizer.core.types import Kind, Pixels, Region
+from anonymizer.detect.base import RegionFinder
+from anonymizer.detect.codes.finder import CodeFinder
 from anonymizer.detect.finder import Finder
-from anonymizer.detect.text import TextFinder
-from anonymizer.detect.weights import Store
-from anonymizer.overlap import unveiled
-from anonymizer.redact import redact
-from anonymizer.settings import Settings
-from anonymizer.types import Kind, Pixels, Region
+from anonymizer.detect.models.store import Store
+from anonymizer.detect.text.finder import TextFinder
+from anonymizer.redact.photo import redact
+from anonymizer.redact.uncovered import unveiled
 
 SETTINGS = Settings()
 pillow_heif.register_heif_opener()

@@ -21,15 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from anonymizer.detect.codes import CodeFinder
-from anonymizer.detect.faces import FaceFinder
-from anonymizer.detect.marks import MarkFinder
-from anonymizer.detect.skin import skin as skin_mask
-from anonymizer.detect.text import TextFinder
-from anonymizer.detect.weights import Store
-from anonymizer.overlap import unveiled
-from anonymizer.redact import redact
-from anonymizer.types import Pixels
+from anonymizer.core.types import Pixels
+from anonymizer.detect.codes.finder import CodeFinder
+from anonymizer.detect.faces.finder import FaceFinder
+from anonymizer.detect.marks.finder import MarkFinder
+from anonymizer.detect.marks.skin import skin as skin_mask
+from anonymizer.detect.models.store import Store
+from anonymizer.detect.text.finder import TextFinder
+from anonymizer.redact.photo import redact
+from anonymizer.redact.uncovered import unveiled
 from legible import SETTINGS, fonts, load
 
 INKS = {

@@ -32,12 +32,12 @@ from numpy.typing import NDArray
 
 import legible
 import rivals
-from anonymizer.detect.faces import FaceFinder
-from anonymizer.detect.fuse import View, turned
-from anonymizer.detect.weights import Store, cache_folder, user_folders
-from anonymizer.redact import veil_box
-from anonymizer.settings import Effort, Settings
-from anonymizer.types import Box, Pixels, Region
+from anonymizer.core.settings import Effort, Settings
+from anonymizer.core.types import Box, Pixels, Region
+from anonymizer.detect.faces.finder import FaceFinder
+from anonymizer.detect.faces.fusion import View, turned
+from anonymizer.detect.models.store import Store, cache_folder, user_folders
+from anonymizer.redact.photo import veil_box
 
 CORE, CORE_COVERED = 0.7, 0.5
 LEAST = 24

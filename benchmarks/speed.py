@@ -27,9 +27,10 @@ import numpy as np
 from PIL import Image
 
 import rivals
-from anonymizer import photo, pipeline, work
-from anonymizer.detect.weights import cache_folder
-from anonymizer.settings import Settings, TextPolicy
+from anonymizer.core.settings import Settings, TextPolicy
+from anonymizer.detect.models.store import cache_folder
+from anonymizer.road import photo, pipeline
+from anonymizer.road import worker as work
 
 SIZE = (4032, 3024)
 SAMPLES = Path(__file__).parents[1] / "sample_media"
@@ -106,7 +107,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         paths = sorted(options.own.glob("*.jpg")) if options.own else make(folder, options.photos)
-        ours = [sys.executable, "-m", "anonymizer.cli", "blur", *paths, "--quiet", "--out"]
+        ours = [sys.executable, "-m", "anonymizer.cli.main", "blur", *paths, "--quiet", "--out"]
         faces_only = ["--text", "none", "--no-codes", "--no-marks"]
         results = {
             "deface 1.5.0, defaults": run([python.parent / "deface", *paths]),

@@ -21,9 +21,9 @@ from pathlib import Path
 import imageio_ffmpeg
 
 import rivals
-from anonymizer.detect.weights import cache_folder
-from anonymizer.media.write_clip import KEYFRAME_SECONDS, PRESET, TUNING
-from anonymizer.settings import Settings
+from anonymizer.core.settings import Settings
+from anonymizer.detect.models.store import cache_folder
+from anonymizer.write.clip import KEYFRAME_SECONDS, PRESET, TUNING
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 PHOTOS = Path(__file__).parents[1] / "sample_media"
@@ -104,7 +104,7 @@ def main() -> None:
         # Before and after this program: a machine that others use too changes its pace in these minutes.
         before = timed(rival)
         plain = count / timed([*HEAD, "-i", clip, *codec, folder / "plain.mp4"])
-        ours = [sys.executable, "-m", "anonymizer.cli", "blur", clip, "--quiet", "--out"]
+        ours = [sys.executable, "-m", "anonymizer.cli.main", "blur", clip, "--quiet", "--out"]
         faces = count / timed([*ours, folder / "a", "--text", "none", "--no-codes"])
         own = count / timed([*ours, folder / "b"])
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024

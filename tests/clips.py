@@ -16,7 +16,7 @@ import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer.types import Pixels
+from anonymizer.core.types import Pixels
 
 BITS = 10
 """Frames that :func:`numbered` can tell apart: 2 to this."""

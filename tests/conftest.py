@@ -13,10 +13,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 from PIL import Image
 
-from anonymizer import cli, sign
+from anonymizer.cli import main as cli
+from anonymizer.core import signing as sign
+from anonymizer.core.settings import Settings, TextPolicy
+from anonymizer.core.types import Pixels
 from anonymizer.detect.finder import Finder
-from anonymizer.settings import Settings, TextPolicy
-from anonymizer.types import Pixels
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "sample_media"
@@ -68,7 +69,7 @@ def finders() -> Callable[[Settings], Finder]:
 @pytest.fixture
 def loaded_once(finders: Callable[[Settings], Finder], monkeypatch: pytest.MonkeyPatch) -> None:
     """Sessions of this test take the detectors that are loaded already."""
-    monkeypatch.setattr("anonymizer.work.Finder", finders)
+    monkeypatch.setattr("anonymizer.road.worker.Finder", finders)
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from anonymizer.bench import Answer, Job, answer
-from anonymizer.settings import Settings
-from anonymizer.work import Worker
+from anonymizer.core.settings import Settings
+from anonymizer.engine.worker_process import Answer, Job, answer
+from anonymizer.road.worker import Worker
 from conftest import QUICK
 from leaky import jpeg
 

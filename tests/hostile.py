@@ -9,7 +9,7 @@ from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
-from anonymizer.settings import Settings
+from anonymizer.core.settings import Settings
 
 LOADED = "TEST_LOADED"
 """Variable of the environment: a file that gets a line for each time that models are loaded."""
@@ -17,7 +17,8 @@ LOADED = "TEST_LOADED"
 
 def serve(pipe: connection.Connection, settings: Settings, threads: int) -> None:
     """As the real one, but a source called ``fatal`` kills its process and one called ``stuck`` never ends."""
-    from anonymizer import bench, work
+    from anonymizer.engine import worker_process as bench
+    from anonymizer.road import worker as work
 
     load, process = work.Worker.__init__, work.Worker.process
 

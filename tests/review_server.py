@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from anonymizer.review.desk import Desk
-from anonymizer.review.pictures import Pictures
-from anonymizer.review.server import Page, Server, address, listen
-from anonymizer.settings import Settings
+from anonymizer.core.settings import Settings
+from anonymizer.review.jobs import Desk
+from anonymizer.review.photos import Pictures
+from anonymizer.review.routes import Page, Server, address, listen
 
 
 @dataclass

@@ -17,7 +17,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from anonymizer.ledger import Ledger, State
+from anonymizer.gate.ledger import Ledger, State
 from conftest import FAST
 from folders import tiny
 
@@ -37,7 +37,7 @@ class Process:
         command = [
             sys.executable,
             "-m",
-            "anonymizer.cli",
+            "anonymizer.cli.main",
             "watch",
             str(folder / "in"),
             "--out",

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from anonymizer.errors import DefectError, OutputError, UsageError
-from anonymizer.folder import collect
-from anonymizer.ledger import State
-from anonymizer.media.write import write_photo
-from anonymizer.pipeline import Session, anonymize
-from anonymizer.settings import Limits
-from anonymizer.types import Verdict
+from anonymizer.core.errors import DefectError, OutputError, UsageError
+from anonymizer.core.settings import Limits
+from anonymizer.core.types import Verdict
+from anonymizer.gate.ledger import State
+from anonymizer.read.inputs import collect
+from anonymizer.road.pipeline import Session, anonymize
+from anonymizer.write.photo import write_photo
 from conftest import FAST, QUICK, Ran, everything_written, fingerprints
 from leaky import jpeg, picture
 
@@ -164,7 +164,7 @@ def test_a_disk_that_fills_up_stops_the_run_and_undoes_what_was_under_way(
             raise OutputError("The output cannot be written (No space left on device).")
         write_photo(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("anonymizer.photo.write_photo", filling)
+    monkeypatch.setattr("anonymizer.road.photo.write_photo", filling)
     out = tmp_path / "out"
     with Session(out, QUICK) as session:
         done = []
@@ -189,7 +189,7 @@ def test_a_defect_in_the_program_publishes_nothing_of_its_medium(
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("anonymizer.photo.examine", broken)
+    monkeypatch.setattr("anonymizer.road.photo.examine", broken)
     out = tmp_path / "out"
     said = r"a\.jpg: the program met a defect in itself \(ZeroDivisionError\)"
     with Session(out, QUICK) as session, pytest.raises(DefectError, match=said) as error:
@@ -213,7 +213,7 @@ def test_a_report_never_raises_a_false_alarm_for_ordinary_words(tmp_path: Path) 
 def test_a_sources_own_string_in_a_report_keeps_it_from_ready(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from anonymizer import pipeline
+    from anonymizer.road import pipeline
 
     build = pipeline.build
 

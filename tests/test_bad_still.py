@@ -15,7 +15,7 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from anonymizer.errors import (
+from anonymizer.core.errors import (
     DamagedError,
     LimitError,
     MediumError,
@@ -23,10 +23,10 @@ from anonymizer.errors import (
     UnreadableError,
     UnsupportedError,
 )
-from anonymizer.media import still
-from anonymizer.media.source import Source, read
-from anonymizer.media.still import Decoder, open_still
-from anonymizer.settings import Limits
+from anonymizer.core.settings import Limits
+from anonymizer.read.photo import reader as still
+from anonymizer.read.photo.reader import Decoder, open_still
+from anonymizer.read.source import Source, read
 from leaky import chunk, exif_with_thumbnail, jpeg, picture, saved, with_segments
 
 LIMITS = Limits()

@@ -95,7 +95,7 @@ def test_a_summary_says_what_came_of_it(run: Callable[..., Ran], settings: Path,
 def test_a_second_batch_into_the_same_folder_is_told_to_wait(
     run: Callable[..., Ran], settings: Path, tmp_path: Path
 ) -> None:
-    from anonymizer.engine import Engine
+    from anonymizer.engine.scheduler import Engine
     from conftest import QUICK
 
     photos(tmp_path / "cases", 1)
@@ -115,7 +115,7 @@ def test_killed_at_random_moments_and_resumed_every_file_ends_in_one_place(
     temporary.mkdir()
     before = fingerprints(inbox)
     command = [
-        *(sys.executable, "-m", "anonymizer.cli", "batch", str(inbox), "--out", str(out), "--quiet"),
+        *(sys.executable, "-m", "anonymizer.cli.main", "batch", str(inbox), "--out", str(out), "--quiet"),
         *("--settings", str(settings), "--workers", "2"),
     ]
     surroundings = os.environ | {"TMPDIR": str(temporary)}

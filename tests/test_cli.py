@@ -17,9 +17,9 @@ import pytest
 from PIL import Image
 
 from anonymizer import __version__
+from anonymizer.core.types import Pixels
 from anonymizer.report.schema import Report
-from anonymizer.types import Pixels
-from anonymizer.work import Worker
+from anonymizer.road.worker import Worker
 from conftest import FAST, SAMPLES, Ran, everything_written, fingerprints
 from leaky import LEAKY, jpeg, picture
 
@@ -321,7 +321,7 @@ def test_a_defect_is_one_sentence_and_its_words_are_shown_on_request_alone(
         assert logging.getLogger("anonymizer").handlers == handlers
         assert shown.code == 1 and "Traceback" in shown.err and "Musterfrau" in shown.err
         assert not list((out / "ready").iterdir()) and not list((out / ".anonymizer").glob("run-*"))
-    monkeypatch.setattr("anonymizer.doctor.examine", broken)
+    monkeypatch.setattr("anonymizer.cli.doctor.examine", broken)
     ran = run("doctor")
     assert ran.code == 1 and ran.err.count("\n") == 1 and "Musterfrau" not in ran.err
     assert "Traceback" in run("--debug", "doctor").err
@@ -374,7 +374,7 @@ def test_a_group_of_commands_alone_shows_its_help(run: Run) -> None:
 def test_ctrl_c_while_the_program_is_loaded_is_quiet() -> None:
     stopped = (
         "import sys\nclass Stop:\n def find_spec(self, name, *rest):\n"
-        "  if name == 'anonymizer.cli': raise KeyboardInterrupt\n"
+        "  if name == 'anonymizer.cli.main': raise KeyboardInterrupt\n"
         "sys.meta_path.insert(0, Stop())\nfrom anonymizer.__main__ import main\nmain()"
     )
     ran = subprocess.run([sys.executable, "-c", stopped], capture_output=True, text=True)
@@ -384,7 +384,7 @@ def test_ctrl_c_while_the_program_is_loaded_is_quiet() -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_what_cannot_be_printed_is_no_defect(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     with Path("/dev/full").open("w") as full, monkeypatch.context() as patch:
-        patch.setattr("anonymizer.cli.sys.stdout", full)
+        patch.setattr("anonymizer.cli.main.sys.stdout", full)
         ran = run("models", "list", "--json")
         with contextlib.suppress(OSError):
             full.close()
@@ -408,13 +408,13 @@ def test_an_output_folder_that_cannot_be_written_is_one_sentence(
 def test_a_missing_model_is_code_5(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from anonymizer import cli
-    from anonymizer.errors import ModelError
+    from anonymizer.cli import main as cli
+    from anonymizer.core.errors import ModelError
 
     def missing(*_: object) -> None:
         raise ModelError("The model x is missing; run 'anonymizer models fetch'.")
 
-    monkeypatch.setattr("anonymizer.work.Finder", missing)
+    monkeypatch.setattr("anonymizer.road.worker.Finder", missing)
     with pytest.raises(SystemExit) as left:
         cli.main(["blur", str(plain(tmp_path / "a.jpg")), "--out", str(tmp_path / "out")])
     assert left.value.code == 5
@@ -432,7 +432,7 @@ def test_as_a_program_of_its_own(tmp_path: Path) -> None:
     """Installed, started as users start it, with a name that needs care, output piped away."""
     source = plain(tmp_path / "Frau Müller 🙂.jpg")
     done = subprocess.run(
-        [sys.executable, "-m", "anonymizer.cli", "blur", str(source), "--out", str(tmp_path / "out"), *FAST],
+        [sys.executable, "-m", "anonymizer.cli.main", "blur", str(source), "--out", str(tmp_path / "out"), *FAST],
         capture_output=True, text=True, timeout=120, env={**os.environ, "PYTHONIOENCODING": "utf-8"},
     )  # fmt: skip
     assert done.returncode == 3, done.stderr

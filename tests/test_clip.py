@@ -21,12 +21,13 @@ import pytest
 from numpy.typing import NDArray
 from rich.console import Console
 
-from anonymizer import cli, clip
+from anonymizer.cli import main as cli
+from anonymizer.core.settings import Settings
+from anonymizer.core.types import Box, Evidence, Kind, Pixels, Region
+from anonymizer.core.yuv import Planes
 from anonymizer.detect.finder import Finder
-from anonymizer.media.yuv import Planes
-from anonymizer.redact_yuv import Cover, paint
-from anonymizer.settings import Settings
-from anonymizer.types import Box, Evidence, Kind, Pixels, Region
+from anonymizer.redact.clip import Cover, paint
+from anonymizer.road.clip import process as clip
 from clips import ffmpeg, make_clip, marked, number_of, numbered
 from conftest import FAST, ROOT, Ran, everything_written, fingerprints
 
@@ -358,7 +359,17 @@ def test_progress_says_the_stage_the_frames_per_second_and_the_time_left(
 
 
 def command(source: Path, out: Path) -> list[str]:
-    return [sys.executable, "-m", "anonymizer.cli", "blur", str(source), "--out", str(out), "--quiet", *FAST]
+    return [
+        sys.executable,
+        "-m",
+        "anonymizer.cli.main",
+        "blur",
+        str(source),
+        "--out",
+        str(out),
+        "--quiet",
+        *FAST,
+    ]
 
 
 def heavy(path: Path) -> Path:
@@ -375,7 +386,9 @@ def nothing_half_done(out: Path) -> None:
 
 STRUCK = """
 import os, signal, sys
-from anonymizer import cli, gate, pipeline
+from anonymizer.cli import main as cli
+from anonymizer.gate import folder as gate
+from anonymizer.road import pipeline
 
 stage, number = sys.argv[1], int(sys.argv[2])
 run, place = pipeline.Session.run, gate.place
@@ -454,7 +467,7 @@ def test_no_room_for_the_output_is_one_sentence_and_leaves_nothing(tmp_path: Pat
         "import resource, signal, sys\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
-        "from anonymizer.cli import main\n"
+        "from anonymizer.cli.main import main\n"
         "main(sys.argv[1:])\n"
     )
     arguments = command(source, out)[3:]

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anonymizer.errors import AnonymizerError, LimitError
-from anonymizer.media.clip import Ending, Frame, Reading, frames, open_clip
-from anonymizer.media.sniff import sniff_file
-from anonymizer.media.yuv import colours
-from anonymizer.settings import Limits
+from anonymizer.core.errors import AnonymizerError, LimitError
+from anonymizer.core.settings import Limits
+from anonymizer.core.yuv import colours
+from anonymizer.read.clip.reader import Ending, Frame, Reading, frames, open_clip
+from anonymizer.read.sniff import sniff_file
 from clips import ffmpeg, make_clip, marked, number_of, numbered
 from conftest import FAST, Ran
 
@@ -37,7 +37,7 @@ def test_a_limit_is_one_sentence_before_the_work_begins(
     def searched(*_: object) -> None:
         raise AssertionError("nothing may be searched")
 
-    monkeypatch.setattr("anonymizer.clip.search", searched)
+    monkeypatch.setattr("anonymizer.road.clip.process.search", searched)
     out = tmp_path / "out"
     ran = run("blur", source, "--out", out, "--settings", table, *FAST)
     assert ran.code == 4 and says in ran.err and ran.err.count("\n") == 1, ran.err

@@ -8,9 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from anonymizer.core.settings import Settings
+from anonymizer.core.types import Box, Evidence, Kind, Model, Pixels, Region
 from anonymizer.detect.finder import Finder
-from anonymizer.settings import Settings
-from anonymizer.types import Box, Evidence, Kind, Model, Pixels, Region
 from clips import make_clip
 from conftest import FAST, QUICK, Ran
 from test_clip import decoded, report_of, written

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from anonymizer.decide import approve
-from anonymizer.errors import DamagedError, DecisionError
-from anonymizer.gate import Gate
-from anonymizer.published import verify
-from anonymizer.types import Result, Verdict
+from anonymizer.core.errors import DamagedError, DecisionError
+from anonymizer.core.types import Result, Verdict
+from anonymizer.gate.decisions import approve
+from anonymizer.gate.folder import Gate
+from anonymizer.release.check import verify
 from clips import make_clip, numbered
 from conftest import FAST, Ran
 

@@ -17,19 +17,20 @@ from typing import Any
 
 import pytest
 
-from anonymizer import __version__, cluster_work
-from anonymizer.bench import End, Job
-from anonymizer.cluster import ClusterPool, _arrived, unfit
-from anonymizer.cluster_work import Examined, Sent
-from anonymizer.commands.batch import Tally, distant_batch
-from anonymizer.engine import Engine
-from anonymizer.errors import NotReadyError, OutputError
-from anonymizer.ledger import Ledger, State
-from anonymizer.machine import THREADS_VARIABLE
-from anonymizer.media.source import Source
-from anonymizer.pipeline import Outcome
-from anonymizer.recipe import recipe
-from anonymizer.remote import Mirror, place, sources
+from anonymizer import __version__
+from anonymizer.batch.remote import Mirror, place, sources
+from anonymizer.batch.run import Tally, distant_batch
+from anonymizer.cluster import worker as cluster_work
+from anonymizer.cluster.pool import ClusterPool, _arrived, unfit
+from anonymizer.cluster.worker import Examined, Sent
+from anonymizer.core.errors import NotReadyError, OutputError
+from anonymizer.core.machine import THREADS_VARIABLE
+from anonymizer.engine.scheduler import Engine
+from anonymizer.engine.worker_process import End, Job
+from anonymizer.gate.ledger import Ledger, State
+from anonymizer.read.source import Source
+from anonymizer.road.pipeline import Outcome
+from anonymizer.road.recipe import recipe
 from clips import make_clip, numbered
 from conftest import QUICK, Ran, fingerprints
 from folders import HerePool, photos, tree
@@ -59,7 +60,7 @@ def cluster() -> Iterator[Any]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("anonymizer.cluster.CONNECT_SECONDS", 1)
+    monkeypatch.setattr("anonymizer.cluster.pool.CONNECT_SECONDS", 1)
 
 
 def lines(ran: Ran) -> list[dict[str, Any]]:
@@ -107,7 +108,7 @@ def test_a_worker_of_the_cluster_is_killed_half_way_and_every_file_is_done_once(
 def test_workers_that_do_not_see_the_folders_are_sent_the_bytes(
     run: Callable[..., Ran], cluster: Any, settings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from anonymizer.cluster import ClusterPool
+    from anonymizer.cluster.pool import ClusterPool
 
     look = ClusterPool._look_at_workers
 
@@ -150,7 +151,7 @@ def test_a_file_that_kills_its_workers_fails_alone(
         def setup(self, worker: Any) -> None:
             import os
 
-            from anonymizer.work import Worker
+            from anonymizer.road.worker import Worker
 
             process = Worker.process
 
@@ -227,7 +228,7 @@ def test_a_cluster_without_workers_or_that_goes_is_one_sentence_and_nothing_fail
 def test_workers_that_come_later_are_given_work_and_one_that_cannot_do_it_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("anonymizer.cluster.COUNT_SECONDS", 0)
+    monkeypatch.setattr("anonymizer.cluster.pool.COUNT_SECONDS", 0)
     job = Job("id", tmp_path / "name.jpg", tmp_path / "staged", QUICK)
 
     def without_package(sent: Sent) -> None:
@@ -240,7 +241,7 @@ def test_workers_that_come_later_are_given_work_and_one_that_cannot_do_it_is_tol
             growing.scale(2)
             growing.wait_for_workers(2)
             assert pool.room(job) and pool.size == 2
-            monkeypatch.setattr("anonymizer.cluster.work", without_package)
+            monkeypatch.setattr("anonymizer.cluster.pool.work", without_package)
             pool.start(job)
             with pytest.raises(NotReadyError) as error:
                 while not pool.wait(1):

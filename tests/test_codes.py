@@ -8,11 +8,11 @@ import pytest
 import zxingcpp
 from PIL import Image
 
-from anonymizer.detect.bars import are_bars
-from anonymizer.detect.codes import CodeFinder
-from anonymizer.redact import redact
-from anonymizer.settings import Settings
-from anonymizer.types import Kind, Pixels, Shape, Style
+from anonymizer.core.settings import Settings
+from anonymizer.core.types import Kind, Pixels, Shape, Style
+from anonymizer.detect.codes.bars import are_bars
+from anonymizer.detect.codes.finder import CodeFinder
+from anonymizer.redact.photo import redact
 
 FORMATS = ["QRCode", "DataMatrix", "Aztec", "PDF417", "Code128", "EAN13", "ITF"]
 

@@ -18,18 +18,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anonymizer import gate as gate_module
-from anonymizer.decide import REJECTED, UNDECIDED, approve, read_report, reject, reopen
-from anonymizer.errors import DecisionError, OutputError
-from anonymizer.gate import NEUTRAL_TIME, Gate, file_sha256
-from anonymizer.ledger import Ledger, State
-from anonymizer.pipeline import Session
-from anonymizer.published import verify
+from anonymizer.core.errors import DecisionError, OutputError
+from anonymizer.core.types import Verdict
+from anonymizer.gate import folder as gate_module
+from anonymizer.gate.decisions import REJECTED, UNDECIDED, approve, read_report, reject, reopen
+from anonymizer.gate.folder import NEUTRAL_TIME, Gate, file_sha256
+from anonymizer.gate.ledger import Ledger, State
+from anonymizer.release.check import verify
 from anonymizer.report.page import render
-from anonymizer.review.desk import Desk
 from anonymizer.review.edits import Edits, Place
-from anonymizer.types import Verdict
-from anonymizer.work import Worker
+from anonymizer.review.jobs import Desk
+from anonymizer.road.pipeline import Session
+from anonymizer.road.worker import Worker
 from conftest import QUICK, signed_report
 
 REASON = "Faces were not looked for, as asked."
@@ -252,7 +252,7 @@ def full(*_: object, **__: object) -> Any:
 def test_a_decision_that_cannot_be_written_is_none(
     out: Path, id: str, monkeypatch: pytest.MonkeyPatch, broken: str, action: Callable[..., Path]
 ) -> None:
-    monkeypatch.setattr("anonymizer.decide.audit", lambda *_: [])
+    monkeypatch.setattr("anonymizer.gate.decisions.audit", lambda *_: [])
     before = {path.name: path.read_bytes() for path in (out / "reports").iterdir()}
     with Gate(out) as gate:
         with monkeypatch.context() as patch:
@@ -336,7 +336,7 @@ def killed_after(out: Path, id: str, steps: int, action: Callable[..., Path]) ->
 def test_a_decision_killed_anywhere_is_finished_or_undone(
     waiting: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: Callable[..., Path]
 ) -> None:
-    monkeypatch.setattr("anonymizer.decide.audit", lambda *_: [])
+    monkeypatch.setattr("anonymizer.gate.decisions.audit", lambda *_: [])
     start, id = waiting
     if action is reopen:
         start = shutil.copytree(start, tmp_path / "start")

@@ -18,13 +18,13 @@ from hypothesis import settings as given_settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from anonymizer.errors import DamagedError, LimitError, MediumError, NotReadyError, UnsupportedError
-from anonymizer.media import still
-from anonymizer.media.child import LENGTH, read_message
-from anonymizer.media.decode import decode, prepare
-from anonymizer.media.source import Source
-from anonymizer.media.still import Decoder, Still, open_still
-from anonymizer.settings import Limits
+from anonymizer.core.errors import DamagedError, LimitError, MediumError, NotReadyError, UnsupportedError
+from anonymizer.core.settings import Limits
+from anonymizer.read.photo import reader as still
+from anonymizer.read.photo.child import LENGTH, read_message
+from anonymizer.read.photo.decode import decode, prepare
+from anonymizer.read.photo.reader import Decoder, Still, open_still
+from anonymizer.read.source import Source
 from leaky import LEAKY, chunk, jpeg, picture, saved
 
 PLAIN = {

@@ -31,12 +31,12 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 
-from anonymizer.errors import DamagedError, LimitError, MediumError, UnsupportedError
-from anonymizer.media.dicom import decode, harvest
-from anonymizer.media.source import Source
-from anonymizer.media.still import Decoder, Still, open_still
-from anonymizer.pipeline import Session
-from anonymizer.settings import Limits
+from anonymizer.core.errors import DamagedError, LimitError, MediumError, UnsupportedError
+from anonymizer.core.settings import Limits
+from anonymizer.read.photo.dicom import decode, harvest
+from anonymizer.read.photo.reader import Decoder, Still, open_still
+from anonymizer.read.source import Source
+from anonymizer.road.pipeline import Session
 from conftest import QUICK
 
 HIGH, WIDE = 48, 64

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from anonymizer.errors import ExitCode
+from anonymizer.core.errors import ExitCode
+from anonymizer.core.settings import Limits, Settings, load, with_sidecar
+from anonymizer.core.types import Style
 from anonymizer.report.page import CHECKS
-from anonymizer.settings import Limits, Settings, load, with_sidecar
-from anonymizer.types import Style
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from anonymizer.drawn import Leader, said
-from anonymizer.path import MOST, through
-from anonymizer.settings import DrawnRegion
-from anonymizer.types import Kind, Pixels
+from anonymizer.core.settings import DrawnRegion
+from anonymizer.core.types import Kind, Pixels
+from anonymizer.report.paths import MOST, through
+from anonymizer.track.hand_drawn import Leader, said
 
 SIZE = 320, 180
 RATE = 25.0

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from anonymizer.bench import Answer, End, Job
-from anonymizer.decide import approve, reject
-from anonymizer.engine import Engine
-from anonymizer.errors import NotReadyError, OutputError
-from anonymizer.gate import NEUTRAL_TIME, Gate
-from anonymizer.ledger import State
-from anonymizer.pipeline import Outcome
-from anonymizer.settings import DrawnRegion, Limits, Settings
-from anonymizer.types import Verdict
+from anonymizer.core.errors import NotReadyError, OutputError
+from anonymizer.core.settings import DrawnRegion, Limits, Settings
+from anonymizer.core.types import Verdict
+from anonymizer.engine.scheduler import Engine
+from anonymizer.engine.worker_process import Answer, End, Job
+from anonymizer.gate.decisions import approve, reject
+from anonymizer.gate.folder import NEUTRAL_TIME, Gate
+from anonymizer.gate.ledger import State
+from anonymizer.road.pipeline import Outcome
 from conftest import QUICK
 from folders import OLD, HerePool, photos, tiny, tree
 
@@ -67,7 +67,7 @@ def test_the_next_time_reads_no_source_again(
     def refuse(path: Path) -> None:
         raise AssertionError("it was read")
 
-    monkeypatch.setattr("anonymizer.lookup.look", refuse)
+    monkeypatch.setattr("anonymizer.engine.known.look", refuse)
     assert len(go(out, paths)) == 3
     os.utime(paths[0], (OLD + 1, OLD + 1))
     with pytest.raises(AssertionError, match="it was read"):
@@ -118,7 +118,7 @@ def test_changed_settings_do_it_again_in_place_of_the_old(tmp_path: Path, out: P
 def test_newer_models_do_it_again(tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = photos(tmp_path / "in", 1)
     go(out, paths)
-    monkeypatch.setattr("anonymizer.recipe.models_used", lambda settings, store: ["centerface 2"])
+    monkeypatch.setattr("anonymizer.road.recipe.models_used", lambda settings, store: ["centerface 2"])
     (again,) = go(out, paths)
     assert again.note == "done again: the models were changed" and again.fresh
 
@@ -258,9 +258,9 @@ def correct(out: Path, path: Path, id: str, settings: Settings) -> Iterator[str]
     """What the page does when a person draws a place: the id of the corrected output."""
     import time
 
-    from anonymizer.pipeline import admit
-    from anonymizer.recipe import recipe
-    from anonymizer.work import Worker
+    from anonymizer.road.pipeline import admit
+    from anonymizer.road.recipe import recipe
+    from anonymizer.road.worker import Worker
 
     with Gate(out) as gate, Worker(settings) as worker:
         new = gate.begin(path, recipe(settings), id)

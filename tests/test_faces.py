@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 import pytest
 
-from anonymizer.detect.faces import FaceFinder
-from anonymizer.detect.fuse import View, turned
-from anonymizer.detect.weights import Store
-from anonymizer.errors import ModelError
-from anonymizer.redact import redact
-from anonymizer.settings import Effort, Settings
-from anonymizer.types import Box, Pixels
+from anonymizer.core.errors import ModelError
+from anonymizer.core.settings import Effort, Settings
+from anonymizer.core.types import Box, Pixels
+from anonymizer.detect.faces.finder import FaceFinder
+from anonymizer.detect.faces.fusion import View, turned
+from anonymizer.detect.models.store import Store
+from anonymizer.redact.photo import redact
 
 ROOT = Path(__file__).resolve().parents[1]
 FACE_SHARE = Box(0.345, 0.125, 0.20, 0.27)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anonymizer.detect.faces import cut, resized, tiles, upright_turn
-from anonymizer.detect.fuse import View, clusters, fused, landmarks, same_face, suppress, turned
-from anonymizer.types import Box, Detection, Kind
+from anonymizer.core.types import Box, Detection, Kind
+from anonymizer.detect.faces.finder import cut, resized, tiles, upright_turn
+from anonymizer.detect.faces.fusion import View, clusters, fused, landmarks, same_face, suppress, turned
 
 SIDES = st.integers(8, 4000)
 VIEWS = st.builds(

@@ -17,14 +17,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anonymizer import gate as gate_module
-from anonymizer.chain import chain_flaws
-from anonymizer.errors import ExitCode, OutputError
-from anonymizer.gate import ID_ALPHABET, ID_LENGTH, NEUTRAL_TIME, Gate, file_sha256, new_id, safe_name
-from anonymizer.ledger import Ledger, State
-from anonymizer.pipeline import Session
-from anonymizer.sign import Key, as_file, signed
-from anonymizer.types import Verdict
+from anonymizer.core.errors import ExitCode, OutputError
+from anonymizer.core.signing import Key, as_file, signed
+from anonymizer.core.types import Verdict
+from anonymizer.gate import folder as gate_module
+from anonymizer.gate.folder import ID_ALPHABET, ID_LENGTH, NEUTRAL_TIME, Gate, file_sha256, new_id, safe_name
+from anonymizer.gate.ledger import Ledger, State
+from anonymizer.release.ledger_check import chain_flaws
+from anonymizer.road.pipeline import Session
 from conftest import QUICK
 from folders import photos
 

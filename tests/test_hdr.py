@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from anonymizer.media import hdr, yuv
+from anonymizer.core import hdr, yuv
 
 
 @pytest.mark.parametrize("transfer", [hdr.PQ, hdr.HLG])

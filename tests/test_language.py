@@ -13,11 +13,11 @@ import pytest
 from PIL import Image
 
 import anonymizer
-from anonymizer.errors import UsageError
-from anonymizer.language import FOLDER, chosen, languages, speaker
-from anonymizer.ledger import State
+from anonymizer.core.errors import UsageError
+from anonymizer.gate.ledger import State
+from anonymizer.i18n import FOLDER, chosen, languages, speaker
 from anonymizer.report import page
-from anonymizer.watch.settle import Why
+from anonymizer.watch.completeness import Why
 from anonymizer.watch.status import Doing
 from conftest import FAST, Ran
 
@@ -26,7 +26,7 @@ PLACE = re.compile(r"\{\w*\}")
 CATALOGUES = sorted(FOLDER.glob("*.po"))
 NOT_SAID = ("SELECT", "UPDATE", "DELETE", "WHERE")
 """SQL looks like sentences."""
-HELP = "cli.py"
+HELP = "main.py"
 """Help texts stay English."""
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from anonymizer.errors import OutputError
-from anonymizer.ledger import MIGRATIONS, VERSION, Ledger, State
+from anonymizer.core.errors import OutputError
+from anonymizer.gate.ledger import MIGRATIONS, VERSION, Ledger, State
 
 
 @pytest.fixture

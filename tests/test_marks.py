@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from anonymizer.core.settings import Settings, TextPolicy
+from anonymizer.core.types import Box, Kind, Pixels
 from anonymizer.detect.finder import Finder, questions
-from anonymizer.detect.marks import MarkFinder
-from anonymizer.detect.skin import skin
-from anonymizer.redact import redact
-from anonymizer.settings import Settings, TextPolicy
-from anonymizer.types import Box, Kind, Pixels
+from anonymizer.detect.marks.finder import MarkFinder
+from anonymizer.detect.marks.skin import skin
+from anonymizer.redact.photo import redact
 
 SAMPLES = Path(__file__).parents[1] / "sample_media"
 LIGHT, DARK = (214, 168, 145), (112, 76, 60)

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from anonymizer.media.write_clip import ClipWriter
-from anonymizer.types import Result, Traces
+from anonymizer.core.types import Result, Traces
 from anonymizer.verify import h264, mp4
 from anonymizer.verify.clip import ExpectedClip, audit, examine
 from anonymizer.verify.jpeg import StructureError
-from anonymizer.verify.reader import Read, sampled
+from anonymizer.verify.second_reader import Read, sampled
+from anonymizer.write.clip import ClipWriter
 from clips import make_clip, numbered
 
 BASE = Fraction(1, 90_000)

@@ -9,20 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
-from anonymizer.overlap import (
-    alike,
-    area,
-    corners_of,
-    hidden,
-    inside,
-    left_over,
-    outline,
-    strokes_beside,
-    unveiled,
-)
-from anonymizer.redact import redact
-from anonymizer.settings import Settings
-from anonymizer.types import Box, Evidence, Kind, Pixels, Region, Shape
+from anonymizer.core.geometry import alike, area, corners_of, inside, outline
+from anonymizer.core.settings import Settings
+from anonymizer.core.types import Box, Evidence, Kind, Pixels, Region, Shape
+from anonymizer.redact.photo import redact
+from anonymizer.redact.uncovered import hidden, left_over, strokes_beside, unveiled
 
 EVIDENCE = (Evidence("test", 1.0),)
 

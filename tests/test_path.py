@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anonymizer.path import MOST, OFF, through
+from anonymizer.report.paths import MOST, OFF, through
 
 
 @given(

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from anonymizer.core.errors import ModelError
+from anonymizer.core.settings import Settings, TextPolicy
+from anonymizer.core.types import Box, Kind, Pixels, Region
 from anonymizer.detect.finder import Finder, check_entries, questions
+from anonymizer.detect.models.store import MANIFEST, Store
 from anonymizer.detect.plugin import Output, PluginFinder, Recipe, candidates, fitted, recipe, tensor
-from anonymizer.detect.weights import MANIFEST, Store
-from anonymizer.errors import ModelError
-from anonymizer.recipe import changed
-from anonymizer.recipe import recipe as made_with
-from anonymizer.settings import Settings, TextPolicy
-from anonymizer.types import Box, Kind, Pixels, Region
+from anonymizer.road.recipe import changed
+from anonymizer.road.recipe import recipe as made_with
 
 # A few messages of the ONNX format (onnx.proto): enough for a network of five nodes.
 

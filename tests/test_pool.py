@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 import hostile
-from anonymizer import pool
-from anonymizer.bench import End, Job, answer
-from anonymizer.engine import Engine
-from anonymizer.errors import NotReadyError
-from anonymizer.settings import Limits
-from anonymizer.types import Verdict
-from anonymizer.work import Worked
+from anonymizer.core.errors import NotReadyError
+from anonymizer.core.settings import Limits
+from anonymizer.core.types import Verdict
+from anonymizer.engine import pool
+from anonymizer.engine.scheduler import Engine
+from anonymizer.engine.worker_process import End, Job, answer
+from anonymizer.road.worker import Worked
 from conftest import QUICK
 from folders import photos, tree
 
@@ -32,7 +32,9 @@ def test_a_worker_that_a_file_kills_or_keeps_is_replaced_and_that_file_alone_fai
     sources[3].rename(stuck)
     sources[1], sources[3] = fatal, stuck
     short = QUICK.model_copy(update={"limits": Limits(work_seconds=1)})
-    monkeypatch.setattr("anonymizer.engine.with_sidecar", lambda own, path: short if path == stuck else own)
+    monkeypatch.setattr(
+        "anonymizer.engine.scheduler.with_sidecar", lambda own, path: short if path == stuck else own
+    )
     with Engine(tmp_path / "out", QUICK, 1) as engine:
         found = {outcome.source.stem: outcome for outcome in engine.run_all(sources)}
         # So that a worker stands, whichever file was done last.

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from anonymizer.detect.weights import Store
-from anonymizer.recipe import changed, recipe, same, with_settings
-from anonymizer.settings import Limits, Settings, TextPolicy
+from anonymizer.core.settings import Limits, Settings, TextPolicy
+from anonymizer.detect.models.store import Store
+from anonymizer.road.recipe import changed, recipe, same, with_settings
 
 ONE = Settings()
 

@@ -7,20 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anonymizer.redact import (
-    FEATHER,
-    averages,
-    coverage,
-    drawn,
-    grid_size,
-    mouth_box,
-    noised,
-    redact,
-    restore,
-    veil_box,
-)
-from anonymizer.settings import DrawnRegion, Settings
-from anonymizer.types import Box, Evidence, Kind, Pixels, Point, Region, Shape, Style
+from anonymizer.core.geometry import mouth_box
+from anonymizer.core.pixels import averages
+from anonymizer.core.settings import DrawnRegion, Settings
+from anonymizer.core.types import Box, Evidence, Kind, Pixels, Point, Region, Shape, Style
+from anonymizer.redact.photo import FEATHER, coverage, drawn, grid_size, noised, redact, restore, veil_box
 
 EVIDENCE = (Evidence("a test", 1.0),)
 HEIGHT, WIDTH = 90, 120

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anonymizer.media.yuv import Planes
-from anonymizer.recheck import strength_of
-from anonymizer.redact_yuv import Cover, cover, paint, shown, veil
-from anonymizer.settings import Settings
-from anonymizer.track import Track
-from anonymizer.types import Box, Evidence, Kind, Result, Style
+from anonymizer.core.settings import Settings
+from anonymizer.core.types import Box, Evidence, Kind, Result, Style
+from anonymizer.core.yuv import Planes
+from anonymizer.redact.clip import Cover, cover, paint, shown, veil
+from anonymizer.road.clip.recheck import strength_of
+from anonymizer.track.tracker import Track
 
 SIZE = (320, 240)
 

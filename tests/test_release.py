@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anonymizer import release as releases
-from anonymizer.decide import approve, reject, reopen
-from anonymizer.gate import NEUTRAL_TIME, Gate
-from anonymizer.ledger import Decision, Entry, State, link
-from anonymizer.pipeline import Session
-from anonymizer.release import release
-from anonymizer.sign import own_key
+from anonymizer.core.signing import own_key
+from anonymizer.gate.decisions import approve, reject, reopen
+from anonymizer.gate.folder import NEUTRAL_TIME, Gate
+from anonymizer.gate.ledger import Decision, Entry, State, link
+from anonymizer.release import publish as releases
+from anonymizer.release.publish import release
+from anonymizer.road.pipeline import Session
 from conftest import QUICK, Ran
 
 Run = Callable[..., Ran]

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from anonymizer.decide import approve, reject, reopen
-from anonymizer.errors import OutputError
-from anonymizer.gate import Gate
-from anonymizer.ledger import Ledger, State
-from anonymizer.pipeline import Session
-from anonymizer.remote import Mirror, Place, place
+from anonymizer.batch.remote import Mirror, Place, place
+from anonymizer.core.errors import OutputError
+from anonymizer.gate.decisions import approve, reject, reopen
+from anonymizer.gate.folder import Gate
+from anonymizer.gate.ledger import Ledger, State
+from anonymizer.road.pipeline import Session
 from conftest import QUICK
 from folders import photos
 

@@ -13,15 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from anonymizer.detect.finder import question, questions
-from anonymizer.pipeline import judge, scan_report
-from anonymizer.report.asked import asked
-from anonymizer.report.build import NOT_CHECKED, NOT_CHECKED_CLIP, build
-from anonymizer.report.index import MOST, Line, render_index
-from anonymizer.report.page import SHOWN, render
-from anonymizer.report.schema import Report
-from anonymizer.settings import Settings, TextPolicy
-from anonymizer.types import (
+from anonymizer.core.settings import Settings, TextPolicy
+from anonymizer.core.types import (
     Box,
     Check,
     Evidence,
@@ -37,6 +30,13 @@ from anonymizer.types import (
     Veil,
     Verdict,
 )
+from anonymizer.detect.finder import question, questions
+from anonymizer.report.build import NOT_CHECKED, NOT_CHECKED_CLIP, build
+from anonymizer.report.index import MOST, Line, render_index
+from anonymizer.report.page import SHOWN, render
+from anonymizer.report.questions import asked
+from anonymizer.report.schema import Report
+from anonymizer.road.pipeline import judge, scan_report
 
 HOSTILE = "<script>alert(1)</script><img src=http://evil.example/x>\"'&\x00\u202e</title>"
 FACE = Veil(

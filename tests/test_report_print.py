@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from anonymizer.pipeline import Session
+from anonymizer.core.settings import Settings, TextPolicy
 from anonymizer.report.page import contact_sheet, render
 from anonymizer.report.schema import ChangesRecord, DecisionRecord, Report
-from anonymizer.settings import Settings, TextPolicy
+from anonymizer.road.pipeline import Session
 from conftest import SAMPLES
 
 playwright = pytest.importorskip("playwright.sync_api", reason="printing needs playwright")

@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from anonymizer.core.errors import UnreadableError
+from anonymizer.core.settings import Limits, Settings, TextPolicy
 from anonymizer.detect.finder import Finder
-from anonymizer.errors import UnreadableError
-from anonymizer.pipeline import Session
 from anonymizer.report.schema import Report
-from anonymizer.review.films import Films
-from anonymizer.settings import Limits, Settings, TextPolicy
-from anonymizer.verify import audit
+from anonymizer.review.clips import Films
+from anonymizer.road.pipeline import Session
+from anonymizer.verify.photo import audit
 from clips import make_clip, number_of, numbered
 from conftest import SAMPLES
 from review_server import serving
@@ -50,7 +50,7 @@ def missed(tmp_path_factory: pytest.TempPathFactory, finders: Callable[[Settings
     folder = tmp_path_factory.mktemp("missed")
     patch = pytest.MonkeyPatch()
     try:
-        patch.setattr("anonymizer.work.Finder", finders)
+        patch.setattr("anonymizer.road.worker.Finder", finders)
         with Session(folder / "out", BLIND) as session:
             session.run(SAMPLES / "interview.mp4")
     finally:

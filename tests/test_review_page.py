@@ -12,13 +12,13 @@ from typing import Any
 import polib
 import pytest
 
+from anonymizer.core.settings import Settings, TextPolicy
+from anonymizer.core.types import Kind, Model, Pixels, Region, Verdict
 from anonymizer.detect.finder import Finder
-from anonymizer.language import FOLDER, languages, page_words
-from anonymizer.pipeline import Session
-from anonymizer.review.desk import Desk
-from anonymizer.settings import Settings, TextPolicy
-from anonymizer.types import Kind, Model, Pixels, Region, Verdict
-from anonymizer.verify import audit
+from anonymizer.i18n import FOLDER, languages, page_words
+from anonymizer.review.jobs import Desk
+from anonymizer.road.pipeline import Session
+from anonymizer.verify.photo import audit
 from conftest import SAMPLES
 from review_server import Client, serving
 
@@ -89,11 +89,11 @@ def waiting(finders: Callable[[Settings], Finder], tmp_path_factory: pytest.Temp
     folder = tmp_path_factory.mktemp("waiting")
     patch = pytest.MonkeyPatch()
     try:
-        patch.setattr("anonymizer.work.Finder", lambda settings: Unsure(finders(settings)))
+        patch.setattr("anonymizer.road.worker.Finder", lambda settings: Unsure(finders(settings)))
         with Session(folder / "out", FACES) as session:
             for name in ("portrait.jpg", "group.jpg"):
                 assert session.run(SAMPLES / name).verdict is Verdict.REVIEW
-        patch.setattr("anonymizer.work.Finder", finders)
+        patch.setattr("anonymizer.road.worker.Finder", finders)
         with Session(folder / "out", FACES.model_copy(update={"keep_mouth": True})) as session:
             assert session.run(SAMPLES / "close-up-mask.jpg").verdict is Verdict.REVIEW
     finally:
@@ -617,7 +617,7 @@ def test_both_languages_say_the_same() -> None:
 def test_every_word_that_the_page_asks_for_is_there() -> None:
     import re
 
-    from anonymizer.review.server import static_files
+    from anonymizer.review.routes import static_files
 
     words = page_strings()
     asked: set[str] = set()
@@ -633,7 +633,7 @@ def test_every_word_that_the_page_asks_for_is_there() -> None:
 
 
 def page_strings() -> dict[str, str]:
-    from anonymizer.review.server import WORDS, static_files
+    from anonymizer.review.routes import WORDS, static_files
 
     return dict(json.loads(static_files()[WORDS]))
 

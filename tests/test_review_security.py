@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anonymizer import decide
-from anonymizer.language import languages
-from anonymizer.pipeline import Session
+from anonymizer.core.settings import Limits
+from anonymizer.gate import decisions as decide
+from anonymizer.i18n import languages
 from anonymizer.review.security import HEADERS, Keys
-from anonymizer.settings import Limits
+from anonymizer.road.pipeline import Session
 from conftest import QUICK, fingerprints
 from review_server import Client, serving
 
@@ -216,7 +216,7 @@ def test_what_is_answered_is_hardened_whatever_it_is(client: Client, folder: tup
 
 
 def test_the_page_asks_nobody_else_and_has_no_script_within() -> None:
-    from anonymizer.review.server import static_files
+    from anonymizer.review.routes import static_files
 
     for name, content in static_files().items():
         text = content.decode()

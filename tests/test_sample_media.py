@@ -10,7 +10,7 @@ import pytest
 import zxingcpp
 from PIL import Image, PngImagePlugin
 
-from anonymizer.media.traces import harvest
+from anonymizer.read.traces.harvest import harvest
 
 FOLDER = Path(__file__).parents[1] / "sample_media"
 JPEGS = ["close-up-mask.jpg", "group.jpg", "no-face.jpg", "portrait.jpg", "portrait-turned.jpg"]

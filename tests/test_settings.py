@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from anonymizer.errors import ExitCode, SettingsError
-from anonymizer.settings import Effort, Limits, Settings, TextPolicy, load
-from anonymizer.types import Kind, Shape, Style
+from anonymizer.core.errors import ExitCode, SettingsError
+from anonymizer.core.settings import Effort, Limits, Settings, TextPolicy, load
+from anonymizer.core.types import Kind, Shape, Style
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from anonymizer.pipeline import Outcome, Session
-from anonymizer.types import Verdict
+from anonymizer.core.types import Verdict
+from anonymizer.road.pipeline import Outcome, Session
 from anonymizer.verify.exiftool import _structure
 from conftest import QUICK, ROOT, everything_written, fingerprints
 

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anonymizer import sign
-from anonymizer.errors import NotReadyError, UsageError
-from anonymizer.sign import Key, Standing
+from anonymizer.core import signing as sign
+from anonymizer.core.errors import NotReadyError, UsageError
+from anonymizer.core.signing import Key, Standing
 
 KEY = Key(ed25519.Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 OTHER = Key(ed25519.Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33))))
@@ -101,7 +101,7 @@ def test_the_key_never_lies_in_the_output_folder(
 
 def test_a_killed_process_leaves_no_half_key(path: Path) -> None:
     """Killed before the link: the name is free, and the next process makes a whole key."""
-    program = "import os\nfrom anonymizer import sign\nos.link = lambda *_: os._exit(9)\nsign.own_key()\n"
+    program = "import os\nfrom anonymizer.core import signing\nos.link = lambda *_: os._exit(9)\nsigning.own_key()\n"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 9
     assert not path.exists()
     assert sign.own_key().id == sign.own_key().id

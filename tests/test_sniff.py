@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anonymizer.errors import AnonymizerError, DamagedError, UnreadableError, UnsupportedError
-from anonymizer.media import sniff
-from anonymizer.media.sniff import is_medium, open_regular, sniff_file
+from anonymizer.core.errors import AnonymizerError, DamagedError, UnreadableError, UnsupportedError
+from anonymizer.read import sniff
+from anonymizer.read.sniff import is_medium, open_regular, sniff_file
 from leaky import LEAKY, box
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from anonymizer.errors import DamagedError, LimitError, UnreadableError
-from anonymizer.media import source
-from anonymizer.media.source import read
+from anonymizer.core.errors import DamagedError, LimitError, UnreadableError
+from anonymizer.read import source
+from anonymizer.read.source import read
 
 
 @pytest.fixture

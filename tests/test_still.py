@@ -15,12 +15,13 @@ import pillow_heif
 import pytest
 from PIL import Image, ImageCms
 
-from anonymizer.media import colour, decode, sniff
-from anonymizer.media.child import read_message, write_message
-from anonymizer.media.source import Source, read
-from anonymizer.media.still import Decoder, Still, open_still
-from anonymizer.settings import Limits
-from anonymizer.types import Pixels
+from anonymizer.core.settings import Limits
+from anonymizer.core.types import Pixels
+from anonymizer.read import sniff
+from anonymizer.read.photo import colour, decode
+from anonymizer.read.photo.child import read_message, write_message
+from anonymizer.read.photo.reader import Decoder, Still, open_still
+from anonymizer.read.source import Source, read
 from leaky import box, picture, saved
 
 HERE = Path("clinic/photo.jpg")
@@ -327,8 +328,8 @@ def test_the_process_can_open_nothing_once_the_file_is_there(tmp_path: Path) -> 
     """A decoder that a file has taken over cannot read another file, write one, or call anyone."""
     program = (
         "import socket, sys\n"
-        "from anonymizer.media.child import confine\n"
-        "from anonymizer.errors import DamagedError\n"
+        "from anonymizer.read.photo.child import confine\n"
+        "from anonymizer.core.errors import DamagedError\n"
         "confine(1 << 32, 30)\n"
         "for trial in (lambda: open(sys.argv[1]), lambda: open(sys.argv[2], 'w'), socket.socket):\n"
         "    try:\n"
@@ -412,7 +413,7 @@ def test_every_file_of_the_shared_media_opens_or_is_refused(decoder: Decoder) ->
     files = [p for name in ("hostile", "metadata") for p in sorted((shared / name).glob("*")) if p.is_file()]
     if not files:
         pytest.skip("the shared media are not here (../shared/media)")
-    from anonymizer.errors import MediumError
+    from anonymizer.core.errors import MediumError
 
     opened_names, moving, refused = set(), set(), {}
     for path in files:
@@ -445,7 +446,7 @@ def test_every_file_of_the_shared_media_opens_or_is_refused(decoder: Decoder) ->
 
 
 def test_a_heif_with_boxes_of_nonsense_is_damaged_and_no_crash() -> None:
-    from anonymizer.errors import DamagedError
+    from anonymizer.core.errors import DamagedError
 
     content = box(b"ftyp", b"heic\0\0\0\0mif1heic") + box(b"meta", os.urandom(300))
     with pytest.raises(DamagedError):

@@ -14,10 +14,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from PIL import Image
 
-from anonymizer import published, sign
-from anonymizer.decide import approve
-from anonymizer.gate import NEUTRAL_TIME, Gate, file_sha256
-from anonymizer.pipeline import Session
+from anonymizer.core import signing as sign
+from anonymizer.gate.decisions import approve
+from anonymizer.gate.folder import NEUTRAL_TIME, Gate, file_sha256
+from anonymizer.release import check as published
+from anonymizer.road.pipeline import Session
 from conftest import QUICK, Ran, signed_report
 
 Run = Callable[..., Ran]

@@ -11,14 +11,14 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from anonymizer.detect.strokes import GAP, TILE, strokes, windows
-from anonymizer.detect.text import TextFinder
-from anonymizer.detect.textnet import collapsed, is_harmless
-from anonymizer.detect.weights import Store
-from anonymizer.overlap import legible_beside, still_legible, unveiled
-from anonymizer.redact import redact
-from anonymizer.settings import Effort, Settings, TextPolicy
-from anonymizer.types import Box, Evidence, Kind, Pixels, Point, Region
+from anonymizer.core.settings import Effort, Settings, TextPolicy
+from anonymizer.core.types import Box, Evidence, Kind, Pixels, Point, Region
+from anonymizer.detect.models.store import Store
+from anonymizer.detect.text.finder import TextFinder
+from anonymizer.detect.text.ppocr import collapsed, is_harmless
+from anonymizer.detect.text.strokes import GAP, TILE, strokes, windows
+from anonymizer.redact.photo import redact
+from anonymizer.redact.uncovered import legible_beside, still_legible, unveiled
 
 SAMPLES = Path(__file__).parents[1] / "sample_media"
 

@@ -14,14 +14,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from anonymizer.media.boxes import read_heif
-from anonymizer.media.exif import spelled
-from anonymizer.media.found import Found
-from anonymizer.media.segments import MAX_INFLATED, inflated
-from anonymizer.media.traces import harvest, union
-from anonymizer.media.words import COMMON, canaries, path_strings
-from anonymizer.media.write import write_photo
-from anonymizer.types import Traces
+from anonymizer.core.types import Traces
+from anonymizer.read.traces.collector import Found
+from anonymizer.read.traces.exif import spelled
+from anonymizer.read.traces.harvest import harvest, union
+from anonymizer.read.traces.isobmff import read_heif
+from anonymizer.read.traces.segments import MAX_INFLATED, inflated
+from anonymizer.read.traces.strings import COMMON, canaries, path_strings
+from anonymizer.write.photo import write_photo
 from leaky import LEAKY, box, chunk, exif, jpeg, picture, saved, segment, with_segments
 
 

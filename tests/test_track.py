@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from anonymizer.follow import follow, template
-from anonymizer.track import GLANCED, HELD, Track, Tracker, steady
-from anonymizer.types import Box, Evidence, Kind, Pixels, Region
+from anonymizer.core.types import Box, Evidence, Kind, Pixels, Region
+from anonymizer.track.template import follow, template
+from anonymizer.track.tracker import GLANCED, HELD, Track, Tracker, steady
 
 SIZE, SMALL, RATE = (640, 360), (320, 180), 25.0
 FACES = frozenset({Kind.FACE})

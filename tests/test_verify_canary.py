@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anonymizer.media.write import write_photo
-from anonymizer.types import Pixels, Result
+from anonymizer.core.types import Pixels, Result
 from anonymizer.verify import canary
+from anonymizer.write.photo import write_photo
 
 NAMES = ["Müller_Anna", "Mustermann", "SN-4711-0815", "Дмитрий", "山田太郎さん", "naïve café"]
 

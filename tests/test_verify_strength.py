@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import settings as given_settings
 from hypothesis import strategies as st
 
-from anonymizer.media.write import write_photo
-from anonymizer.redact import redact, restore, veil_box
-from anonymizer.settings import Settings
-from anonymizer.types import Box, Check, Evidence, Kind, Pixels, Region, Result, Shape, Style, Veil
+from anonymizer.core.settings import Settings
+from anonymizer.core.types import Box, Check, Evidence, Kind, Pixels, Region, Result, Shape, Style, Veil
+from anonymizer.redact.photo import redact, restore, veil_box
 from anonymizer.verify import integrity, strength
+from anonymizer.write.photo import write_photo
 
 FACE = Region(Box(430, 90, 190, 240), Kind.FACE, (Evidence("a test", 1.0),))
 """Where the portrait's face is."""

@@ -13,10 +13,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from anonymizer.media.write import NEUTRAL_TIME, write_photo
-from anonymizer.types import Check, Pixels, Result
-from anonymizer.verify import audit, integrity, naming, structure
+from anonymizer.core.types import Check, Pixels, Result
+from anonymizer.verify import integrity, naming
 from anonymizer.verify import jpeg as jpeg_audit
+from anonymizer.verify.photo import audit, structure
+from anonymizer.write.photo import NEUTRAL_TIME, write_photo
 from leaky import LEAKY, chunk, jpeg, picture, saved, segment
 
 SIZE = (96, 64)

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from anonymizer.bench import Answer, End, Job
-from anonymizer.gate import Gate
-from anonymizer.ledger import Ledger
-from anonymizer.watch import locks, lookout, watcher
-from anonymizer.watch.settle import Why
+from anonymizer.engine.worker_process import Answer, End, Job
+from anonymizer.gate.folder import Gate
+from anonymizer.gate.ledger import Ledger
+from anonymizer.watch import locks, watcher
+from anonymizer.watch import scanner as lookout
+from anonymizer.watch.completeness import Why
 from conftest import QUICK
 from folders import tiny, tree
 from watching import Watching, drop, eventually
@@ -82,7 +83,7 @@ def test_the_next_watcher_knows_what_was_done_without_reading_it(
     def refuse(*_: Any) -> None:
         raise AssertionError("it was read")
 
-    monkeypatch.setattr("anonymizer.lookup.look", refuse)
+    monkeypatch.setattr("anonymizer.engine.known.look", refuse)
     monkeypatch.setattr("anonymizer.watch.inbox.examine", refuse)
     with Watching(tmp_path) as again:
         again.until(lambda: again.look()["status"]["known"] == 3)

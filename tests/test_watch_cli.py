@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from anonymizer.commands.watch import sentences
-from anonymizer.language import speaker
-from anonymizer.watch.settle import Why
+from anonymizer.cli.watch import sentences
+from anonymizer.i18n import speaker
+from anonymizer.watch.completeness import Why
+from anonymizer.watch.faults import Trouble
 from anonymizer.watch.status import Doing, Status
-from anonymizer.watch.trouble import Trouble
 from conftest import SAMPLES, Ran, everything_written
 from folders import tiny
 from soak import Process, soak
@@ -113,7 +113,7 @@ def test_wrong_folders_are_said_in_one_sentence(tmp_path: Path, run: Callable[..
 
 
 def test_status_names_what_waits_and_what_failed(tmp_path: Path, run: Callable[..., Ran]) -> None:
-    from anonymizer.gate import Gate
+    from anonymizer.gate.folder import Gate
 
     with Gate(tmp_path / "out") as gate:
         gate.ledger.wait_for({Path("/in/slow.jpg"): Why.UNFINISHED})
@@ -170,6 +170,6 @@ def test_the_soak_would_notice(tmp_path: Path) -> None:
 
 
 _MAKE_LEDGER = """
-import sys; from pathlib import Path; from anonymizer.gate import Gate
+import sys; from pathlib import Path; from anonymizer.gate.folder import Gate
 with Gate(Path(sys.argv[1])): pass
 """

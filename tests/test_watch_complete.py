@@ -16,12 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from anonymizer.media.sniff import HEAD, sniff
-from anonymizer.media.whole import is_whole
-from anonymizer.watch import originals, settle
-from anonymizer.watch.hints import Hints, is_remote, parse_bsd, parse_proc, remote, type_of
+from anonymizer.read.completeness import is_whole
+from anonymizer.read.sniff import HEAD, sniff
+from anonymizer.watch import completeness as settle
+from anonymizer.watch import done_folder as originals
+from anonymizer.watch.completeness import Stamp, Why, examine, ignore_lease_signal, is_clutter, is_temporary
+from anonymizer.watch.events import Hints, is_remote, parse_bsd, parse_proc, remote, type_of
 from anonymizer.watch.inbox import Inbox
-from anonymizer.watch.settle import Stamp, Why, examine, ignore_lease_signal, is_clutter, is_temporary
 from folders import tiny
 from watching import Watching, drop, eventually, stamp
 
@@ -215,7 +216,7 @@ def test_a_locked_file_waits(tmp_path: Path, lock: Any) -> None:
 def test_a_file_that_is_open_for_writing_waits(tmp_path: Path) -> None:
     path = drop(tmp_path / "a.jpg")
     code = (
-        "import sys; from pathlib import Path; from anonymizer.watch.settle import *\n"
+        "import sys; from pathlib import Path; from anonymizer.watch.completeness import *\n"
         "ignore_lease_signal(); path = Path(sys.argv[1]); stamp = Stamp.of(path.lstat())\n"
         "with open(path, 'r+b'): print(examine(path, stamp))\n"
         "with open(path, 'rb'): print(examine(path, stamp))\n"
@@ -358,7 +359,7 @@ def test_a_system_without_room_for_more_watches_is_polled(
     def refuse(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, "OS file watch limit reached.")
 
-    monkeypatch.setattr("anonymizer.watch.hints.watch", refuse)
+    monkeypatch.setattr("anonymizer.watch.events.watch", refuse)
     monkeypatch.setattr("anonymizer.watch.locks.cache_folder", lambda: tmp_path / "cache" / "models")
     with Watching(tmp_path, rescan=3000) as watching:
         eventually(lambda: not watching.watcher._lookout.events)

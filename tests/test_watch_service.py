@@ -14,14 +14,14 @@ from xml.etree import ElementTree
 
 import pytest
 
-from anonymizer.commands.watch import wanted_service
-from anonymizer.errors import NotReadyError
+from anonymizer.cli.watch import wanted_service
+from anonymizer.core.errors import NotReadyError
 from anonymizer.watch.options import Options
 from anonymizer.watch.service import Service, service, switch_off, switch_on, systemd_quote, watch_command
 from conftest import Ran
 
 INBOX, OUT = Path("/home/anna/in box 100%"), Path('/home/anna/"out" $x')
-COMMAND = ["/usr/bin/python3", "-m", "anonymizer.cli", "watch", str(INBOX), "--out", str(OUT)]
+COMMAND = ["/usr/bin/python3", "-m", "anonymizer.cli.main", "watch", str(INBOX), "--out", str(OUT)]
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +44,7 @@ def test_the_systemd_unit(home: Path, models: None) -> None:
     text = unit.content.decode()
     lines = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     assert lines["ExecStart"] == (
-        '"/usr/bin/python3" "-m" "anonymizer.cli" "watch" "/home/anna/in box 100%%" "--out" '
+        '"/usr/bin/python3" "-m" "anonymizer.cli.main" "watch" "/home/anna/in box 100%%" "--out" '
         '"/home/anna/\\"out\\" $$x"'
     )
     assert lines["Environment"] == '"ANONYMIZER_MODELS=/mo dels/$a \\"b\\" 5%%"'
@@ -116,7 +116,7 @@ def test_the_scheduled_task(monkeypatch: pytest.MonkeyPatch) -> None:
         return root.findtext(path, namespaces=space) or ""
 
     assert text(".//t:Exec/t:Command") == command[0]
-    assert text(".//t:Exec/t:Arguments") == '-m anonymizer.cli watch "D:\\in box" --out "D:\\a & b"'
+    assert text(".//t:Exec/t:Arguments") == '-m anonymizer.cli.main watch "D:\\in box" --out "D:\\a & b"'
     assert text(".//t:LogonTrigger/t:UserId") == "PRACTICE\\anna & co"
     assert text(".//t:ExecutionTimeLimit") == "PT0S" and text(".//t:RunLevel") == "LeastPrivilege"
     assert task.on[0][:2] == ("schtasks", "/Create") and task.off[-1][:2] == ("schtasks", "/Delete")
@@ -140,7 +140,7 @@ def test_the_service_runs_the_watch_that_was_asked_for(tmp_path: Path) -> None:
             *(
                 sys.executable,
                 "-m",
-                "anonymizer.cli",
+                "anonymizer.cli.main",
                 "watch",
                 str(tmp_path / "in"),
                 "--out",

@@ -12,14 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from anonymizer.bench import Answer, End, Job
-from anonymizer.engine import Engine
-from anonymizer.errors import OutputError, UsageError
-from anonymizer.ledger import State
-from anonymizer.watch import locks, status, trouble, watcher
+from anonymizer.core.errors import OutputError, UsageError
+from anonymizer.engine.scheduler import Engine
+from anonymizer.engine.worker_process import Answer, End, Job
+from anonymizer.gate.ledger import State
+from anonymizer.watch import faults as trouble
+from anonymizer.watch import locks, status, watcher
+from anonymizer.watch.completeness import Why
+from anonymizer.watch.faults import Trouble
 from anonymizer.watch.options import Options, check
-from anonymizer.watch.settle import Why
-from anonymizer.watch.trouble import Trouble
 from anonymizer.watch.watcher import Watcher
 from conftest import QUICK, Ran, everything_written
 from folders import HerePool, tiny, tree
@@ -323,8 +324,8 @@ def test_a_stop_undoes_what_is_in_work(tmp_path: Path) -> None:
 
 
 def test_what_a_person_decided_stands_when_the_watcher_starts_again(tmp_path: Path) -> None:
-    from anonymizer.decide import reject
-    from anonymizer.gate import Gate
+    from anonymizer.gate.decisions import reject
+    from anonymizer.gate.folder import Gate
 
     drop(tmp_path / "in" / "a.jpg")
     with Watching(tmp_path) as watching:

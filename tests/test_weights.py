@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from anonymizer.detect import fetch
-from anonymizer.detect.weights import Entry, State, Store, cache_folder, read_manifest, shipped_manifest
-from anonymizer.errors import ModelError
+from anonymizer.core.errors import ModelError
+from anonymizer.detect.models import fetch
+from anonymizer.detect.models.store import Entry, State, Store, cache_folder, read_manifest, shipped_manifest
 
 CONTENT = b"weights of a very small network"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -160,8 +160,8 @@ import sys
 opened = []
 sys.addaudithook(lambda name, args: opened.append(name) if name in
                  ("socket.connect", "socket.getaddrinfo", "socket.sendto", "urllib.Request") else None)
-from anonymizer.detect.faces import FaceFinder
-from anonymizer.detect.weights import Store
+from anonymizer.detect.faces.finder import FaceFinder
+from anonymizer.detect.models.store import Store
 import numpy as np
 finder = FaceFinder(Store())
 finder.find(np.zeros((64, 64, 3), np.uint8))

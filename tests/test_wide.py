@@ -11,11 +11,11 @@ import pytest
 from av.filter import Graph
 from numpy.typing import NDArray
 
-from anonymizer.media import hdr, yuv
-from anonymizer.media.clip import Reading, frames, looks, open_clip
-from anonymizer.media.sniff import sniff_file
-from anonymizer.media.wide import wide
-from anonymizer.settings import Limits
+from anonymizer.core import hdr, yuv
+from anonymizer.core.settings import Limits
+from anonymizer.read.clip.reader import Reading, frames, looks, open_clip
+from anonymizer.read.clip.wide_gamut import wide
+from anonymizer.read.sniff import sniff_file
 from clips import make_clip, numbered
 
 COLOURS = {

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anonymizer.errors import LimitError, OutputError
-from anonymizer.media import write
-from anonymizer.media.write import NEUTRAL_TIME, neutralise, write_photo
+from anonymizer.core.errors import LimitError, OutputError
+from anonymizer.write import photo as write
+from anonymizer.write.photo import NEUTRAL_TIME, neutralise, write_photo
 from leaky import picture
 
 PIXELS = np.asarray(picture())

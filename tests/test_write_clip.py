@@ -14,14 +14,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from anonymizer.errors import LimitError, OutputError
-from anonymizer.media import write_clip
-from anonymizer.media.earlier import Earlier
-from anonymizer.media.write import NEUTRAL_TIME
-from anonymizer.media.write_clip import ClipWriter
-from anonymizer.media.yuv import Planes
-from anonymizer.types import Result
+from anonymizer.core.errors import LimitError, OutputError
+from anonymizer.core.types import Result
+from anonymizer.core.yuv import Planes
 from anonymizer.verify import clip as clip_verify
+from anonymizer.write import clip as write_clip
+from anonymizer.write.clip import ClipWriter
+from anonymizer.write.photo import NEUTRAL_TIME
+from anonymizer.write.reuse import Earlier
 from clips import marked, number_of
 
 BASE = Fraction(1, 90_000)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anonymizer.media.yuv import Planes, reduced_planes
+from anonymizer.core.yuv import Planes, reduced_planes
 
 sides = st.integers(1, 90)
 

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from anonymizer.bench import Answer, Job
-from anonymizer.commands.watch import look
-from anonymizer.engine import Engine
-from anonymizer.settings import Settings
+from anonymizer.cli.watch import look
+from anonymizer.core.settings import Settings
+from anonymizer.engine.scheduler import Engine
+from anonymizer.engine.worker_process import Answer, Job
+from anonymizer.watch.completeness import Stamp
 from anonymizer.watch.options import Options
-from anonymizer.watch.settle import Stamp
 from anonymizer.watch.watcher import Watcher
 from conftest import QUICK
 from folders import OLD, HerePool, tiny

@@ -19,8 +19,8 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 from playwright.sync_api import sync_playwright
 
-from anonymizer.pipeline import Session
-from anonymizer.settings import Settings, Style
+from anonymizer.core.settings import Settings, Style
+from anonymizer.road.pipeline import Session
 
 HERE = Path(__file__).parent
 SAMPLES = HERE.parents[1] / "sample_media"
@@ -69,7 +69,7 @@ def page_and_report(out: Path, chromium: str) -> None:
         (photo,) = session.run_all([SAMPLES / "label-and-code.png"])
     with Session(out, Settings(keep_mouth=True)) as session:
         list(session.run_all([SAMPLES / "interview.mp4", SAMPLES / "close-up-mask.jpg"]))
-    command = [sys.executable, "-m", "anonymizer.cli", "--lang", "en", "app", str(out), "--no-browser"]
+    command = [sys.executable, "-m", "anonymizer.cli.main", "--lang", "en", "app", str(out), "--no-browser"]
     with sync_playwright() as playwright, subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as app:
         try:
             assert app.stdout is not None

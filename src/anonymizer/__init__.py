@@ -1,8 +1,8 @@
 """Makes clinical photos and videos publishable: finds, hides, cleans, verifies, and says why.
 
-    from anonymizer import anonymize, verify
+    from anonymizer import anonymize, check_published
 
-``anonymize(path)`` takes one file down the whole road, ``verify(path)`` checks a published one again.
+``anonymize(path)`` takes one file down the whole road, ``check_published(path)`` checks a published one again.
 """
 
 import os
@@ -11,21 +11,22 @@ from typing import TYPE_CHECKING, Any
 # Before NumPy is loaded: the matrices here are small, and its idle threads would turn on the spot beside the networks.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-__version__ = "0.1.0"
-__all__ = ["Outcome", "Report", "Settings", "anonymize", "verify"]
+from anonymizer.core.version import __version__
+
+__all__ = ["Outcome", "Report", "Settings", "__version__", "anonymize", "check_published"]
 
 if TYPE_CHECKING:
-    from anonymizer.pipeline import Outcome, anonymize
-    from anonymizer.published import verify
+    from anonymizer.core.settings import Settings
+    from anonymizer.release.check import verify as check_published
     from anonymizer.report.schema import Report
-    from anonymizer.settings import Settings
+    from anonymizer.road.pipeline import Outcome, anonymize
 
 _HOMES = {
-    "Outcome": "anonymizer.pipeline",
+    "Outcome": "anonymizer.road.pipeline",
     "Report": "anonymizer.report.schema",
-    "Settings": "anonymizer.settings",
-    "anonymize": "anonymizer.pipeline",
-    "verify": "anonymizer.published",
+    "Settings": "anonymizer.core.settings",
+    "anonymize": "anonymizer.road.pipeline",
+    "check_published": "anonymizer.release.check",
 }
 
 
@@ -35,4 +36,4 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'anonymizer' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_HOMES[name]), {"check_published": "verify"}.get(name, name))

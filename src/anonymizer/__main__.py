@@ -6,9 +6,9 @@ import sys
 
 
 def main() -> None:
-    """Run the command line (:func:`anonymizer.cli.main`); exit code 130 where it is stopped before it has begun."""
+    """Run the command line (:func:`anonymizer.cli.main.main`); exit code 130 where it is stopped at once."""
     try:
-        from anonymizer.cli import main as run
+        from anonymizer.cli.main import main as run
     except KeyboardInterrupt:
         sys.exit(130)
     run()

@@ -1,52 +1,6 @@
-"""Frame to regions: every finder answers the same two questions about one picture."""
+"""From a picture to evidence: finders for faces, text, codes and marks, anyone's own detector, and the one
+place that runs networks.
 
-from __future__ import annotations
-
-from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
-
-from anonymizer.types import Box, Model, Pixels, Region
-
-
-class RegionFinder(Protocol):
-    """One family of detectors: faces, text, codes, marks, or a plug-in.
-
-    ``find`` is the search before redaction. ``recheck`` looks at the redacted picture in settings other
-    than ``find``'s (scale, rotation, threshold), for the residual check. Both take a picture ``(h, w, 3)``
-    uint8 RGB, do not change it, and give regions in its pixels; ``certain=False`` marks a doubt that a
-    person should decide. Finders are not thread-safe; one per thread.
-    """
-
-    def find(self, pixels: Pixels) -> list[Region]: ...
-
-    def recheck(self, pixels: Pixels) -> list[Region]: ...
-
-    def models(self) -> list[Model]: ...
-
-
-@runtime_checkable
-class LooksAtFaces(RegionFinder, Protocol):
-    """A finder of faces: between full searches of a clip it looks cheaply at small frames, and closely at places."""
-
-    def glances(self, pictures: Sequence[Pixels], turns: tuple[int, ...], side: int) -> list[list[Region]]:
-        """The faces of each of several frames at these quarter turns and this long side, pixels."""
-
-    def glance_around(self, pixels: Pixels, turns: Sequence[int]) -> list[Region]:
-        """The faces of one frame at all four turns, with most care at these."""
-
-    def recheck_near(self, pixels: Pixels, places: Sequence[Box], turns: Sequence[int]) -> list[Region]:
-        """What ``recheck`` says, of these places alone, at these turns."""
-
-
-@runtime_checkable
-class LooksBeside(Protocol):
-    """A finder that spares itself a close look at places that are known to be hidden."""
-
-    def find_beside(self, pixels: Pixels, known: Sequence[Box]) -> list[Region]: ...
-
-
-@runtime_checkable
-class Rests(Protocol):
-    """A finder that can give back the memory that a search takes."""
-
-    def rest(self) -> None: ...
+A finder sees pixels and says what it saw and how surely; it neither changes pixels nor knows where they came
+from.
+"""

@@ -5,34 +5,34 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 
-from anonymizer.detect import LooksAtFaces, LooksBeside, RegionFinder, Rests
+from anonymizer.core.settings import Settings, TextPolicy
+from anonymizer.core.types import Box, Kind, Model, Pixels, Question, Region
+from anonymizer.detect.base import LooksAtFaces, LooksBeside, RegionFinder, Rests
+from anonymizer.detect.models.store import Store
 from anonymizer.detect.runtime import hand_back
-from anonymizer.detect.weights import Store
-from anonymizer.settings import Settings, TextPolicy
-from anonymizer.types import Box, Kind, Model, Pixels, Question, Region
 
 
 def _faces(settings: Settings, store: Store) -> list[RegionFinder]:
-    from anonymizer.detect.faces import FaceFinder
+    from anonymizer.detect.faces.finder import FaceFinder
 
     return [FaceFinder(store, settings.detector)] if settings.faces else []
 
 
 def _text(settings: Settings, store: Store) -> list[RegionFinder]:
-    from anonymizer.detect.text import TextFinder
+    from anonymizer.detect.text.finder import TextFinder
 
     wanted = settings.text is not TextPolicy.NONE
     return [TextFinder(store, settings.text, settings.detector)] if wanted else []
 
 
 def _codes(settings: Settings, store: Store) -> list[RegionFinder]:
-    from anonymizer.detect.codes import CodeFinder
+    from anonymizer.detect.codes.finder import CodeFinder
 
     return [CodeFinder()] if settings.codes else []
 
 
 def _marks(settings: Settings, store: Store) -> list[RegionFinder]:
-    from anonymizer.detect.marks import MarkFinder
+    from anonymizer.detect.marks.finder import MarkFinder
 
     return [MarkFinder()] if settings.marks else []
 
@@ -65,7 +65,7 @@ def models_used(settings: Settings, store: Store) -> list[str]:
     """Name and hash of every model that takes part with these settings and that this machine can have, and how
     a model of the user's own is asked and read.
 
-    Raises :class:`anonymizer.errors.ModelError` where a manifest names none of a model that is needed.
+    Raises :class:`anonymizer.core.errors.ModelError` where a manifest names none of a model that is needed.
     """
     extra = [e.name for e in store.entries("plugin") if store.present(e.name) or not e.optional]
     # Whether an optional face network takes part, the face finder decides by its plan.
@@ -81,7 +81,7 @@ def models_used(settings: Settings, store: Store) -> list[str]:
 
 
 def check_entries(store: Store) -> None:
-    """Read every entry of the user's own as a run does. Raises :class:`anonymizer.errors.ModelError`."""
+    """Read every entry of the user's own as a run does. Raises :class:`anonymizer.core.errors.ModelError`."""
     from anonymizer.detect.plugin import recipe
 
     for entry in store.entries("plugin"):
@@ -91,7 +91,7 @@ def check_entries(store: Store) -> None:
 class Finder:
     """Every finder that the settings ask for, answering as one :class:`RegionFinder`.
 
-    Raises :class:`anonymizer.errors.ModelError` where a model that is needed cannot be had.
+    Raises :class:`anonymizer.core.errors.ModelError` where a model that is needed cannot be had.
     """
 
     def __init__(self, settings: Settings, store: Store | None = None) -> None:

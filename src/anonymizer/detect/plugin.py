@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
-from anonymizer.detect.fuse import View, suppress, turned
+from anonymizer.core.errors import ModelError
+from anonymizer.core.types import Box, Evidence, Kind, Model, Pixels, Region
+from anonymizer.detect.faces.fusion import View, suppress, turned
+from anonymizer.detect.models.store import Entry, Store
 from anonymizer.detect.runtime import Network, Tensor
-from anonymizer.detect.weights import Entry, Store
-from anonymizer.errors import ModelError
-from anonymizer.types import Box, Evidence, Kind, Model, Pixels, Region
 
 RECHECK_MORE = 0.1
 """The recheck looks at the mirrored picture, from a score this much higher."""
@@ -89,7 +89,7 @@ class Recipe(BaseModel):
 
 
 class PluginFinder:
-    """One detector; see :class:`anonymizer.detect.RegionFinder`.
+    """One detector; see :class:`anonymizer.detect.base.RegionFinder`.
 
     Raises :class:`ModelError` where its entry has an unknown or missing key, its file cannot be had, or its
     answer does not have the shape that the entry announces.

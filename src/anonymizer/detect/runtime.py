@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer.errors import ModelError, NotReadyError
-from anonymizer.machine import own_threads
+from anonymizer.core.errors import ModelError, NotReadyError
+from anonymizer.core.machine import own_threads
 
 DEVICE_VARIABLE = "ANONYMIZER_DEVICE"
 Tensor = NDArray[Any]

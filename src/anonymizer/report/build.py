@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
-from anonymizer import __version__
+from anonymizer.core.settings import Settings
+from anonymizer.core.types import Check, Evidence, Processed, Verdict
+from anonymizer.core.version import __version__
 from anonymizer.report.schema import (
     CheckRecord,
     EvidenceRecord,
@@ -17,8 +19,6 @@ from anonymizer.report.schema import (
     RegionRecord,
     Report,
 )
-from anonymizer.settings import Settings
-from anonymizer.types import Check, Evidence, Processed, Verdict
 
 LIBRARIES = ("av", "mediapipe", "numpy", "opencv-python", "openvino", "pillow", "pillow-heif", "zxing-cpp")
 """Libraries that took part in decoding, detecting or encoding."""

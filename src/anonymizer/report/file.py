@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from anonymizer import sign
+from anonymizer.core import signing as sign
+from anonymizer.core.signing import Key, PublicKeys, Standing
 from anonymizer.report.page import render
 from anonymizer.report.schema import Report, SignatureRecord
-from anonymizer.sign import Key, PublicKeys, Standing
 
 PURPOSE = "report"
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from html import escape
 from urllib.parse import quote
 
+from anonymizer.core.types import Result, Verdict
 from anonymizer.report.page import VERDICTS, document, facts, pill
-from anonymizer.types import Result, Verdict
 
 MOST = 10_000
 """Lines that a browser still shows with ease; of more media than that the page gives the number alone."""

@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from html import escape
 
-from anonymizer.language import ENGLISH, speaker
-from anonymizer.report.asked import asked
+from anonymizer.core.types import Kind, Result, Shape, Verdict
+from anonymizer.i18n import ENGLISH, speaker
+from anonymizer.report.questions import asked
 from anonymizer.report.schema import CheckRecord, RegionRecord, Report
-from anonymizer.types import Kind, Result, Shape, Verdict
 
 Say = Callable[[str], str]
-"""Puts an English sentence into the page's language (:func:`anonymizer.language.speaker`)."""
+"""Puts an English sentence into the page's language (:func:`anonymizer.i18n.speaker`)."""
 VERDICTS = {
     Verdict.READY: (
         "Ready to publish",

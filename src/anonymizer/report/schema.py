@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from anonymizer.types import Kind, Result, Shape, Style, Verdict
+from anonymizer.core.types import Kind, Result, Shape, Style, Verdict
 
 
 class _Part(BaseModel):
@@ -113,7 +113,7 @@ class DecisionRecord(_Part):
 
 
 class SignatureRecord(_Part):
-    """Who vouches for the report: :mod:`anonymizer.sign` says what is signed."""
+    """Who vouches for the report: :mod:`anonymizer.core.signing` says what is signed."""
 
     algorithm: Literal["Ed25519"]
     key: str

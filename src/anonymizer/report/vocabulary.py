@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from anonymizer.detect.weights import Store
+from anonymizer.core.settings import Settings
+from anonymizer.detect.models.store import Store
 from anonymizer.report import build, page
-from anonymizer.settings import Settings
 
 
 @lru_cache(maxsize=1)

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
-from anonymizer.errors import DecisionError
-from anonymizer.redact import TEXT_PAD
-from anonymizer.report.schema import Report
-from anonymizer.settings import DrawnRegion, Settings
-from anonymizer.types import Box, Kind
+from anonymizer.core.settings import DrawnRegion, Settings
+from anonymizer.core.types import Box, Kind
+from anonymizer.redact.photo import TEXT_PAD
 
 MAX_PLACES = 500
 """Places of one kind that one picture may be given by hand."""
 LEAST_PAD = 2.0
-"""Pixels that text and codes grow by at least, on each side (:mod:`anonymizer.redact`)."""
+"""Pixels that text and codes grow by at least, on each side (:mod:`anonymizer.redact.photo`)."""
 
 _At = Annotated[FiniteFloat, Field(ge=-1e6, le=1e6)]
 _Side = Annotated[FiniteFloat, Field(ge=1, le=1e6)]
@@ -52,16 +50,6 @@ class Edits(BaseModel):
     dismiss: tuple[Place, ...] = Field((), max_length=MAX_PLACES)
     keep: tuple[Rect, ...] = Field((), max_length=MAX_PLACES)
     keep_mouth: bool = False
-
-
-def used_settings(report: Report) -> Settings:
-    """The settings that a report was made with. Raises :class:`DecisionError` where they are no settings."""
-    try:
-        return Settings.model_validate(report.settings).checked()
-    except ValidationError as error:
-        raise DecisionError(
-            "Its report names settings that do not exist; process the original again."
-        ) from error
 
 
 def from_settings(settings: Settings) -> Edits:

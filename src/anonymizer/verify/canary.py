@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer.types import Check, Result
+from anonymizer.core.types import Check, Result
 
 MIN_LENGTH = 5
 

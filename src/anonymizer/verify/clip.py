@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer.types import Check, Result, Traces
+from anonymizer.core.types import Check, Result, Traces
 from anonymizer.verify import canary, exiftool, h264, mp4, naming
 from anonymizer.verify.jpeg import StructureError
-from anonymizer.verify.reader import HARMLESS, Read, sampled
+from anonymizer.verify.second_reader import HARMLESS, Read, sampled
 
 PIECE = 1 << 22
 OVERLAP = 1 << 12

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from anonymizer.types import Check, Result
+from anonymizer.core.types import Check, Result
 
 SECONDS = 60
 ALLOWED = frozenset({"SourceFile", "ExifTool", "System", "File", "JFIF", "PNG", "Composite", "QuickTime",

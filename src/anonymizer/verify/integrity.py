@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from PIL.JpegImagePlugin import JpegImageFile
 
-from anonymizer.types import Check, Pixels, Result
+from anonymizer.core.types import Check, Pixels, Result
 
 CUT = 16
 """Bytes at the end of a JPEG's coded data that are changed to see whether any pixel needed them."""

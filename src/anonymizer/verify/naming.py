@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from anonymizer.types import Check, Result
+from anonymizer.core.types import Check, Result
 
 NEUTRAL_TIME = 946_684_800
 """2000-01-01T00:00:00Z (repeated from the writer on purpose)."""

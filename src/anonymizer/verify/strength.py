@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer.types import Check, Pixels, Result, Shape, Style, Veil
+from anonymizer.core.types import Check, Pixels, Result, Shape, Style, Veil
 
 LINES = 256
 """Rows and columns looked at per region; sampled, not averaged, so that fine detail counts in full."""

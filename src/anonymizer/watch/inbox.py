@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from anonymizer.watch.settle import (
+from anonymizer.watch.completeness import (
     Stamp,
     Why,
     examine,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from anonymizer.detect.weights import cache_folder
-from anonymizer.errors import OutputError, UsageError
+from anonymizer.core.errors import OutputError, UsageError
+from anonymizer.detect.models.store import cache_folder
 
 LOCK = "watch.lock"
 

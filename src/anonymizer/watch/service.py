@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from anonymizer.errors import NotReadyError
+from anonymizer.core.errors import NotReadyError
 from anonymizer.watch.status import ERRORS
 
 NAME = "anonymizer-watch"
@@ -188,7 +188,7 @@ def watch_command(arguments: Sequence[str], language: str = "", platform: str = 
     if platform == "win32":
         python = python.with_name("pythonw.exe")
     spoken = ["--lang", language] if language else []
-    return [str(python), "-m", "anonymizer.cli", *spoken, "watch", *arguments]
+    return [str(python), "-m", "anonymizer.cli.main", *spoken, "watch", *arguments]
 
 
 def switch_on(wanted: Service, platform: str = sys.platform) -> None:

@@ -16,19 +16,20 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from anonymizer import __version__
-from anonymizer.engine import Engine
-from anonymizer.errors import NotReadyError, OutputError
-from anonymizer.pipeline import Outcome
-from anonymizer.types import Verdict
-from anonymizer.watch import originals, trouble
+from anonymizer.core.errors import NotReadyError, OutputError
+from anonymizer.core.types import Verdict
+from anonymizer.core.version import __version__
+from anonymizer.engine.scheduler import Engine
+from anonymizer.road.pipeline import Outcome
+from anonymizer.watch import done_folder as originals
+from anonymizer.watch import faults as trouble
+from anonymizer.watch.completeness import Stamp, Why
+from anonymizer.watch.faults import Trouble, TroubleError
 from anonymizer.watch.inbox import Inbox, InboxGoneError
 from anonymizer.watch.locks import take_inbox, take_output
-from anonymizer.watch.lookout import Lookout
 from anonymizer.watch.options import Options, check
-from anonymizer.watch.settle import Stamp, Why
+from anonymizer.watch.scanner import Lookout
 from anonymizer.watch.status import EVERY, Board, Doing, Status, open_log
-from anonymizer.watch.trouble import Trouble, TroubleError
 
 FIRST, LONGEST = 5.0, 60.0
 """Seconds until the first new try after a trouble, and between tries at most; each wait is twice the last."""
@@ -51,7 +52,7 @@ TURN = 0.5
 class Watcher:
     """Watches one inbox into one output folder. :meth:`run` returns after :meth:`stop`; call it once.
 
-    Raises, from :meth:`run`, :class:`anonymizer.errors.UsageError` for folders that cannot go together or are
+    Raises, from :meth:`run`, :class:`anonymizer.core.errors.UsageError` for folders that cannot go together or are
     watched already, and whatever ``open_engine`` raises where the work cannot even begin.
     """
 

@@ -1,0 +1,46 @@
+"""``anonymizer key``: show the key that signs, hand out its public half."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from anonymizer.core.errors import UsageError
+
+key_app = typer.Typer(
+    help="The key that signs your reports: show it, hand out its public half.", no_args_is_help=True
+)
+
+
+@key_app.command("show")
+def show() -> None:
+    """The key's id and the place of its private half; made now if there is none yet."""
+    from anonymizer.core.signing import key_path, own_key
+
+    print(f"{own_key().id}  {key_path()}")
+
+
+@key_app.command("export")
+def export(
+    file: Annotated[
+        Path | None, typer.Argument(help="Where to write it; default: standard output.", metavar="[FILE]")
+    ] = None,
+) -> None:
+    """The public half, for whoever verifies your reports: anonymizer verify FILE --key PUB."""
+    from anonymizer.core.signing import own_key
+
+    content = own_key().pem()
+    if file is None:
+        print(content.decode(), end="")
+        return
+    try:
+        with file.open("xb") as opened:
+            opened.write(content)
+    except FileExistsError as error:
+        raise UsageError(f"{file} is there already; choose another name.") from error
+    except OSError as error:
+        raise UsageError(
+            f"{file} cannot be written ({error.strerror or error}); choose another place."
+        ) from error

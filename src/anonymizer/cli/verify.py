@@ -1,0 +1,143 @@
+"""``anonymizer verify``: what was published, and whether it is still what was signed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from anonymizer.core.errors import AnonymizerError, OutputError, UsageError
+from anonymizer.core.signing import PublicKeys, Standing
+from anonymizer.core.types import Verdict
+from anonymizer.gate.folder import Gate
+from anonymizer.release.check import examine
+from anonymizer.release.ledger_check import chain_flaws
+from anonymizer.release.publish import MANIFEST, contents, flaws
+from anonymizer.report.file import read
+
+NOTHING = "There is no such file or folder; check the path."
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found on one path. ``standing`` is what the signature says, ``verdict`` what may be done with it."""
+
+    path: Path
+    verdict: Verdict
+    standing: Standing
+    reasons: tuple[str, ...]
+    id: str = ""
+    key: str = ""
+    error: bool = False
+    """It could not be examined at all."""
+
+    @property
+    def word(self) -> str:
+        """In one word, for a person."""
+        if self.standing is not Standing.VALID and not self.error:
+            return self.standing
+        return {Verdict.READY: "valid", Verdict.REVIEW: "review", Verdict.FAILED: "failed"}[self.verdict]
+
+    def facts(self) -> dict[str, Any]:
+        """For a program."""
+        return {
+            "file": str(self.path),
+            "verdict": self.verdict,
+            "signature": self.standing,
+            "key": self.key,
+            "id": self.id,
+            "reasons": list(self.reasons),
+        }
+
+
+def examined(paths: Sequence[Path], reports: Path | None, keys: PublicKeys) -> Iterator[Finding]:
+    """Each path in turn, a folder's media one by one. What is not there or cannot be read is a finding like any other.
+
+    Raises :class:`UsageError` where ``reports`` is no folder.
+    """
+    if reports and not reports.is_dir():
+        raise UsageError(f"{reports} is not a folder; name the one in which the reports lie.")
+    for path in paths:
+        if path.is_dir():
+            yield from folder(path, reports, keys)
+        elif not os.path.lexists(path):
+            yield Finding(path, Verdict.FAILED, Standing.UNKNOWN, (NOTHING,), error=True)
+        else:
+            yield file(path, reports, keys)
+
+
+def folder(path: Path, reports: Path | None, keys: PublicKeys) -> Iterator[Finding]:
+    """A release: all that its manifest lists, nothing else. An output folder: what is in ``ready/``, and the ledger.
+    Any other folder: every file in it and below it must be a medium with a valid pass, or a report that is signed."""
+    if (path / ".anonymizer" / "ledger.sqlite").is_file():
+        yield from _output_folder(path, keys)
+        return
+    release = (path / MANIFEST).is_file()
+    bad = list(flaws(path, keys)) if release else []
+    for flaw in bad:
+        yield Finding(path / flaw.name, Verdict.FAILED, flaw.standing, (flaw.said,))
+    named = {path / flaw.name for flaw in bad}
+    media = 0
+    for one in contents(path):
+        if one in named or (release and one == path / MANIFEST):
+            continue
+        if one.is_symlink() or not one.is_file():
+            said = "It is a link or no file at all, which may lead anywhere."
+            yield Finding(one, Verdict.FAILED, Standing.UNKNOWN, (said,), error=True)
+        elif one.suffix in (".json", ".html"):
+            if not release and (finding := _paper(one, keys)):
+                yield finding
+        else:
+            media += 1
+            yield file(one, reports, keys)
+    if not media:
+        said = "There is no medium in this folder that could go out."
+        yield Finding(path, Verdict.FAILED, Standing.UNKNOWN, (said,), error=True)
+
+
+def _paper(path: Path, keys: PublicKeys) -> Finding | None:
+    """What is wrong with a report, or its page, that lies beside media; None where it is signed."""
+    try:
+        said = read(path.with_suffix(".json").read_bytes(), keys)
+        page = (
+            path.suffix == ".json" or hashlib.sha256(path.read_bytes()).hexdigest() == said.report.page_sha256
+        )
+    except (OSError, ValueError):
+        reason = "It is no report of a medium, nor the page of one: leave it out."
+        return Finding(path, Verdict.FAILED, Standing.UNKNOWN, (reason,), error=True)
+    if said.standing is Standing.VALID and page:
+        return None
+    reason = "It is not what was signed." if page else "It is not the page that was signed."
+    standing = Standing.CHANGED if not page else said.standing
+    return Finding(path, Verdict.FAILED, standing, (reason,))
+
+
+def _output_folder(path: Path, keys: PublicKeys) -> Iterator[Finding]:
+    ledger = path / ".anonymizer" / "ledger.sqlite"
+    for one in contents(path / "ready") if (path / "ready").is_dir() else ():
+        yield file(one, None, keys)
+    try:
+        with Gate(path) as gate:
+            found = list(chain_flaws(gate, keys))
+    except OutputError as error:
+        yield Finding(ledger, Verdict.FAILED, Standing.UNKNOWN, (str(error),), error=True)
+        return
+    standing = Standing.CHANGED if any(f.standing is Standing.CHANGED for f in found) else Standing.UNKNOWN
+    if found:
+        yield Finding(ledger, Verdict.FAILED, standing, tuple(flaw.said for flaw in found))
+    else:
+        yield Finding(ledger, Verdict.READY, Standing.VALID, ())
+
+
+def file(path: Path, reports: Path | None, keys: PublicKeys) -> Finding:
+    """One published file."""
+    try:
+        found = examine(path, reports, keys)
+    except AnonymizerError as error:
+        return Finding(path, Verdict.FAILED, Standing.UNKNOWN, (str(error),), error=True)
+    report = found.report
+    key = report.signature.key if report.signature else ""
+    return Finding(path, report.verdict, found.standing, tuple(report.reasons), report.id, key)

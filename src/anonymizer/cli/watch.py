@@ -1,0 +1,133 @@
+"""``anonymizer watch`` and ``anonymizer status``."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from anonymizer.core.errors import ExitCode, UsageError
+from anonymizer.core.settings import Settings
+from anonymizer.engine.scheduler import Engine
+from anonymizer.gate.folder import Gate
+from anonymizer.gate.ledger import Ledger, State
+from anonymizer.watch import status
+from anonymizer.watch.completeness import ignore_lease_signal
+from anonymizer.watch.locks import alive
+from anonymizer.watch.options import Options, check
+from anonymizer.watch.service import Service, service, switch_on, watch_command
+from anonymizer.watch.watcher import Watcher
+
+NAMED = 100
+"""Files that wait, and files that failed, that are named at most: those that wait longest, those that failed last."""
+
+
+def watch(options: Options, settings: Settings, say: Callable[[str], None]) -> ExitCode:
+    """Watch until SIGTERM or Ctrl-C, which is its regular end.
+
+    Raises :class:`anonymizer.core.errors.AnonymizerError` where the watching cannot begin.
+    """
+    status.shorten_errors(options.out / ".anonymizer")
+    watcher = Watcher(options, lambda: Engine(options.out, settings, options.workers), say)
+
+    def end(number: int, frame: FrameType | None) -> None:
+        watcher.stop()
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        # SIGHUP: the terminal was closed.
+        numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+        before = {number: signal.signal(number, end) for number in numbers}
+        ignore_lease_signal()
+    try:
+        watcher.run()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return ExitCode.OK
+
+
+def wanted_service(options: Options, settings_file: Path | None, language: str = "") -> Service:
+    """The service that runs this very watch: all paths absolute, and waiting for folders that are away."""
+    arguments = [str(options.inbox), "--out", str(options.out), "--wait"]
+    if options.done:
+        arguments += ["--done", str(options.done)]
+    if settings_file:
+        arguments += ["--settings", str(settings_file.absolute())]
+    arguments += ["--poll"] if options.poll else []
+    arguments += ["--settle", f"{options.quiet:g}", "--rescan", f"{options.rescan:g}"]
+    arguments += ["--workers", str(options.workers)]
+    return service(watch_command(arguments, language), options.inbox, options.out)
+
+
+def install(options: Options, settings: Settings, settings_file: Path | None) -> Service:
+    """Make the output folder, for the service will create none, then write the service and switch it on."""
+    check(options)
+    settings.checked()
+    with Gate(options.out):
+        pass
+    wanted = wanted_service(options, settings_file, settings.language)
+    switch_on(wanted)
+    return wanted
+
+
+def look(out: Path) -> dict[str, Any]:
+    """Everything that can be told about the watcher of an output folder.
+
+    ``running``, ``status`` (or None), ``media`` (state → count), ``waiting`` and ``failed``: these two name sources,
+    at most :data:`NAMED` each, and are for the eyes of the person who asks. Raises :class:`UsageError` where the
+    folder is none.
+    """
+    private = out / ".anonymizer"
+    if not out.exists():
+        raise UsageError(f"{out} does not exist; check the path.")
+    if not (private / "ledger.sqlite").is_file():
+        raise UsageError(f"{out} is no output folder of this program; check the path.")
+    ledger = Ledger(private / "ledger.sqlite")
+    try:
+        media = ledger.counts()
+        waiting = ledger.waiting(NAMED)
+        failed = ledger.latest((State.FAILED,), NAMED)
+    finally:
+        ledger.close()
+    said = status.read(private)
+    return {
+        "running": alive(out),
+        "status": asdict(said) if said else None,
+        "media": {state.value: media[state] for state in State if state in media},
+        "waiting": [{"path": path, "reason": why, "since": since} for path, why, since in waiting],
+        "failed": [{"id": entry.id, "source": entry.source, "reason": entry.reason} for entry in failed],
+    }
+
+
+def sentences(found: dict[str, Any], say: Callable[[str], str] = str) -> Iterator[str]:
+    """What :func:`look` found, in words; ``say`` puts what is no name of a file into a language."""
+    said = found["status"]
+    if not found["running"] and said:
+        yield say(f"No watcher is running; the last one was heard of at {said['updated']}.")
+    elif not found["running"]:
+        yield say("No watcher is running.")
+    elif said is None:
+        yield say("A watcher is starting.")
+    else:
+        how = "the system tells of changes" if said["events"] else "the inbox is looked through regularly"
+        yield say(f"A watcher is running since {said['started']} (process {said['pid']}; {how}).")
+        yield (
+            say(f"{said['doing'].capitalize()} since {said['since']}.")
+            + " " * bool(said["said"])
+            + say(said["said"])
+        )
+        yield say(f"In the inbox: {said['queued']} queued, {said['waiting']} waiting.")
+    media = ", ".join(f"{count} {say(state)}" for state, count in found["media"].items())
+    yield say(f"In all: {media or say('nothing yet')}.")
+    for one in found["waiting"]:
+        since = say(f"waiting since {one['since']}")
+        yield f"{since}: {one['path']}: {say(one['reason']).rstrip('.')}."
+    for one in found["failed"]:
+        yield f"{say('failed')}: {one['source']}: {say(one['reason'])}"
+    if (more := found["media"].get(State.FAILED.value, 0) - len(found["failed"])) > 0:
+        yield say(f"{more} more failed before these.")

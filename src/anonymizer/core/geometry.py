@@ -1,0 +1,65 @@
+"""Outlines and boxes: areas, overlaps, the mouth inside a face."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymizer.core.types import Box, Kind, Point, Region
+
+
+def outline(region: Region) -> tuple[Point, ...]:
+    """The four corners of a region: its quadrilateral where it has one, else its box."""
+    return region.corners if len(region.corners) == 4 else corners_of(region.box)
+
+
+def corners_of(box: Box) -> tuple[Point, ...]:
+    """The corners of a box, clockwise from its top left."""
+    return (box.x, box.y), (box.right, box.y), (box.right, box.bottom), (box.x, box.bottom)
+
+
+def area(points: Sequence[Point]) -> float:
+    """Square pixels within a convex outline."""
+    return float(cv2.contourArea(_hull(points)))
+
+
+def inside(part: Sequence[Point], whole: Sequence[Point]) -> float:
+    """The share of one convex outline, 0 to 1, that lies inside another; 0 for one without an area."""
+    own = area(part)
+    if own <= 0 or area(whole) <= 0:
+        return 0.0
+    return min(1.0, float(cv2.intersectConvexConvex(_hull(part), _hull(whole))[0]) / own)
+
+
+def alike(one: Sequence[Point], other: Sequence[Point]) -> float:
+    """Intersection over union of two convex outlines, 0 to 1."""
+    a, b = area(one), area(other)
+    shared = inside(one, other) * a
+    return shared / (a + b - shared) if shared > 0 else 0.0
+
+
+def _hull(points: Sequence[Point]) -> NDArray[np.float32]:
+    return np.asarray(cv2.convexHull(np.array(points, np.float32).reshape(-1, 1, 2)), np.float32)
+
+
+def mouth_box(region: Region) -> Box | None:
+    """The mouth inside a face, from the landmarks; None where the detectors gave none.
+
+    Width 1.8 times the distance of the mouth's corners, from half way up to the nose tip to as far below
+    the corners: lips and teeth, not the nose.
+    """
+    if region.kind is not Kind.FACE or len(region.landmarks) < 5:
+        return None
+    (_, _), (_, _), (nx, ny), (rx, ry), (lx, ly) = region.landmarks[:5]
+    cx, cy = (rx + lx) / 2, (ry + ly) / 2
+    across = float(np.hypot(lx - rx, ly - ry))
+    down = float(np.hypot(cx - nx, cy - ny))
+    half_w, half_h = 0.9 * across, max(0.5 * down, 0.45 * across)
+    angle = float(np.arctan2(ly - ry, lx - rx))
+    # A turned head: the upright box around the turned rectangle.
+    c, s = abs(np.cos(angle)), abs(np.sin(angle))
+    w, h = 2 * float(half_w * c + half_h * s), 2 * float(half_w * s + half_h * c)
+    return Box(cx - w / 2, cy - h / 2, w, h)

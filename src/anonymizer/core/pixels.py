@@ -1,0 +1,27 @@
+"""A picture made smaller without waiting long for it."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+
+def shrunk(picture: NDArray[np.uint8], wide: int, high: int) -> NDArray[np.uint8]:
+    """The picture, grey or in colour, averaged over areas down to ``wide`` by ``high`` pixels.
+
+    It is halved for as long as that leaves enough: means of two by two pixels take a tenth of the time of any
+    others, and what is left for them is a quarter.
+    """
+    while picture.shape[1] >= 2 * wide and picture.shape[0] >= 2 * high:
+        half = (picture.shape[1] // 2, picture.shape[0] // 2)
+        picture = np.asarray(cv2.resize(picture, half, interpolation=cv2.INTER_AREA), np.uint8)
+    if picture.shape[:2] == (high, wide):
+        return picture
+    return np.asarray(cv2.resize(picture, (wide, high), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def averages(patch: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.float32]:
+    """Area averages of a patch ``(h, w)`` or ``(h, w, c)`` on a grid ``size`` = (columns, rows)."""
+    shrunk = cv2.resize(patch, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    return shrunk.reshape(size[1], size[0], -1)

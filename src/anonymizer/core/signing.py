@@ -1,0 +1,285 @@
+"""Signatures: one Ed25519 key per user, and whether a document is still what that key signed.
+
+A document is a JSON object. What is signed is its canonical form without its member ``signature``: UTF-8, members
+sorted by name (by code point), no space outside strings, every string unescaped but for what JSON demands, numbers as
+Python writes them (integers in full, the shortest decimal that reads back to the same double). That is RFC 8785
+but for the order of names outside the basic plane and the spelling of numbers like ``1.0`` and ``1e+16``.
+
+The key has no passphrase: reports are signed while nobody sits there. Its file is readable by its owner alone.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from anonymizer.core.errors import NotReadyError, UsageError
+
+ALGORITHM = "Ed25519"
+VARIABLE = "ANONYMIZER_KEY"
+"""Names the file of the private key, in place of the one in the user's configuration folder."""
+FILE = "signing-key.pem"
+
+Document = dict[str, Any]
+"""A JSON object as ``json.loads`` gives it."""
+PublicKeys = Mapping[str, Ed25519PublicKey]
+"""Keys that are trusted, by their id."""
+
+
+class Standing(StrEnum):
+    """What a signature says of its document."""
+
+    VALID = "valid"
+    CHANGED = "changed"
+    """Not what the key signed."""
+    UNKNOWN = "unknown"
+    """Not signed, or signed with a key that is not at hand: nothing can be said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A private key at hand."""
+
+    private: Ed25519PrivateKey
+
+    @property
+    def id(self) -> str:
+        return key_id(self.private.public_key())
+
+    @property
+    def public(self) -> PublicKeys:
+        """Its public half, as what it may be checked with."""
+        return {self.id: self.private.public_key()}
+
+    def pem(self) -> bytes:
+        """The public half, to hand out: PEM, SubjectPublicKeyInfo."""
+        return self.private.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+
+    def sign(self, message: bytes) -> str:
+        """The signature of a message, base64."""
+        return base64.b64encode(self.private.sign(message)).decode()
+
+
+def key_id(key: Ed25519PublicKey) -> str:
+    """A public key's short name: the first 32 hex digits of the SHA-256 of its 32 bytes."""
+    return hashlib.sha256(key.public_bytes_raw()).hexdigest()[:32]
+
+
+def key_path() -> Path:
+    """Where this user's private key is kept: ``ANONYMIZER_KEY``, or a file in his configuration folder."""
+    if named := os.environ.get(VARIABLE):
+        return Path(named).expanduser().absolute()
+    if sys.platform == "win32":
+        base = os.environ.get("APPDATA") or str(Path.home() / "AppData" / "Roaming")
+    elif sys.platform == "darwin":
+        base = str(Path.home() / "Library" / "Application Support")
+    else:
+        base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(base) / "anonymizer" / FILE
+
+
+def own_key(out: Path | None = None) -> Key:
+    """This user's key, made when it is asked for the first time.
+
+    Raises :class:`UsageError` where it would lie in the output folder ``out``, which is handed on and copied, and
+    :class:`NotReadyError` where it cannot be made or read, or where others can read it.
+    """
+    path = key_path()
+    if out is not None and path.resolve().is_relative_to(out.resolve()):
+        raise UsageError(
+            f"The signing key {path} lies in the output folder; set {VARIABLE} to another place."
+        )
+    try:
+        if not path.exists():
+            _create(path)
+        return _load(path)
+    except OSError as error:
+        raise NotReadyError(
+            f"The signing key {path} cannot be made or read ({error.strerror or error}); "
+            f"correct its permissions, or set {VARIABLE} to another place."
+        ) from error
+
+
+def present_key() -> Key | None:
+    """This user's key if there is one; never makes one. Raises :class:`NotReadyError` as :func:`own_key`."""
+    return own_key() if key_path().exists() else None
+
+
+def _create(path: Path) -> None:
+    """Write a new key whole, or leave alone the one that another process has just made."""
+    path.parent.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    content = Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            # A link fails where the name is taken, which a rename would not.
+            os.link(temporary, path)
+        except FileExistsError:
+            return
+        except OSError:
+            # A volume without links: the name is claimed, and filled at once.
+            with contextlib.suppress(FileExistsError), open(path, "xb", opener=_private) as file:
+                file.write(content)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _load(path: Path) -> Key:
+    if path.is_dir():
+        raise NotReadyError(f"The signing key {path} is a folder; name the file that holds it in {VARIABLE}.")
+    if os.name == "posix" and path.stat().st_mode & 0o077:
+        raise NotReadyError(f"The signing key {path} can be read by others; run: chmod 600 {path}.")
+    try:
+        private = serialization.load_pem_private_key(path.read_bytes(), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise NotReadyError(
+            f"{path} is not a signing key; restore it, or move it away for a new one."
+        ) from error
+    if not isinstance(private, Ed25519PrivateKey):
+        raise NotReadyError(f"{path} is not an Ed25519 key; restore it, or move it away for a new one.")
+    return Key(private)
+
+
+def read_public(path: Path) -> PublicKeys:
+    """A public key from its PEM file. Raises :class:`UsageError` where it is none."""
+    try:
+        key = serialization.load_pem_public_key(path.read_bytes())
+    except FileNotFoundError as error:
+        raise UsageError(f"{path} does not exist; check the path.") from error
+    except OSError as error:
+        raise UsageError(f"The key {path} cannot be read: {error.strerror or error}.") from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise UsageError(f"{path} is not a public key; make one with: anonymizer key export.") from error
+    if not isinstance(key, Ed25519PublicKey):
+        raise UsageError(f"{path} is not an Ed25519 key; make one with: anonymizer key export.")
+    return {key_id(key): key}
+
+
+def trusted(files: Iterable[Path] = ()) -> PublicKeys:
+    """The public keys of these files; without any, this user's own, if there is one."""
+    named: dict[str, Ed25519PublicKey] = {}
+    for file in files:
+        named |= read_public(file)
+    if named:
+        return named
+    own = present_key()
+    return own.public if own else {}
+
+
+def canonical(document: Document) -> bytes:
+    """The bytes that are signed, before the purpose is put in front of them. Raises ValueError for NaN, infinity."""
+    bare = {name: value for name, value in document.items() if name != "signature"}
+    text = json.dumps(bare, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode()
+
+
+def signed(document: Document, purpose: str, key: Key) -> Document:
+    """The document with its signature. ``purpose`` keeps a signature on one kind from serving for another."""
+    made = {"algorithm": ALGORITHM, "key": key.id, "value": key.sign(_message(document, purpose))}
+    return {name: value for name, value in document.items() if name != "signature"} | {"signature": made}
+
+
+def standing(document: Document, purpose: str, keys: PublicKeys) -> Standing:
+    """Is the document what one of the keys signed?"""
+    record = document.get("signature")
+    if record is None:
+        return Standing.UNKNOWN
+    names = {"algorithm", "key", "value"}
+    if (
+        not isinstance(record, dict)
+        or record.keys() != names
+        or not all(isinstance(v, str) for v in record.values())
+    ):
+        return Standing.CHANGED
+    message = _message(document, purpose)
+    makers = [id for id, key in keys.items() if _made_by(key, record["value"], message)]
+    if record["algorithm"] == ALGORITHM and record["key"] in makers:
+        return Standing.VALID
+    # A known key's good signature under another name, or a known key's name over a bad one.
+    return Standing.CHANGED if makers or record["key"] in keys else Standing.UNKNOWN
+
+
+def made_by(keys: PublicKeys, id: str, value: str, message: bytes) -> Standing:
+    """Is this base64 signature of a message the key's, which is named by its id?"""
+    if id not in keys:
+        return Standing.UNKNOWN
+    return Standing.VALID if _made_by(keys[id], value, message) else Standing.CHANGED
+
+
+def _made_by(key: Ed25519PublicKey, value: str, message: bytes) -> bool:
+    try:
+        raw = base64.b64decode(value, validate=True)
+        key.verify(raw, message)
+    except (ValueError, InvalidSignature):
+        return False
+    # Base64 has spare bits at its end: one spelling only.
+    return base64.b64encode(raw).decode() == value
+
+
+def _message(document: Document, purpose: str) -> bytes:
+    return f"anonymizer {purpose} 1\n".encode() + canonical(document)
+
+
+def as_file(document: Document) -> bytes:
+    """The one way in which a signed document is written: a changed space or escape shows too."""
+    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def parse(content: bytes) -> Document:
+    """A document from its file. Raises ValueError where it is no JSON object or a name stands in it twice."""
+    try:
+        document = json.loads(content.decode(), object_pairs_hook=_once, parse_constant=_no_constant)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if not isinstance(document, dict):
+        raise ValueError("not an object")
+    return document
+
+
+def file_standing(content: bytes, purpose: str, keys: PublicKeys) -> Standing:
+    """Is this file, to the byte, what one of the keys signed?"""
+    try:
+        document = parse(content)
+        said = standing(document, purpose, keys)
+        return said if said is not Standing.VALID or as_file(document) == content else Standing.CHANGED
+    except ValueError:
+        return Standing.CHANGED
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice")
+    return found
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number of JSON")

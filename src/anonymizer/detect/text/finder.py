@@ -1,0 +1,333 @@
+"""Text, with PP-OCR's detector (differentiable binarisation, Liao et al. 2020, arXiv:1911.08947).
+
+The network gives each pixel a chance to be in the core of a line of text; a core is grown back to the whole
+line by the ratio it was shrunk by in training. It finds lines at any angle and reading downwards, so turns
+add little; what it needs is size: print is found from some eight pixels of height in what it is shown. So it
+is shown the whole picture small, and tiles of it large where there are thin strokes (:mod:`.strokes`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymizer.core.geometry import alike, area, inside, outline
+from anonymizer.core.pixels import shrunk
+from anonymizer.core.settings import Effort, TextPolicy
+from anonymizer.core.types import Box, Evidence, Kind, Model, Pixels, Point, Region
+from anonymizer.detect.faces.fusion import turned
+from anonymizer.detect.models.store import Store
+from anonymizer.detect.runtime import Network
+from anonymizer.detect.text.line_ends import closer
+from anonymizer.detect.text.ppocr import Reader
+from anonymizer.detect.text.strokes import BLOCK, TILE, strokes, windows
+
+CORE = 0.3
+"""Chance from which a pixel belongs to a core (PP-OCR's own setting)."""
+SURE = 0.5
+"""Mean chance over a core from which it is text (PP-OCR's own setting)."""
+SMALL = 20.0
+"""A core up to this height in the shown picture is text at that chance; towards :data:`LARGE` it needs more, …"""
+SURER = 0.35
+"""… up to so much more: an ear or a patch of blisters scores 0.5 to 0.75, a word in letters that large 0.85."""
+UNCLIP = 1.6
+"""Growth of a core: area × ratio / perimeter on each side (PP-OCR's own setting)."""
+MIN_SIDE = 3.0
+"""Least height of a core in the shown picture, pixels."""
+LARGE = 72.0
+"""A core higher than this in the shown picture is left to a smaller look, where a line that large is read as
+well and a head against a wall is not taken for a letter …"""
+LARGE_SURE = 0.92
+"""… and at the smallest look must score so much …"""
+LARGE_ASPECT = 2.5
+"""… and be a line: to this network a whole patch of skin, or a head before a wall, is one large sign."""
+HIGHEST = 40.0
+"""A core higher than this in a window is left to a smaller look, which has seen it at about half the size: with
+little around it a crop of blisters or a toe is a sign to this network."""
+MULTIPLE = 32
+SAME = 0.5
+"""Two views of one line share so much (intersection over union of their quadrilaterals) …"""
+WITHIN = 0.95
+"""… and of the smaller so much lies in the larger, which is kept: any less, and an end may stick out."""
+SIGN_SIDE = 224
+"""Long side of a look at words so large that they are few letters wide, such as a door's number …"""
+SIGN = 40.0
+"""… which are higher than this in it: what is lower, larger looks see …"""
+SIGN_SURE = 0.85
+"""… and of which it must be so sure: at this size arms and folds score up to 0.76, letters 0.87 and more. Turned
+by a quarter, a belly scores that much as well."""
+Looks = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Where the network looks: at the whole picture, and through tiles where there may be small print."""
+
+    whole: Looks
+    """Long sides, each with the quarter turns: it reads downwards too, but less surely."""
+    tiled: tuple[int, ...]
+    """Long sides of the picture that the tiles are cut from; 0 is its own."""
+    most: int
+    """The work at most per such side, in whole tiles: first what a smaller look saw dimly, then the most strokes.
+    Where more may be print, a person is asked: 48 are nearly all of twelve megapixels."""
+
+
+PLANS: dict[Effort, Plan] = {
+    Effort.FAST: Plan(((960, 0),), (), 0),
+    Effort.STANDARD: Plan(((736, 0), (576, 1), (SIGN_SIDE, 0)), (1440, 0), 48),
+    Effort.THOROUGH: Plan(((736, 0), (1088, 1), (1440, 0), (SIGN_SIDE, 0)), (1440, 2880, 0), 400),
+}
+HINT = 0.01
+"""Chance, seen in the next smaller look, from which a place with strokes is looked at larger where it has none at
+the picture's own size: blurred hair, folds. Print half as high as that look finds leaves 0.06 and more there."""
+FINER = 2.0
+"""For that, the picture's own size has so many times as many squares."""
+UNSEEN = 0.1
+"""What a place counts for that the smaller look passed over: too faint for it to see strokes."""
+ENDS = 2
+"""Times that the ends of what was found last are looked at more closely."""
+RECHECK: Looks = ((832, 0),)
+RECHECK_SURE = 0.7
+ENLARGE = 2.0
+NAME = "ppocr-detection"
+
+
+class TextFinder:
+    """Finds lines of text; see :class:`anonymizer.detect.base.RegionFinder`.
+
+    Raises :class:`anonymizer.core.errors.ModelError` where the model cannot be had.
+    """
+
+    def __init__(
+        self, store: Store, policy: TextPolicy = TextPolicy.ALL, effort: Effort = Effort.STANDARD
+    ) -> None:
+        self.plan = PLANS[effort]
+        self.policy = policy
+        half = [127.5] * 3
+        self.network = Network(store.load(NAME), bgr=True, mean=half, scale=half)
+        entry = store.entry(NAME)
+        self._models = [Model(entry.name, entry.sha256, entry.licence, self.network.device)]
+        self._reader = Reader(store) if policy is TextPolicy.IDENTIFYING else None
+        if self._reader:
+            self._models.append(self._reader.model)
+
+    def models(self) -> list[Model]:
+        return list(self._models)
+
+    def find(self, pixels: Pixels) -> list[Region]:
+        return self.find_beside(pixels, ())
+
+    def find_beside(self, pixels: Pixels, known: Sequence[Box]) -> list[Region]:
+        """What :meth:`find` says; where it is known already that something is hidden there is no closer look."""
+        # Every smaller look is made from the next larger one: reading twelve megapixels once is enough.
+        views = [(side, in_blocks(pixels, side)) for side in self.plan.tiled]
+        source = views[0][1] if views and views[0][0] else pixels
+        found: list[Region] = []
+        hints: NDArray[np.float32] | None = None
+        for look in self.plan.whole:
+            lines, dim = self._look(pixels, *look, SURE, source)
+            found += lines
+            hints = dim if hints is None else hints
+        own = strokes(views[-1][1]) if views else None
+        passed_over: list[Region] = []
+        done: set[tuple[int, int]] = set()
+        for n, (_, shown) in enumerate(views):
+            if shown.shape[:2] not in done:
+                done.add(shown.shape[:2])
+                boxes = [*known, *(region.box for region in (found if n else []))]
+                more, hints, left = self._tiles(shown, pixels.shape[:2], boxes, hints, own)
+                found += more
+                passed_over += left
+        lines = _merged(found)
+        latest = [line for line in lines if all(line.box.covered_by(box) < WITHIN for box in known)]
+        for _ in range(ENDS if views else 0):
+            before = lines
+            lines = _merged([*before, *self._ends(pixels, latest)])
+            latest = [line for line in lines if line not in before]
+        return self._to_hide(pixels, lines) + passed_over
+
+    def recheck(self, pixels: Pixels) -> list[Region]:
+        found = [region for look in RECHECK for region in self._look(pixels, *look, RECHECK_SURE)[0]]
+        return self._to_hide(pixels, _merged(found))
+
+    def _to_hide(self, pixels: Pixels, lines: list[Region]) -> list[Region]:
+        """All lines, or those that are not clearly harmless, as the policy says."""
+        if self._reader is None:
+            return lines
+        harmless = self._reader.harmless(pixels, lines)
+        return [line for line, kept in zip(lines, harmless, strict=True) if not kept]
+
+    def rest(self) -> None:
+        """Give back the memory that a search took."""
+        self.network.rest()
+
+    def _look(
+        self, pixels: Pixels, side: int, turns: int, least: float, source: Pixels | None = None
+    ) -> tuple[list[Region], NDArray[np.float32]]:
+        """The lines of one look at the whole picture, and the best chance in each square of :data:`BLOCK` pixels."""
+        shown = resized(pixels, side, source)
+        chances = self._chances(shown, turns)
+        back = pixels.shape[1] / shown.shape[1], pixels.shape[0] / shown.shape[0]
+        lines = _lines(chances, least, LARGE_SURE if side == self.plan.whole[0][0] else 1.0)
+        if side == SIGN_SIDE:
+            lines = [(quad, score) for quad, score in lines if score >= SIGN_SURE and _height(quad) >= SIGN]
+        regions = [_region(quad * back, score, pixels.shape[:2]) for quad, score in lines]
+        return regions, _best_in_squares(chances)
+
+    def _tiles(
+        self,
+        shown: Pixels,
+        size: tuple[int, int],
+        known: list[Box],
+        hints: NDArray[np.float32] | None,
+        own: NDArray[np.bool_] | None,
+    ) -> tuple[list[Region], NDArray[np.float32], list[Region]]:
+        """Lines where ``shown`` may hold print and nothing that is known already; hints for a larger look; and
+        as a doubt, where there was more to look at than the plan allows.
+
+        Hints are for each square of :data:`BLOCK` pixels the best chance there, -1 where nobody looked; ``own`` are
+        the squares with strokes at the picture's own size.
+        """
+        high, wide = shown.shape[:2]
+        scale, back = (wide / size[1], high / size[0]), (size[1] / wide, size[0] / high)
+        busy = own if own is not None and own.shape == (high // BLOCK, wide // BLOCK) else strokes(shown)
+        near: NDArray[np.float32] | None = None
+        if hints is not None:
+            # The chance around a square counts for it: what is too small here to be found is seen dimly.
+            around = cv2.dilate(hints, np.ones((3, 3), np.uint8))
+            around = cv2.resize(around, busy.shape[::-1], interpolation=cv2.INTER_NEAREST)
+            near = np.where(around < 0, UNSEEN, around).astype(np.float32)
+        if near is not None and own is not None and own.size >= FINER * busy.size:
+            # Print that is too small for the smaller look has thin strokes at the picture's own size.
+            fine = cv2.resize(own.astype(np.float32), busy.shape[::-1], interpolation=cv2.INTER_AREA) > 0
+            busy &= (near > HINT) | (cv2.dilate(fine.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
+        squares = np.full(busy.shape, -1.0, np.float32)
+        found = []
+        chosen, left = windows(busy, [box.times(*scale) for box in known], self.plan.most, near)
+        for one in chosen:
+            chances = self._chances(shown[one.y : one.y + one.h, one.x : one.x + one.w], 0)
+            y, x = one.y // BLOCK, one.x // BLOCK
+            place = np.s_[y : y + one.h // BLOCK, x : x + one.w // BLOCK]
+            squares[place] = np.maximum(squares[place], _best_in_squares(chances))
+            lines = _lines(chances, SURE, 1.0, HIGHEST)
+            found += [_region((quad + np.array((one.x, one.y))) * back, score, size) for quad, score in lines]
+        places = [Box(one.x, one.y, one.w, one.h).times(*back) for one in left]
+        evidence = (Evidence(NAME, 0.0),)
+        doubt = [Region(reduce(Box.union, places), Kind.TEXT, evidence, certain=False)] if places else []
+        return found, squares, doubt
+
+    def _ends(self, pixels: Pixels, lines: list[Region]) -> list[Region]:
+        """The lines in closer views of those that may go on beyond what was found of them."""
+        found: list[Region] = []
+        for close in closer(pixels, lines):
+            for quad, score in _lines(self._chances(close.view, 0), SURE, 1.0, HIGHEST):
+                found.append(_region(close.placed(quad), score, pixels.shape[:2]))
+        return found
+
+    def _chances(self, view: Pixels, turns: int) -> NDArray[np.float32]:
+        """For each pixel of a view the chance that it is in the core of a line, as seen at these turns."""
+        h, w = view.shape[:2]
+        answer = self.network.run(turned(view, turns)[None])[0]
+        chances = np.asarray(answer, np.float32).reshape((w, h) if turns % 2 else (h, w))
+        return np.ascontiguousarray(np.rot90(chances, -turns))
+
+
+def resized(pixels: Pixels, side: int, source: Pixels | None = None) -> Pixels:
+    """The picture with about this long side (at most twice its own), both sides multiples of 32.
+
+    ``source`` is the picture at another size, to make it from where that is no smaller.
+    """
+    height, width = pixels.shape[:2]
+    factor = min(side / max(height, width), ENLARGE)
+    w, h = (max(MULTIPLE, round(s * factor / MULTIPLE) * MULTIPLE) for s in (width, height))
+    given = pixels if source is None or factor > 1 or source.shape[1] < w or source.shape[0] < h else source
+    if given.shape[:2] == (h, w):
+        return given
+    if max(w / given.shape[1], h / given.shape[0]) < 0.95:
+        return shrunk(given, w, h)
+    # Next to its own size an average over areas is the same, and takes five times as long.
+    return np.asarray(cv2.resize(given, (w, h), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def in_blocks(pixels: Pixels, side: int) -> Pixels:
+    """The picture to look at through windows, with this long side, 0 for its own; sides in whole blocks."""
+    height, width = pixels.shape[:2]
+    own = side in (0, max(height, width)) and min(height, width) >= TILE
+    return (
+        pixels
+        if own and not (height % BLOCK or width % BLOCK)
+        else resized(pixels, side or max(height, width))
+    )
+
+
+def _best_in_squares(chances: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The best of a map of chances ``(h, w)``, both multiples of :data:`BLOCK`, in each of its squares."""
+    high, wide = chances.shape
+    best = chances.reshape(high // BLOCK, BLOCK, wide // BLOCK, BLOCK).max(axis=(1, 3))
+    return np.asarray(best, np.float32)
+
+
+def _lines(
+    chances: NDArray[np.float32],
+    least: float,
+    large: float,
+    highest: float = LARGE,
+) -> list[tuple[NDArray[np.float64], float]]:
+    """Quadrilaterals ``(4, 2)`` of the lines in a map of chances ``(h, w)``, in its pixels, with their scores.
+
+    ``least`` is the score from which a core is text, ``large`` the same for one higher than
+    ``highest``.
+    """
+    cores = cv2.dilate((chances > CORE).astype(np.uint8), np.ones((2, 2), np.uint8))
+    contours, _ = cv2.findContours(cores, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
+    lines = []
+    for contour in contours:
+        rect = cv2.minAreaRect(contour)
+        (cx, cy), (w, h), angle = rect
+        if min(w, h) < MIN_SIDE:
+            continue
+        score = _mean_inside(chances, np.asarray(contour, np.int32))
+        if min(w, h) > highest and (score < large or max(w, h) < LARGE_ASPECT * min(w, h)):
+            continue
+        if score < least + SURER * min(1.0, max(0.0, min(w, h) - SMALL) / (LARGE - SMALL)):
+            continue
+        grow = w * h * UNCLIP / (2 * (w + h))
+        quad = cv2.boxPoints(((cx, cy), (w + 2 * grow, h + 2 * grow), angle))
+        lines.append((np.asarray(quad, np.float64), score))
+    return lines
+
+
+def _height(quad: NDArray[np.float64]) -> float:
+    """The lesser side of a quadrilateral ``(4, 2)``."""
+    return float(np.linalg.norm(quad - np.roll(quad, 1, axis=0), axis=1).min())
+
+
+def _mean_inside(chances: NDArray[np.float32], contour: NDArray[np.int32]) -> float:
+    left, top, w, h = cv2.boundingRect(contour)
+    mask: NDArray[np.uint8] = np.zeros((h, w), np.uint8)
+    cv2.fillPoly(mask, [contour - np.array([[left, top]], np.int32)], 1)
+    return float(cv2.mean(chances[top : top + h, left : left + w], mask)[0])
+
+
+def _region(points: NDArray[np.float64], score: float, size: tuple[int, int]) -> Region:
+    (x, y), (right, bottom) = points.min(axis=0), points.max(axis=0)
+    corners: tuple[Point, ...] = tuple((float(px), float(py)) for px, py in points)
+    box = Box(float(x), float(y), float(right - x), float(bottom - y)).within(size[1], size[0])
+    return Region(box, Kind.TEXT, (Evidence(NAME, round(score, 3)),), corners=corners)
+
+
+def _merged(regions: list[Region]) -> list[Region]:
+    """Without the views of one line that another view covers; the larger stays."""
+    kept: list[Region] = []
+    for region in sorted(regions, key=lambda r: -area(outline(r))):
+        own = outline(region)
+        if not any(
+            inside(own, outline(other)) > WITHIN and alike(own, outline(other)) > SAME for other in kept
+        ):
+            kept.append(region)
+    return kept

@@ -1,0 +1,37 @@
+"""A person's corrections outlive the output that they were made on: what is done again keeps them."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from anonymizer.core.errors import DecisionError
+from anonymizer.core.settings import Settings
+from anonymizer.gate.folder import Gate
+from anonymizer.gate.ledger import Entry
+from anonymizer.report.schema import Report
+from anonymizer.report.used import used_settings
+
+LOST = (
+    "A person had corrected an earlier version of this file, and the corrections are lost: please look again."
+)
+
+
+def carried(gate: Gate, prior: Entry, settings: Settings) -> tuple[Settings, str]:
+    """The settings with the places that a person drew, kept or took off on an earlier output.
+
+    The second value is a reason for ``review/`` where they cannot be read any more, else empty.
+    """
+    if prior.settings == prior.asked:
+        return settings, ""
+    try:
+        text = (gate.reports / f"{prior.id}.json").read_bytes()
+        used = used_settings(Report.model_validate_json(text))
+    except (OSError, ValidationError, DecisionError):
+        return settings, LOST
+    update = {
+        "regions": tuple(dict.fromkeys((*settings.regions, *used.regions))),
+        "dismiss": tuple(dict.fromkeys((*settings.dismiss, *used.dismiss))),
+        "keep": tuple(dict.fromkeys((*settings.keep, *used.keep))),
+        "keep_mouth": settings.keep_mouth or used.keep_mouth,
+    }
+    return settings.model_copy(update=update), ""

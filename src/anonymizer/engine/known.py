@@ -1,0 +1,145 @@
+"""What the ledger knows of a source: is it done, and if not, which earlier output is it to succeed, and why."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from anonymizer.core.errors import MediumError, UnreadableError
+from anonymizer.gate.folder import Gate
+from anonymizer.gate.ledger import Entry, Ledger, Sighting, State
+from anonymizer.read.sniff import Format, identify, open_regular
+from anonymizer.road.recipe import changed, same
+
+RACY_NS = 2_000_000_000
+"""A file written to less than this before it was read may be written to again with the same time."""
+CHUNK = 1 << 20
+_STANDING = (State.READY, State.REVIEW, State.REJECTED, State.RELEASED, State.FAILED)
+_WITH_FILE = (State.READY, State.RELEASED, State.REVIEW)
+
+ALREADY = "already done"
+SAME = "the same content as another file: done once"
+BEFORE = "it failed before, in the same way as it would now; --retry tries again"
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A file's SHA-256 (hex), size in bytes, time in ns (-1: say nothing), and its format if it has one."""
+
+    sha256: str
+    size: int
+    modified: int
+    form: Format | None = None
+    refusal: MediumError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Nothing is to be done: ``entry`` is what it is done by, ``note`` says so in a few words."""
+
+    entry: Entry
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """It is to be done, in place of ``prior`` where there is an earlier output; ``note`` says why again."""
+
+    prior: Entry | None = None
+    note: str = ""
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    """Size and time (ns) of a file. Raises :class:`UnreadableError`."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError as error:
+        raise UnreadableError("The file is gone; it was moved or deleted meanwhile.") from error
+    except (OSError, ValueError) as error:
+        said = getattr(error, "strerror", None) or error
+        raise UnreadableError(
+            f"The file cannot be read ({said}); check its permissions and that its disk is there."
+        ) from error
+    return status.st_size, status.st_mtime_ns
+
+
+def recall(ledger: Ledger, path: Path) -> Looked | None:
+    """What a file holds without reading it, where nothing was written to it since it was dealt with."""
+    known = ledger.sighting(path)
+    if known is None or (known.size, known.modified) != stamp(path):
+        return None
+    return Looked(known.sha256, known.size, known.modified)
+
+
+def look(path: Path) -> Looked:
+    """Read a file whole for its hash. Raises :class:`UnreadableError` where it cannot be, or changes meanwhile."""
+    with open_regular(path) as file:
+        before = os.fstat(file.fileno())
+        sha256, form, refusal = hashlib.sha256(), None, None
+        try:
+            while chunk := file.read(CHUNK):
+                sha256.update(chunk)
+            after = os.fstat(file.fileno())
+            file.seek(0)
+            form = identify(file)
+        except OSError as error:
+            raise UnreadableError(f"Reading the file failed ({error.strerror}); check its disk.") from error
+        except MediumError as error:
+            refusal = error
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise UnreadableError("The file changed while it was read; wait until it is complete and try again.")
+    settled = time.time_ns() - after.st_mtime_ns > RACY_NS
+    return Looked(sha256.hexdigest(), after.st_size, after.st_mtime_ns if settled else -1, form, refusal)
+
+
+def lookup(gate: Gate, path: Path | str, sha256: str, wanted: str, *, retry: bool = False) -> Known | Todo:
+    """What to do with a source of this content at this path, for a run with this recipe.
+
+    ``sha256`` is empty where it could not be read. ``retry`` does again what failed before.
+    Raises :class:`anonymizer.core.errors.OutputError`.
+    """
+    ledger = gate.ledger
+    found = ledger.by_source(sha256) if sha256 else []
+    rows = [row for row in reversed(found) if row.state in _STANDING]
+    prior = _prior(ledger, path, rows)
+    for row in rows:
+        if row.state is State.REJECTED:
+            return Known(row, "a person decided against it")
+        fits = same(row.asked, wanted, limits=row.state is State.FAILED)
+        if not fits or (row.state is State.FAILED and (retry or row.passing)):
+            continue
+        if row.state in _WITH_FILE and (flaw := gate.flaw(row)):
+            return Todo(row, flaw)
+        return Known(row, BEFORE if row.state is State.FAILED else _note(ledger, path, row))
+    if prior is None:
+        return Todo()
+    if prior.state is State.FAILED:
+        return Todo(prior, "it failed before" if prior.reason and not prior.passing else "")
+    return Todo(prior, changed(prior.asked, wanted))
+
+
+def _note(ledger: Ledger, path: Path | str, row: Entry) -> str:
+    own = os.fsencode(path) in (os.fsencode(row.source), *ledger.paths(row.id))
+    return ALREADY if own else SAME
+
+
+def _prior(ledger: Ledger, path: Path | str, rows: list[Entry]) -> Entry | None:
+    """The standing output of this content that the path has stood for so far."""
+    known = ledger.sighting(path)
+    id = known.medium if known else ""
+    while id and (entry := ledger.get(id)) and entry.state is State.REPLACED:
+        id = ledger.successor(id)
+    pointed = next((row for row in rows if row.id == id), None)
+    if pointed:
+        return pointed
+    raw = os.fsencode(path)
+    failures = (row for row in reversed(ledger.by_path(path)) if row.state is State.FAILED and not row.sha256)
+    return next((row for row in rows if os.fsencode(row.source) == raw), None) or next(failures, None)
+
+
+def sighted(looked: Looked, id: str) -> Sighting:
+    """The ledger's record of a file that is done by ``id``."""
+    return Sighting(looked.sha256, looked.size, looked.modified, id)

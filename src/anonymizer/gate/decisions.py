@@ -1,0 +1,199 @@
+"""A person's word on one medium: approve, reject, take back.
+
+Each decision moves the medium to another folder and rewrites its report. The report comes first and settles
+the matter: a run that is killed half way is brought by the next one to where the report on the disk sends the
+medium (:mod:`anonymizer.gate.folder`). The more careful of the two pages stands longer: on the way to ``ready/`` the
+page for people is replaced last, on the way out of it first. What fails is undone, and nothing was decided.
+
+The note of a person is free text and may name the patient, so it goes into the private ledger alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+
+from anonymizer.core.errors import DecisionError, OutputError
+from anonymizer.core.signing import Standing
+from anonymizer.core.types import Result, Verdict
+from anonymizer.gate import folder as gates
+from anonymizer.gate.folder import Gate, file_sha256
+from anonymizer.gate.ledger import Decision, Entry, State, now
+from anonymizer.report.file import read, seal
+from anonymizer.report.page import contact_sheet
+from anonymizer.report.schema import ChangesRecord, DecisionRecord, Report
+from anonymizer.verify.photo import audit
+
+MAX_INITIALS = 12
+MAX_NOTE = 1000
+REJECTED = "A person looked at it and decided that it must not be published."
+UNDECIDED = "A person took an earlier decision back: somebody must look again."
+
+
+def approve(gate: Gate, id: str, initials: str, note: str = "") -> Path:
+    """Let a medium out of ``review/`` into ``ready/``; its final path.
+
+    The file is examined once more on the way. Raises :class:`DecisionError` where it does not wait for a
+    person (any more), is not the file of its report, or fails a check: such a file nobody can approve. Raises
+    :class:`OutputError` where the folder cannot be written.
+    """
+    who, said = person(initials), _note(note)
+    entry = _entry(gate, id, State.REVIEW)
+    report = read_report(gate, id)
+    path = _same_file(gate, entry, report)
+    failed = [check.evidence for check in report.checks if check.result is Result.FAIL]
+    if not failed:
+        keep_name = bool(report.settings.get("keep_name"))
+        failed = [check.evidence for check in audit(path, keep_name) if check.result is Result.FAIL]
+    if failed:
+        raise DecisionError(
+            f"It cannot be approved, for a check failed: {failed[0]} Apply it again, or reject it."
+        )
+    record = DecisionRecord(
+        action="approved", initials=who, decided=now(), reasons=report.reasons, changes=changes(report)
+    )
+    new = report.model_copy(update={"verdict": Verdict.READY, "reasons": [], "decision": record})
+    return _decide(gate, entry, State.READY, report, new, _record(record, entry, said))
+
+
+def reject(gate: Gate, id: str, initials: str, note: str = "") -> Path:
+    """Keep a medium from being published: out of ``review/`` into the private folder. Raises as :func:`approve`."""
+    who, said = person(initials), _note(note)
+    entry = _entry(gate, id, State.REVIEW)
+    report = read_report(gate, id)
+    _same_file(gate, entry, report)
+    record = DecisionRecord(
+        action="rejected", initials=who, decided=now(), reasons=report.reasons, changes=changes(report)
+    )
+    new = report.model_copy(update={"verdict": Verdict.FAILED, "reasons": [REJECTED], "decision": record})
+    return _decide(gate, entry, State.REJECTED, report, new, _record(record, entry, said))
+
+
+def reopen(gate: Gate, id: str, initials: str, note: str = "") -> Path:
+    """Take a decision back, or a medium that is ready by itself: to ``review/``. Raises as :func:`approve`."""
+    who, said = person(initials), _note(note)
+    entry = _entry(gate, id, State.READY, State.RELEASED, State.REJECTED)
+    report = read_report(gate, id)
+    _same_file(gate, entry, report)
+    reasons = report.decision.reasons if report.decision else []
+    update = {"verdict": Verdict.REVIEW, "reasons": reasons or [UNDECIDED], "decision": None}
+    new = report.model_copy(update=update)
+    taken = Decision(id, "reopened", who, said, "{}", entry.output, now())
+    return _decide(gate, entry, State.REVIEW, report, new, taken)
+
+
+def read_report(gate: Gate, id: str) -> Report:
+    """The report of one output.
+
+    Raises :class:`DecisionError` where there is none, none that parses, or one that was changed: a decision signs it
+    anew, and must not make good what somebody wrote into it. One that another user's key signed is taken.
+    """
+    try:
+        found = read((gate.reports / f"{id}.json").read_bytes(), gate.key.public)
+    except (OSError, ValueError) as error:
+        raise DecisionError("Its report is missing or damaged; process the original again.") from error
+    if found.standing is Standing.CHANGED or not found.signed:
+        raise DecisionError("Its report was changed since it was written; process the original again.")
+    return found.report
+
+
+def changes(report: Report) -> ChangesRecord:
+    """What a person changed by hand, from the settings that the report was made with."""
+    used = report.settings
+    return ChangesRecord(
+        drawn=len(used.get("regions") or ()),
+        dismissed=len(used.get("dismiss") or ()),
+        kept=len(used.get("keep") or ()),
+        keep_mouth=bool(used.get("keep_mouth")),
+    )
+
+
+def person(initials: str) -> str:
+    """A person's initials, tidied. Raises :class:`DecisionError` where they are none."""
+    who = initials.strip()
+    if not 0 < len(who) <= MAX_INITIALS or not all(c.isalnum() or c in ".-' " for c in who):
+        raise DecisionError(f"Give your initials: 1 to {MAX_INITIALS} letters or digits.")
+    return who
+
+
+def _note(note: str) -> str:
+    if len(note) > MAX_NOTE:
+        raise DecisionError(f"The note is too long; write at most {MAX_NOTE} characters.")
+    return note.strip()
+
+
+def _entry(gate: Gate, id: str, *states: State) -> Entry:
+    entry = gate.ledger.get(id)
+    if entry is None or entry.state not in states:
+        raise DecisionError("It is not there any more: somebody else may have decided on it meanwhile.")
+    return entry
+
+
+def _same_file(gate: Gate, entry: Entry, report: Report) -> Path:
+    """Where the medium stands, once it is the very file that report and ledger speak of."""
+    path = gate.folder(entry.state) / entry.name
+    try:
+        same = file_sha256(path) == entry.output == report.medium.sha256
+    except OSError as error:
+        raise DecisionError("Its file is gone from the output folder; process the original again.") from error
+    if not same or report.medium.name != entry.name or report.id != entry.id:
+        raise DecisionError("Its file or its report was changed since it was checked; process it again.")
+    return path
+
+
+def _record(record: DecisionRecord, entry: Entry, note: str) -> Decision:
+    made = json.dumps(record.changes.model_dump())
+    return Decision(entry.id, record.action, record.initials, note, made, entry.output, record.decided)
+
+
+def _decide(gate: Gate, entry: Entry, to: State, old: Report, new: Report, taken: Decision) -> Path:
+    """Report, medium, ledger, in this order; all undone where one fails."""
+    source, final = gate.folder(entry.state) / entry.name, gate.folder(to) / entry.name
+    if not gate.ledger.claim(entry.id, entry.state, gate.run):
+        raise DecisionError("It is not there any more: somebody else may have decided on it meanwhile.")
+    reasons = gate.review / f"{entry.id}.reasons.txt"
+    try:
+        _write(gate, new, careful_first=to is not State.READY)
+        if to is State.REVIEW:
+            gate.publish("".join(f"{reason}\n" for reason in new.reasons).encode(), reasons)
+        gates.place(source, final)
+        gates.sync_folder(final.parent)
+        gates.sync_folder(source.parent)
+        gate.ledger.decide(taken, to, " ".join(new.reasons), gate.seal(entry.id))
+    except BaseException as error:
+        _undo(gate, entry, source, final, old)
+        if isinstance(error, OSError):
+            raise OutputError(
+                f"The output folder {gate.root} cannot be written ({error.strerror or error}); "
+                "nothing was decided."
+            ) from error
+        raise
+    if to is not State.REVIEW:
+        # Left behind, it would only puzzle: the decision stands.
+        with contextlib.suppress(OSError):
+            reasons.unlink(missing_ok=True)
+    return final
+
+
+def _undo(gate: Gate, entry: Entry, source: Path, final: Path, old: Report) -> None:
+    """Back to where it stood. What cannot be undone now is settled by the next run, from the report on the disk."""
+    with contextlib.suppress(OSError):
+        if not source.exists():
+            gates.place(final, source)
+        elif final.exists() and final.samefile(source):
+            final.unlink()
+    with contextlib.suppress(OSError, OutputError):
+        if source.exists():
+            _write(gate, old, careful_first=entry.state not in (State.READY, State.RELEASED))
+            gate.ledger.update(entry.id, state=entry.state, report=gate.seal(entry.id))
+
+
+def _write(gate: Gate, report: Report, *, careful_first: bool) -> None:
+    page, data = gate.reports / f"{report.id}.html", gate.reports / f"{report.id}.json"
+    sheet = contact_sheet(page.read_text(encoding="utf-8")) if page.is_file() else b""
+    made = seal(report, sheet, gate.key)
+    files = [(made["html"], page), (made["json"], data)]
+    for content, path in files if careful_first else reversed(files):
+        gate.publish(content, path)
+    gates.sync_folder(gate.reports)

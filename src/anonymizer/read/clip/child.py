@@ -1,0 +1,265 @@
+"""The decoding process of a clip: a file in, frames out. Run as ``python -m anonymizer.read.clip.child``.
+
+It takes one job on standard input, opens the file, and then gives up what it does not need: from then on it
+cannot open another file or a socket, write to a disk, or use more memory than its limit (a playlist in a clip's
+clothes has nothing to open). On standard output: a message that says what the clip is, then one record per
+frame, then a message that says how it ended. The parent's clock ends it when no frame comes for too long.
+
+Mode ``look`` sends a small RGB copy of each frame, and the whole frame at the start, where the picture changes
+at once (a cut), and at a regular distance, some of them marked to be searched in full; mode ``full`` sends whole
+frames, where high dynamic range is kept with 10 bits; mode ``sound`` sends samples.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import chain
+from typing import IO, Any, BinaryIO
+
+from anonymizer.read.photo.child import CANNOT_START, confine, read_message, write_message
+
+RECORD = struct.Struct(">BqqBBI")
+"""A frame: :data:`FRAME`, pts, duration, flags, 0, and how many bytes follow."""
+FRAME, END = 1, 0
+WHOLE, CUT, CORRUPT, FULL = 1, 2, 4, 8
+CPU_SECONDS = 24 * 3600.0
+"""Bound on processor time; the parent watches the clock frame by frame."""
+LIKENESS = 0.55
+"""Two frames whose outlines correlate less than this belong to different shots (docs/video.md)."""
+STRUCTURE = 3.0
+"""Standard deviation, grey levels, under which a frame is too dark or empty to compare."""
+
+
+def main() -> int:
+    inside, outside = sys.stdin.buffer, sys.stdout.buffer
+    try:
+        import av
+
+        from anonymizer.core.errors import AnonymizerError
+        from anonymizer.read.clip import frames as clip_frames  # noqa: F401
+        from anonymizer.read.sniff import open_regular
+        from anonymizer.read.traces import clip as clip_traces  # noqa: F401
+    except ImportError:
+        return CANNOT_START
+    av.logging.set_level(None)
+    try:
+        job = read_message(inside)
+    except EOFError:
+        return 0
+    try:
+        from pathlib import Path
+
+        with open_regular(Path(job["path"])) as file:
+            _prepare(job)
+            confine(job["memory"], CPU_SECONDS)
+            if job["mode"] == "sound":
+                _sound(file, job, outside)
+            else:
+                _frames(file, job, outside)
+    except AnonymizerError as error:
+        write_message(outside, {"error": type(error).__name__, "said": str(error)})
+    except MemoryError:
+        said = "Decoding needs more memory than the limit; the clip may be made to do harm."
+        write_message(outside, {"error": "LimitError", "said": said})
+    except BrokenPipeError:
+        return 0
+    outside.flush()
+    return 0
+
+
+def _prepare(job: dict[str, Any]) -> None:
+    """Import what decoding needs: afterwards no file can be opened, not even Python's own."""
+    import codecs
+    import importlib
+    import pkgutil
+
+    import av
+    import cv2
+
+    for name in ("utf-8", "utf-16", "utf-16-le", "utf-16-be", "latin-1", "ascii"):
+        codecs.lookup(name)
+    for own in (
+        "read.clip.animated",
+        "read.clip.frames",
+        "read.clip.sound_child",
+        "read.traces.clip",
+        "core.yuv",
+    ):
+        importlib.import_module(f"anonymizer.{own}")
+    # PyAV imports a kind of stream, codec or side data when it first meets one.
+    for module in pkgutil.walk_packages(av.__path__, "av."):
+        if not module.name.endswith(("__main__", "datasets")):
+            importlib.import_module(module.name)
+    cv2.setNumThreads(1)
+
+
+def _pictures(file: BinaryIO, job: dict[str, Any], track: Any) -> Iterator[Any]:
+    if job["demuxer"]:
+        from anonymizer.read.clip import frames as clip_frames
+
+        return clip_frames.pictures(
+            file,
+            job["demuxer"],
+            job["max_pixels"],
+            job["threads"],
+            track,
+            keep_hdr=job["keep_hdr"],
+            deep=job["keep_hdr"] and job["mode"] == "full",
+        )
+    from anonymizer.read.clip import animated
+
+    return animated.pictures(file, job["format"], job["max_pixels"], track)
+
+
+def _frames(file: BinaryIO, job: dict[str, Any], outside: IO[bytes]) -> None:
+    from anonymizer.core.errors import DamagedError
+    from anonymizer.read.clip.frames import Track
+
+    track = Track()
+    look = _Look(job) if job["mode"] == "look" else None
+    pictures = _pictures(file, job, track)
+    if (first := next(pictures, None)) is None:
+        raise DamagedError("Not one frame of the clip decodes; copy it from the camera again.")
+    _check_seconds(track.seconds, job)
+    write_message(outside, _description(file, job, track))
+    with _refusing(outside):
+        for number, picture in enumerate(chain([first], pictures)):
+            _check_seconds(float(picture.pts * track.time_base), job)
+            flags = CORRUPT if picture.corrupt else 0
+            parts = []
+            if look:
+                small, extra = look.at(number, picture, track)
+                flags |= extra
+                parts = [small.data]
+            else:
+                flags |= WHOLE
+            if flags & WHOLE:
+                parts += [plane.data for plane in picture.whole()]
+            size = sum(part.nbytes for part in parts)
+            outside.write(RECORD.pack(FRAME, picture.pts, picture.duration, flags, 0, size))
+            for part in parts:
+                outside.write(part)
+    outside.write(RECORD.pack(END, 0, 0, 0, 0, 0))
+    write_message(outside, _summary(track))
+
+
+@contextlib.contextmanager
+def _refusing(outside: IO[bytes]) -> Iterator[None]:
+    """Behind frames a refusal stands where the summary would: an end, then the message."""
+    from anonymizer.core.errors import AnonymizerError
+
+    try:
+        yield
+    except (AnonymizerError, MemoryError):
+        outside.write(RECORD.pack(END, 0, 0, 0, 0, 0))
+        raise
+
+
+def _check_seconds(seconds: float, job: dict[str, Any]) -> None:
+    """What the clip announces is checked first, and what it turns out to be as it comes."""
+    from anonymizer.core.errors import LimitError
+
+    if seconds > job["max_seconds"]:
+        raise LimitError(
+            f"The clip is longer than the limit of {job['max_seconds']:g} s; cut it into parts, or raise "
+            "limits.max_clip_seconds in the settings file."
+        )
+
+
+def _description(file: BinaryIO, job: dict[str, Any], track: Any) -> dict[str, Any]:
+    """What the parent must know before the first frame."""
+    from anonymizer.read.traces import clip as clip_traces
+
+    told = {
+        "width": track.width,
+        "height": track.height,
+        "time_base": [track.time_base.numerator, track.time_base.denominator],
+        "rate": [track.rate.numerator, track.rate.denominator],
+        "aspect": [track.aspect.numerator, track.aspect.denominator],
+        "seconds": track.seconds,
+        "expected": track.expected,
+        "colour": track.colour,
+        "kinds": [],
+        "strings": [],
+    }
+    if job["traces"]:
+        # Whoever decodes reads on from where it was.
+        place = file.tell()
+        found = clip_traces.harvest(file, job["format"], job["demuxer"], job["max_pixels"])
+        file.seek(place)
+        told |= {"kinds": list(found.kinds), "strings": sorted(found.strings)}
+    return told
+
+
+def _summary(track: Any) -> dict[str, Any]:
+    kept = ("frames", "corrupt", "lost", "retimed", "last", "broken_off", "expected")
+    whole = asdict(track)
+    return {key: whole[key] for key in kept} | {"notes": list(track.notes)}
+
+
+class _Look:
+    """The small copy of each frame, and which frames are sent whole."""
+
+    def __init__(self, job: dict[str, Any]) -> None:
+        self.side = job["small"]
+        self.every = job["whole_every"]
+        self.full_every = job["full_every"]
+        self.due = self.full_due = 0.0
+        self.shot: Any = None
+
+    def at(self, number: int, picture: Any, track: Any) -> tuple[Any, int]:
+        """``(small RGB copy, flags)``."""
+        import numpy as np
+
+        from anonymizer.core.yuv import reduction
+
+        size = reduction(track.width, track.height, self.side / max(track.width, track.height))
+        small = picture.small(size)
+        outline = _outline(small)
+        cut = False
+        if outline is not None:
+            # What comes up out of an empty frame at the very start is a first picture, too.
+            cut = number > 0 and (self.shot is None or float((outline * self.shot).mean()) < LIKENESS)
+            self.shot = outline
+        now = float(picture.pts * track.time_base)
+        flags = CUT if cut else 0
+        if cut or number == 0 or now >= self.due:
+            flags |= WHOLE
+            self.due = now + self.every
+            if cut or number == 0 or now >= self.full_due - self.every / 2:
+                flags |= FULL
+                self.full_due = now + self.full_every
+        return np.ascontiguousarray(small), flags
+
+
+def _outline(small: Any) -> Any:
+    """A frame as 32 by 18 greys of mean 0 and variance 1, so that light that flickers is no cut."""
+    import cv2
+    import numpy as np
+
+    grey = cv2.cvtColor(cv2.resize(small, (32, 18), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
+    values = grey.astype(np.float32)
+    spread = float(values.std())
+    return (values - values.mean()) / spread if spread >= STRUCTURE else None
+
+
+def _sound(file: BinaryIO, job: dict[str, Any], outside: IO[bytes]) -> None:
+    from anonymizer.read.clip import sound_child as clip_sound
+
+    kept, notes = clip_sound.which(file, job["demuxer"], job["max_pixels"])
+    told = {"rate": clip_sound.RATE, "channels": clip_sound.CHANNELS, "kept": kept, "notes": notes}
+    write_message(outside, told)
+    with _refusing(outside):
+        for block in clip_sound.samples(file, job["demuxer"], job["max_pixels"]):
+            outside.write(RECORD.pack(FRAME, 0, 0, 0, 0, block.nbytes))
+            outside.write(block.data)
+    outside.write(RECORD.pack(END, 0, 0, 0, 0, 0))
+    write_message(outside, {})
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,341 @@
+"""Frames of a clip with exact times, in the one form that is worked on. Runs in the decoding process."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+import re
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, BinaryIO
+
+import av
+from av.error import EOFError as AvEOFError
+from av.error import FFmpegError
+from av.stream import Disposition
+
+from anonymizer.core.errors import DamagedError, LimitError, UnsupportedError
+from anonymizer.core.types import Pixels
+from anonymizer.core.yuv import AnyPlanes, Colour, pixels, reduced
+from anonymizer.read.clip.normalise import Shape
+from anonymizer.read.clip.wide_gamut import Wide
+from anonymizer.read.completeness import is_whole
+from anonymizer.read.sniff import AVI, MATROSKA, MP4
+
+MAX_SIDE = 8192
+MAX_FRAMES = 2_000_000
+"""Nine hours at 60 frames a second: more is a file made to do harm."""
+MAX_STREAMS = 64
+HIGH_RATE = 120
+"""Frames per second beyond which a container's word is tried on …"""
+MEASURED = 100
+"""… so many packets."""
+RESTARTED = 0.25
+"""Seconds by which time runs backwards at least when a recorder's clock has begun anew."""
+TRANSPORT = (188, 192)
+"""Bytes of a packet of MPEG-TS, and of one with a time in front (M2TS)."""
+DEMUXERS = {
+    "mov": "mov,mp4,m4a,3gp,3g2,mj2",
+    "matroska": "matroska,webm",
+    "avi": "avi",
+    "mpegts": "mpegts",
+}
+"""A demuxer's short name and all its names, as libavformat's allow-list wants them."""
+BY_DEMUXER = {form.demuxer: form for form in (AVI, MATROSKA, MP4)}
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One frame: planes as in :mod:`anonymizer.core.yuv`, even sides, upright, and its time.
+
+    ``pts`` and ``duration`` are in units of the track's time base; the first frame's ``pts`` is 0. Where there is a
+    table, ``wide``, the planes have 10 bits and are not yet mapped by it.
+    """
+
+    planes: AnyPlanes
+    pts: int
+    duration: int
+    corrupt: bool
+    wide: Wide | None = None
+
+    def whole(self) -> AnyPlanes:
+        """The planes in the one form."""
+        return self.wide.planes(self.planes) if self.wide else self.planes
+
+    def small(self, size: tuple[int, int]) -> Pixels:
+        """A small RGB copy of ``size`` = (width, height)."""
+        if self.wide:
+            return self.wide.reduced(self.planes, size)
+        planes: Any = self.planes
+        height, width = planes[0].shape
+        return pixels(planes) if size == (width, height) else reduced(planes, size)
+
+
+@dataclass(slots=True)
+class Track:
+    """What is known of the video track: filled in as it is read, complete at the end."""
+
+    width: int = 0
+    height: int = 0
+    time_base: Fraction = Fraction(1, 1000)
+    rate: Fraction = Fraction(25)
+    aspect: Fraction = Fraction(1)
+    expected: int = 0
+    """Frames that the container announces, counted or by its length; 0 where it does not say."""
+    seconds: float = 0.0
+    """Duration that the container announces; 0 where it does not say."""
+    colour: Colour | None = None
+    """What the frames' colours are where they are kept as they came: 10 bit, high dynamic range."""
+    notes: dict[str, None] = field(default_factory=dict)
+    frames: int = 0
+    corrupt: int = 0
+    lost: int = 0
+    """Packets that no picture could be decoded from."""
+    retimed: int = 0
+    """Frames whose time stamp was missing or ran backwards."""
+    last: int = 0
+    """Where the last frame ends."""
+    broken_off: bool = False
+    """The file ended, or could not be read or decoded on, before its announced end."""
+
+
+def open_container(file: BinaryIO, demuxer: str, max_pixels: int) -> Any:
+    """The container by its one demuxer, kept to the one file. Raises :class:`DamagedError` where it is none."""
+    chosen = {
+        "protocol_whitelist": "file",
+        "format_whitelist": DEMUXERS[demuxer],
+        "max_streams": str(MAX_STREAMS),
+        "max_pixels": str(min(max_pixels, MAX_SIDE * MAX_SIDE)),
+    }
+    if demuxer == "mov":
+        chosen |= {"enable_drefs": "0", "use_absolute_path": "0"}
+    try:
+        return av.open(file, format=demuxer, options=chosen, buffer_size=1 << 18, metadata_errors="replace")
+    except (FFmpegError, ValueError, OSError) as error:
+        raise DamagedError("The clip is damaged or incomplete; copy it from the camera again.") from error
+
+
+def playing(container: Any, track: Track) -> Any:
+    """The video stream that a player shows: the first one that is enabled and is no cover picture."""
+    streams = [s for s in container.streams.video if not is_cover(s)]
+    if not streams:
+        raise UnsupportedError("The file holds no video track; only clips with a picture are opened.")
+    enabled = [s for s in streams if s.disposition & Disposition.default]
+    if len(streams) > 1:
+        track.notes[f"The source holds {len(streams)} video tracks; only the one that plays was kept."] = None
+    return (enabled or streams)[0]
+
+
+def is_cover(stream: Any) -> bool:
+    """Whether a video stream is a still picture that stands for the clip."""
+    return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
+
+
+def pictures(
+    file: BinaryIO,
+    demuxer: str,
+    max_pixels: int,
+    threads: int,
+    track: Track,
+    *,
+    keep_hdr: bool = False,
+    deep: bool = False,
+) -> Iterator[Picture]:
+    """Every presented frame, in order; ``track`` is complete when the iterator ends.
+
+    ``keep_hdr``: high dynamic range is to be kept; ``deep``: its frames come as they are, with 10 bits.
+    Raises :class:`DamagedError` where not one frame decodes, :class:`UnsupportedError` for a codec or a
+    picture that cannot be handled, :class:`LimitError` beyond the limits.
+    """
+    with open_container(file, demuxer, max_pixels) as container:
+        stream = playing(container, track)
+        if stream.codec_context is None:
+            raise UnsupportedError("The clip's picture is coded in a way that no decoder here knows.")
+        track.rate = _rate(stream) or _measured(file, demuxer, max_pixels)
+        _announce(container, stream, track)
+        stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = threads
+        shape: Shape | None = None
+        clock = _Clock(track)
+        for frame in _decoded(container, stream, track):
+            if frame.width * frame.height > max_pixels or max(frame.width, frame.height) > MAX_SIDE:
+                raise LimitError(
+                    f"The frames are {frame.width} by {frame.height} pixels, more than the limit; "
+                    "make the clip smaller."
+                )
+            if shape is None:
+                shape = Shape(frame, stream, track, keep_hdr=keep_hdr, deep=deep)
+            for ready in shape.converted(frame):
+                yield _timed(ready, shape, clock, track)
+        if shape is None:
+            raise DamagedError("Not one frame of the clip decodes; copy it from the camera again.")
+        for ready in shape.flushed():
+            yield _timed(ready, shape, clock, track)
+        _judge_end(file, demuxer, track)
+
+
+def _timed(frame: Any, shape: Shape, clock: _Clock, track: Track) -> Picture:
+    pts, duration = clock.next(frame)
+    corrupt = bool(frame.is_corrupt)
+    track.corrupt += corrupt
+    track.frames += 1
+    if track.frames > MAX_FRAMES:
+        raise LimitError("The clip has more frames than the limit; cut it into parts.")
+    return Picture(shape.planes(frame), pts, duration, corrupt, shape.wide)
+
+
+def _rate(stream: Any) -> Fraction | None:
+    """Frames per second as announced; None where that cannot be.
+
+    A recorder that writes as it goes (a browser's) announces its clock, 1000, for a rate.
+    """
+    announced = stream.average_rate or stream.guessed_rate
+    return Fraction(announced) if announced and 0 < announced <= HIGH_RATE else None
+
+
+def _measured(file: BinaryIO, demuxer: str, max_pixels: int) -> Fraction:
+    """Frames per second by the times of the first packets; the file's place is what it was."""
+    place, times, base = file.tell(), [], Fraction(1)
+    file.seek(0)
+    with contextlib.suppress(FFmpegError, OSError), open_container(file, demuxer, max_pixels) as container:
+        stream = playing(container, Track())
+        base = stream.time_base or base
+        for packet in itertools.islice(container.demux(stream), MEASURED):
+            times += [packet.pts] if packet.size and packet.pts is not None else []
+    file.seek(place)
+    span = (max(times) - min(times)) * base if times else Fraction(0)
+    return (len(times) - 1) / span if span > 0 else Fraction(25)
+
+
+def _announce(container: Any, stream: Any, track: Track) -> None:
+    base = stream.time_base or Fraction(1, 1000)
+    # A time base of one over a whole number is what an MP4 can say; times are multiplied to match.
+    track.time_base = Fraction(1, base.denominator)
+    lasting = float(container.duration or 0) / 1_000_000
+    track.expected = int(stream.frames or 0) or round(lasting * track.rate)
+    if stream.duration:
+        track.seconds = float(stream.duration * base)
+    else:
+        track.seconds = _tagged(stream) or (lasting if len(container.streams) == 1 else 0.0)
+
+
+def _tagged(stream: Any) -> float:
+    """Seconds of one track as a Matroska's tag says, "00:00:01.600000000"; 0 without."""
+    found = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", str(stream.metadata.get("DURATION", "")))
+    return (
+        sum(float(part) * unit for part, unit in zip(found.groups(), (3600, 60, 1), strict=True))
+        if found
+        else 0.0
+    )
+
+
+def _decoded(container: Any, stream: Any, track: Track) -> Iterator[Any]:
+    """Frames as they come; a packet that does not decode is counted and passed over."""
+    packets = container.demux(stream)
+    due: deque[int] | None = deque() if container.format.name == "avi" else None
+    stored = shown = -math.inf
+    count = 0
+    ended = corrupt = False
+    while not ended:
+        try:
+            packet = next(packets)
+            ended = packet.dts is None and not packet.size
+        except (StopIteration, AvEOFError):
+            break
+        except (FFmpegError, OSError):
+            track.broken_off = ended = True
+            packet = None
+        if packet is not None and not ended:
+            count += 1
+            if not packet.size:
+                continue  # "as before"; a decoder would take it for the end
+            when = packet.pts if due is None else packet.dts
+            if when is not None and not packet.is_discard:
+                stored = max(stored, when)
+                if due is not None:
+                    due.append(when)
+        try:
+            for frame in stream.decode(packet):
+                if due is not None:
+                    # An AVI says when a picture is stored, not when it is shown: the n-th shown takes the n-th time.
+                    frame.pts = due.popleft() if due else None
+                shown = max(shown, stored if frame.pts is None else frame.pts)
+                corrupt = frame.is_corrupt
+                yield frame
+        except AvEOFError:
+            track.broken_off = track.broken_off or not ended
+            break
+        except FFmpegError:
+            track.lost += 1
+            if due:
+                due.pop()
+    if due is not None:
+        # What is damaged in an AVI is passed over without an error.
+        track.lost += max(0, int(stream.frames or 0) - count)
+    # A field has a packet of its own in some containers: half a frame is no loss.
+    usual = 1 / (track.rate * (stream.time_base or track.time_base))
+    if shown > -math.inf and (stored - shown > 0.75 * usual or corrupt):
+        track.broken_off = True
+
+
+def _judge_end(file: BinaryIO, demuxer: str, track: Track) -> None:
+    """A container that does not reach its own end, or clearly less time than announced: the file is cut off."""
+    shown = float(track.last * track.time_base)
+    # Edit lists and clocks that begin anew make some containers' word a rough one.
+    rough = (
+        max(1.0, 0.02 * track.seconds) if demuxer in ("mov", "mpegts") else max(0.2, 3 / float(track.rate))
+    )
+    if track.seconds and shown < track.seconds - rough:
+        track.broken_off = True
+    if not _reaches_its_end(file, demuxer):
+        track.broken_off = True
+
+
+def _reaches_its_end(file: BinaryIO, demuxer: str) -> bool:
+    size = file.seek(0, 2)
+    if demuxer == "mpegts":
+        file.seek(0)
+        return size % TRANSPORT[file.read(1) != b"G"] == 0
+    return is_whole(file, BY_DEMUXER[demuxer], size)
+
+
+class _Clock:
+    """Exact, strictly increasing times from what the frames say."""
+
+    def __init__(self, track: Track) -> None:
+        self.track = track
+        self.first: int | None = None
+        self.previous = -1
+        self.step = 0
+        self.shift = 0
+
+    def next(self, frame: Any) -> tuple[int, int]:
+        """``(pts, duration)`` of a frame in the track's time base."""
+        track = self.track
+        scale = (frame.time_base or track.time_base) / track.time_base
+        usual = max(1, round(1 / (track.rate * track.time_base)))
+        duration = round((frame.duration or 0) * scale) or usual
+        if frame.pts is None:
+            time = self.previous + (self.step or usual) if self.previous >= 0 else 0
+            self.first = 0 if self.first is None else self.first
+            track.retimed += 1
+        else:
+            absolute = round(frame.pts * scale)
+            self.first = absolute if self.first is None else self.first
+            time = absolute - self.first + self.shift
+            if time <= self.previous:
+                behind = self.previous - time
+                time = self.previous + 1
+                if behind * track.time_base > RESTARTED:
+                    # Recordings that were joined: the next one goes on where the one before ends.
+                    time = self.previous + (self.step or usual)
+                    self.shift = time - (absolute - self.first)
+                track.retimed += 1
+        if self.previous >= 0:
+            self.step = time - self.previous
+        self.previous = time
+        track.last = time + duration
+        return time, duration

@@ -1,0 +1,364 @@
+"""Open a clip: the parent's side of the decoding process. Frames come as they are needed, never all at once."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymizer.core.errors import (
+    DamagedError,
+    LimitError,
+    MediumError,
+    NotReadyError,
+    UnreadableError,
+    UnsupportedError,
+)
+from anonymizer.core.machine import machine
+from anonymizer.core.settings import Limits
+from anonymizer.core.types import Pixels, Traces
+from anonymizer.core.yuv import AnyPlanes, Colour, Planes, frame_bytes, reduction, split, split_deep
+from anonymizer.read.clip.child import CORRUPT, CUT, END, FULL, RECORD, WHOLE
+from anonymizer.read.photo.child import CANNOT_START, read_exactly, read_message, write_message
+from anonymizer.read.process import end, start
+from anonymizer.read.sniff import Format
+from anonymizer.read.traces.harvest import path_strings
+
+AHEAD = 6
+"""Frames that are read before they are asked for."""
+PIPE = 1 << 20
+"""Bytes that the pipe holds, where the system lets us say."""
+_REFUSALS: dict[str, type[MediumError]] = {
+    error.__name__: error for error in (DamagedError, LimitError, UnsupportedError, UnreadableError)
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """An opened clip: even, upright size in pixels, the unit of its times in seconds, and where it lies.
+
+    ``rate`` is the usual number of frames per second, ``aspect`` the width of a pixel over its height.
+    ``seconds`` and ``expected`` (frames) are the container's word; 0 where it says nothing. ``colour`` is that
+    of whole frames with 10 bits, where high dynamic range is kept; None for 8 bits.
+    """
+
+    path: Path
+    form: Format
+    width: int
+    height: int
+    time_base: Fraction
+    rate: Fraction
+    aspect: Fraction
+    seconds: float
+    expected: int
+    traces: Traces
+    colour: Colour | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How reading ended: what the report must say."""
+
+    frames: int
+    corrupt: int
+    lost: int
+    retimed: int
+    last: int
+    broken_off: bool
+    expected: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A frame for detectors: a small copy ``(h, w, 3)`` RGB, and the whole frame where it was sent.
+
+    ``full``: this one is to be searched in full. ``cut`` says that a new shot begins with it.
+    """
+
+    number: int
+    pts: int
+    small: Pixels
+    whole: Planes | None
+    full: bool
+    cut: bool
+    corrupt: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A whole frame: its planes may be changed. ``pts`` and ``duration`` in the clip's time base."""
+
+    number: int
+    pts: int
+    duration: int
+    planes: AnyPlanes
+
+
+class Reading:
+    """One pass over a clip: iterate, then ask :attr:`ending`. Close it, or use it as a context manager."""
+
+    def __init__(self, path: Path, form: Format, limits: Limits, mode: str, **more: Any) -> None:
+        self.limits = limits
+        self.ending: Ending | None = None
+        self._process = _SPARES.take()
+        self._queue: queue.Queue[Any] = queue.Queue(AHEAD)
+        self._stop = threading.Event()
+        job = {
+            "path": str(path.absolute()),
+            "format": form.name,
+            "demuxer": form.demuxer,
+            "mode": mode,
+            "memory": limits.decode_memory,
+            "max_pixels": limits.max_pixels,
+            "max_seconds": limits.max_clip_seconds,
+            "threads": min(4, machine().cores),
+            "traces": False,
+            "keep_hdr": False,
+            "small": 640,
+            "whole_every": 1e9,
+            "full_every": 1e9,
+        } | more
+        assert self._process.stdin
+        with contextlib.suppress(BrokenPipeError):
+            write_message(self._process.stdin, job)
+            self._process.stdin.close()
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+        self.described: dict[str, Any] = self._next()
+
+    def __enter__(self) -> Reading:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the decoding process, whatever it is doing."""
+        self._stop.set()
+        self._process.kill()
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._queue.get_nowait()
+        self._thread.join(timeout=5)
+        end(self._process)
+
+    def records(self) -> Iterator[tuple[int, int, int, NDArray[np.uint8]]]:
+        """``(pts, duration, flags, bytes)`` of each frame, or block of sound."""
+        while True:
+            item = self._next()
+            if isinstance(item, dict):
+                if "frames" in item:
+                    notes = tuple(str(note) for note in item.pop("notes", ()))
+                    self.ending = Ending(**item, notes=notes)
+                return
+            yield item
+
+    def _next(self) -> Any:
+        try:
+            item = self._queue.get(timeout=self.limits.decode_seconds)
+        except queue.Empty:
+            self._process.kill()
+            raise LimitError(
+                f"Nothing was decoded for {self.limits.decode_seconds:g} s; the clip may be made to do harm; "
+                "raise limits.decode_seconds in the settings file if you trust it."
+            ) from None
+        if isinstance(item, BaseException):
+            raise item
+        return item
+
+    def _put(self, item: Any) -> None:
+        while not self._stop.is_set():
+            try:
+                self._queue.put(item, timeout=0.2)
+                return
+            except queue.Full:
+                continue
+
+    def _read(self) -> None:
+        """The reading thread: whatever goes wrong is handed on to whoever waits for a frame."""
+        stream = self._process.stdout
+        assert stream
+        try:
+            described = read_message(stream)
+            if "error" in described:
+                raise _REFUSALS.get(str(described["error"]), DamagedError)(str(described["said"]))
+            self._put(described)
+            most = self.limits.max_pixels * 6
+            while not self._stop.is_set():
+                kind, pts, duration, flags, _, size = RECORD.unpack(read_exactly(stream, RECORD.size))
+                if kind == END:
+                    summary = read_message(stream)
+                    if "error" in summary:
+                        raise _REFUSALS.get(str(summary["error"]), DamagedError)(str(summary["said"]))
+                    self._put(summary)
+                    return
+                if size > most:
+                    raise ValueError("impossible size")
+                buffer = np.empty(size, np.uint8)
+                view, done = buffer.data, 0
+                while done < size:
+                    count = stream.readinto(view[done:])  # type: ignore[attr-defined]
+                    if not count:
+                        raise EOFError
+                    done += count
+                self._put((pts, duration, flags, buffer))
+        except MediumError as error:
+            self._put(error)
+        except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+            self._put(self._cut_off(error))
+
+    def _cut_off(self, error: Exception) -> MediumError | NotReadyError:
+        try:
+            code = self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            code = 0
+        if code == CANNOT_START:
+            return NotReadyError(
+                "The decoding process cannot start; run 'anonymizer doctor' to see which library is missing."
+            )
+        said = DamagedError("The decoder gave up on this clip; it is damaged or made to do harm.")
+        said.__cause__ = error
+        return said
+
+
+def open_clip(path: Path, form: Format, limits: Limits, *, keep_hdr: bool = False) -> Clip:
+    """What a clip is, after decoding its first frame in a process of its own.
+
+    ``keep_hdr``: high dynamic range is to be kept, where it has any. Raises as :func:`opened` does.
+    """
+    with opened(path, form, limits, "full", keep_hdr=keep_hdr) as (clip, _):
+        return clip
+
+
+@contextlib.contextmanager
+def opened(
+    path: Path, form: Format, limits: Limits, mode: str, **more: Any
+) -> Iterator[tuple[Clip, Reading]]:
+    """What a clip is, and the reading that says so: it goes on to the frames. ``more`` as for :class:`Reading`.
+
+    Raises :class:`MediumError` (one of its classes) where it is none, is damaged, or beyond the limits.
+    """
+    _check_bytes(path, limits)
+    with Reading(path, form, limits, mode, traces=True, **more) as reading:
+        yield _clip(path, form, limits, reading.described), reading
+
+
+def _clip(path: Path, form: Format, limits: Limits, told: dict[str, Any]) -> Clip:
+    try:
+        width, height = int(told["width"]), int(told["height"])
+        clip = Clip(
+            path=path,
+            form=form,
+            width=width,
+            height=height,
+            time_base=Fraction(*told["time_base"]),
+            rate=Fraction(*told["rate"]),
+            aspect=Fraction(*told["aspect"]),
+            seconds=float(told["seconds"]),
+            expected=int(told["expected"]),
+            traces=Traces(
+                tuple(str(kind) for kind in told["kinds"]),
+                frozenset(str(text) for text in told["strings"]) | path_strings(path),
+            ),
+            colour=Colour(*(int(number) for number in told["colour"])) if told["colour"] else None,
+        )
+    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        raise DamagedError("The decoder gave up on this clip; it is damaged or made to do harm.") from error
+    if width < 2 or height < 2 or width % 2 or height % 2 or width * height > limits.max_pixels * 2:
+        raise DamagedError("The clip's frames have no size that can be; it is damaged or made to do harm.")
+    return clip
+
+
+def _check_bytes(path: Path, limits: Limits) -> None:
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise UnreadableError("The file is gone; it was moved or deleted meanwhile.") from error
+    if size > limits.max_clip_bytes:
+        raise LimitError(
+            f"The clip has {size >> 20} MiB, more than the limit of {limits.max_clip_bytes >> 20} MiB; "
+            "raise limits.max_clip_bytes in the settings file if you trust it."
+        )
+
+
+def looks(clip: Clip, reading: Reading, small: tuple[int, int]) -> Iterator[Look]:
+    """The frames of a reading in mode ``look``; ``small`` is (width, height) of the copies."""
+    near = small[0] * small[1] * 3
+    for number, (pts, _, flags, buffer) in enumerate(reading.records()):
+        if len(buffer) != near + (frame_bytes(clip.width, clip.height) if flags & WHOLE else 0):
+            raise DamagedError("The decoder gave up on this clip; it is damaged or made to do harm.")
+        whole = split(buffer[near:], clip.width, clip.height) if flags & WHOLE else None
+        picture = buffer[:near].reshape(small[1], small[0], 3)
+        yield Look(number, pts, picture, whole, bool(flags & FULL), bool(flags & CUT), bool(flags & CORRUPT))
+
+
+def look_size(clip: Clip, side: int) -> tuple[int, int]:
+    """``(width, height)`` of the small copies: long side at most ``side``."""
+    return reduction(clip.width, clip.height, side / max(clip.width, clip.height))
+
+
+def frames(clip: Clip, reading: Reading) -> Iterator[Frame]:
+    """The frames of a reading in mode ``full``."""
+    deep = clip.colour is not None
+    parts = split_deep if deep else split
+    for number, (pts, duration, _, buffer) in enumerate(reading.records()):
+        if len(buffer) != frame_bytes(clip.width, clip.height, deep=deep):
+            raise DamagedError("The decoder gave up on this clip; it is damaged or made to do harm.")
+        yield Frame(number, pts, duration, parts(buffer, clip.width, clip.height))
+
+
+class _Spares:
+    """Decoding processes that have their imports behind them, for the readings that are known to follow."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._wanted = 0
+        self._spare: subprocess.Popen[bytes] | None = None
+
+    @contextlib.contextmanager
+    def following(self, readings: int) -> Iterator[None]:
+        """Within the block so many readings follow; each finds its process ready, for the first one starts now."""
+        with self._lock:
+            self._spare, self._wanted = self._spare or _start(), readings - 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._wanted, spare, self._spare = 0, self._spare, None
+            if spare:
+                end(spare)
+
+    def take(self) -> subprocess.Popen[bytes]:
+        """A process for one reading; the next one's starts meanwhile, where one is wanted."""
+        with self._lock:
+            process, self._spare = self._spare or _start(), None
+            if self._wanted:
+                self._wanted -= 1
+                self._spare = _start()
+        return process
+
+
+_SPARES = _Spares()
+following = _SPARES.following
+
+
+def _start() -> subprocess.Popen[bytes]:
+    process = start("anonymizer.read.clip.child")
+    if sys.platform == "linux":
+        import fcntl
+
+        assert process.stdout
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(process.stdout.fileno(), fcntl.F_SETPIPE_SZ, PIPE)
+    return process

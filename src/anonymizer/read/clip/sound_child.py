@@ -1,0 +1,85 @@
+"""The sound of a clip as plain samples, in step with the picture. Runs in the decoding process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any, BinaryIO
+
+import numpy as np
+from av.audio.resampler import AudioResampler
+from av.error import FFmpegError
+from av.stream import Disposition
+from numpy.typing import NDArray
+
+from anonymizer.read.clip.frames import Track, open_container, playing
+
+RATE = 48_000
+CHANNELS = 2
+
+
+def which(file: BinaryIO, demuxer: str, max_pixels: int) -> tuple[bool, list[str]]:
+    """Whether there is a sound track that can be kept, and sentences on which of several it is."""
+    if not demuxer:
+        return False, []
+    file.seek(0)
+    with open_container(file, demuxer, max_pixels) as container:
+        tracks, kept = list(container.streams.audio), _playing(container)
+        if kept is None:
+            said = "The sound is coded in a way that no decoder here knows; it was not kept."
+            return False, [said] if tracks else []
+        place = tracks.index(kept) + 1
+        said = (
+            f"The source holds {len(tracks)} sound tracks; only number {place}, the one that plays, was kept."
+        )
+        return True, [said] if len(tracks) > 1 else []
+
+
+def samples(file: BinaryIO, demuxer: str, max_pixels: int) -> Iterator[NDArray[np.int16]]:
+    """Blocks ``(n, 2)`` int16 at 48 kHz, the first at the time of the first frame; none without a sound track.
+
+    What comes before the picture is cut off; a gap, before it or within, is filled with silence.
+    """
+    if not demuxer:
+        return
+    file.seek(0)
+    with open_container(file, demuxer, max_pixels) as container:
+        if (stream := _playing(container)) is None:
+            return
+        begin = _start(playing(container, Track()))
+        resampler = AudioResampler(format="s16", layout="stereo", rate=RATE)
+        done = 0
+        for frame in _decoded(container, stream):
+            for block in resampler.resample(frame):
+                values = block.to_ndarray().reshape(-1, CHANNELS)
+                if block.pts is not None and block.time_base is not None:
+                    at = round((block.pts * block.time_base - begin) * RATE)
+                    if at > done + RATE // 50:
+                        yield np.zeros((at - done, CHANNELS), np.int16)
+                        done = at
+                    values = values[max(0, done - at) :] if at < done - RATE // 50 else values
+                done += len(values)
+                if len(values):
+                    yield np.ascontiguousarray(values)
+
+
+def _playing(container: Any) -> Any:
+    """The sound track that a player plays: the first that is enabled, of those that can be decoded; None without."""
+    tracks = [stream for stream in container.streams.audio if stream.codec_context is not None]
+    enabled = [stream for stream in tracks if stream.disposition & Disposition.default]
+    return next(iter(enabled or tracks), None)
+
+
+def _start(video: Any) -> Fraction:
+    return (video.start_time or 0) * (video.time_base or Fraction(1, 1000))
+
+
+def _decoded(container: Any, stream: Any) -> Iterator[Any]:
+    try:
+        for packet in container.demux(stream):
+            try:
+                yield from stream.decode(packet)
+            except FFmpegError:
+                continue  # a block that does not decode is a gap, filled by the next one's time
+    except (FFmpegError, OSError):
+        return

@@ -1,0 +1,268 @@
+"""Bytes to upright sRGB pixels, for every still format. Runs in the decoding process."""
+
+from __future__ import annotations
+
+import codecs
+import importlib
+import io
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from PIL import (
+    AvifImagePlugin,  # noqa: F401  each registers the one format that it reads
+    BmpImagePlugin,  # noqa: F401
+    GifImagePlugin,  # noqa: F401
+    Image,
+    ImageFile,
+    JpegImagePlugin,  # noqa: F401
+    MpoImagePlugin,  # noqa: F401
+    PngImagePlugin,
+    TiffImagePlugin,  # noqa: F401
+    UnidentifiedImageError,
+    WebPImagePlugin,  # noqa: F401
+)
+
+from anonymizer.core.errors import DamagedError, LimitError, UnsupportedError
+from anonymizer.core.types import Pixels
+from anonymizer.read import sniff
+from anonymizer.read.photo.colour import Step, plan
+from anonymizer.read.traces.isobmff import read_heif
+
+TOO_MUCH = (
+    "Decoding needs more memory than the limit; the file may be made to do harm; raise limits.decode_memory "
+    "in the settings file if you trust it."
+)
+MAX_TEXT = 1 << 22
+"""Bytes that a PNG's compressed text may inflate to: it is left behind anyway."""
+STRIP = 1 << 20
+"""Pixels that are converted and sent at a time: the decoding process never holds a second full picture."""
+FORMATS = {
+    form.name: form
+    for form in (
+        sniff.JPEG,
+        sniff.PNG,
+        sniff.WEBP,
+        sniff.TIFF,
+        sniff.BMP,
+        sniff.GIF,
+        sniff.HEIF,
+        sniff.AVIF,
+        sniff.DICOM,
+    )
+}
+
+ImageFile.LOAD_TRUNCATED_IMAGES = False
+PngImagePlugin.MAX_TEXT_CHUNK = MAX_TEXT
+PngImagePlugin.MAX_TEXT_MEMORY = 4 * MAX_TEXT
+# The plug-ins above are all there is: Pillow is not to look for others on the disk.
+Image._initialized = 2
+
+
+@dataclass(slots=True)
+class Upright:
+    """A loaded picture that is turned and converted only when its strips are asked for."""
+
+    image: Image.Image
+    orientation: int
+    convert: Step
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the upright picture."""
+        width, height = self.image.size
+        return (width, height, 3) if self.orientation > 4 else (height, width, 3)
+
+    def strips(self) -> Iterator[bytes]:
+        """Its RGB bytes, some rows at a time, from the top."""
+        high, wide, _ = self.shape
+        rows = max(1, STRIP // wide)
+        for top in range(0, high, rows):
+            bottom = min(high, top + rows)
+            part = self.image.crop(_stored(self.orientation, top, bottom, high, wide))
+            part = self.convert(part)
+            turn = _TURNS.get(self.orientation)
+            yield (part if turn is None else part.transpose(turn)).tobytes()
+
+
+@dataclass
+class Picture:
+    """A decoded picture; ``notes`` are published, ``flags`` are kinds of traces only a decoder can see."""
+
+    pixels: Pixels | Upright
+    notes: list[str] = field(default_factory=list)
+    flags: list[str] = field(default_factory=list)
+    frames: int = 1
+
+
+def strips(picture: Picture) -> Iterator[bytes | memoryview]:
+    """The picture's RGB bytes from the top, row by row."""
+    if isinstance(picture.pixels, Upright):
+        yield from picture.pixels.strips()
+    else:
+        yield picture.pixels.reshape(-1).data
+
+
+def prepare(form: str) -> None:
+    """Import what decodes this format: afterwards the process can open no file.
+
+    Raises :class:`UnsupportedError` where no decoder is installed for it.
+    """
+    # Python imports a codec when a text first needs it.
+    for codec in ("utf-8", "utf-16", "utf-16-le", "utf-16-be", "latin-1", "ascii"):
+        codecs.lookup(codec)
+    if form == "HEIF":
+        import pillow_heif
+
+        # Thumbnails, depth and other auxiliary pictures are never even parsed.
+        pillow_heif.register_heif_opener(
+            thumbnails=False, depth_images=False, aux_images=False, decode_threads=2
+        )
+    elif form == "DICOM":
+        try:
+            importlib.import_module("anonymizer.read.photo.dicom")
+        except ModuleNotFoundError as error:
+            raise UnsupportedError("DICOM is not supported here; export the picture as PNG.") from error
+
+
+def decode(content: bytes, form: str, max_pixels: int) -> Picture:
+    """The first picture in ``content``, upright, in sRGB, without transparency.
+
+    Call :func:`prepare` first. Raises :class:`DamagedError` where it does not decode to its end,
+    :class:`LimitError` beyond ``max_pixels`` and :class:`UnsupportedError` for a variant that no decoder
+    here knows.
+    """
+    if form not in FORMATS:
+        raise UnsupportedError(f"{form} is a format of clips, not of photos.")
+    if form == "DICOM":
+        picture: Picture = importlib.import_module("anonymizer.read.photo.dicom").decode(content, max_pixels)
+        return picture
+    if not _is_complete(content, form):
+        # Decoders fill the missing part with grey, or say nothing.
+        raise _damaged(form)
+    Image.MAX_IMAGE_PIXELS = max_pixels
+    with warnings.catch_warnings():
+        # Pillow warns between its limit and twice the limit, and goes on: here the limit is the limit.
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            with Image.open(io.BytesIO(content), formats=[FORMATS[form].pillow]) as image:
+                return _first_picture(image, form, max_pixels)
+        except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+            raise LimitError(_too_many(max_pixels)) from error
+        except NotImplementedError as error:
+            raise UnsupportedError(
+                f"This variant of {form} is not supported; export it as JPEG or PNG."
+            ) from error
+        # Pillow's parsers raise whatever their arithmetic runs into on damaged bytes; this process does
+        # nothing else, so each of them means the same.
+        except (
+            UnidentifiedImageError, OSError, EOFError, ValueError, SyntaxError, RuntimeError, TypeError,
+            LookupError, AttributeError, ArithmeticError, AssertionError, struct.error, zlib.error,
+        ) as error:  # fmt: skip
+            raise _damaged(form) from error
+
+
+def _damaged(form: str) -> DamagedError:
+    return DamagedError(f"The {form} is damaged or incomplete; copy it from the camera again.")
+
+
+def _too_many(max_pixels: int) -> str:
+    return (
+        f"The picture has more than {max_pixels / 1e6:.0f} megapixels, the limit; raise limits.max_pixels in "
+        "the settings file if you trust it."
+    )
+
+
+def _is_complete(content: bytes, form: str) -> bool:
+    """Whether the file reaches to its announced end, for formats whose decoders do not insist on it.
+
+    libheif draws the tiles that are there and leaves the others black; libwebp and Pillow's PNG reader take
+    a file without its end when the pixels happen to be all there.
+    """
+    if form in ("HEIF", "AVIF"):
+        return read_heif(content).complete
+    if form == "WebP":
+        return 8 + int.from_bytes(content[4:8], "little") <= len(content)
+    if form == "PNG":
+        return b"IEND" in content
+    if form == "JPEG":
+        return content.find(b"\xff\xd9", 2) >= 0
+    return True
+
+
+def _first_picture(image: Any, form: str, max_pixels: int) -> Picture:
+    if image.width * image.height > max_pixels:
+        raise LimitError(_too_many(max_pixels))
+    if form == "TIFF" and _is_raw(image):
+        raise UnsupportedError("The content is a camera's raw picture; export it as JPEG, PNG or TIFF.")
+    notes: list[str] = []
+    flags: list[str] = []
+    frames = _frames(image)
+    if frames > 1:
+        which = "primary one" if form == "HEIF" else "first"
+        notes.append(f"The source holds {frames} pictures; only the {which} was processed.")
+        flags.append("embedded preview or second picture")
+    profile = image.info.get("icc_profile")
+    image.load()
+    if image.width * image.height > max_pixels:
+        # libheif may find another size than the one announced.
+        raise LimitError(_too_many(max_pixels))
+    # Asked after loading: a PNG may hold its EXIF behind the pixels, and Pillow turns a TIFF by itself.
+    orientation = _orientation(image, form)
+    convert = plan(image, profile if isinstance(profile, bytes) else None, notes, flags)
+    return Picture(Upright(image, orientation, convert), notes, flags, frames)
+
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What undoes each value of the EXIF orientation tag (EXIF 2.32, tag 0x0112)."""
+
+
+def _stored(orientation: int, top: int, bottom: int, high: int, wide: int) -> tuple[int, int, int, int]:
+    """Where the rows ``top`` to ``bottom`` of the upright picture lie in the stored one: its crop box."""
+    if orientation in (3, 4, 7, 8):
+        top, bottom = high - bottom, high - top
+    return (top, 0, bottom, wide) if orientation > 4 else (0, top, wide, bottom)
+
+
+def _orientation(image: Any, form: str) -> int:
+    """The EXIF orientation, 1 to 8; 1 where it says nothing sensible.
+
+    libheif has turned the picture already, and a HEIF's EXIF only repeats that; for AVIF, Pillow leaves the
+    turn to us and reports the container's ``irot`` and ``imir`` as EXIF.
+    """
+    if form == "HEIF":
+        return 1
+    try:
+        value = image.getexif().get(0x0112, 1)
+    except (OSError, ValueError, SyntaxError, TypeError, LookupError, AssertionError, struct.error):
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _is_raw(image: Any) -> bool:
+    """Whether a TIFF is a camera's raw file, whose first picture is only a preview.
+
+    DNGVersion, or a first directory marked "reduced resolution" (TIFF 6.0, NewSubfileType) with the full
+    picture in a sub-directory, as in NEF and ARW.
+    """
+    tags = image.tag_v2
+    return 0xC612 in tags or (tags.get(254) == 1 and 330 in tags)
+
+
+def _frames(image: Any) -> int:
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except (OSError, EOFError, ValueError, SyntaxError, LookupError, TypeError, struct.error):
+        return 1

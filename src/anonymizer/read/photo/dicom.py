@@ -1,0 +1,224 @@
+"""DICOM photographs, ultrasound stills and radiographs: pixels only, as a viewer would first show them.
+
+Numbers such as (0028,0004) and sections such as C.11.2 are those of the DICOM standard, part 3. Importing
+this module loads every decoder that it may need: in the decoding process no file can be opened later.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import struct
+import warnings
+import zlib
+from typing import Any
+
+import numpy as np
+import pydicom
+import pydicom.pixels.decoders.pillow
+import pydicom.pixels.decoders.rle
+from numpy.typing import NDArray
+from PIL import Image, Jpeg2KImagePlugin, JpegImagePlugin
+from pydicom.charset import python_encoding
+from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi
+from pydicom.uid import UID
+
+from anonymizer.core.errors import DamagedError, LimitError, UnsupportedError
+from anonymizer.core.types import Pixels
+from anonymizer.read.photo.colour import plan
+from anonymizer.read.photo.decode import Picture, Upright
+from anonymizer.read.traces.dicom import harvest
+
+__all__ = ["decode", "harvest"]
+
+_LOADED = (Jpeg2KImagePlugin, JpegImagePlugin)
+for _name in set(python_encoding.values()):
+    codecs.lookup(_name)
+
+PARSING = (
+    BytesLengthException,
+    InvalidDicomError, OSError, EOFError, ValueError, TypeError, LookupError, AttributeError, RuntimeError,
+    NotImplementedError, ArithmeticError, AssertionError, struct.error, zlib.error,
+)  # fmt: skip
+"""What pydicom and Pillow raise on damaged bytes; MemoryError is the caller's."""
+DAMAGED = "The DICOM file is damaged or incomplete; export it from the archive again."
+GREY = ("MONOCHROME1", "MONOCHROME2")
+COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
+_OVERLAYS = range(0x6000, 0x6020, 2)
+
+
+def decode(content: bytes, max_pixels: int) -> Picture:
+    """The first frame as RGB, windowed as its own VOI attributes say.
+
+    Raises :class:`DamagedError`, :class:`LimitError` beyond ``max_pixels``, and :class:`UnsupportedError`
+    where there is no picture, or none that a decoder here knows.
+    """
+    Image.MAX_IMAGE_PIXELS = max_pixels
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            return _picture(pydicom.dcmread(io.BytesIO(content)), max_pixels)
+        except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+            raise LimitError(_too_many(max_pixels)) from error
+        except (UnsupportedError, LimitError):
+            raise
+        except PARSING as error:
+            raise DamagedError(DAMAGED) from error
+
+
+def _picture(dataset: Dataset, max_pixels: int) -> Picture:
+    syntax = _supported(dataset)
+    width, height = int(dataset.Columns), int(dataset.Rows)
+    if width < 1 or height < 1:
+        raise DamagedError(DAMAGED)
+    if width * height > max_pixels:
+        raise LimitError(_too_many(max_pixels))
+    notes: list[str] = []
+    flags: list[str] = []
+    frames = int(dataset.get("NumberOfFrames") or 1)
+    if frames > 1:
+        notes.append(f"The source holds {frames} pictures; only the first was processed.")
+        flags.append("embedded preview or second picture")
+    if any((group, 0x3000) in dataset for group in _OVERLAYS):
+        notes.append("The source's graphic overlays were left out.")
+    values, meta = get_decoder(syntax).as_array(dataset, index=0)
+    if values.shape[:2] != (height, width):
+        raise DamagedError(DAMAGED)
+    if str(meta["photometric_interpretation"]) in GREY:
+        return Picture(_on_three(_grey(values, dataset)), notes, flags, frames)
+    if dataset.PhotometricInterpretation == "PALETTE COLOR":
+        pixels = _eight_bits(apply_color_lut(values, dataset), _palette_bits(dataset))
+    else:
+        pixels = _eight_bits(values, int(dataset.BitsStored))
+    if pixels.shape != (height, width, 3):
+        raise DamagedError(DAMAGED)
+    image = Image.fromarray(pixels)
+    profile = dataset.get("ICCProfile")
+    convert = plan(image, profile if isinstance(profile, bytes) else None, notes, flags)
+    return Picture(Upright(image, 1, convert), notes, flags, frames)
+
+
+def _supported(dataset: Dataset) -> UID:
+    """The transfer syntax, once everything that decides whether we can decode has been looked at."""
+    if "PixelData" not in dataset:
+        said = (
+            "its values are floating-point numbers, not a picture"
+            if "FloatPixelData" in dataset or "DoubleFloatPixelData" in dataset
+            else "it has no pixel data, or ends before them"
+        )
+        raise UnsupportedError(f"The DICOM file holds no picture: {said}; export it from the archive again.")
+    syntax = UID(dataset.file_meta.TransferSyntaxUID)
+    if "MPEG" in syntax.name or "HEVC" in syntax.name:
+        raise UnsupportedError("The DICOM file holds a video; export it as MP4.")
+    try:
+        decoder = get_decoder(syntax)
+    except NotImplementedError as error:
+        raise UnsupportedError(
+            "The DICOM picture is stored in a way that no decoder here knows; export it as JPEG or PNG."
+        ) from error
+    bits, samples = int(dataset.BitsAllocated), int(dataset.SamplesPerPixel)
+    twelve = syntax.name.startswith("JPEG Extended") and int(dataset.BitsStored) != 8
+    if not decoder.is_available or twelve:
+        name = "JPEG Extended with 12 bits" if twelve else syntax.name
+        raise UnsupportedError(
+            f"The DICOM picture is compressed as {name}, for which there is no decoder here; "
+            "export it uncompressed, or as JPEG or PNG."
+        )
+    kind = str(dataset.PhotometricInterpretation)
+    grey = kind in GREY or kind == "PALETTE COLOR"
+    if not (grey or kind in COLOUR) or samples != (1 if grey else 3) or bits not in (1, 8, 16, 32):
+        raise UnsupportedError(
+            "The DICOM picture has a kind of pixels that is not supported; export it as JPEG or PNG."
+        )
+    return syntax
+
+
+def _grey(values: NDArray[Any], dataset: Dataset) -> NDArray[np.uint8]:
+    """Stored values ``(h, w)`` to display values: modality, then VOI transformation, then inversion.
+
+    The VOI look-up table where there is one, else the first window; a picture of 8 bits without either as it
+    is, a deeper one over the range of its values, without its padding.
+    """
+    real = apply_modality_lut(values, dataset)
+    if dataset.get("VOILUTSequence"):
+        bits = int(dataset.VOILUTSequence[0].LUTDescriptor[2])
+        shown = apply_voi(real, dataset, index=0).astype(np.float64) / (2**bits - 1)
+    elif (window := _window(dataset)) is not None:
+        shown = _windowed(real, *window, str(dataset.get("VOILUTFunction") or "LINEAR"))
+    else:
+        low, high = _range(values, real, dataset)
+        shown = (real.astype(np.float64) - low) / max(high - low, 1e-9)
+    if dataset.PhotometricInterpretation == "MONOCHROME1":
+        shown = 1 - shown
+    return np.asarray(np.rint(np.clip(shown, 0, 1) * 255), np.uint8)
+
+
+def _window(dataset: Dataset) -> tuple[float, float] | None:
+    """Centre and width of the first window: the picture's own, or that of the first frame's functional group."""
+    for place in _voi_places(dataset):
+        centre, width = place.get("WindowCenter"), place.get("WindowWidth")
+        if centre is not None and width is not None:
+            pair = [float(v[0] if isinstance(v, pydicom.multival.MultiValue) else v) for v in (centre, width)]
+            if np.isfinite(pair).all() and pair[1] > 0:
+                return pair[0], pair[1]
+    return None
+
+
+def _voi_places(dataset: Dataset) -> list[Dataset]:
+    places = [dataset]
+    for name in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):
+        for group in list(dataset.get(name) or [])[:1]:
+            places += list(group.get("FrameVOILUTSequence") or [])[:1]
+    return places
+
+
+def _windowed(values: NDArray[Any], centre: float, width: float, function: str) -> NDArray[np.float64]:
+    """The VOI functions of C.11.2.1.2 and C.11.2.1.3, with outputs from 0 to 1."""
+    x = values.astype(np.float64)
+    if function == "SIGMOID":
+        return np.asarray(1 / (1 + np.exp(np.clip(-4 * (x - centre) / width, -700, 700))))
+    if function == "LINEAR_EXACT":
+        return (x - centre) / width + 0.5
+    return (x - (centre - 0.5)) / max(width - 1, 1e-9) + 0.5
+
+
+def _range(values: NDArray[Any], real: NDArray[Any], dataset: Dataset) -> tuple[float, float]:
+    """The values that become black and white."""
+    if np.array_equal(values, real) and int(dataset.BitsStored) <= 8:
+        signed = int(dataset.get("PixelRepresentation") or 0)
+        least = -(1 << int(dataset.BitsStored) - 1) if signed else 0
+        return float(least), float(least + (1 << int(dataset.BitsStored)) - 1)
+    padding = dataset.get("PixelPaddingValue")
+    inside = real if padding is None else real[values != int(padding)]
+    inside = inside if inside.size else real
+    return float(inside.min()), float(inside.max())
+
+
+def _palette_bits(dataset: Dataset) -> int:
+    """Bits of the palette's entries: 16 by its descriptor, unless they all fit into 8 (a common mistake)."""
+    bits = int(dataset.RedPaletteColorLookupTableDescriptor[2])
+    tables = [getattr(dataset, f"{c}PaletteColorLookupTableData", b"") for c in ("Red", "Green", "Blue")]
+    if bits == 16 and all(t and np.frombuffer(t[: len(t) // 2 * 2], "<u2").max() <= 255 for t in tables):
+        return 8
+    return bits
+
+
+def _eight_bits(values: NDArray[Any], bits: int) -> Pixels:
+    if bits > 8:
+        values = values >> (bits - 8)
+    return np.ascontiguousarray(np.clip(values, 0, 255).astype(np.uint8))
+
+
+def _on_three(grey: NDArray[np.uint8]) -> Pixels:
+    return np.ascontiguousarray(np.repeat(grey[:, :, None], 3, axis=2))
+
+
+def _too_many(max_pixels: int) -> str:
+    return (
+        f"The picture has more than {max_pixels / 1e6:.0f} megapixels, the limit; raise limits.max_pixels in "
+        "the settings file if you trust it."
+    )

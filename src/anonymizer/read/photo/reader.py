@@ -1,0 +1,162 @@
+"""Open a photo: the parent's side of the decoding process."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, Any
+
+import numpy as np
+
+from anonymizer.core.errors import DamagedError, LimitError, MediumError, NotReadyError, UnsupportedError
+from anonymizer.core.settings import Limits
+from anonymizer.core.types import Pixels, Traces
+from anonymizer.read.photo.child import CANNOT_START, MAX_MESSAGE, read_message, write_message
+from anonymizer.read.process import end, start
+from anonymizer.read.sniff import HEAD, sniff
+from anonymizer.read.source import Source
+from anonymizer.read.traces.harvest import path_strings
+
+_REFUSALS: dict[str, type[MediumError]] = {
+    error.__name__: error for error in (DamagedError, LimitError, UnsupportedError)
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Still:
+    """An opened photo: upright sRGB pixels, what identified the source, and what a reader should know.
+
+    ``frames`` is how many pictures the source holds; ``pixels`` are the first one's (the primary one's).
+    """
+
+    pixels: Pixels
+    format_name: str
+    traces: Traces
+    notes: tuple[str, ...]
+    frames: int = 1
+
+
+class Decoder:
+    """Starts decoding processes, one per file, and keeps one spare that has its imports behind it.
+
+    Threads may share it. Close it, or use it as a context manager: the spare is a process. One that is
+    forgotten ends by itself when this program does, for its standard input then closes.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._lock = threading.Lock()
+        self._spare: subprocess.Popen[bytes] | None = _start()
+
+    def __enter__(self) -> Decoder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the spare process."""
+        with self._lock:
+            spare, self._spare = self._spare, None
+        if spare:
+            end(spare)
+
+    @contextlib.contextmanager
+    def process(self) -> Iterator[subprocess.Popen[bytes]]:
+        """A process for one file; killed on the way out, and at the latest when the time is up."""
+        with self._lock:
+            # The next file's process starts now, while this one decodes.
+            process, self._spare = self._spare or _start(), _start()
+        clock = threading.Timer(self.limits.decode_seconds, process.kill)
+        clock.daemon = True
+        clock.start()
+        try:
+            yield process
+        finally:
+            clock.cancel()
+            end(process)
+
+
+def _start() -> subprocess.Popen[bytes]:
+    return start("anonymizer.read.photo.child")
+
+
+def open_still(source: Source, limits: Limits, decoder: Decoder) -> Still:
+    """Decode a photo in a process of its own.
+
+    The parent holds the source's bytes and 3 bytes per pixel, the process the bytes again and what its
+    decoder needs (docs/input.md). Raises :class:`MediumError` (one of its classes) where the content is no
+    supported picture, is damaged, or costs more than the limits allow, and :class:`NotReadyError` where
+    the process cannot be started at all.
+    """
+    form = sniff(source.content[:HEAD])
+    if form.is_clip:
+        raise UnsupportedError(f"The content is a clip ({form.name}), not a photo.")
+    job = {
+        "format": form.name,
+        "bytes": len(source.content),
+        "max_pixels": limits.max_pixels,
+        "memory": limits.decode_memory,
+        "seconds": limits.decode_seconds,
+    }
+    with decoder.process() as process:
+        assert process.stdin and process.stdout
+        try:
+            with contextlib.suppress(BrokenPipeError):
+                # A process that has refused already does not read on; its answer says why.
+                write_message(process.stdin, job)
+                process.stdin.write(source.content)
+                process.stdin.close()
+            answer = read_message(process.stdout, MAX_MESSAGE)
+            if "error" in answer:
+                raise _REFUSALS.get(str(answer["error"]), DamagedError)(str(answer["said"]))
+            pixels = _read_pixels(process.stdout, answer, limits)
+            traces = Traces(
+                tuple(str(kind) for kind in answer["kinds"]),
+                frozenset(str(text) for text in answer["strings"]) | path_strings(source.path),
+            )
+            notes = tuple(str(note) for note in answer["notes"])
+            return Still(pixels, form.name, traces, notes, int(answer["frames"]))
+        except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+            raise _cut_off(process, limits) from error
+        except MemoryError as error:
+            raise LimitError(
+                "The picture does not fit into this machine's memory; close other programs or make it smaller."
+            ) from error
+
+
+def _read_pixels(stream: IO[bytes], answer: dict[str, Any], limits: Limits) -> Pixels:
+    """Exactly the pixels that were announced, into one array, after checking the announcement."""
+    width, height = int(answer["width"]), int(answer["height"])
+    if width < 1 or height < 1 or width * height > limits.max_pixels:
+        raise ValueError("impossible size")
+    pixels = np.empty((height, width, 3), np.uint8)
+    view = pixels.reshape(-1).data
+    done = 0
+    while done < len(view):
+        count = stream.readinto(view[done:])  # type: ignore[attr-defined]
+        if not count:
+            raise EOFError
+        done += count
+    return pixels
+
+
+def _cut_off(process: subprocess.Popen[bytes], limits: Limits) -> MediumError | NotReadyError:
+    """Why a decoding process gave no whole answer."""
+    try:
+        code = process.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        code = 0
+    if code == CANNOT_START:
+        return NotReadyError(
+            "The decoding process cannot start; run 'anonymizer doctor' to see which library is missing."
+        )
+    if code in (-9, -24):  # killed by our clock, or by the kernel at the limit of processor time
+        return LimitError(
+            f"Decoding took more than {limits.decode_seconds:g} s or too much memory; the file may be made "
+            "to do harm; raise limits.decode_seconds in the settings file if you trust it."
+        )
+    return DamagedError("The decoder gave up on this file; it is damaged or made to do harm.")

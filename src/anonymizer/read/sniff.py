@@ -1,0 +1,251 @@
+"""What a file is, by its first bytes: its name decides nothing.
+
+Whatever is not on the list is refused before any decoder sees it, so a script with a picture's name never
+reaches an interpreter, and a playlist never makes a reader open another file.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+from anonymizer.core.errors import DamagedError, UnreadableError, UnsupportedError
+from anonymizer.read.clip.moving_image import is_moving
+
+HEAD = 4096
+"""Bytes that :func:`sniff` wants to see."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One format: ``pillow`` is the only decoder that is tried, ``demuxer`` the only container reader."""
+
+    name: str
+    pillow: str = ""
+    demuxer: str = ""
+    moves: bool = False
+    """A picture of several frames that are shown one after the other."""
+
+    @property
+    def is_clip(self) -> bool:
+        return self.moves or bool(self.demuxer)
+
+    @property
+    def family(self) -> str:
+        """``photo`` or ``clip``: which road the file takes."""
+        return "clip" if self.is_clip else "photo"
+
+
+JPEG = Format("JPEG", pillow="JPEG")
+PNG = Format("PNG", pillow="PNG")
+WEBP = Format("WebP", pillow="WEBP")
+TIFF = Format("TIFF", pillow="TIFF")
+BMP = Format("BMP", pillow="BMP")
+GIF = Format("GIF", pillow="GIF")
+HEIF = Format("HEIF", pillow="HEIF")
+AVIF = Format("AVIF", pillow="AVIF")
+DICOM = Format("DICOM")
+MP4 = Format("MP4", demuxer="mov")
+MATROSKA = Format("Matroska", demuxer="matroska")
+AVI = Format("AVI", demuxer="avi")
+MPEGTS = Format("MPEG-TS", demuxer="mpegts")
+
+_MAGIC = (
+    (b"\xff\xd8\xff", JPEG),
+    (b"\x89PNG\r\n\x1a\n", PNG),
+    (b"GIF87a", GIF),
+    (b"GIF89a", GIF),
+    (b"II*\x00", TIFF),
+    (b"MM\x00*", TIFF),
+    (b"II+\x00", TIFF),
+    (b"MM\x00+", TIFF),
+    (b"\x1aE\xdf\xa3", MATROSKA),
+)
+_BMP_HEADERS = {12, 16, 40, 52, 56, 64, 108, 124}
+"""Sizes of a BMP's second header: two letters alone would take a text that starts with "BM" for one."""
+_HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"mif2"}
+_CLIP_BRANDS = (b"qt  ", b"mp4", b"iso", b"avc1", b"M4V", b"3g", b"MSNV", b"dash", b"XAVC", b"f4v")
+_QUICKTIME_ATOMS = {b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}
+_RAW = "a camera's raw picture"
+_KNOWN_AS = (
+    (b"%!PS", "a PostScript program"),
+    (b"\xc5\xd0\xd3\xc6", "a PostScript program"),
+    (b"%PDF", "a PDF document"),
+    (b"<svg", "an SVG drawing"),
+    (b"<?xml", "an XML document"),
+    (b"<!doctype", "a web page"),
+    (b"<html", "a web page"),
+    (b"<script", "a web page"),
+    (b"#extm3u", "a playlist"),
+    (b"ffconcat", "a list of other files"),
+    (b"v=0", "a stream description"),
+    (b"8BPS", "a Photoshop document"),
+    (b"gimp xcf", "a GIMP document"),
+    (b"PK\x03\x04", "a ZIP archive or an office document"),
+    (b"\xd0\xcf\x11\xe0", "an office document"),
+    (b"{\\rtf", "an office document"),
+    (b"Rar!", "an archive"),
+    (b"7z\xbc\xaf", "an archive"),
+    (b"\x1f\x8b", "an archive"),
+    (b"\xff\x0a", "a JPEG XL picture"),
+    (b"\x00\x00\x00\x0cJXL ", "a JPEG XL picture"),
+    (b"\x00\x00\x00\x0cjP  ", "a JPEG 2000 picture"),
+    (b"\xff\x4f\xff\x51", "a JPEG 2000 picture"),
+    (b"II*\x00\x10\x00\x00\x00CR", _RAW),
+    (b"IIRO", _RAW),
+    (b"IIRS", _RAW),
+    (b"IIU\x00", _RAW),
+    (b"FUJIFILM", _RAW),
+    (b"FOVb", _RAW),
+    (b"\x30\x26\xb2\x75", "a Windows Media clip"),
+    (b"FLV", "a Flash clip"),
+    (b"ID3", "a sound recording"),
+    (b"OggS", "an Ogg recording"),
+    (b"fLaC", "a sound recording"),
+    (b"#!", "a program"),
+    (b"MZ", "a program"),
+    (b"\x7fELF", "a program"),
+)
+
+
+def sniff(head: bytes) -> Format:
+    """The format of a file that starts with these bytes (:data:`HEAD` of them, or all).
+
+    Raises :class:`DamagedError` for an empty file and :class:`UnsupportedError`, saying what the content
+    looks like, for everything that is not on the list.
+    """
+    if not head:
+        raise DamagedError("The file is empty; copy it from the camera again.")
+    if (looks := _known_as(head)) == _RAW:
+        raise _unsupported(looks)
+    for magic, form in _MAGIC:
+        if head.startswith(magic):
+            return form
+    if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
+        return BMP
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return WEBP
+    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
+        return AVI
+    if head[128:132] == b"DICM":
+        return DICOM
+    if head[4:8] == b"ftyp":
+        return _by_brand(head)
+    if head[4:8] in _QUICKTIME_ATOMS:
+        return MP4
+    for size, offset in ((188, 0), (192, 4)):
+        marks = head[offset::size][:8]
+        if len(marks) >= 3 and set(marks) == {0x47}:
+            return MPEGTS
+    raise _unsupported(looks or ("a text file" if _is_text(head) else "something else"))
+
+
+def _unsupported(looks: str) -> UnsupportedError:
+    return UnsupportedError(
+        f"The content is {looks}, not a photo or clip that the program opens; export it as JPEG, PNG or MP4."
+    )
+
+
+def _known_as(head: bytes) -> str:
+    """What a refused content is, in words; empty where unknown."""
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    for magic, what in _KNOWN_AS:
+        if head.startswith(magic) or (magic.islower() and start[: len(magic)].lower() == magic):
+            return "an SVG drawing" if magic == b"<?xml" and b"<svg" in start else what
+    return ""
+
+
+def sniff_file(path: Path) -> Format:
+    """The format of a file on the disk, which must be a regular file and not a symbolic link.
+
+    Raises :class:`UnreadableError` where it is not, or cannot be opened; otherwise as :func:`sniff`.
+    """
+    with open_regular(path) as file:
+        return identify(file)
+
+
+def identify(file: BinaryIO) -> Format:
+    """The format of a file that is open for reading: as :func:`sniff`, and a GIF, WebP or PNG that moves is a clip."""
+    form = sniff(file.read(HEAD))
+    return replace(form, moves=True) if form in (GIF, WEBP, PNG) and is_moving(file) else form
+
+
+def is_medium(path: Path) -> bool:
+    """Whether a folder's walk should take this file: its content is of a format on the list, or it is empty
+    or unreadable although its name says picture, which the person must be told."""
+    try:
+        sniff_file(path)
+    except (UnsupportedError, UnreadableError, DamagedError):
+        return suffix_of_medium(path)
+    return True
+
+
+def suffix_of_medium(path: Path) -> bool:
+    """Whether a file is called a picture or a clip, whatever it is."""
+    return path.suffix.casefold() in _PICTURE_SUFFIXES
+
+
+_PICTURE_SUFFIXES = frozenset(
+    {
+        *(".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"),
+        *(".heic", ".heif", ".hif", ".avif", ".dcm"),
+        *(".mp4", ".mov", ".m4v", ".3gp", ".3g2", ".avi", ".mkv", ".webm", ".mts", ".m2ts", ".ts"),
+    }
+)
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading in binary, refusing links, folders, pipes and devices without blocking.
+
+    Raises :class:`UnreadableError` with what to do.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    flags |= getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOCTTY", 0)
+    try:
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            raise UnreadableError("The file is a symbolic link; give the file that it points to.")
+        if not stat.S_ISREG(mode):
+            # Asked before opening, because opening alone moves some devices to act.
+            raise _no_file()
+        handle = os.open(path, flags)
+    except FileNotFoundError as error:
+        raise UnreadableError("The file is gone; it was moved or deleted meanwhile.") from error
+    except (OSError, ValueError) as error:
+        said = getattr(error, "strerror", None) or error
+        raise UnreadableError(
+            f"The file cannot be read ({said}); check its permissions and that its disk is there."
+        ) from error
+    # Asked again of what was opened: the name may have come to mean another thing in between.
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise _no_file()
+    return os.fdopen(handle, "rb")
+
+
+def _no_file() -> UnreadableError:
+    return UnreadableError(
+        "This is not a regular file but a folder, a pipe or a device; give a photo or a clip."
+    )
+
+
+def _by_brand(head: bytes) -> Format:
+    """The format of an ISO base media file (ISO/IEC 14496-12, 4.3): the major brand decides, then the rest."""
+    if head[8:12] == b"crx ":
+        raise _unsupported(_RAW)
+    if head[8:12].startswith(_CLIP_BRANDS):
+        return MP4
+    size = int.from_bytes(head[:4], "big")
+    brands = {head[8:12]} | {head[i : i + 4] for i in range(16, min(size, len(head)), 4)}
+    if brands & {b"avif", b"avis"}:
+        return AVIF
+    if brands & _HEIF_BRANDS:
+        return HEIF
+    return MP4
+
+
+def _is_text(head: bytes) -> bool:
+    return not any(byte < 9 or 13 < byte < 32 for byte in head[:512])

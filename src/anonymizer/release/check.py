@@ -1,0 +1,188 @@
+"""Check a published file again: its report, the report's signature, and every check that needs no original."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from anonymizer.core.errors import DamagedError
+from anonymizer.core.signing import PublicKeys, Standing, trusted
+from anonymizer.core.types import Check, Processed, Result, Traces, Verdict
+from anonymizer.gate.folder import file_sha256
+from anonymizer.read.sniff import open_regular, sniff
+from anonymizer.report.file import Read, read
+from anonymizer.report.schema import CheckRecord, Report
+from anonymizer.verify.photo import audit
+
+NO_REPORT = "No report was found for this file: do not publish it."
+MEDIUM_CHANGED = "The file was changed since its report was written: do not publish it."
+REPORT_CHANGED = "Its report was changed since it was signed: do not publish it."
+PAGE_CHANGED = "The page of its report was changed since the report was signed: do not hand it out."
+NOT_SIGNED = "Its report is not signed, so nobody can say whether it was changed."
+OTHER_NAME = "Its name is not the one in its report."
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A report in a folder; ``read`` is None where the file does not parse."""
+
+    path: Path
+    read: Read | None
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What was found on one published file.
+
+    ``report`` holds the checks as they came out now, and every problem as a reason. ``standing`` is ``VALID`` only
+    where file, report and page are the ones that were signed; what the verdict is, is another question.
+    """
+
+    report: Report
+    standing: Standing
+    source: Path | None
+    """The report's file."""
+
+
+def verify(path: Path, reports: Path | None = None, keys: PublicKeys | None = None) -> Report:
+    """A published file's report, with its checks made again on the file as it is now.
+
+    The report is looked for in ``reports``, else beside the file and in the output folder it lies in. ``keys`` are
+    the public keys that are trusted, this user's own unless given. Without a report, or one that a trusted key
+    signed, the verdict is ``FAILED``. Raises :class:`anonymizer.core.errors.MediumError` where the file cannot be read
+    or is neither photo nor clip.
+    """
+    return examine(path, reports, trusted() if keys is None else keys).report
+
+
+def examine(path: Path, reports: Path | None, keys: PublicKeys) -> Examined:
+    """The same as :func:`verify`, with what the signature says."""
+    with open_regular(path) as file:
+        head = file.read(4096)
+    form = sniff(head)
+    if form.name not in ("JPEG", "PNG", "MP4"):
+        raise DamagedError(
+            f"The file is a {form.name}, which this program never writes; it was not published by it."
+        )
+    sha256 = file_sha256(path)
+    here = path.absolute().parent
+    found = find_report(sha256, path.name, [reports] if reports else report_folders(here), keys)
+    report = found.read.report if found and found.read else None
+    keep_name = bool(report and report.settings.get("keep_name"))
+    checks = audit(path, keep_name)
+    failed = [check.evidence for check in checks if check.result is Result.FAIL]
+    if report is None or found is None or found.read is None:
+        said, standing = (REPORT_CHANGED, Standing.CHANGED) if found else (NO_REPORT, Standing.UNKNOWN)
+        unknown = _unknown(path, sha256, form.name, checks, [said, *failed])
+        return Examined(unknown, standing, found.path if found else None)
+    standing, problems = _standing(found.path, found.read, sha256)
+    if report.medium.name != path.name and not keep_name:
+        failed.append(OTHER_NAME)
+    records = [
+        CheckRecord(name=c.name, result=c.result, evidence=c.evidence, data=dict(c.data)) for c in checks
+    ]
+    kept = [record for record in report.checks if record.name not in {c.name for c in checks}]
+    verdict = Verdict.FAILED if failed or problems else report.verdict
+    update = {
+        "verdict": verdict,
+        "reasons": [*problems, *report.reasons, *failed],
+        "checks": [*records, *kept],
+    }
+    return Examined(report.model_copy(update=update), standing, found.path)
+
+
+def report_folders(here: Path) -> list[Path]:
+    """Where the report of a file in ``here`` may lie."""
+    return [here, here / "reports", here.parent / "reports"]
+
+
+def find_report(sha256: str, name: str, folders: list[Path], keys: PublicKeys) -> Found | None:
+    """The report of the file with this hash (hex) and name, in any of the folders; None if there is none.
+
+    Two sources may give the same bytes: the report that also has the name is preferred, then one with the
+    hash, then one with the name alone, which tells a changed file from an unknown one, then one that is damaged.
+    """
+    best: tuple[tuple[bool, bool, bool], Found] | None = None
+    for path in _reports(folders, Path(name).stem):
+        try:
+            content = path.read_bytes()
+        except OSError:
+            continue
+        # Parsing thousands of reports costs seconds; the hash or the name as text decides which ones to parse.
+        if sha256.encode() not in content and name.encode() not in content and path.stem != Path(name).stem:
+            continue
+        try:
+            one = Found(path, read(content, keys))
+        except ValueError:
+            one = Found(path, None)
+        medium = one.read.report.medium if one.read else None
+        rank = (
+            bool(medium and medium.sha256 == sha256),
+            bool(medium and medium.name == name),
+            bool(one.read and one.read.standing is Standing.VALID),
+        )
+        ours = any(rank[:2]) or path.stem == Path(name).stem
+        if ours and (best is None or rank > best[0]):
+            best = rank, one
+        if best and all(best[0]):
+            break
+    return best[1] if best else None
+
+
+def _standing(path: Path, found: Read, sha256: str) -> tuple[Standing, list[str]]:
+    """What report, medium and page are, taken together, and a sentence for each that is not what was signed."""
+    problems = []
+    if found.standing is Standing.CHANGED:
+        return Standing.CHANGED, [REPORT_CHANGED]
+    if found.report.medium.sha256 != sha256:
+        problems.append(MEDIUM_CHANGED)
+    page = path.with_suffix(".html")
+    if page.is_file() and hashlib.sha256(page.read_bytes()).hexdigest() != found.report.page_sha256:
+        problems.append(PAGE_CHANGED)
+    if found.standing is Standing.VALID:
+        return (Standing.CHANGED if problems else Standing.VALID), problems
+    signature = found.report.signature
+    unknown = (
+        f"Its report was signed with a key that is not at hand ({signature.key}); give its public half with --key."
+        if signature
+        else NOT_SIGNED
+    )
+    return (Standing.CHANGED if problems else Standing.UNKNOWN), [*problems, unknown]
+
+
+def _reports(folders: list[Path], stem: str) -> Iterator[Path]:
+    """Every report; first the one that bears the file's own name, so that mostly no other needs to be read."""
+    yield from filter(Path.is_file, (folder / f"{stem}.json" for folder in folders))
+    for folder in folders:
+        if folder.is_dir():
+            yield from sorted(folder.glob("*.json"))
+
+
+def _unknown(path: Path, sha256: str, form: str, checks: list[Check], reasons: list[str]) -> Report:
+    from anonymizer.core.settings import Settings
+    from anonymizer.report.build import build
+
+    sizes = [check.data for check in checks if "width" in check.data]
+    processed = Processed(
+        path=path,
+        type="clip" if form == "MP4" else "photo",
+        format=form,
+        width=int(sizes[0]["width"]) if sizes else 0,
+        height=int(sizes[0]["height"]) if sizes else 0,
+        veils=(),
+        checks=tuple(checks),
+        traces=Traces(),
+    )
+    return build(
+        processed,
+        Settings(),
+        id="",
+        name=path.name,
+        sha256=sha256,
+        size=path.stat().st_size,
+        verdict=Verdict.FAILED,
+        reasons=reasons,
+        checks=checks,
+    )

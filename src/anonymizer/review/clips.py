@@ -1,0 +1,144 @@
+"""Clips for the page: the original as the browser can play it, or else frame by frame from the program's own reader.
+
+Nothing is copied: the file is served from where it lies, and frames live in memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from anonymizer.core.errors import DamagedError, UnreadableError
+from anonymizer.core.settings import Limits
+from anonymizer.read.clip.reader import Reading, look_size, looks, open_clip
+from anonymizer.read.sniff import MATROSKA, MP4, open_regular, sniff_file
+from anonymizer.review.photos import CHANGED, THUMB, jpeg
+from anonymizer.verify import mp4
+from anonymizer.verify.jpeg import StructureError
+
+SIDE = 1280
+"""Longest side of a frame that is shown, pixels."""
+HELD = 240
+"""Frames that are kept, so that stepping back costs nothing."""
+CHUNK = 1 << 20
+PLAYED = {MP4.name: "video/mp4", MATROSKA.name: "video/webm"}
+"""What browsers open, by format; whether they know the codec is for them to find out."""
+
+Version = tuple[int, int, int, int]
+
+
+def frame_times(path: Path) -> dict[str, Any]:
+    """When each frame of a written clip is shown, which is when the original's is: from the first one, in few numbers.
+
+    ``ticks`` in a second, and ``runs``: how many steps of how many ticks come next, in turn. Raises
+    :class:`DamagedError` where the file is not as this program writes it.
+    """
+    try:
+        with path.open("rb") as file:
+            movie = mp4.walk(file)
+    except (OSError, StructureError) as error:
+        raise DamagedError("The clip does not tell when its frames are shown; process it again.") from error
+    steps = np.diff(movie.shown)
+    first = np.flatnonzero(np.diff(steps, prepend=-1))
+    counts = np.diff(first, append=len(steps))
+    return {"ticks": movie.video.timescale, "runs": np.column_stack([counts, steps[first]]).ravel().tolist()}
+
+
+@dataclass
+class Films:
+    """Clips by where they lie. Threads may share it; one clip is decoded at a time."""
+
+    limits: Limits
+    _known: dict[Path, tuple[Version, str]] = field(default_factory=dict)
+    _frames: OrderedDict[tuple[str, int], tuple[float, bytes]] = field(default_factory=OrderedDict)
+    _small: OrderedDict[str, bytes] = field(default_factory=OrderedDict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def playable(self, path: Path, sha256: str) -> str:
+        """The type under which a clip's file can be given to a browser.
+
+        Raises :class:`UnreadableError` where it is gone, or is not the file that was processed.
+        """
+        self._same(path, sha256)
+        return PLAYED.get(sniff_file(path).name, "application/octet-stream")
+
+    def frame(self, path: Path, sha256: str, seconds: float) -> bytes:
+        """The frame that a clip shows ``seconds`` after its first one: JPEG bytes, at most :data:`SIDE` wide.
+
+        Raises :class:`anonymizer.core.errors.MediumError`.
+        """
+        self._same(path, sha256)
+        with self._lock:
+            if held := self._shown(sha256, seconds):
+                return held
+            self._decode(path, sha256, seconds)
+            held = self._shown(sha256, seconds, end=True)
+        if held is None:
+            raise UnreadableError("The clip has no picture that can be shown.")
+        return held
+
+    def small(self, path: Path, version: str) -> bytes:
+        """A small view of a written clip, from its first frame: JPEG bytes. Raises :class:`MediumError`."""
+        with self._lock:
+            if version not in self._small:
+                clip = open_clip(path, sniff_file(path), self.limits)
+                size = look_size(clip, THUMB)
+                with Reading(path, clip.form, self.limits, "look", small=THUMB) as reading:
+                    look = next(iter(looks(clip, reading, size)), None)
+                    if look is None:
+                        raise UnreadableError("The clip has no picture that can be shown.")
+                    self._small[version] = jpeg(Image.fromarray(look.small))
+            while len(self._small) > HELD:
+                self._small.popitem(last=False)
+            return self._small[version]
+
+    def _shown(self, sha256: str, seconds: float, *, end: bool = False) -> bytes | None:
+        """The last frame at or before this moment, where the one after it is known too (or the clip has ended)."""
+        mine = [(key[1], at, picture) for key, (at, picture) in self._frames.items() if key[0] == sha256]
+        before = [one for one in mine if one[1] <= seconds + 1e-4]
+        if not before:
+            return min(mine)[2] if mine and end else None
+        number, _, picture = max(before)
+        return picture if end or (sha256, number + 1) in self._frames else None
+
+    def _decode(self, path: Path, sha256: str, seconds: float) -> None:
+        clip = open_clip(path, sniff_file(path), self.limits)
+        size = look_size(clip, SIDE)
+        # Another clip's frames are of no use any more.
+        self._frames.clear()
+        first: int | None = None
+        recent: OrderedDict[int, tuple[float, Image.Image]] = OrderedDict()
+        with Reading(path, clip.form, self.limits, "look", small=SIDE) as reading:
+            for look in looks(clip, reading, size):
+                first = look.pts if first is None else first
+                at = float((look.pts - first) * clip.time_base)
+                recent[look.number] = at, Image.fromarray(look.small)
+                if len(recent) > HELD // 8:
+                    recent.popitem(last=False)
+                # Some more, for those who step on.
+                if at > seconds + 0.5:
+                    break
+        self._frames.update({(sha256, n): (at, jpeg(image)) for n, (at, image) in recent.items()})
+
+    def _same(self, path: Path, sha256: str) -> None:
+        """Read once whole, then by its size and times: a clip may have gigabytes."""
+        try:
+            with open_regular(path) as file:
+                facts = path.stat()
+                version = (facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
+                if self._known.get(path) != (version, sha256):
+                    digest = hashlib.sha256()
+                    while chunk := file.read(CHUNK):
+                        digest.update(chunk)
+                    self._known[path] = (version, digest.hexdigest())
+        except OSError as error:
+            raise UnreadableError("The file is gone; it was moved or deleted meanwhile.") from error
+        if self._known[path][1] != sha256:
+            raise UnreadableError(CHANGED)

@@ -1,0 +1,281 @@
+"""The three threads behind the page: one that holds the gate and decides, one that works, one that looks.
+
+The work on a medium takes seconds or, for a clip, minutes; a decision must not wait for it. So the road up to the
+gate runs on the bench, and all that changes the output folder and its ledger on the desk. A decision examines its
+file once more, which takes a second; the next picture must not wait for that. So what is only looked at is read at
+the window, through a connection to the ledger of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from anonymizer.core.errors import AnonymizerError, DecisionError, MediumError, UnreadableError
+from anonymizer.core.settings import Settings
+from anonymizer.gate.folder import Gate
+from anonymizer.gate.ledger import Entry, Ledger, State
+from anonymizer.report.used import used_settings
+from anonymizer.review.edits import Edits, to_settings
+from anonymizer.review.listing import Reports
+from anonymizer.review.photos import CHANGED
+from anonymizer.road.pipeline import Outcome, admit, write_index
+from anonymizer.road.recipe import recipe
+from anonymizer.road.worker import Worker
+
+P = ParamSpec("P")
+T = TypeVar("T")
+ENDED = 100
+"""Finished jobs that are remembered for pages that have not heard of them yet."""
+DEFECT = "The program met a defect in itself; nothing was published. Close it, start it again, and report it."
+
+
+class Stage(StrEnum):
+    """Where a job stands."""
+
+    QUEUED = "queued"
+    WORKING = "working"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass
+class Job:
+    """One medium on its way down the road. ``replaces`` is the id of the output that it corrects."""
+
+    number: int
+    source: Path
+    settings: Settings | None = None
+    replaces: str = ""
+    sha256: str = ""
+    stage: Stage = Stage.QUEUED
+    what: str = ""
+    done: int = 0
+    total: int = 0
+    id: str = ""
+    verdict: str = ""
+    error: str = ""
+
+    def facts(self) -> dict[str, Any]:
+        """For the page."""
+        names = ("number", "replaces", "stage", "what", "done", "total", "id", "verdict", "error")
+        return {name: getattr(self, name) for name in names} | {"source": self.source.name}
+
+
+class _StoppedError(Exception):
+    """The page closes: the work under way is given up."""
+
+
+@dataclass
+class Desk:
+    """The output folder, and what is done in it. Close it, or use it as a context manager.
+
+    Raises :class:`anonymizer.core.errors.OutputError` where the folder cannot be used.
+    """
+
+    out: Path
+    settings: Settings
+    reports: Reports = field(default_factory=Reports)
+    jobs: dict[int, Job] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._desk = ThreadPoolExecutor(1, "desk")
+        self._bench = ThreadPoolExecutor(1, "bench")
+        self._window = ThreadPoolExecutor(1, "window")
+        self._numbers = itertools.count(1)
+        self._stop = threading.Event()
+        self._worker: Worker | None = None
+        self._changed = False
+        try:
+            self.gate = self._desk.submit(Gate, self.out).result()
+            self._seen = self._window.submit(_seen, self.gate).result()
+        except BaseException:
+            self._desk.shutdown()
+            self._bench.shutdown()
+            self._window.shutdown()
+            raise
+        self.inbox = self.gate.private / "inbox"
+
+    def __enter__(self) -> Desk:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give up what is under way, write the overview, let the folder go."""
+        self._stop.set()
+        self._bench.submit(self._close_worker)
+        self._bench.shutdown(wait=True)
+        self._window.submit(self._seen.ledger.close)
+        self._window.shutdown(wait=True)
+        try:
+            self.call(self.write_index)
+        finally:
+            self.call(lambda gate: gate.__exit__())
+            self._desk.shutdown(wait=True)
+
+    def call(self, task: Callable[Concatenate[Gate, P], T], *args: P.args, **named: P.kwargs) -> T:
+        """Have something done on the desk, and wait for it: for the bench."""
+        return self._desk.submit(task, self.gate, *args, **named).result()
+
+    async def ask(self, task: Callable[Concatenate[Gate, P], T], *args: P.args, **named: P.kwargs) -> T:
+        """The same for the server, which goes on meanwhile."""
+        return await asyncio.wrap_future(self._desk.submit(task, self.gate, *args, **named))
+
+    async def look(self, task: Callable[Concatenate[Gate, P], T], *args: P.args, **named: P.kwargs) -> T:
+        """Have something read at the window, while the desk may be deciding: the task must change nothing."""
+        return await asyncio.wrap_future(self._window.submit(task, self._seen, *args, **named))
+
+    @property
+    def busy(self) -> bool:
+        """Whether any job is not finished."""
+        return any(job.stage in (Stage.QUEUED, Stage.WORKING) for job in self.jobs.values())
+
+    def warm_up(self) -> None:
+        """Load the models before the first file is dropped."""
+        self._bench.submit(self._ready_worker, self.settings).add_done_callback(_log)
+
+    def add(self, source: Path) -> Job:
+        """Queue a source that nobody has seen yet."""
+        return self._queue(Job(next(self._numbers), source))
+
+    async def correct(self, id: str, edits: Edits) -> Job:
+        """Queue a medium again with a person's corrections.
+
+        Raises :class:`DecisionError` where it does not wait for a person, or is being corrected already.
+        """
+        entry, settings = await self.ask(self._correctable, id, edits)
+        return self._queue(Job(next(self._numbers), entry.source, settings, id, entry.sha256))
+
+    def free(self, id: str) -> None:
+        """Raises :class:`DecisionError` where a correction of this medium is under way."""
+        stages = (Stage.QUEUED, Stage.WORKING)
+        if any(job.replaces == id and job.stage in stages for job in list(self.jobs.values())):
+            raise DecisionError("Its corrections are being applied; decide when they are done.")
+
+    def touched(self) -> None:
+        """The overview page is to be written again."""
+        self._changed = True
+
+    def _correctable(self, gate: Gate, id: str, edits: Edits) -> tuple[Entry, Settings]:
+        self.free(id)
+        entry = gate.ledger.get(id)
+        if entry is None or entry.state is not State.REVIEW:
+            raise DecisionError("It is not there any more: somebody else may have decided on it meanwhile.")
+        used = used_settings(self.reports.of(gate, id))
+        # Limits are the machine's and this run's, not the report's.
+        return entry, to_settings(edits, used).model_copy(update={"limits": self.settings.limits})
+
+    def _queue(self, job: Job) -> Job:
+        for number in [n for n, j in self.jobs.items() if j.stage in (Stage.DONE, Stage.FAILED)][:-ENDED]:
+            del self.jobs[number]
+        self.jobs[job.number] = job
+        self._bench.submit(self._run, job).add_done_callback(lambda future: _ended(job, future))
+        return job
+
+    def _run(self, job: Job) -> None:
+        if self._stop.is_set():
+            raise _StoppedError
+        job.stage, job.what = Stage.WORKING, "loading"
+        started = time.monotonic()
+        settings = job.settings or self.settings
+        worker = self._ready_worker(settings)
+
+        def progress(what: str, done: int, total: int) -> None:
+            if self._stop.is_set():
+                raise _StoppedError
+            job.what, job.done, job.total = what, done, total
+
+        job.what = "photo"
+        id = self.call(lambda gate: gate.begin(job.source, recipe(settings), job.replaces))
+        try:
+            staged = self.call(lambda gate: gate.staging(id))
+            worked = worker.process(job.source, staged, progress, job.settings)
+            if job.sha256 and worked.sha256 != job.sha256:
+                raise UnreadableError(CHANGED)
+            outcome = self.call(self._admit, id, job, worked, started)
+            job.id, job.verdict = outcome.id, outcome.verdict
+        except MediumError as error:
+            if job.replaces:
+                self.call(lambda gate: gate.abandon(id))
+            else:
+                reason = str(error)
+                self.call(lambda gate: gate.fail(id, reason))
+                job.id, job.verdict = id, "failed"
+            raise
+        except BaseException:
+            self.call(lambda gate: gate.abandon(id))
+            raise
+        finally:
+            self.call(lambda gate: gate.sweep(id))
+            self.touched()
+
+    def _admit(self, gate: Gate, id: str, job: Job, worked: Any, started: float) -> Outcome:
+        if not job.replaces:
+            return admit(gate, id, job.source, worked, started)
+        # Held until its successor stands: nobody can decide meanwhile on what is about to go.
+        if not gate.ledger.claim(job.replaces, State.REVIEW, gate.run):
+            raise DecisionError("It is not there any more: somebody else may have decided on it meanwhile.")
+        try:
+            outcome = admit(gate, id, job.source, worked, started)
+        except BaseException:
+            gate.ledger.update(job.replaces, state=State.REVIEW)
+            raise
+        gate.retire(job.replaces, State.REVIEW)
+        return outcome
+
+    def _ready_worker(self, settings: Settings) -> Worker:
+        """The worker whose detectors these settings ask for; loading them takes a second or two."""
+        asked = (settings.detector, settings.faces, settings.text, settings.codes, settings.marks)
+        if self._worker:
+            has = self._worker.settings
+            if asked == (has.detector, has.faces, has.text, has.codes, has.marks):
+                return self._worker
+            self._close_worker()
+        self._worker = Worker(settings)
+        return self._worker
+
+    def _close_worker(self) -> None:
+        if self._worker:
+            self._worker.close()
+            self._worker = None
+
+    def write_index(self, gate: Gate) -> None:
+        """Write the overview page where something changed since."""
+        if self._changed:
+            self._changed = False
+            write_index(gate)
+
+
+def _seen(gate: Gate) -> Gate:
+    """The same folder for another thread: SQLite's connections belong to the thread that made them."""
+    seen = copy.copy(gate)
+    seen.ledger = Ledger(gate.ledger.path)
+    return seen
+
+
+def _ended(job: Job, future: Future[None]) -> None:
+    error = future.exception()
+    if isinstance(error, AnonymizerError):
+        job.error = str(error)
+    elif error and not isinstance(error, _StoppedError):
+        job.error = DEFECT
+        _log(future)
+    job.stage = Stage.FAILED if error else Stage.DONE
+
+
+def _log(future: Future[Any]) -> None:
+    error = future.exception()
+    if error and not isinstance(error, AnonymizerError):
+        logging.getLogger(__name__).error("A defect: please report it.", exc_info=error)

@@ -1,0 +1,193 @@
+"""What the page shows of the output folder: what waits, most doubtful first, and one medium in detail.
+
+Everything here is read by the one thread that holds the gate. Names of sources appear on the page alone: it is
+private to the user, as the ledger is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from anonymizer.core.errors import DecisionError
+from anonymizer.core.settings import PERSON
+from anonymizer.core.types import Box, Result
+from anonymizer.gate.decisions import read_report
+from anonymizer.gate.folder import Gate
+from anonymizer.gate.ledger import Entry, State
+from anonymizer.report.questions import asked
+from anonymizer.report.schema import QuestionRecord, RegionRecord, Report
+from anonymizer.report.urgency import FAILED_WEIGHT, doubt
+from anonymizer.report.used import used_settings
+from anonymizer.review.edits import Edits, Place, drawn_over, from_settings
+
+SHOWN = (State.REVIEW, State.READY, State.REJECTED, State.FAILED)
+LISTED = 500
+"""Media of one state that the page lists."""
+
+
+@dataclass
+class Reports:
+    """Reports by id, parsed once for each version on the disk."""
+
+    held: dict[str, tuple[tuple[int, int, int], Report]] = field(default_factory=dict)
+
+    def of(self, gate: Gate, id: str) -> Report:
+        """One report. Raises :class:`DecisionError` where it is missing or damaged."""
+        path = gate.reports / f"{id}.json"
+        try:
+            facts = path.stat()
+        except OSError as error:
+            raise DecisionError("Its report is missing; process the original again.") from error
+        version = (facts.st_ino, facts.st_size, facts.st_ctime_ns)
+        if id not in self.held or self.held[id][0] != version:
+            self.held[id] = (version, read_report(gate, id))
+        return self.held[id][1]
+
+
+def reasons(report: Report) -> list[dict[str, Any]]:
+    """The reasons, each with the place it points at, if it does: ``{text, kind, rect, seconds}``."""
+    said = []
+    failed = {check.evidence for check in report.checks if check.result is Result.FAIL}
+    questions = asked(report)
+    for reason in report.reasons:
+        one = questions.get(reason)
+        box = _box(one) if one else None
+        said.append(
+            {
+                "text": reason,
+                "kind": one.kind if one else None,
+                "rect": [box.x, box.y, box.w, box.h] if box else None,
+                "seconds": one.seconds if one else None,
+                "failed": reason in failed,
+            }
+        )
+    return said
+
+
+def _box(one: QuestionRecord) -> Box:
+    left, top, right, bottom = one.box
+    return Box(left, top, right - left, bottom - top)
+
+
+def listing(gate: Gate, reports: Reports, state: State, inbox: Path) -> list[dict[str, Any]]:
+    """At most :data:`LISTED` media of one state: what waits most doubtful first, all else newest first."""
+    if state is not State.REVIEW:
+        states = (State.READY, State.RELEASED) if state is State.READY else (state,)
+        return [_item(gate, reports, entry, inbox) for entry in gate.ledger.latest(states, LISTED)]
+    items = [_item(gate, reports, entry, inbox) for entry in gate.ledger.most_doubtful(LISTED)]
+    return sorted(items, key=lambda item: (-item["weight"], item["added"]))
+
+
+def _item(gate: Gate, reports: Reports, entry: Entry, inbox: Path) -> dict[str, Any]:
+    item: dict[str, Any] = {
+        "id": entry.id,
+        "state": State.READY if entry.state is State.RELEASED else entry.state,
+        "released": entry.state is State.RELEASED,
+        "name": entry.name,
+        "source": shown(entry.source.name),
+        "added": entry.started,
+        "uploaded": entry.source.is_relative_to(inbox),
+        "version": entry.output[:16],
+        "weight": FAILED_WEIGHT,
+        "reasons": [{"text": entry.reason, "kind": None, "rect": None, "failed": True}]
+        if entry.reason
+        else [],
+    }
+    if entry.state is State.FAILED:
+        return item
+    try:
+        report = reports.of(gate, entry.id)
+    except DecisionError as error:
+        return item | {"reasons": [{"text": str(error), "kind": None, "rect": None, "failed": True}]}
+    medium = report.medium
+    return item | {
+        "type": medium.type,
+        "width": medium.width,
+        "height": medium.height,
+        "regions": len(report.regions),
+        "weight": doubt(report),
+        "reasons": reasons(report),
+        "decision": report.decision.model_dump() if report.decision else None,
+    }
+
+
+def detail(gate: Gate, reports: Reports, entry: Entry, inbox: Path) -> dict[str, Any]:
+    """One medium: what was hidden and by whom, what a person changed, every check."""
+    report = reports.of(gate, entry.id)
+    settings = used_settings(report)
+    edits = from_settings(settings)
+    doubts = [
+        {
+            "text": one.text,
+            "kind": one.kind,
+            "rect": drawn_over(one.kind, _box(one), settings),
+            "seconds": one.seconds,
+        }
+        for one in asked(report).values()
+    ]
+    found = [
+        {
+            "rect": [box[0], box[1], box[2] - box[0], box[3] - box[1]],
+            "kind": region.kind,
+            "shape": region.shape,
+            "score": max((one.score for one in region.found_by), default=0.0),
+            "start": region.first_seconds,
+            "end": region.last_seconds,
+            "path": region.path,
+        }
+        for region in report.regions
+        if not _by_person(region)
+        for box in [region.box]
+    ]
+    return _item(gate, reports, entry, inbox) | {
+        "found": found,
+        "doubts": doubts,
+        "edits": edits.model_dump(mode="json"),
+        "ways": _ways(report, edits),
+        "shape": report.settings.get("shape"),
+        "checks": [
+            {"name": check.name, "result": check.result, "text": check.evidence} for check in report.checks
+        ],
+        "traces": report.source_traces,
+        "notes": report.notes,
+        "duration": report.medium.duration,
+        "frames": report.medium.frames,
+        "history": [
+            {"action": one.action, "who": one.who, "note": one.note, "at": one.at}
+            for one in gate.ledger.decisions(entry.id)
+        ],
+    }
+
+
+def _by_person(region: RegionRecord) -> bool:
+    return any(one.detector == PERSON for one in region.found_by)
+
+
+def _ways(report: Report, edits: Edits) -> list[dict[str, Any] | None]:
+    """For each region that a person drew, where and when following it led; None where it was not followed."""
+    drawn = [region for region in report.regions if _by_person(region) and region.path]
+    ways: list[dict[str, Any] | None] = []
+    for place in edits.regions:
+        moment = place.follow
+        passing = (one for one in drawn if moment is not None and _passes(one, place, moment))
+        found = next(passing, None)
+        if found is None:
+            ways.append(None)
+        else:
+            ways.append({"path": found.path, "start": found.first_seconds, "end": found.last_seconds})
+    return ways
+
+
+def _passes(region: RegionRecord, place: Place, moment: float) -> bool:
+    """Whether what was drawn over is this place: of its kind, and there at its moment or nearest to that."""
+    _, left, top, right, bottom = min(region.path or (), key=lambda at: abs(at[0] - moment))
+    near = Box(left, top, right - left, bottom - top).intersection(Box(*place.rect)).area > 0
+    return region.kind is place.kind and near
+
+
+def shown(name: str) -> str:
+    """A source's name for the screen: no control, direction or surrogate character gets through."""
+    text = name.encode("utf-8", "replace").decode("utf-8")
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -1,0 +1,89 @@
+"""Pictures for the page: originals decoded in memory, small views of outputs. Nothing here touches the disk."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+from PIL import Image
+
+from anonymizer.core.errors import UnreadableError
+from anonymizer.core.settings import Limits
+from anonymizer.read.photo.reader import Decoder, open_still
+from anonymizer.read.source import read
+
+THUMB = 320
+"""Longest side of a small view, pixels."""
+QUALITY = 92
+HELD = 192 << 20
+"""Bytes of encoded pictures that are kept in memory."""
+
+
+class Pictures:
+    """Encoded pictures by key, the latest kept in memory. Threads may share it."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.decoder = Decoder(limits)
+        self._held: OrderedDict[str, bytes] = OrderedDict()
+        self._lock = threading.Lock()
+        # Decoded, a photo takes tens of megabytes: one after the other.
+        self._decoding = threading.Lock()
+
+    def close(self) -> None:
+        self.decoder.close()
+
+    def original(self, path: Path, sha256: str) -> bytes:
+        """A source as the road saw it, upright and in sRGB: JPEG bytes.
+
+        Raises :class:`anonymizer.core.errors.MediumError`; :class:`UnreadableError` where it is gone or is not the
+        file that was processed.
+        """
+
+        def decoded() -> bytes:
+            with self._decoding:
+                source = read(path, self.limits.max_bytes)
+                if source.sha256 != sha256:
+                    raise UnreadableError(CHANGED)
+                return jpeg(Image.fromarray(open_still(source, self.limits, self.decoder).pixels))
+
+        return self._once(f"original {sha256}", decoded)
+
+    def small(self, path: Path, version: str) -> bytes:
+        """A small view of a written photo: JPEG bytes. Raises :class:`UnreadableError`."""
+
+        def shrunk() -> bytes:
+            try:
+                with Image.open(path, formats=("JPEG", "PNG")) as image:
+                    image.draft("RGB", (THUMB, THUMB))
+                    image.thumbnail((THUMB, THUMB))
+                    return jpeg(image.convert("RGB"))
+            except (OSError, ValueError, Image.DecompressionBombError) as error:
+                raise UnreadableError("The output cannot be read; it was moved or changed.") from error
+
+        return self._once(f"small {version}", shrunk)
+
+    def _once(self, key: str, make: Callable[[], bytes]) -> bytes:
+        with self._lock:
+            if key in self._held:
+                self._held.move_to_end(key)
+                return self._held[key]
+        made = make()
+        with self._lock:
+            self._held[key] = made
+            while sum(map(len, self._held.values())) > HELD and len(self._held) > 1:
+                self._held.popitem(last=False)
+        return made
+
+
+CHANGED = "The original was changed since it was processed; process it again."
+
+
+def jpeg(image: Image.Image) -> bytes:
+    """A picture as JPEG bytes, good enough to judge by."""
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=QUALITY, subsampling=0)
+    return buffer.getvalue()

@@ -1,0 +1,499 @@
+"""The page's routes: each names a medium by its opaque id and asks the desk; none takes a path."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import unquote
+
+import uvicorn
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+
+from anonymizer.core.errors import AnonymizerError, DecisionError, UsageError
+from anonymizer.core.version import __version__
+from anonymizer.gate import decisions as decide
+from anonymizer.gate.folder import Gate
+from anonymizer.gate.ledger import Entry, State
+from anonymizer.i18n import languages, page_words, speaker
+from anonymizer.release.publish import release
+from anonymizer.review import listing as queue
+from anonymizer.review import uploads as inbox
+from anonymizer.review.clips import Films, frame_times
+from anonymizer.review.edits import Edits
+from anonymizer.review.jobs import Desk
+from anonymizer.review.photos import Pictures
+from anonymizer.review.security import Guard, Keys
+
+WORDS = "strings.json"
+"""The page's words in English; the catalogues have them in other languages."""
+MAX_JSON = 256 << 10
+"""Bytes of one instruction."""
+TYPES = {
+    "html": "text/html; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "json": "application/json",
+    "svg": "image/svg+xml",
+}
+REPORT_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox"
+)
+"""The report's page brings its style within; it has no script and needs no other file."""
+SENTENCES = frozenset({"text", "error", "reason", "reasons", "traces", "notes"})
+"""The members of an answer that hold the program's sentences, or lists of them."""
+TICK = 2.0
+"""Seconds between two looks at the clock."""
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Said(BaseModel):
+    """A person's word."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    initials: Annotated[str, StringConstraints(max_length=100)]
+    note: Annotated[str, StringConstraints(max_length=5000)] = ""
+
+
+class Handover(BaseModel):
+    """A person's word that the patient's consent was thought of: without it nothing is released."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    initials: Annotated[str, StringConstraints(max_length=100)]
+    consent: Literal[True]
+
+
+class Nothing(BaseModel):
+    """An instruction without particulars."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass
+class Page:
+    """One start of the page: what it serves, to whom, in which language, and when it was last used."""
+
+    desk: Desk
+    pictures: Pictures
+    keys: Keys = field(default_factory=Keys)
+    language: str = "en"
+    idle_seconds: float = 1800
+    used: float = field(default_factory=time.monotonic)
+    uploading: int = 0
+    releasing: bool = False
+    films: Films = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.films = Films(self.desk.settings.limits)
+
+    @property
+    def release_folder(self) -> Path:
+        """Where a release goes: beside the output folder, for no path is taken from a browser."""
+        out = self.desk.out.resolve()
+        return out.with_name(f"{out.name}-release")
+
+    @property
+    def idle(self) -> bool:
+        """Nobody has done anything for too long, and nothing is under way."""
+        busy = self.uploading or self.releasing or self.desk.busy
+        return not busy and time.monotonic() - self.used > self.idle_seconds
+
+
+@lru_cache(maxsize=1)
+def static_files() -> dict[str, bytes]:
+    """Every file of the page by name, read from the package once."""
+    folder = files("anonymizer.review") / "static"
+    return {item.name: item.read_bytes() for item in folder.iterdir() if item.is_file()}
+
+
+def build(page: Page, port: int) -> Starlette:
+    """The application, behind its guard, for this port."""
+    media = "/api/media/{id:str}"
+    routes = [
+        Route("/", _shell),
+        Route("/static/{name:str}", _static),
+        Route("/api/session", _session),
+        Route("/api/poll", _poll),
+        Route("/api/list/{state:str}", _list),
+        Route("/api/uploads", _upload, methods=["POST"]),
+        Route("/api/release", _release, methods=["POST"]),
+        Route(media, _detail),
+        Route(f"{media}/original", _original),
+        Route(f"{media}/result", _result),
+        Route(f"{media}/film", _film),
+        Route(f"{media}/times", _times),
+        Route(f"{media}/frame/{{moment:int}}", _frame),
+        Route(f"{media}/small", _small),
+        Route(f"{media}/report", _report),
+        Route(f"{media}/apply", _apply, methods=["POST"]),
+        Route(f"{media}/approve", _decision(decide.approve), methods=["POST"]),
+        Route(f"{media}/reject", _decision(decide.reject), methods=["POST"]),
+        Route(f"{media}/reopen", _decision(decide.reopen), methods=["POST"]),
+        Route(f"{media}/discard", _discard, methods=["POST"]),
+    ]
+    app = Starlette(
+        routes=[Mount(page.keys.path, routes=routes)],
+        middleware=[Middleware(Guard, keys=page.keys, port=port, octets=["/api/uploads"])],
+        exception_handlers={AnonymizerError: _refusal, HTTPException: _plain, ClientDisconnect: _gone},
+    )
+    app.state.page = page
+    return app
+
+
+def listen(port: int) -> socket.socket:
+    """A socket on this machine's own address; any free port for 0. Raises :class:`UsageError`."""
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(("127.0.0.1", port))
+        # From now on a browser's connection waits for the server instead of being refused.
+        listening.listen(64)
+    except (OSError, OverflowError) as error:
+        listening.close()
+        raise UsageError(
+            f"Port {port} cannot be used; choose another with --port, or leave it out."
+        ) from error
+    return listening
+
+
+def address(page: Page, listening: socket.socket) -> str:
+    """The link that opens the page, once."""
+    return f"http://127.0.0.1:{listening.getsockname()[1]}/open/{page.keys.token}"
+
+
+class Server(uvicorn.Server):
+    """uvicorn on a socket that is open already; ends by itself when nobody has used the page for a while."""
+
+    def __init__(self, page: Page, listening: socket.socket) -> None:
+        self.page = page
+        self.listening = listening
+        config = uvicorn.Config(
+            build(page, listening.getsockname()[1]),
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            ws="none",
+            http="h11",
+            proxy_headers=False,
+            limit_concurrency=64,
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=5,
+        )
+        super().__init__(config)
+
+    def serve_until_done(self) -> None:
+        """Serve until the page is idle, or somebody stops it."""
+        asyncio.run(self._until_done())
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let who is being served have the answer, for a few seconds; then end, without a traceback.
+
+        uvicorn logs a request that it cuts off as a program's error. It is none: what the desk has begun it
+        ends before the program does.
+        """
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        await super().shutdown(sockets)
+
+    async def _until_done(self) -> None:
+        watch = asyncio.create_task(self._watch())
+        try:
+            await self.serve(sockets=[self.listening])
+        finally:
+            watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watch
+
+    async def _watch(self) -> None:
+        while not self.should_exit:
+            await asyncio.sleep(TICK)
+            if not self.page.desk.busy:
+                await self.page.desk.ask(self.page.desk.write_index)
+            if self.page.idle:
+                self.should_exit = True
+
+
+def _page(request: Request, *, used: bool = True) -> Page:
+    page: Page = request.app.state.page
+    if used:
+        page.used = time.monotonic()
+    return page
+
+
+async def _shell(request: Request) -> Response:
+    _page(request)
+    return Response(static_files()["index.html"], media_type=TYPES["html"])
+
+
+async def _static(request: Request) -> Response:
+    name = request.path_params["name"]
+    content = _words(name) if name.startswith("strings.") else static_files().get(name)
+    if content is None:
+        raise HTTPException(404)
+    return Response(content, media_type=TYPES[name.rpartition(".")[2]])
+
+
+def _words(name: str) -> bytes | None:
+    """The page's words, ``strings.LANGUAGE.json``; None for a language that there is no catalogue for."""
+    language = name.removeprefix("strings.").removesuffix(".json")
+    if language not in languages():
+        return None
+    return json.dumps(page_words(language, json.loads(static_files()[WORDS])), ensure_ascii=False).encode()
+
+
+def _spoken(request: Request, value: Any, key: str = "") -> Any:
+    """An answer with its sentences in the language that the page says it speaks."""
+    if isinstance(value, dict):
+        return {name: _spoken(request, part, name) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_spoken(request, part, key) for part in value]
+    if not isinstance(value, str) or key not in SENTENCES:
+        return value
+    page: Page = request.app.state.page
+    asked = request.headers.get("accept-language", "")
+    return speaker(asked if asked in languages() else page.language)(value)
+
+
+async def _session(request: Request) -> Response:
+    page = _page(request)
+    limits = page.desk.settings.limits
+    return JSONResponse(
+        {
+            "version": __version__,
+            "language": page.language,
+            "languages": languages(),
+            "folder": queue.shown(page.desk.out.name),
+            "release_folder": queue.shown(str(page.release_folder)),
+            "idle_seconds": page.idle_seconds,
+            "max_bytes": limits.max_bytes,
+            "max_clip_bytes": limits.max_clip_bytes,
+        }
+    )
+
+
+async def _poll(request: Request) -> Response:
+    """Counts and jobs. A page that only asks this is not in use, unless it says that somebody does something there."""
+    page = _page(request, used="active" in request.query_params)
+    counts, revision = await page.desk.look(_standings)
+    left = max(0.0, page.idle_seconds - (time.monotonic() - page.used))
+    jobs = [job.facts() for job in list(page.desk.jobs.values())]
+    known = {"counts": counts, "revision": revision, "jobs": jobs, "left": round(left)}
+    return JSONResponse(_spoken(request, known))
+
+
+def _standings(gate: Gate) -> tuple[dict[str, int], str]:
+    found = gate.ledger.counts()
+    counts: dict[str, int] = {state: found.get(state, 0) for state in queue.SHOWN}
+    counts[State.READY] += found.get(State.RELEASED, 0)
+    return counts, gate.ledger.revision()
+
+
+async def _list(request: Request) -> Response:
+    page = _page(request)
+    try:
+        state = State(request.path_params["state"])
+    except ValueError as error:
+        raise HTTPException(404) from error
+    if state not in queue.SHOWN:
+        raise HTTPException(404)
+    desk = page.desk
+    items = await desk.look(queue.listing, desk.reports, state, desk.inbox)
+    return JSONResponse(_spoken(request, items))
+
+
+async def _entry(request: Request, *states: State) -> Entry:
+    """The row of the medium that a request names; 404 where there is none in such a state."""
+    entry = await _page(request).desk.look(lambda gate: gate.ledger.get(request.path_params["id"]))
+    if entry is None or entry.state not in states:
+        raise HTTPException(404)
+    return entry
+
+
+_SEEN = (State.REVIEW, State.READY, State.RELEASED, State.REJECTED)
+
+
+async def _detail(request: Request) -> Response:
+    desk = _page(request).desk
+    entry = await _entry(request, *_SEEN)
+    detail = await desk.look(queue.detail, desk.reports, entry, desk.inbox)
+    return JSONResponse(_spoken(request, detail))
+
+
+async def _original(request: Request) -> Response:
+    entry = await _entry(request, *_SEEN)
+    content = await run_in_threadpool(_page(request).pictures.original, entry.source, entry.sha256)
+    return Response(content, media_type="image/jpeg")
+
+
+async def _result(request: Request) -> Response:
+    page = _page(request)
+    entry = await _entry(request, *_SEEN)
+    path = await page.desk.look(_standing, entry)
+    kind = {"jpg": "image/jpeg", "png": "image/png", "mp4": "video/mp4"}[path.suffix[1:]]
+    return FileResponse(path, media_type=kind)
+
+
+async def _film(request: Request) -> Response:
+    """A clip's original as it lies on the disk, any range of it; the browser plays it if it can."""
+    entry = await _entry(request, *_SEEN)
+    kind = await run_in_threadpool(_page(request).films.playable, entry.source, entry.sha256)
+    return FileResponse(entry.source, media_type=kind)
+
+
+async def _times(request: Request) -> Response:
+    """When each frame of a clip is shown."""
+    page = _page(request)
+    entry = await _entry(request, *_SEEN)
+    path = await page.desk.look(_standing, entry)
+    return JSONResponse(await run_in_threadpool(frame_times, path))
+
+
+async def _frame(request: Request) -> Response:
+    """What a clip's original shows at a moment, milliseconds, decoded by the program's own reader."""
+    page = _page(request)
+    entry = await _entry(request, *_SEEN)
+    moment = request.path_params["moment"] / 1000
+    content = await run_in_threadpool(page.films.frame, entry.source, entry.sha256, moment)
+    return Response(content, media_type="image/jpeg")
+
+
+async def _small(request: Request) -> Response:
+    page = _page(request)
+    entry = await _entry(request, *_SEEN)
+    path = await page.desk.look(_standing, entry)
+    small = page.films.small if path.suffix == ".mp4" else page.pictures.small
+    return Response(await run_in_threadpool(small, path, entry.output), media_type="image/jpeg")
+
+
+def _standing(gate: Gate, entry: Entry) -> Path:
+    # Read again: it may have been decided since the request came, and stand elsewhere now.
+    entry = gate.ledger.get(entry.id) or entry
+    if entry.state not in _SEEN:
+        raise DecisionError("It is not there any more: somebody else may have decided on it meanwhile.")
+    path = gate.folder(entry.state) / entry.name
+    if not path.is_file():
+        raise DecisionError("Its file is gone from the output folder; process the original again.")
+    return path
+
+
+async def _report(request: Request) -> Response:
+    page = _page(request)
+    entry = await _entry(request, *_SEEN)
+    try:
+        content = (page.desk.gate.reports / f"{entry.id}.html").read_bytes()
+    except OSError as error:
+        raise HTTPException(404) from error
+    return Response(content, media_type=TYPES["html"], headers={"content-security-policy": REPORT_POLICY})
+
+
+async def _apply(request: Request) -> Response:
+    page = _page(request)
+    edits = await _told(request, Edits)
+    job = await page.desk.correct(request.path_params["id"], edits)
+    return JSONResponse(job.facts(), 202)
+
+
+def _decision(action: Callable[[Gate, str, str, str], Path]) -> Callable[[Request], Any]:
+    async def decided(request: Request) -> Response:
+        desk = _page(request).desk
+        said = await _told(request, Said)
+        id = request.path_params["id"]
+        desk.free(id)
+        await desk.ask(action, id, said.initials, said.note)
+        desk.touched()
+        return JSONResponse({"id": id})
+
+    return decided
+
+
+async def _discard(request: Request) -> Response:
+    """Delete an original that was dropped on the page, once it is decided."""
+    desk = _page(request).desk
+    await _told(request, Nothing)
+    entry = await _entry(request, State.READY, State.RELEASED, State.REJECTED, State.FAILED)
+    gone = await run_in_threadpool(inbox.discard, entry.source, desk.inbox)
+    return JSONResponse({"id": entry.id, "gone": gone})
+
+
+async def _release(request: Request) -> Response:
+    """Copy what is ready into the folder beside the output folder, each file checked once more."""
+    page = _page(request)
+    said = await _told(request, Handover)
+    who = decide.person(said.initials)
+    if page.releasing:
+        raise DecisionError("A release is under way; wait until it is done.")
+    page.releasing = True
+    try:
+        done = await run_in_threadpool(release, page.desk.out, page.release_folder, initials=who)
+    finally:
+        page.releasing = False
+        page.used = time.monotonic()
+    page.desk.touched()
+    held = [{"name": name, "reason": reason} for name, reason in done.held]
+    facts = {"copied": len(done.copied), "there": len(done.there), "held": held}
+    return JSONResponse(_spoken(request, facts))
+
+
+async def _upload(request: Request) -> Response:
+    page = _page(request)
+    name = unquote(request.headers.get("x-file-name", ""))[:300]
+    page.uploading += 1
+    try:
+        limits = page.desk.settings.limits
+        path = await inbox.receive(name or "file", _chunks(request, page), page.desk.inbox, limits)
+    finally:
+        page.uploading -= 1
+    return JSONResponse(page.desk.add(path).facts(), 202)
+
+
+async def _chunks(request: Request, page: Page) -> AsyncIterator[bytes]:
+    async for chunk in request.stream():
+        page.used = time.monotonic()
+        yield chunk
+
+
+async def _told(request: Request, model: type[Model]) -> Model:
+    """The instruction in a request's body."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_JSON:
+            raise HTTPException(413)
+    try:
+        return model.model_validate(json.loads(body))
+    except (ValueError, ValidationError, RecursionError) as error:
+        raise HTTPException(400) from error
+
+
+async def _refusal(request: Request, error: Exception) -> Response:
+    """What the program says no to, in its own sentence."""
+    return JSONResponse(_spoken(request, {"error": str(error)}), 409)
+
+
+async def _plain(_: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    return PlainTextResponse("This cannot be done.", status)
+
+
+async def _gone(_: Request, error: Exception) -> Response:
+    """The browser closed the connection in the middle: nobody is there to be told."""
+    return PlainTextResponse("", 400)

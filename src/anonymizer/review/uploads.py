@@ -1,0 +1,92 @@
+"""Files that were dropped on the page: kept in the private folder until somebody deletes them.
+
+A browser hands over bytes, not a place on the disk, so a dropped file has to be stored to have an original at
+all. It lies in ``OUT/.anonymizer/inbox/`` (mode 0700), is never handed out, and can be deleted from the page.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from starlette.concurrency import run_in_threadpool
+
+from anonymizer.core.errors import LimitError, OutputError, UnsupportedError
+from anonymizer.core.settings import Limits
+from anonymizer.gate.folder import new_id, safe_name, sync_folder
+from anonymizer.read.sniff import HEAD, sniff
+
+SPARE = 256 << 20
+"""Bytes that stay free on the disk whatever is uploaded."""
+
+
+async def receive(name: str, chunks: AsyncIterator[bytes], inbox: Path, limits: Limits) -> Path:
+    """Store an upload, chunk by chunk; its path, durable. ``name`` is a label: no part of it is a folder.
+
+    Raises :class:`UnsupportedError` as soon as the first bytes are no photo and no clip, :class:`LimitError` as
+    soon as there are more bytes than the limits allow, and :class:`OutputError`. What was stored is then removed.
+    """
+    folder = inbox / new_id()
+    path = folder / _label(name)
+    try:
+        inbox.mkdir(mode=0o700, exist_ok=True)
+        folder.mkdir(mode=0o700)
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
+        with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+            size, head, most = 0, b"", 0
+            async for chunk in chunks:
+                if len(head) < HEAD:
+                    head += chunk[: HEAD - len(head)]
+                size += len(chunk)
+                if not most and len(head) >= HEAD:
+                    most = _most(head, limits)
+                if size > (most or limits.max_bytes):
+                    raise LimitError(
+                        f"The file has more than {(most or limits.max_bytes) >> 20} MiB, the limit."
+                    )
+                if shutil.disk_usage(inbox).free < SPARE + len(chunk):
+                    raise OutputError("The disk is nearly full; free space and drop the file again.")
+                file.write(chunk)
+            _most(head, limits)
+            file.flush()
+            await run_in_threadpool(os.fsync, file.fileno())
+        sync_folder(folder)
+        sync_folder(inbox)
+    except BaseException as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise OutputError(
+                f"The file cannot be stored ({error.strerror or error}); free space."
+            ) from error
+        raise
+    return path
+
+
+def discard(source: Path, inbox: Path) -> bool:
+    """Delete an uploaded original with its folder; False where the source is none, or is gone already."""
+    if source.parent.parent != inbox or not source.parent.is_dir():
+        return False
+    try:
+        shutil.rmtree(source.parent)
+    except OSError as error:
+        raise OutputError(f"The original cannot be deleted ({error.strerror or error}).") from error
+    return True
+
+
+def _most(head: bytes, limits: Limits) -> int:
+    """How many bytes such a file may have. Raises :class:`UnsupportedError`."""
+    if not head:
+        raise UnsupportedError("The file is empty.")
+    return limits.max_clip_bytes if sniff(head).is_clip else limits.max_bytes
+
+
+def _label(name: str) -> str:
+    """A file name for the disk out of whatever the browser said."""
+    last = re.split(r"[/\\]", name)[-1]
+    stem, dot, suffix = last.rpartition(".")
+    if not dot or not re.fullmatch(r"[A-Za-z0-9]{1,5}", suffix):
+        return safe_name(last)
+    return f"{safe_name(stem)}.{suffix}"

@@ -1,0 +1,119 @@
+"""Which covers lie over which frame of a clip: the search's tracks and a person's own regions and corrections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymizer.core.settings import DrawnRegion, Settings
+from anonymizer.core.types import Box, Style, Veil
+from anonymizer.read.clip.reader import Clip
+from anonymizer.redact.clip import Cover, cover, veil
+from anonymizer.road.clip.search import Searched
+from anonymizer.track import hand_drawn as drawn
+from anonymizer.track.tracker import Track
+
+SAME = 0.5
+"""Intersection over union from which a dismissed place is a track's extent."""
+NEAR = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which covers lie over which frame: the tracks of the search and a person's own regions."""
+
+    covers: tuple[Cover, ...]
+    settings: Settings
+    size: tuple[int, int]
+    transfer: int = 0
+    """The curve of high dynamic range (:mod:`anonymizer.core.hdr`) in which frames are written; 0: ordinary video."""
+    dismissed: tuple[Track, ...] = ()
+    """Tracks that a person knows to be harmless: they stay visible."""
+    _near: dict[int, list[Cover]] = field(init=False, default_factory=dict)
+    """The covers of each :data:`NEAR` frames: an hour has thousands, a frame a few."""
+
+    def __post_init__(self) -> None:
+        # Solid ones last: a fill is never softened by a blur beside it.
+        for one in sorted(self.covers, key=lambda one: one.style is Style.FILL):
+            for place in range(one.track.first // NEAR, one.track.last // NEAR + 1):
+                self._near.setdefault(place, []).append(one)
+
+    def lets_be(self, frame: int, box: Box) -> bool:
+        """Whether a place in a frame belongs to a track that was dismissed."""
+        here = (track.box(frame) for track in self.dismissed if track.first <= frame <= track.last)
+        return any(box.covered_by(known.scaled(1.5)) > 0.5 for known in here)
+
+    def at(self, frame: int) -> list[Cover]:
+        """The covers of a frame, those that are drawn last at the end."""
+        here = self._near.get(frame // NEAR, ())
+        return [one for one in here if one.track.first <= frame <= one.track.last]
+
+    def veils(self, frame: int) -> list[Veil]:
+        """What is drawn in a frame."""
+        found = (veil(one, frame, self.size) for one in self.at(frame))
+        return [one for one in found if one]
+
+    def keep(self, frame: int) -> list[Box]:
+        """What must stay visible in a frame for the clinical subject."""
+        boxes = [Box(*rect) for rect in self.settings.keep]
+        if self.settings.keep_mouth:
+            mouths = (one.track.mouth(frame) for one in self.at(frame))
+            boxes += [mouth for mouth in mouths if mouth]
+        return boxes
+
+
+def planned(clip: Clip, searched: Searched, settings: Settings, earlier: Plan | None = None) -> Plan:
+    """A cover for every track of the search and every region that a person drew.
+
+    Tracks that are what they were in an ``earlier`` plan keep their covers, noise and all.
+    """
+    size = clip.width, clip.height
+    seconds = np.asarray(searched.pts * float(clip.time_base), np.float64)
+    found = searched.tracker.tracks()
+    dismissed = tuple(track for track in found if _is_dismissed(track, settings, seconds))
+    tracks = [track for track in found if track not in dismissed]
+    tracks += [track for _, track in searched.leader.tracks(seconds)]
+    transfer = clip.colour.transfer if clip.colour else 0
+    before = {_identity(one.track): one for one in earlier.covers} if earlier else {}
+    covers = tuple(before.get(_identity(track)) or cover(track, settings, size, transfer) for track in tracks)
+    return Plan(covers, settings, size, transfer, dismissed)
+
+
+def differing(one: Plan, other: Plan) -> set[int]:
+    """The frames in which two plans of one clip do not draw the same covers."""
+    alone = set(one.covers) ^ set(other.covers)
+    return {frame for cover in alone for frame in range(cover.track.first, cover.track.last + 1)}
+
+
+def _identity(track: Track) -> tuple[object, ...]:
+    """What two tracks have in common that are covered alike."""
+    arrays = (track.boxes, track.colours, track.seen, track.mouths)
+    return track.kind, track.first, *(None if one is None else one.tobytes() for one in arrays)
+
+
+def lies_inside(one: DrawnRegion, clip: Clip, pts: NDArray[np.int64]) -> bool:
+    """Whether a person's region has a part in the picture at a time at which a frame is shown."""
+    inside = Box(*one.rect).within(clip.width, clip.height).area > 0
+    seconds = np.asarray(pts * float(clip.time_base), np.float64)
+    return inside and bool(drawn.within(one, seconds).any())
+
+
+def _is_dismissed(track: Track, settings: Settings, seconds: NDArray[np.float64]) -> bool:
+    """Whether a person said of this track, named by its kind, extent and time, that nothing is to be hidden."""
+    extent = union(track)
+    for place in settings.dismiss:
+        during = place.start <= seconds[track.last] and (
+            place.end is None or place.end >= seconds[track.first]
+        )
+        if during and place.kind is track.kind and Box(*place.rect).iou(extent) >= SAME:
+            return True
+    return False
+
+
+def union(track: Track) -> Box:
+    """The smallest box that holds a track's boxes."""
+    x, y = float(track.boxes[:, 0].min()), float(track.boxes[:, 1].min())
+    right, bottom = (track.boxes[:, :2] + track.boxes[:, 2:]).max(axis=0)
+    return Box(x, y, float(right) - x, float(bottom) - y)

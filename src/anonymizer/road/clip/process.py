@@ -1,0 +1,390 @@
+"""The road of one clip: search every frame, hide every track, write clean, read back with another reader.
+
+The first pass finds (``search.py``), the second decodes again and redacts, the third is the verification's
+own: the ffmpeg program decodes what was written, and every frame of it is compared with what must be there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymizer.core.errors import UnreadableError
+from anonymizer.core.prefetch import ahead
+from anonymizer.core.settings import HdrPolicy, Settings
+from anonymizer.core.types import Box, Check, Processed, Progress, Question, Result, Shape, TrackSummary, Veil
+from anonymizer.detect.finder import Finder, question
+from anonymizer.gate.folder import file_sha256
+from anonymizer.read.clip.reader import Clip, Ending, Frame, Reading, frames
+from anonymizer.read.clip.sound import Sound
+from anonymizer.read.sniff import Format
+from anonymizer.redact.clip import Cover, paint, shown
+from anonymizer.redact.uncovered import unveiled
+from anonymizer.report.paths import through
+from anonymizer.road.clip.plan import Plan, differing, lies_inside, planned, union
+from anonymizer.road.clip.recheck import Looked, look_again
+from anonymizer.road.clip.search import Doubt, Searched, begun, search
+from anonymizer.road.photo import reasons, residual
+from anonymizer.track import hand_drawn as drawn
+from anonymizer.verify.clip import ExpectedClip, examine
+from anonymizer.write.clip import ClipWriter
+from anonymizer.write.photo import failed
+from anonymizer.write.reuse import Earlier
+
+MANY_DAMAGED = 0.05
+"""Share of damaged frames from which a person must look."""
+ATTEMPTS = 5
+"""How often a clip is written at most: what the search of the output finds is hidden too."""
+MOST_TOLD = 12
+"""Doubtful places that a report names one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What the second pass wrote: times int64 ``(n,)`` in the clip's time base, and what it drew.
+
+    ``drawn`` int32 ``(n,)`` counts the covers in each frame; ``kept``: something hidden was uncovered again;
+    ``sound``: there is a sound track; ``notes`` on which it is.
+    """
+
+    pts: NDArray[np.int64]
+    durations: NDArray[np.int64]
+    drawn: NDArray[np.int32]
+    kept: bool
+    sound: bool
+    notes: tuple[str, ...]
+    ending: Ending
+
+
+def process(
+    path: Path,
+    form: Format,
+    finder: Finder,
+    settings: Settings,
+    staged: Path,
+    progress: Progress | None = None,
+) -> tuple[Processed, str]:
+    """Take a clip down the road; ``staged`` (without suffix) is where the clean MP4 is written.
+
+    Returns it with the source's SHA-256 (hex). Raises :class:`anonymizer.core.errors.MediumError` where it cannot
+    be decoded or changes meanwhile, :class:`anonymizer.core.errors.OutputError` where it cannot be written.
+    """
+    staged = staged.with_suffix(".mp4")
+    before = _identity(path)
+    with begun(path, form, settings) as (clip, reading):
+        sha256 = file_sha256(path)
+        searched = search(clip, reading, finder, settings, progress)
+    doubts, looks = list(searched.doubts), list[int]()
+    plan = planned(clip, searched, settings)
+    among: set[int] | None = None
+    finder.rest()  # The encoder takes as much.
+    written = write(clip, plan, staged, progress, len(searched.pts))
+    for attempt in range(1, ATTEMPTS + 1):
+        looked = look_again(
+            staged,
+            plan,
+            finder,
+            length=len(searched.pts),
+            rate=_rate(clip, searched.pts),
+            cuts=searched.cuts,
+            sound=written.sound,
+            among=among,
+            progress=progress,
+        )
+        bare = [f for f in looked.found if not plan.lets_be(f.frame, f.region.box)]
+        doubts += [Doubt(f.frame, f.region) for f in bare if not f.region.certain]
+        looks.append(looked.searched)
+        left = [f for f in bare if f.region.certain]
+        if not left or attempt == ATTEMPTS:
+            break
+        for one in left:
+            searched.tracker.sight(one.frame, one.region, one.colours, len(searched.pts))
+        # All else of the next writing is what this one's was, and was searched.
+        earlier, plan = plan, planned(clip, searched, settings, plan)
+        among = differing(earlier, plan)
+        finder.rest()
+        written = write_again(clip, plan, staged, progress, written, among)
+    if _identity(path) != before:
+        raise UnreadableError("The file changed while it was read; wait until it is complete and try again.")
+    expected = ExpectedClip(
+        size=(clip.width, clip.height),
+        pts=searched.pts,
+        durations=written.durations,
+        time_base=clip.time_base,
+        source_sha256=sha256,
+        traces=clip.traces,
+        keep_name=settings.keep_name,
+        sound=written.sound,
+    )
+    asked = _questions(clip, searched, plan, doubts)
+    searches = f"{attempt} search{'es' if attempt > 1 else ''} of the output, at {looks[0]} frames"
+    if attempt > 1:
+        # Where nothing was added, the frames are those that were searched before, written once more.
+        searches += f", then at {sum(looks[1:])} where something was added"
+    checks = [
+        residual([one.region for one in bare], searches),
+        coverage(plan, written, looked),
+        *([looked.strength] if looked.strength else []),
+        *examine(staged, expected, looked.read),
+    ]
+    return (
+        Processed(
+            path=staged,
+            type="clip",
+            format="MP4",
+            width=clip.width,
+            height=clip.height,
+            veils=(),
+            checks=tuple(checks),
+            traces=clip.traces,
+            reasons=tuple(_reasons(clip, searched, plan, written, asked)),
+            questions=tuple(asked),
+            notes=tuple(_notes(searched, written)),
+            models=tuple(finder.models()),
+            tracks=tuple(_summary(one, clip, plan, _seconds(clip, searched)) for one in plan.covers),
+            contact_sheet=looked.sheet,
+            frames=len(searched.pts),
+            duration=float((written.pts[-1] + written.durations[-1]) * clip.time_base),
+        ),
+        sha256,
+    )
+
+
+def write_again(
+    clip: Clip, plan: Plan, staged: Path, progress: Progress | None, before: Written, changed: set[int]
+) -> Written:
+    """The second pass once more where covers have ``changed``; the rest of ``staged`` is taken over as it is coded.
+
+    Raises as :func:`process` does.
+    """
+    aside = staged.with_name(f"{staged.stem}-before{staged.suffix}")
+    known: tuple[Earlier, Written] | None
+    try:
+        try:
+            staged.replace(aside)
+            known = Earlier(aside, changed, len(before.pts)), before
+        except ValueError:
+            known = None  # Nothing of it can stay: all is written.
+        except OSError as error:
+            raise failed(error) from error
+        return write(clip, plan, staged, progress, len(before.pts), known)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write(
+    clip: Clip,
+    plan: Plan,
+    staged: Path,
+    progress: Progress | None,
+    length: int,
+    before: tuple[Earlier, Written] | None = None,
+) -> Written:
+    """The second pass: decode its ``length`` frames again, hide, encode. Raises as :func:`process` does.
+
+    ``before`` is a writing with other covers, and what was drawn in it.
+    """
+    settings = plan.settings
+    pts: list[int] = []
+    durations: list[int] = []
+    drawn: list[int] = []
+    earlier, previous = before or (None, None)
+    kept = previous is not None and previous.kept
+    known = previous.drawn.tolist() if previous else []
+    sound = Sound(clip, settings)
+    with (
+        ClipWriter(
+            staged,
+            width=clip.width,
+            height=clip.height,
+            time_base=clip.time_base,
+            rate=clip.rate,
+            aspect=clip.aspect,
+            crf=settings.crf,
+            sound=sound.form,
+            colour=clip.colour,
+            earlier=earlier,
+        ) as out,
+        closing(sound),
+        Reading(
+            clip.path, clip.form, settings.limits, "full", keep_hdr=settings.hdr is HdrPolicy.KEEP
+        ) as reading,
+        ahead(_painted(clip, reading, plan, out)) as painted,
+    ):
+        for frame, count, uncovered in painted:
+            kept = kept or uncovered
+            drawn.append(known[frame.number] if count is None else count)
+            out.write(frame.planes, frame.pts, frame.duration)
+            pts.append(frame.pts)
+            durations.append(frame.duration)
+            for block in sound.until(float((frame.pts + frame.duration) * clip.time_base)):
+                out.write_sound(block)
+            if progress:
+                progress("hiding", frame.number + 1, length)
+        ending = reading.ending
+    if ending is None or not pts:
+        raise UnreadableError("The clip could not be read a second time; try again.")
+    return Written(
+        pts=np.array(pts, np.int64),
+        durations=np.array(durations, np.int64),
+        drawn=np.array(drawn, np.int32),
+        kept=kept,
+        sound=sound.form is not None,
+        notes=sound.notes,
+        ending=ending,
+    )
+
+
+def _painted(
+    clip: Clip, reading: Reading, plan: Plan, out: ClipWriter
+) -> Iterator[tuple[Frame, int | None, bool]]:
+    """Each frame with its covers on it, how many they are, and whether something hidden was kept clear.
+
+    None for how many where the frame is not painted: it is taken over from an earlier writing.
+    """
+    for frame in frames(clip, reading):
+        if out.stays(frame.number):
+            yield frame, None, False
+            continue
+        keep = plan.keep(frame.number)
+        count = paint(frame.planes, plan.at(frame.number), frame.number, plan.settings, keep)
+        yield frame, count, bool(keep and _uncovers(keep, plan.veils(frame.number)))
+
+
+def coverage(plan: Plan, written: Written, looked: Looked) -> Check:
+    """Every frame of every track was drawn over, by the second pass's own count and by the second reader's eye."""
+    wanted: NDArray[np.int32] = np.zeros(len(written.pts), np.int32)
+    for one in plan.covers:
+        wanted[one.track.first : one.track.last + 1] += shown(one, plan.size)
+    bare = {int(frame) for frame in np.flatnonzero(wanted != written.drawn)} | set(looked.bare)
+    facts = {"tracks": len(plan.covers), "frames": len(written.pts), "bare": len(bare)}
+    if bare:
+        said = f"In {len(bare)} frames a redacted region is not where it must be, the first at frame {min(bare)}."
+        return Check("coverage", Result.FAIL, said, facts)
+    if not plan.covers:
+        return Check("coverage", Result.PASS, "There was nothing to hide.", facts)
+    said = (
+        f"Every frame of all {len(plan.covers)} tracks is redacted: the second reader compared each of the "
+        f"{len(written.pts)} frames with what must lie there."
+    )
+    return Check("coverage", Result.PASS, said, facts)
+
+
+def _rate(clip: Clip, pts: NDArray[np.int64]) -> float:
+    """Frames per second as they came, whatever was announced."""
+    return (len(pts) - 1) / float(int(pts[-1]) * clip.time_base) if len(pts) > 1 else float(clip.rate)
+
+
+def _seconds(clip: Clip, searched: Searched) -> NDArray[np.float64]:
+    return np.asarray(searched.pts * float(clip.time_base), np.float64)
+
+
+def _uncovers(keep: Sequence[Box], veils: Sequence[Veil]) -> bool:
+    return any(box.intersection(_extent(one)).area > 0 for box in keep for one in veils)
+
+
+def _extent(one: Veil) -> Box:
+    left, top, right, bottom = one.box
+    return Box(left, top, right - left, bottom - top)
+
+
+def _identity(path: Path) -> tuple[int, int, int]:
+    """What changes when somebody writes to a file: it is read twice, and must be the same."""
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise UnreadableError("The file is gone; it was moved or deleted meanwhile.") from error
+    return stat.st_size, stat.st_mtime_ns, stat.st_ino
+
+
+def _summary(one: Cover, clip: Clip, plan: Plan, seconds: NDArray[np.float64]) -> TrackSummary:
+    track = one.track
+    seen = shown(one, plan.size)
+    boxes = one.boxes[seen]
+    if one.shape is not Shape.ELLIPSE:
+        boxes = boxes.clip((0, 0, 0, 0), (*plan.size, *plan.size))
+    return TrackSummary(
+        kind=track.kind,
+        style=one.style,
+        shape=one.shape,
+        first=float(seconds[track.first]),
+        last=float(seconds[track.last]),
+        frames=len(track.boxes),
+        interpolated=int((~track.seen).sum()),
+        evidence=track.evidence,
+        box=union(track).pixels(clip.width, clip.height),
+        grid=(one.grid.shape[1], one.grid.shape[0]),
+        path=through(seconds[track.first : track.last + 1][seen], boxes),
+    )
+
+
+def _reasons(
+    clip: Clip, searched: Searched, plan: Plan, written: Written, asked: Sequence[Question]
+) -> list[str]:
+    settings = plan.settings
+    said = []
+    if searched.ending.broken_off:
+        said.append(
+            f"The clip could not be decoded to its end: after {len(searched.pts)} frames it broke off; "
+            "copy it from the camera again, or decide whether this part is enough."
+        )
+    if _damaged(searched, written) > MANY_DAMAGED * len(searched.pts):
+        said.append(
+            "More than one in twenty of the clip's frames is damaged: a person must look at what is left."
+        )
+    if len(written.pts) != len(searched.pts) or not np.array_equal(written.pts, searched.pts):
+        said.append("The clip was not decoded in the same way twice: do not publish it without looking.")
+    said += [
+        f"A place to hide that was given ({', '.join(f'{value:g}' for value in one.rect)}; from {one.start:g} s) "
+        "lies outside the clip: nothing is hidden there."
+        for one in settings.regions
+        if not lies_inside(one, clip, searched.pts)
+    ]
+    said += [one.text for one in asked[:MOST_TOLD]]
+    if len(asked) > MOST_TOLD:
+        # What moves is in another place each time.
+        said.append(f"There are {len(asked) - MOST_TOLD} more such places: please watch the whole clip.")
+    said += _followed(clip, searched, settings)
+    if written.sound:
+        said.append("The sound was kept, as asked: a voice identifies, so a person must listen to it.")
+    return said + reasons(settings, written.kept, len(plan.dismissed))
+
+
+def _questions(clip: Clip, searched: Searched, plan: Plan, doubts: Sequence[Doubt]) -> list[Question]:
+    """What a person is asked to look at; the same place in several frames once."""
+    open_ = [d for d in doubts if unveiled([d.region], plan.veils(d.frame))]
+    told: list[Doubt] = []
+    for doubt in open_:
+        near = (d for d in told if d.region.kind is doubt.region.kind)
+        if all(d.region.box.iou(doubt.region.box) < 0.3 for d in near):
+            told.append(doubt)
+    return [question(d.region, float(searched.pts[d.frame] * clip.time_base)) for d in told]
+
+
+def _damaged(searched: Searched, written: Written) -> int:
+    """Frames of the source that were concealed or left out, in whichever pass met more."""
+    one, two = searched.ending, written.ending
+    return max(one.corrupt, two.corrupt) + max(one.lost, two.lost)
+
+
+def _followed(clip: Clip, searched: Searched, settings: Settings) -> list[str]:
+    """A sentence for each place that was followed for a person, who must see how far that went."""
+    seconds = _seconds(clip, searched)
+    tracks = dict(searched.leader.tracks(seconds))
+    wanted = (one for one in settings.regions if one.follow is not None)
+    return [drawn.said(one, tracks.get(one), seconds) for one in wanted]
+
+
+def _notes(searched: Searched, written: Written) -> list[str]:
+    ending = searched.ending
+    notes = [*ending.notes, *written.notes]
+    if broken := _damaged(searched, written):
+        notes.append(f"{broken} damaged frames of the source were concealed or left out.")
+    if ending.retimed:
+        notes.append(f"{ending.retimed} frames had no usable time; they were given one.")
+    return notes

@@ -1,0 +1,395 @@
+"""A written clip under a second reader's eye: is every frame redacted where it must be, and nothing left?
+
+The frames come from the ffmpeg program, not from the library that wrote them. Every frame is compared with the
+covers that must lie on it; faces are searched once more at regular frames, and about the place of a track
+wherever it begins or ends and, less often, where it was followed unseen; text and codes at fewer frames.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from anonymizer.core import hdr
+from anonymizer.core.pixels import averages
+from anonymizer.core.prefetch import ahead
+from anonymizer.core.settings import Settings
+from anonymizer.core.types import Box, Check, Kind, Pixels, Progress, Region, Result, Shape, Style, Veil
+from anonymizer.core.yuv import Plane, Planes, pixels, reduced, reduction
+from anonymizer.detect.faces.finder import ALL_TURNS, GLANCE_SIDE, NEAR_CONTEXT, NEAR_SIDE
+from anonymizer.detect.finder import Finder
+from anonymizer.redact.clip import Cover, Rect, halved, veil
+from anonymizer.redact.photo import drawn
+from anonymizer.redact.uncovered import left_over
+from anonymizer.verify import strength
+from anonymizer.verify.second_reader import Read, sampled
+
+FACES_EVERY = 2.0
+"""Seconds between frames in which faces are searched once more."""
+ALL_EVERY = 4.0
+"""Seconds between frames in which everything is."""
+UNSEEN_EVERY = 0.25
+"""Seconds between frames in which a track that was not seen is searched for about its place, upright and at one
+other turn, each time the next; where its place was guessed, the others are glanced at."""
+FEW = 3
+"""Places in one frame up to which looking about each costs less than looking at all of it."""
+TOGETHER = 4
+"""Frames that are glanced at in one call: more of them keep every core busy."""
+COMPARED = 24
+"""Side, pixels, of the reduced picture in which a cover is compared."""
+APART = 6.0
+"""Mean difference of brightness, of 255, from which a cover is not there. The encoder's own is under 2; the noise
+alone sets a bare face 10 apart from its cover."""
+SEEN = 0.4
+"""Score of a face at a glance that counts as left over: as sure as the searches with care are."""
+EDGE = 3
+"""Pixels at a region's edge that are not measured: colour at half size and the encoder's smoothing reach so far."""
+SHEET = 12
+"""Frames on the contact sheet."""
+SHEET_SIDE = 240
+
+
+class Covered(Protocol):
+    """What lies over each frame; ``anonymizer.road.clip.process.Plan`` is one."""
+
+    @property
+    def covers(self) -> tuple[Cover, ...]: ...
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def size(self) -> tuple[int, int]: ...
+    @property
+    def transfer(self) -> int: ...
+
+    def at(self, frame: int) -> list[Cover]: ...
+    def veils(self, frame: int) -> list[Veil]: ...
+    def keep(self, frame: int) -> list[Box]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is left beside the covers in a frame of the output; ``colours`` are its grid averages there, RGB."""
+
+    frame: int
+    region: Region
+    colours: NDArray[np.float32]
+
+
+@dataclass(slots=True)
+class Looked:
+    """What the second reader saw: ``found`` is what no cover hides, ``bare`` are the frames that lack a cover.
+
+    ``searched`` counts the frames that a detector looked at, ``sheet`` is the contact sheet, JPEG.
+    """
+
+    found: list[Found] = field(default_factory=list)
+    bare: list[int] = field(default_factory=list)
+    searched: int = 0
+    strength: Check | None = None
+    sheet: bytes = b""
+    read: Read = field(default_factory=Read)
+
+
+def look_again(
+    path: Path,
+    plan: Covered,
+    finder: Finder,
+    *,
+    length: int,
+    rate: float,
+    cuts: Sequence[int],
+    sound: bool,
+    among: set[int] | None,
+    progress: Progress | None,
+) -> Looked:
+    """Decode a written clip of ``length`` frames with the second reader, end to end, and look at its frames.
+
+    ``sound``: it has a sound track, which is decoded as well. ``among``: where detectors look; None for everywhere.
+    """
+    looked = Looked()
+    wanted = _wanted(plan, length, rate, cuts)
+    if among is not None:
+        wanted = wanted.among(among)
+    shown = set(np.linspace(0, length - 1, min(SHEET, length)).round().astype(int).tolist())
+    thumbnails: list[Pixels] = []
+    measured: list[Check] = []
+    glanced: list[tuple[int, Planes]] = []
+    with ahead(sampled(path, range(length), plan.size, looked.read, sound=sound)) as decoded:
+        for number, planes in decoded:
+            if not covers_in_place(planes, plan, number):
+                looked.bare.append(number)
+            if number in wanted.measured:
+                kept = [box.pixels(*plan.size) for box in plan.keep(number)]
+                measured.append(strength_of(planes, plan.veils(number), kept, plan.settings.grid))
+            if plan.transfer:
+                # From here on for detectors and for the eye.
+                planes = hdr.ordinary(planes[0], plan.transfer), *planes[1:]
+            if number in wanted.whole:
+                picture = pixels(planes)
+                _note(looked, number, finder.recheck(picture), picture, plan, finder)
+            elif number in wanted.careful:
+                picture = pixels(planes)
+                _note(looked, number, finder.recheck_faces(picture), picture, plan, finder)
+            elif number in wanted.near:
+                turns = ALL_TURNS if number in wanted.ends else (0, 1 + number // wanted.step % 3)
+                if found := _near(planes, wanted.near[number], turns, finder):
+                    _note(looked, number, found, pixels(planes), plan, finder)
+            elif number in wanted.plain:
+                glanced.append((number, planes))
+            if len(glanced) == TOGETHER or number == length - 1:
+                _glance(looked, glanced, finder, plan)
+                glanced.clear()
+            if number in shown:
+                thumbnails.append(_thumbnail(planes))
+            if progress:
+                progress("checking", number + 1, length)
+    _glance(looked, glanced, finder, plan)
+    looked.searched = len(wanted.searched())
+    looked.strength = _worst(measured)
+    looked.sheet = contact_sheet(thumbnails)
+    return looked
+
+
+def covers_in_place(planes: Planes, plan: Covered, frame: int) -> bool:
+    """Whether each cover of a frame lies on it: its brightness, reduced, against the cover's own drawing."""
+    height, width = planes[0].shape
+    covers = plan.at(frame)
+    placed = [(one, found) for one in covers if (found := veil(one, frame, plan.size))]
+    kept = [box.padded(2).pixels(width, height) for box in plan.keep(frame)]
+    rects = np.array([found.box for _, found in placed], np.int64).reshape(-1, 4)
+    # What a cover may have changed, its rim included.
+    rims = 2 + np.ceil(0.1 * (rects[:, 2:] - rects[:, :2]).min(axis=1)).astype(np.int64)
+    reach = rects + rims[:, None] * np.array([-1, -1, 1, 1])
+    for number, (one, found) in enumerate(placed):
+        left, top, right, bottom = _box(found).pixels(width, height)
+        side = (min(COMPARED, right - left), min(COMPARED, bottom - top))
+        # What lies under a cover that is drawn later is that one's affair.
+        later = [
+            rect for rect in reach[number + 1 :].tolist() + kept if _meet(rect, (left, top, right, bottom))
+        ]
+        mask: NDArray[np.bool_] | None = None
+        if later or found.shape is Shape.ELLIPSE:
+            x, y = found.box[0] - left, found.box[1] - top
+            own = x, y, found.box[2] - left, found.box[3] - top
+            mask = _middle(found.shape, own, (right - left, bottom - top), side)
+            for over in later:
+                mask = mask & ~_cells(over, (left, top, right, bottom), side)
+            if not mask.any():
+                continue
+        # A hundred lines of it tell as much as a thousand.
+        patch = planes[0][
+            top : bottom : max(1, (bottom - top) // 96), left : right : max(1, (right - left) // 96)
+        ]
+        seen = cv2.resize(np.ascontiguousarray(patch), side, interpolation=cv2.INTER_AREA)
+        apart = cv2.absdiff(seen, _expected(one, (right - left, bottom - top), side).astype(seen.dtype))
+        if float((apart if mask is None else apart[mask]).mean()) > APART:
+            return False
+    return True
+
+
+def _meet(one: Sequence[int], other: Rect) -> bool:
+    return one[0] < other[2] and one[2] > other[0] and one[1] < other[3] and one[3] > other[1]
+
+
+@lru_cache(maxsize=48)
+def _expected(one: Cover, size: tuple[int, int], side: tuple[int, int]) -> Plane:
+    """A cover's brightness where ``size`` (width, height) of it is seen, reduced to ``side``.
+
+    Its box keeps its size for many frames, so what is expected is kept too.
+    """
+    if one.style is Style.FILL:
+        return np.full((side[1], side[0]), np.rint(one.grid[0, 0, 0]), np.uint8)
+    fine = min(4 * side[0], size[0]), min(4 * side[1], size[1])
+    shown = drawn(one.grid[:, :, :1], *fine, one.style)
+    return np.asarray(cv2.resize(shown, side, interpolation=cv2.INTER_AREA), np.uint8).reshape(side[::-1])
+
+
+def strength_of(planes: Planes, veils: Sequence[Veil], kept: Sequence[Rect], grid: int) -> Check:
+    """Every veil against its bound, brightness and colour each at their own size: nothing is interpolated."""
+    y, u, v = planes
+    luma = strength.check(y[:, :, None], veils, kept, grid, EDGE)
+    if luma.result is not Result.PASS or not veils:
+        return luma
+    halves = [replace(veil, box=halved(veil.box)) for veil in veils]
+    colour = strength.check(np.dstack([u, v]), halves, [halved(rect) for rect in kept], grid, EDGE)
+    worse = float(colour.data.get("rms", 0.0)) > float(luma.data.get("rms", 0.0))
+    return colour if colour.result is not Result.PASS or worse else luma
+
+
+def contact_sheet(thumbnails: Sequence[Pixels]) -> bytes:
+    """Small pictures in rows of four, as JPEG bytes; empty without any."""
+    if not thumbnails:
+        return b""
+    height, width = thumbnails[0].shape[:2]
+    rows = -(-len(thumbnails) // 4)
+    columns = min(4, len(thumbnails))
+    sheet = np.full((rows * (height + 4) - 4, columns * (width + 4) - 4, 3), 255, np.uint8)
+    for number, one in enumerate(thumbnails):
+        y, x = number // 4 * (height + 4), number % 4 * (width + 4)
+        sheet[y : y + height, x : x + width] = one
+    out = io.BytesIO()
+    Image.fromarray(sheet).save(out, "JPEG", quality=80)
+    return out.getvalue()
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Frames to glance at, to search for faces with care, to search for everything, to measure the veils in.
+
+    ``near``: where else to search for faces with care, by frame: about a track's place. ``ends``: those of them
+    where a track begins or ends; where it was not seen, they are ``step`` frames apart.
+    """
+
+    step: int
+    plain: set[int]
+    near: dict[int, list[Box]]
+    ends: set[int]
+    careful: set[int]
+    whole: set[int]
+    measured: set[int]
+
+    def among(self, frames: set[int]) -> _Wanted:
+        """Those of them that are among these; measured is in all."""
+        near = {frame: places for frame, places in self.near.items() if frame in frames}
+        return replace(
+            self,
+            plain=self.plain & frames,
+            near=near,
+            careful=self.careful & frames,
+            whole=self.whole & frames,
+        )
+
+    def searched(self) -> set[int]:
+        """The frames that a detector looks at."""
+        return self.whole | self.careful | self.near.keys() | self.plain
+
+
+def _wanted(plan: Covered, length: int, rate: float, cuts: Sequence[int]) -> _Wanted:
+    faces, step = max(1, round(FACES_EVERY * rate)), max(1, round(UNSEEN_EVERY * rate))
+    whole = set(range(0, length, max(1, round(ALL_EVERY * rate)))) | {cut for cut in cuts if cut < length}
+    # At regular places, and in the middle of every track: it has one grid, and where that lies every frame is compared.
+    measured = whole | {(one.track.first + one.track.last) // 2 for one in plan.covers}
+    if not plan.settings.faces:
+        return _Wanted(step, set(), {}, set(), set(), whole, measured)
+    careful = set(range(0, length, faces)) | {length - 1}
+    plain: set[int] = set()
+    ends: set[int] = set()
+    near: dict[int, list[Box]] = {}
+    for one in plan.covers:
+        track = one.track
+        if track.kind is not Kind.FACE:
+            continue
+        unseen = {track.first + int(i) for i in np.flatnonzero(~track.seen)}
+        if track.guessed is not None:
+            plain |= {track.first + int(i) for i in np.flatnonzero(track.guessed & ~track.seen)}
+        # One in so many of the clip's, not of each track's.
+        here = {frame for frame in unseen if frame % step == 0}
+        edges = {track.first - 1, track.first, track.last, track.last + 1}
+        ends |= edges
+        for frame in here | edges:
+            if 0 <= frame < length:
+                near.setdefault(frame, []).append(track.box(min(max(frame, track.first), track.last)))
+    careful |= {frame for frame, places in near.items() if len(places) > FEW}
+    return _Wanted(step, plain, near, ends, careful, whole, measured)
+
+
+def _glance(looked: Looked, frames: Sequence[tuple[int, Planes]], finder: Finder, plan: Covered) -> None:
+    """One cheap look at each of a few frames."""
+    if not frames:
+        return
+    height, width = frames[0][1][0].shape
+    size = reduction(width, height, GLANCE_SIDE / max(height, width))
+    answers = finder.glances([reduced(planes, size) for _, planes in frames])
+    for (number, planes), regions in zip(frames, answers, strict=True):
+        if found := [r for r in regions if max(e.score for e in r.evidence) >= SEEN]:
+            moved = _enlarged(found, width / size[0], height / size[1])
+            _note(looked, number, moved, pixels(planes), plan, finder)
+
+
+def _near(planes: Planes, places: Sequence[Box], turns: Sequence[int], finder: Finder) -> list[Region]:
+    """The faces about these places of a frame, in a copy that is twice as fine as the look at the least of them."""
+    height, width = planes[0].shape
+    least = max(1.0, min(max(place.w, place.h) for place in places))
+    size = reduction(width, height, 2 * NEAR_SIDE / (NEAR_CONTEXT * least))
+    sx, sy = size[0] / width, size[1] / height
+    within = [place.times(sx, sy) for place in places]
+    return _enlarged(finder.recheck_near(reduced(planes, size), within, turns), 1 / sx, 1 / sy)
+
+
+def _enlarged(regions: Sequence[Region], sx: float, sy: float) -> list[Region]:
+    return [r.moved(r.box.times(sx, sy)) for r in regions]
+
+
+def _note(
+    looked: Looked, frame: int, regions: Sequence[Region], picture: Pixels, plan: Covered, finder: Finder
+) -> None:
+    """Keep what is left beside a frame's covers."""
+    height, width = picture.shape[:2]
+    settings = plan.settings
+    for region in left_over(regions, plan.veils(frame), picture, finder.recheck) if regions else []:
+        left, top, right, bottom = region.box.scaled(settings.margin).pixels(width, height)
+        if right > left and bottom > top:
+            grid = averages(picture[top:bottom, left:right], (settings.grid, settings.grid))
+            looked.found.append(Found(frame, region, grid))
+
+
+def _thumbnail(planes: Planes) -> Pixels:
+    height, width = planes[0].shape
+    return reduced(planes, reduction(width, height, SHEET_SIDE / max(height, width)))
+
+
+def _worst(measured: Sequence[Check]) -> Check:
+    """The first failure, or the passed check with the largest remainder."""
+    for check in measured:
+        if check.result is not Result.PASS:
+            return check
+    hidden = [check for check in measured if check.data.get("regions")]
+    if not hidden:
+        return Check("strength", Result.PASS, "There was nothing to hide.", {"regions": 0})
+    worst = max(hidden, key=lambda check: float(check.data.get("rms", 0.0)))
+    said = f"In {len(hidden)} frames measured, the regions carry no more than their bound. {worst.evidence}"
+    return Check("strength", Result.PASS, said, {**worst.data, "frames": len(hidden)})
+
+
+def _box(found: Veil) -> Box:
+    left, top, right, bottom = found.box
+    return Box(left, top, right - left, bottom - top)
+
+
+def _centres(rect: Rect, side: tuple[int, int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    left, top, right, bottom = rect
+    xs = left + (np.arange(side[0]) + 0.5) * (right - left) / side[0]
+    ys = top + (np.arange(side[1]) + 0.5) * (bottom - top) / side[1]
+    return xs, ys
+
+
+@lru_cache(maxsize=48)
+def _middle(shape: Shape, box: Rect, size: tuple[int, int], side: tuple[int, int]) -> NDArray[np.bool_]:
+    """Which cells of a rectangle of ``size``, reduced to ``side``, lie well inside a cover of this shape and box.
+
+    The box is in the rectangle's own pixels, so that the answer holds for as long as the two keep their sizes.
+    """
+    xs, ys = _centres((0, 0, *size), side)
+    if shape is not Shape.ELLIPSE:
+        return np.ones((side[1], side[0]), np.bool_)
+    a, b = (box[2] - box[0]) / 2, (box[3] - box[1]) / 2
+    cx, cy = box[0] + a, box[1] + b
+    return np.asarray((((ys - cy) / b) ** 2)[:, None] + (((xs - cx) / a) ** 2)[None, :] <= 0.7)
+
+
+def _cells(over: Sequence[int], rect: Rect, side: tuple[int, int]) -> NDArray[np.bool_]:
+    """Which cells of the reduced rectangle touch another one."""
+    xs, ys = _centres(rect, side)
+    w, h = (rect[2] - rect[0]) / side[0] / 2, (rect[3] - rect[1]) / side[1] / 2
+    across = (xs + w > over[0]) & (xs - w < over[2])
+    down = (ys + h > over[1]) & (ys - h < over[3])
+    return np.asarray(down[:, None] & across[None, :])

@@ -1,0 +1,167 @@
+"""The road of one opened photo: detect, redact, write clean, verify. The gate comes after, in the pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from anonymizer.core.geometry import mouth_box
+from anonymizer.core.settings import PERSON, Settings
+from anonymizer.core.types import Box, Check, Evidence, Kind, Pixels, Processed, Region, Result, Veil
+from anonymizer.detect.base import RegionFinder
+from anonymizer.detect.finder import questions
+from anonymizer.read.photo.reader import Still
+from anonymizer.redact.photo import redact, restore, veil_box
+from anonymizer.redact.uncovered import VEILED, legible_beside, still_legible, unveiled
+from anonymizer.verify.photo import Expected, decode, examine
+from anonymizer.write.photo import write_photo
+
+SAME = 0.5
+"""A found region is one that a person took off when the areas drawn over overlap so much (IoU)."""
+
+
+def process(still: Still, sha256: str, finder: RegionFinder, settings: Settings, staged: Path) -> Processed:
+    """Detect, redact, write, search again, examine: ``staged`` (without suffix) is where the clean file goes.
+
+    ``sha256`` (hex) is the source's. Raises :class:`anonymizer.core.errors.OutputError` where it cannot be
+    written.
+    """
+    height, width = still.pixels.shape[:2]
+    form = "PNG" if still.format_name == "PNG" else "JPEG"
+    staged = staged.with_suffix(".png" if form == "PNG" else ".jpg")
+
+    seen = finder.find(still.pixels)
+    regions = heeded(seen, settings) + drawn_regions(settings)
+    veils, kept = _write(still.pixels, regions, settings, staged, form)
+    written = decode(staged)
+    seen += (again := _search_again(finder, written, veils))
+    found = heeded(again, settings)
+    searched = "one search of the output"
+    if any(region.certain for region in found):
+        # What the second look found is hidden too, and the output searched once more.
+        regions += [region for region in found if region.certain]
+        staged.unlink()
+        veils, kept = _write(still.pixels, regions, settings, staged, form)
+        written = decode(staged)
+        seen += (again := _search_again(finder, written, veils, last=True))
+        found = heeded(again, settings)
+        searched = "two searches of the output, the second after adding what the first had found"
+    expected = Expected(
+        format=form,
+        size=(width, height),
+        veils=veils,
+        kept=kept,
+        source_sha256=sha256,
+        traces=still.traces,
+        keep_name=settings.keep_name,
+        grid_limit=settings.grid,
+    )
+    asked = questions(_unheeded([*regions, *found], veils))
+    return Processed(
+        path=staged,
+        type="photo",
+        format=form,
+        width=width,
+        height=height,
+        veils=tuple(veils),
+        checks=(residual(found, searched), *examine(staged, expected, written)),
+        traces=still.traces,
+        reasons=(
+            *(one.text for one in asked),
+            *reasons(settings, bool(kept), taken_off(seen, settings)),
+        ),
+        questions=tuple(asked),
+        notes=still.notes,
+        models=tuple(finder.models()),
+    )
+
+
+def _search_again(
+    finder: RegionFinder, written: Pixels, veils: Sequence[Veil], *, last: bool = False
+) -> list[Region]:
+    found = finder.recheck(written) if written.size else []
+    bare = unveiled(found, veils)
+    beside = [r for r in found if r not in bare and legible_beside(r, veils, written)]
+    return bare + (still_legible(beside, veils, written, finder.recheck) if last else beside)
+
+
+def _unheeded(regions: Sequence[Region], veils: Sequence[Veil]) -> list[Region]:
+    """Each doubt once, and only where no veil hides the place anyway."""
+    kept: list[Region] = []
+    for region in unveiled([r for r in regions if not r.certain], veils):
+        if all(region.box.iou(other.box) < VEILED for other in kept):
+            kept.append(region)
+    return kept
+
+
+def drawn_regions(settings: Settings) -> list[Region]:
+    """The person's own regions, as certain as regions get."""
+    return [Region(Box(*drawn.rect), drawn.kind, (Evidence(PERSON, 1.0),)) for drawn in settings.regions]
+
+
+def heeded(regions: Sequence[Region], settings: Settings) -> list[Region]:
+    """The found regions without those that a person took off."""
+    return [region for region in regions if not _dismissed(region, settings)]
+
+
+def taken_off(regions: Sequence[Region], settings: Settings) -> int:
+    """How many of the places that a person took off were found at all."""
+    return len({place for region in regions for place in _dismissed(region, settings)})
+
+
+def _dismissed(region: Region, settings: Settings) -> list[int]:
+    """Which dismissed places this region is: of its kind, and about the area that was drawn over for it."""
+    left, top, right, bottom = veil_box(region, settings)
+    veil = Box(left, top, right - left, bottom - top)
+    return [
+        number
+        for number, place in enumerate(settings.dismiss)
+        if place.kind is region.kind and veil.iou(Box(*place.rect)) >= SAME
+    ]
+
+
+def kept_boxes(regions: Sequence[Region], settings: Settings) -> list[Box]:
+    """What must stay visible for the clinical subject, even inside a face."""
+    mouths = [mouth_box(region) for region in regions if region.kind is Kind.FACE and region.certain]
+    return [Box(*rect) for rect in settings.keep] + [
+        mouth for mouth in mouths if settings.keep_mouth and mouth
+    ]
+
+
+def residual(found: Sequence[Region], searched: str) -> Check:
+    """The residual search's outcome: anything certain that is still visible fails the medium."""
+    left = [region for region in found if region.certain]
+    data = {"left": len(left), "doubtful": len(found) - len(left)}
+    if left:
+        kinds = ", ".join(sorted({region.kind.value for region in left}))
+        said = f"{searched[0].upper()}{searched[1:]} still found outside the redacted regions: {kinds}."
+        return Check("residual", Result.REVIEW, said, data)
+    said = f"Nothing was left outside the redacted regions ({searched}, in other settings than before)."
+    return Check("residual", Result.PASS, said, data)
+
+
+def _write(
+    pixels: Pixels, regions: Sequence[Region], settings: Settings, staged: Path, form: str
+) -> tuple[list[Veil], list[tuple[int, int, int, int]]]:
+    """Redact and write; the veils, and the whole-pixel rectangles that were kept clear inside them."""
+    height, width = pixels.shape[:2]
+    clean, veils = redact(pixels, [region for region in regions if region.certain], settings)
+    kept = [box.pixels(width, height) for box in kept_boxes(regions, settings)]
+    changed = restore(clean, pixels, kept_boxes(regions, settings))
+    write_photo(clean, staged, form, settings.jpeg_quality)
+    return veils, kept if changed else []
+
+
+def reasons(settings: Settings, kept: bool, dismissed: int = 0) -> list[str]:
+    """What the settings themselves send to a person: sentences for the report."""
+    said = []
+    if dismissed:
+        places = "1 found place was" if dismissed == 1 else f"{dismissed} found places were"
+        said.append(f"{places} left visible, as asked: a person must judge it.")
+    if kept:
+        said.append("A part of a redacted region was kept clear, as asked: a person must judge it.")
+    if weak := settings.below_safe_bound():
+        said.append(f"The redaction is weaker than the safe bound, as asked ({', '.join(weak)}).")
+    if not settings.faces:
+        said.append("Faces were not looked for, as asked.")
+    return said

@@ -1,0 +1,233 @@
+"""The road: open → detect → track → redact → write clean → verify → report → gate.
+
+Every way in (a file, a folder, the Python API) goes through :class:`Session`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from anonymizer.core.errors import AnonymizerError, DefectError, ExitCode, MediumError, UnreadableError
+from anonymizer.core.settings import Settings
+from anonymizer.core.types import Check, Processed, Progress, Result, Verdict
+from anonymizer.gate.folder import Gate, file_sha256, safe_name
+from anonymizer.gate.ledger import State
+from anonymizer.report.build import build
+from anonymizer.report.file import seal
+from anonymizer.report.index import MOST, Line, render_index
+from anonymizer.report.page import render
+from anonymizer.report.schema import Report
+from anonymizer.report.urgency import doubt
+from anonymizer.report.vocabulary import vocabulary
+from anonymizer.road.recipe import recipe, with_settings
+from anonymizer.road.worker import Worked, Worker
+from anonymizer.verify.photo import scan_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one source. ``output`` and ``report`` are None where it failed.
+
+    ``fresh`` is False where nothing had to be done; ``note`` says why that is so, or why it was done again.
+    ``passing`` marks a failure that another time may not meet: the file was locked, its share gone.
+    """
+
+    source: Path
+    verdict: Verdict
+    id: str
+    output: Path | None
+    report: Path | None
+    reasons: tuple[str, ...]
+    seconds: float
+    redacted: int = 0
+    fresh: bool = True
+    note: str = ""
+    passing: bool = False
+
+    @property
+    def exit_code(self) -> ExitCode:
+        return _EXIT[self.verdict]
+
+
+_EXIT = {
+    Verdict.READY: ExitCode.OK,
+    Verdict.REVIEW: ExitCode.REVIEW,
+    Verdict.FAILED: ExitCode.FAILED,
+}
+
+
+class Session:
+    """One run into one output folder: models loaded once, the gate open. Use as a context manager.
+
+    Raises :class:`anonymizer.core.errors.OutputError` where the folder cannot be used and
+    :class:`anonymizer.core.errors.ModelError` where a model cannot be had.
+    """
+
+    def __init__(self, out: Path, settings: Settings) -> None:
+        self.settings = settings.checked()
+        self.recipe = recipe(self.settings)
+        self.worker = Worker(self.settings)
+        try:
+            self.gate = Gate(out)
+        except BaseException:
+            self.worker.close()
+            raise
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.worker.close()
+        self.gate.__exit__()
+
+    def run(self, path: Path, progress: Progress | None = None) -> Outcome:
+        """Take one medium down the road; one that cannot be done is an outcome like any other.
+
+        Raises :class:`anonymizer.core.errors.AnonymizerError` only for what would stop every other medium too: an
+        output folder that is full or gone, or a defect. What was under way is then undone.
+        """
+        started = time.monotonic()
+        id = self.gate.begin(path.absolute(), self.recipe)
+        try:
+            worked = self.worker.process(path, self.gate.staging(id), progress)
+            if (made := with_settings(self.recipe, worked.settings)) != self.recipe:
+                self.gate.ledger.update(id, settings=made, asked=made)
+            return admit(self.gate, id, path, worked, started)
+        except MediumError as error:
+            passing = isinstance(error, UnreadableError)
+            self.gate.fail(id, str(error), passing=passing)
+            spent = time.monotonic() - started
+            return Outcome(path, Verdict.FAILED, id, None, None, (str(error),), spent, passing=passing)
+        except BaseException as error:
+            self.gate.abandon(id)
+            if isinstance(error, AnonymizerError) or not isinstance(error, Exception):
+                raise
+            raise DefectError(
+                f"{path}: the program met a defect in itself ({type(error).__name__}); nothing of it was published. "
+                "Report it, with what 'anonymizer --debug blur' says of it."
+            ) from error
+        finally:
+            self.gate.sweep(id)
+
+    def run_all(self, paths: Iterable[Path], progress: Progress | None = None) -> Iterator[Outcome]:
+        """Take media down the road, one after the other, in order; see :meth:`run`."""
+        for path in paths:
+            yield self.run(path, progress)
+
+    def write_index(self) -> Path:
+        """The overview of everything in the output folder."""
+        return write_index(self.gate)
+
+
+def write_index(gate: Gate) -> Path:
+    """The overview of everything in the output folder: of what needs somebody first, from the ledger alone.
+
+    Raises :class:`anonymizer.core.errors.OutputError`.
+    """
+    counts: Counter[Verdict] = Counter()
+    for state, number in gate.ledger.counts().items():
+        if state in _SHOWN:
+            counts[_SHOWN[state]] += number
+    lines = [
+        Line(
+            entry.id,
+            _SHOWN[entry.state],
+            entry.name,
+            gate.folder(entry.state).name if entry.state not in (State.FAILED, State.REJECTED) else "",
+            entry.regions,
+            entry.reason,
+            reported=entry.state is not State.FAILED,
+        )
+        for entry in gate.ledger.first(tuple(_SHOWN), MOST)
+    ]
+    return gate.write_index(render_index(counts, lines).encode())
+
+
+_SHOWN = {
+    State.FAILED: Verdict.FAILED,
+    State.REVIEW: Verdict.REVIEW,
+    State.REJECTED: Verdict.FAILED,
+    State.READY: Verdict.READY,
+    State.RELEASED: Verdict.READY,
+}
+"""States on the overview, in its order."""
+
+
+def admit(gate: Gate, id: str, path: Path, worked: Worked, started: float) -> Outcome:
+    """Judge a staged medium, report on it, and let it through the gate to where it belongs.
+
+    ``id`` is what :meth:`Gate.begin` gave, ``started`` the monotonic second at which the work began. Raises
+    :class:`anonymizer.core.errors.OutputError`.
+    """
+    processed, settings = worked.processed, worked.settings
+    stem = safe_name(path.stem) if settings.keep_name else id
+    name = gate.take_name(id, stem, processed.path.suffix[1:], sha256=worked.sha256)
+    sha256 = file_sha256(processed.path)
+    size = processed.path.stat().st_size
+
+    def report_with(checks: list[Check]) -> Report:
+        verdict, reasons = judge(processed, checks)
+        return build(
+            processed,
+            settings,
+            id=id,
+            name=name,
+            sha256=sha256,
+            size=size,
+            verdict=verdict,
+            reasons=reasons,
+            checks=checks,
+        )
+
+    checks = list(processed.checks)
+    report = report_with([*checks, scan_report(report_with(checks), processed)])
+    contents = seal(report, processed.contact_sheet, gate.key)
+    hidden, urgent = len(report.regions), doubt(report)
+    output = gate.admit(
+        id, processed.path, name, sha256, report.verdict, contents, report.reasons, hidden, urgent
+    )
+    page = gate.reports / f"{id}.html"
+    spent = time.monotonic() - started
+    return Outcome(path, report.verdict, id, output, page, tuple(report.reasons), spent, hidden)
+
+
+def judge(processed: Processed, checks: list[Check]) -> tuple[Verdict, list[str]]:
+    """Ready only if every check passed and nobody has a reason; a failed check keeps it from everyone.
+
+    A check that is skipped is an optional one: its absence is in the report and decides nothing.
+    """
+    reasons = list(processed.reasons)
+    reasons += [check.evidence for check in checks if check.result in (Result.REVIEW, Result.FAIL)]
+    return (Verdict.REVIEW if reasons else Verdict.READY), reasons
+
+
+def scan_report(report: Report, processed: Processed) -> Check:
+    """Look for the source's own strings in the report, page and all, before it is published.
+
+    What the program itself computed (id, hash, time, sizes, places) is left out, for a five-digit number
+    of the source may stand in a hash by chance; so are words of the program's own vocabulary. (A question's
+    sentence stands among the reasons.)
+    """
+    medium = report.medium.model_copy(update={"name": "", "sha256": "", "bytes": 0})
+    masked = report.model_copy(
+        update={"id": "", "created": "", "medium": medium, "regions": [], "questions": []}
+    )
+    data = masked.model_dump_json().encode() + render(masked).encode()
+    check = scan_bytes(data, processed.traces.strings, vocabulary())
+    return Check("report-canaries", check.result, f"The report itself: {check.evidence}", check.data)
+
+
+def anonymize(path: Path, settings: Settings | None = None, out: Path | None = None) -> Outcome:
+    """Make one photo publishable; into ``anonymized`` beside it unless ``out`` is given.
+
+    Raises :class:`anonymizer.core.errors.AnonymizerError` where the folder or a model is not to be had; a
+    medium that cannot be processed is an :class:`Outcome` with verdict ``FAILED`` and a reason.
+    """
+    with Session(out or path.absolute().parent / "anonymized", settings or Settings()) as session:
+        outcome = session.run(path)
+        session.write_index()
+        return outcome

@@ -1,0 +1,87 @@
+"""One source into one staged, examined medium: everything on the road before the gate.
+
+It knows no output folder and no ledger, only the path that it is told to write to, so it can run in another
+process, or on another machine, than the one that publishes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from anonymizer.core.errors import MediumError, SettingsError
+from anonymizer.core.settings import Settings, with_sidecar
+from anonymizer.core.types import Processed, Progress
+from anonymizer.detect.finder import Finder
+from anonymizer.read.photo.reader import Decoder, open_still
+from anonymizer.read.sniff import sniff_file
+from anonymizer.read.source import Source, read
+from anonymizer.road import photo
+
+
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """A staged medium, the SHA-256 (hex) of its source, and the settings that held for it, sidecar included."""
+
+    processed: Processed
+    sha256: str
+    settings: Settings
+
+
+class Worker:
+    """Models loaded once, a decoding process ready. Use it from one thread; close it, or use ``with``.
+
+    Raises :class:`anonymizer.core.errors.ModelError` where a model cannot be had.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings.checked()
+        # The process starts while the models are loaded.
+        self.decoder = Decoder(self.settings.limits)
+        try:
+            self.finder = Finder(self.settings)
+        except BaseException:
+            self.decoder.close()
+            raise
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.decoder.close()
+
+    def process(
+        self, path: Path, staged: Path, progress: Progress | None = None, settings: Settings | None = None
+    ) -> Worked:
+        """Take one source down the road; the clean file is written to ``staged`` plus its suffix.
+
+        ``settings`` stand in for the worker's own and for those beside the source: a person's corrections.
+        They must ask for the same detectors.
+        Raises :class:`MediumError` where the source cannot be processed and
+        :class:`anonymizer.core.errors.OutputError` where nothing can be written.
+        """
+        form = sniff_file(path)
+        try:
+            settings = settings.checked() if settings else with_sidecar(self.settings, path)
+        except SettingsError as error:
+            raise MediumError(str(error)) from error
+        if form.is_clip:
+            from anonymizer.read.clip.reader import following
+
+            # One to search, one to write: processes that start while what is needed here is imported.
+            with following(2):
+                from anonymizer.road.clip import process as clip
+
+                processed, sha256 = clip.process(path, form, self.finder, settings, staged, progress)
+            return Worked(processed, sha256, settings)
+        return self.process_read(read(path, settings.limits.max_bytes), staged, settings)
+
+    def process_read(self, source: Source, staged: Path, settings: Settings) -> Worked:
+        """Take a photo down the road that is read already, maybe on another machine. Raises as :meth:`process`."""
+        still = open_still(source, settings.limits, self.decoder)
+        return Worked(
+            photo.process(still, source.sha256, self.finder, settings, staged), source.sha256, settings
+        )

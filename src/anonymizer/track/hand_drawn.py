@@ -1,0 +1,303 @@
+"""A person's regions of a clip as tracks: held where they were drawn, or followed by their look both ways.
+
+A region that is followed is where it was drawn in one frame, its anchor; before and after that it goes where its
+look goes, larger or smaller as that grows or shrinks. Where it cannot be known again it is held for a moment and
+then given up, unless the person named a time up to which it is to be hidden: then it is held until then. A cut ends
+it. It is a guess all the same, so whoever asked for it is asked to look (:func:`said`).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymizer.core.pixels import averages
+from anonymizer.core.settings import PERSON, DrawnRegion
+from anonymizer.core.types import Box, Evidence, Pixels
+from anonymizer.track.template import STILL, Grey, Template, follow, template
+from anonymizer.track.tracker import ALIKE, GROWTH, HELD, SMOOTH, Track, steady
+
+FRESH = 0.9
+"""Likeness under which a thing's look is taken anew: it turns, and the light changes."""
+POINTS = 12
+"""Points along each side of a place whose flow is measured from one frame to the next."""
+LEAST_POINTS = 12
+"""How many of them must come back to where they began, within …"""
+ASTRAY = 1.0
+"""… so many pixels of the small frame."""
+GROWS = 0.06
+"""The most that a thing grows or shrinks from one frame to the next, as a share of its size."""
+BACK = 1800
+"""Frames back from its anchor that a thing is followed at most: a minute, some 70 MB as JPEG."""
+
+
+@dataclass(slots=True)
+class _Way:
+    """A region on its way from the anchor, in one direction: ``boxes`` of the small frames, ``marks`` as in a track."""
+
+    box: Box
+    grey: Grey
+    """The frame that it was in last."""
+    look: Template | None
+    patience: int
+    boxes: list[Box] = field(default_factory=list)
+    marks: list[str] = field(default_factory=list)
+    missed: int = 0
+
+    def step(self, grey: Grey) -> None:
+        """One frame on: by the flow of its points, or by its look once that was lost."""
+        box, likeness = self.box, 0.0
+        if self.look and not self.missed and (moved := _flowed(self.grey, grey, self.box)):
+            box, likeness = moved, _likeness(self.look, grey, moved)
+        if self.look and likeness < ALIKE:
+            box, likeness = follow(self.look, grey, self.box)
+        self.grey = grey
+        if likeness >= ALIKE:
+            self.box, self.missed = box, 0
+            if likeness < FRESH:
+                self.look = template(grey, box) or self.look
+        else:
+            self.missed += 1
+            if self.missed <= self.patience:
+                self.box = self.box.scaled(1 + GROWTH)
+        self.boxes.append(self.box)
+        self.marks.append("H" if self.missed else "F")
+
+
+@dataclass(slots=True)
+class _Colours:
+    """The sum of a place's averages over frames."""
+
+    total: NDArray[np.float64] | None = None
+    added: int = 0
+
+    def add(self, small: Pixels, box: Box, grid: int) -> None:
+        """One frame more; ``box`` in its pixels."""
+        left, top, right, bottom = box.pixels(small.shape[1], small.shape[0])
+        if right > left and bottom > top:
+            found = averages(small[top:bottom, left:right], (grid, grid)).astype(np.float64)
+            self.total = found if self.total is None else self.total + found
+            self.added += 1
+
+    def mean(self) -> NDArray[np.float32]:
+        """Their averages ``(rows, columns, 3)``; a grey where nothing of the place was in the picture."""
+        if self.total is None:
+            return np.full((1, 1, 3), 128, np.float32)
+        return (self.total / self.added).astype(np.float32)
+
+
+@dataclass(slots=True)
+class _Led:
+    """A region that is followed. ``anchor`` is the number of the frame it was drawn in, -1 until that is reached."""
+
+    region: DrawnRegion
+    anchor: int = -1
+    back: _Way | None = None
+    on: _Way | None = None
+    over: bool = False
+    colours: _Colours = field(default_factory=_Colours)
+
+
+class Leader:
+    """Takes the small frames of a clip in order and follows what a person drew, or learns the colours of what is held.
+
+    ``size`` and ``small`` are (width, height) of a frame and of its small copy, ``rate`` the frames per second,
+    ``grid`` the averages along a side, ``margin`` the growth of a face's box.
+    """
+
+    def __init__(
+        self,
+        regions: Sequence[DrawnRegion],
+        size: tuple[int, int],
+        small: tuple[int, int],
+        rate: float,
+        grid: int,
+        margin: float,
+    ) -> None:
+        self._led = [_Led(region) for region in regions if region.follow is not None]
+        self._held = [(region, _Colours()) for region in regions if region.follow is None]
+        self._scale = small[0] / size[0], small[1] / size[1]
+        rate = min(max(rate, 1.0), 240.0)
+        self._patience = max(1, round(HELD * rate))
+        self._half = max(1, round(SMOOTH * rate))
+        self._grid = grid
+        self._margin = margin
+        self._past: deque[NDArray[np.uint8]] = deque(maxlen=BACK)
+        self._last: Pixels | None = None
+        self._number = -1
+
+    def add(self, small: Pixels, seconds: float, *, cut: bool) -> None:
+        """The next frame: its small RGB copy, its time from the first one, and whether a new shot begins with it."""
+        for region, colours in self._held:
+            if within(region, np.array([seconds])).all():
+                colours.add(small, self._small(region).scaled(self._margin), self._grid)
+        if not self._led:
+            return
+        # A region belongs to the frame that is shown at its moment: the last one that is not after it.
+        self._begin(led for led in self._led if led.anchor < 0 and _moment(led) < seconds)
+        self._number += 1
+        grey = _grey(small)
+        if cut:
+            self._past.clear()
+            for led in self._led:
+                led.over = led.over or led.anchor >= 0
+        for led in self._led:
+            if led.on and not led.over:
+                led.on.step(grey)
+                led.colours.add(small, led.on.box.scaled(self._margin), self._grid)
+                led.over = led.on.missed >= self._patience and led.region.end is None
+        if any(led.anchor < 0 for led in self._led):
+            self._past.append(_packed(grey))
+        self._last = small
+
+    def tracks(self, seconds: NDArray[np.float64]) -> list[tuple[DrawnRegion, Track]]:
+        """The regions with their tracks, those that lie within their time. ``seconds`` float64 ``(n,)``: each frame's.
+
+        No frame is added after that; may be called again.
+        """
+        self._begin(led for led in self._led if led.anchor < 0)
+        held = ((region, _held(region, seconds, colours.mean())) for region, colours in self._held)
+        led = ((led.region, self._track(led, seconds)) for led in self._led)
+        return [(region, track) for region, track in (*held, *led) if track]
+
+    def _begin(self, due: Iterable[_Led]) -> None:
+        """Take the last frame for these regions' own, and follow them back from there."""
+        for led in due:
+            if self._last is None:
+                return
+            box = self._small(led.region)
+            grey = _grey(self._last)
+            led.anchor = self._number
+            led.colours.add(self._last, box.scaled(self._margin), self._grid)
+            look = template(grey, box)
+            led.back, led.on = _Way(box, grey, look, self._patience), _Way(box, grey, look, self._patience)
+            for packed in islice(reversed(self._past), 1, None):
+                led.back.step(_unpacked(packed))
+                if led.back.missed >= self._patience and not led.region.start:
+                    break
+
+    def _small(self, region: DrawnRegion) -> Box:
+        """Where a region was drawn, in the pixels of the small copy."""
+        sx, sy = self._scale
+        x, y, w, h = region.rect
+        return Box(x * sx, y * sy, w * sx, h * sy)
+
+    def _track(self, led: _Led, seconds: NDArray[np.float64]) -> Track | None:
+        if led.back is None or led.on is None:
+            return None
+        sx, sy = self._scale
+        small = [*reversed(led.back.boxes), None, *led.on.boxes]
+        boxes = np.array(
+            [led.region.rect if b is None else (b.x / sx, b.y / sy, b.w / sx, b.h / sy) for b in small],
+            np.float32,
+        )
+        marks = np.array([*reversed(led.back.marks), "S", *led.on.marks])
+        first = led.anchor - len(led.back.boxes)
+        times = seconds[first : first + len(boxes)]
+        inside = np.flatnonzero(within(led.region, times))
+        if not len(inside):
+            return None
+        part = slice(int(inside[0]), int(inside[-1]) + 1)
+        return Track(
+            led.region.kind,
+            first + part.start,
+            steady(boxes[part], self._half),
+            marks[part] == "S",
+            (Evidence(PERSON, 1.0),),
+            led.colours.mean(),
+            guessed=marks[part] == "H",
+        )
+
+
+def _held(one: DrawnRegion, seconds: NDArray[np.float64], colours: NDArray[np.float32]) -> Track | None:
+    """A region as a track that stands still; None where its time lies outside the clip."""
+    inside = np.flatnonzero(within(one, seconds))
+    if not len(inside):
+        return None
+    first, count = int(inside[0]), int(inside[-1] - inside[0]) + 1
+    boxes = np.tile(np.array(one.rect, np.float32), (count, 1))
+    return Track(one.kind, first, boxes, np.ones(count, np.bool_), (Evidence(PERSON, 1.0),), colours)
+
+
+def within(one: DrawnRegion, seconds: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which of these moments lie in a region's time."""
+    end = float("inf") if one.end is None else one.end
+    return np.asarray((seconds >= one.start - 1e-6) & (seconds <= end + 1e-6), np.bool_)
+
+
+def said(one: DrawnRegion, track: Track | None, seconds: NDArray[np.float64]) -> str:
+    """What a person is asked about a region that was followed."""
+    if track is None:
+        return f"A place that was drawn at {one.follow:.1f} s could not be followed: please look."
+    first, last = float(seconds[track.first]), float(seconds[track.last])
+    return (
+        f"A place that was drawn at {one.follow:.1f} s was followed from {first:.1f} to {last:.1f} s: "
+        "please look whether it stays covered."
+    )
+
+
+def _moment(led: _Led) -> float:
+    return float(led.region.follow or 0.0) + 1e-6
+
+
+def _flowed(before: Grey, grey: Grey, box: Box) -> Box | None:
+    """Where a thing went by the flow of its points (median flow: Kalal, Mikolajczyk, Matas 2010); None if too few know.
+
+    A point counts if it comes back to where it began when its flow is measured backwards.
+    """
+    height, width = before.shape
+    left, top, right, bottom = box.pixels(width, height)
+    if right - left < 4 or bottom - top < 4:
+        return None
+    # Inwards of the edge: corners of a drawn rectangle are rarely on the thing.
+    xs = np.linspace(left + 0.1 * (right - left), right - 0.1 * (right - left), POINTS)
+    ys = np.linspace(top + 0.1 * (bottom - top), bottom - 0.1 * (bottom - top), POINTS)
+    start = np.array([(x, y) for y in ys for x in xs], np.float32)
+    there, known, _ = cv2.calcOpticalFlowPyrLK(before, grey, start, np.empty_like(start))
+    back, again, _ = cv2.calcOpticalFlowPyrLK(grey, before, there, np.empty_like(start))
+    good = (known[:, 0] == 1) & (again[:, 0] == 1) & (np.abs(back - start).max(axis=1) < ASTRAY)
+    if int(good.sum()) < LEAST_POINTS:
+        return None
+    here, there = start[good], there[good]
+    dx, dy = np.median(there - here, axis=0)
+    apart, were = _distances(there), _distances(here)
+    far = were > 1
+    scale = float(np.median(apart[far] / were[far])) if far.any() else 1.0
+    moved = Box(box.x + float(dx), box.y + float(dy), box.w, box.h)
+    return moved.scaled(min(1 + GROWS, max(1 - GROWS, scale)))
+
+
+def _distances(points: NDArray[np.float32]) -> NDArray[np.float32]:
+    first, second = np.triu_indices(len(points), 1)
+    return np.asarray(np.hypot(*(points[first] - points[second]).T), np.float32)
+
+
+def _likeness(look: Template, grey: Grey, box: Box) -> float:
+    """How alike a place is to a look, from -1 to 1, at whatever size it has now."""
+    now = template(grey, box)
+    if now is None:
+        return 0.0
+    height, width = look.patch.shape
+    patch = np.asarray(cv2.resize(now.patch, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    if float(cv2.absdiff(patch, look.patch).mean()) < STILL:
+        return 1.0
+    likeness = float(cv2.matchTemplate(patch, look.patch, cv2.TM_CCOEFF_NORMED)[0, 0])
+    return likeness if np.isfinite(likeness) else 0.0
+
+
+def _grey(small: Pixels) -> Grey:
+    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def _packed(grey: Grey) -> NDArray[np.uint8]:
+    return np.asarray(cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_QUALITY, 92])[1], np.uint8)
+
+
+def _unpacked(packed: NDArray[np.uint8]) -> Grey:
+    return np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE), np.uint8)

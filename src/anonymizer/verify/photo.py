@@ -1,0 +1,85 @@
+"""Independent checks on the written bytes, by code that shares nothing with the writer."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from anonymizer.core.types import Check, Pixels, Result, Traces, Veil
+from anonymizer.verify import canary, exiftool, integrity, jpeg, naming, png, strength
+from anonymizer.verify.jpeg import StructureError
+
+WALKERS: dict[str, Callable[[bytes], dict[str, int]]] = {"JPEG": jpeg.walk, "PNG": png.walk}
+"""The structure audit of each format that is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the written photo must be, by what the road did: ``size`` is (width, height) in pixels."""
+
+    format: str
+    size: tuple[int, int]
+    veils: Sequence[Veil]
+    kept: Sequence[tuple[int, int, int, int]]
+    source_sha256: str
+    traces: Traces
+    keep_name: bool
+    grid_limit: int
+
+
+def decode(path: Path) -> Pixels:
+    """The written photo as others will see it, for the residual search; an empty array if it does not
+    decode, which the integrity check then says."""
+    return integrity.decoded(path.read_bytes())
+
+
+def examine(path: Path, expected: Expected, pixels: Pixels) -> list[Check]:
+    """Every check of a photo that can be made without a detector, in the order of the report.
+
+    ``pixels`` is what :func:`decode` gave for this path.
+    """
+    second_opinion = exiftool.start(path)
+    data = path.read_bytes()
+    same = hashlib.sha256(data).hexdigest() == expected.source_sha256
+    checks = [structure(data, expected.format), integrity.check(data, pixels, expected.size, same)]
+    if pixels.size:
+        checks.append(strength.check(pixels, expected.veils, expected.kept, expected.grid_limit))
+    checks.append(naming.check(path, expected.keep_name))
+    checks.append(canary.check("canaries", data, expected.traces.strings))
+    checks.append(second_opinion())
+    return checks
+
+
+def audit(path: Path, keep_name: bool = False) -> list[Check]:
+    """What a published photo or clip can be asked with neither source nor report at hand."""
+    with path.open("rb") as file:
+        if file.read(12)[4:8] == b"ftyp":
+            # Imported here: photos do not need the second reader.
+            from anonymizer.verify import clip
+
+            return clip.audit(path, keep_name)
+    second_opinion = exiftool.start(path)
+    data = path.read_bytes()
+    form = "PNG" if data.startswith(png.SIGNATURE) else "JPEG"
+    pixels = integrity.decoded(data)
+    checks = [structure(data, form), integrity.check(data, pixels, None, same=False)]
+    return [*checks, naming.check(path, keep_name), second_opinion()]
+
+
+def structure(data: bytes, form: str) -> Check:
+    """The structure audit as a check."""
+    try:
+        facts = WALKERS[form](data)
+    except StructureError as error:
+        return Check("structure", Result.FAIL, f"The written {form} holds what it must not: {error}.")
+    said = (
+        f"Every byte of the {form} is accounted for: picture and header, no metadata, nothing behind the end."
+    )
+    return Check("structure", Result.PASS, said, facts)
+
+
+def scan_bytes(data: bytes, strings: frozenset[str], vocabulary: bytes = b"") -> Check:
+    """The canary scan over any bytes; see :mod:`anonymizer.verify.canary`."""
+    return canary.check("canaries", data, strings, vocabulary)

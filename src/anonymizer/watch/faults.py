@@ -1,0 +1,88 @@
+"""What keeps a watcher from working for a while: said in one sentence, waited out, and tried again."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import sqlite3
+from enum import StrEnum
+from pathlib import Path
+
+from anonymizer.core.errors import NotReadyError
+
+SPARE = 128 << 20
+"""Bytes that stay free on the output folder's disk: for the ledger, the log, and the person who works there."""
+
+
+class Trouble(StrEnum):
+    """The last words of each sentence are the watcher's promise."""
+
+    FULL = "The disk of the output folder is full: free space; the watcher waits and then goes on by itself."
+    GONE = "The output folder is gone: reconnect its disk or share; the watcher waits and then goes on by itself."
+    READ_ONLY = (
+        "The output folder cannot be written to: check its permissions; "
+        "the watcher waits and then goes on by itself."
+    )
+    FAULT = (
+        "The output folder cannot be used (its disk or share reports an error, or another program holds it): "
+        "check it; the watcher waits and then goes on by itself."
+    )
+    INBOX = "The inbox is gone: reconnect its disk or share; the watcher waits and then goes on by itself."
+
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_DENIED = {errno.EROFS, errno.EACCES, errno.EPERM}
+
+
+class TroubleError(Exception):
+    """Raised where the work must pause. Its text is the sentence for the user."""
+
+
+def check_room(out: Path, size: int = 0) -> bool:
+    """Whether an output folder's disk has room for the work on a source of so many bytes.
+
+    Raises :class:`TroubleError` where it has none for any, and OSError where it cannot be asked.
+    """
+    free = shutil.disk_usage(out).free
+    if free < SPARE:
+        raise TroubleError(Trouble.FULL)
+    # The clean file, a second one where the checks found something more, and the report.
+    return free >= SPARE + 3 * size
+
+
+def check_there(out: Path) -> None:
+    """Raises :class:`TroubleError` where an output folder that was in use is away: it must not be made anew."""
+    if not (out / ".anonymizer" / "ledger.sqlite").is_file():
+        raise TroubleError(Trouble.GONE)
+
+
+def sentence(error: BaseException, out: Path) -> str:
+    """What an error means that kept a source from its place in ``out``: in words, with what to do."""
+    if isinstance(error, TroubleError):
+        return str(error)
+    if isinstance(error, NotReadyError):
+        return f"{error} The watcher waits and then goes on by itself."
+    numbers = set()
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError):
+            numbers.add(cause.errno)
+        elif isinstance(cause, sqlite3.Error):
+            numbers.add(_number((getattr(cause, "sqlite_errorcode", 0) or 0) & 0xFF))
+        cause = cause.__cause__ or cause.__context__
+    try:
+        check_there(out)
+        check_room(out)
+    except TroubleError as found:
+        return str(found)
+    except OSError:
+        return Trouble.GONE
+    if numbers & _FULL:
+        return Trouble.FULL
+    return Trouble.READ_ONLY if numbers & _DENIED or not os.access(out, os.W_OK) else Trouble.FAULT
+
+
+def _number(code: int) -> int:
+    """The system's error number that a primary result code of SQLite stands for; 0 if none."""
+    return {sqlite3.SQLITE_FULL: errno.ENOSPC, sqlite3.SQLITE_READONLY: errno.EROFS}.get(code, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,10 @@ FAST = ("--no-faces", "--text", "none", "--no-codes", "--no-marks")
 """No detector at all: such a photo goes to review/, for faces were not looked for."""
 QUICK = Settings(faces=False, text=TextPolicy.NONE, codes=False, marks=False)
 """The same, as settings."""
+
+# In the background of a shell SIGINT is ignored, and every process that the tests start would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile(
     "project",

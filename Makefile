@@ -1,7 +1,8 @@
 # make demo   publishable photos from sample_media/, with their reports, in demo/
 # make test   style, types, tests
 # make soak   the crash tests at length, a quarter of an hour: a batch killed 20 times, a watcher killed for five minutes
-# Both set themselves up first: all they need is Python 3.11 or newer with pip, and a package index.
+# make mutants  the safety-critical code broken in every place: does a test notice? An hour or two; ONLY=verify/ for a part
+# All set themselves up first: all they need is Python 3.11 or newer with pip, and a package index.
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,7 +12,7 @@ HEADLESS := opencv-python-headless
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup models demo test soak bench lock clean
+.PHONY: help setup models demo test soak mutants bench lock clean
 
 help:
 	@sed -n 's/^# //p' $(firstword $(MAKEFILE_LIST))
@@ -52,6 +53,9 @@ test: models
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+
+mutants: setup
+	$(BIN)/python tests/mutants.py $(ONLY)
 
 soak: models
 	ANONYMIZER_LONG_TESTS=1 ANONYMIZER_SOAK_SECONDS=300 \

@@ -36,7 +36,7 @@ from anonymizer.detect.finder import Finder
 from anonymizer.detect.models.store import Store
 from anonymizer.detect.text.finder import TextFinder
 from anonymizer.redact.photo import redact
-from anonymizer.redact.uncovered import unveiled
+from anonymizer.redact.residual import unredacted
 
 SETTINGS = Settings()
 pillow_heif.register_heif_opener()
@@ -56,7 +56,7 @@ def hide(pixels: Pixels, *finders: RegionFinder) -> tuple[Pixels, list[Region]]:
     """As the program does it: find, redact, and redact again what the second look still finds."""
     regions = [r for finder in finders for r in finder.find(pixels) if r.certain]
     hidden, _ = redact(pixels, regions, SETTINGS)
-    again = [r for finder in finders for r in finder.recheck(hidden) if r.certain]
+    again = [r for finder in finders for r in finder.verification_pass(hidden) if r.certain]
     return redact(pixels, regions + again, SETTINGS)[0], regions + again
 
 
@@ -90,8 +90,8 @@ def codes(labels: Path, limit: int | None) -> None:
     area: list[float] = []
     for entry in entries:
         stored = load(labels.parent / entry["image"])
-        for turns in range(4):
-            pixels = np.ascontiguousarray(np.rot90(stored, turns))
+        for rotations in range(4):
+            pixels = np.ascontiguousarray(np.rot90(stored, rotations))
             hidden, regions = hide(pixels, finder)
             area.append(float((hidden != pixels).any(axis=2).mean()))
             if not decodable(pixels):
@@ -100,7 +100,7 @@ def codes(labels: Path, limit: int | None) -> None:
             before += 1
             if decodable(hidden):
                 after += 1
-                left.append(f"{entry['image']} at {90 * turns}°")
+                left.append(f"{entry['image']} at {90 * rotations}°")
     views = 4 * len(entries)
     print(f"codes: {len(entries)} photos at four turns = {views} views")
     print(f"  decodable before, by ZXing-C++ or OpenCV: {before}")
@@ -265,8 +265,8 @@ def skin(folder: Path, limit: int | None) -> None:
         count += 1
         found = finder.find(pixels)
         certain = [region for region in found if region.certain]
-        hidden, veils = redact(pixels, certain, SETTINGS)
-        left = [region for region in unveiled(found, veils) if not region.certain]
+        hidden, redactions = redact(pixels, certain, SETTINGS)
+        left = [region for region in unredacted(found, redactions) if not region.certain]
         asked += bool(left)
         for kind in {region.kind.value for region in left}:
             waiting[kind] = waiting.get(kind, 0) + 1

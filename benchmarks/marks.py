@@ -29,7 +29,7 @@ from anonymizer.detect.marks.skin import skin as skin_mask
 from anonymizer.detect.models.store import Store
 from anonymizer.detect.text.finder import TextFinder
 from anonymizer.redact.photo import redact
-from anonymizer.redact.uncovered import unveiled
+from anonymizer.redact.residual import unredacted
 from legible import SETTINGS, fonts, load
 
 INKS = {
@@ -63,19 +63,19 @@ def tattooed(
     turned = layer.rotate(float(rng.uniform(-40, 40)), center=(x, y))
     drawn = np.asarray(turned).astype(np.float32) / 255
     # The skin above the ink softens it and lets some of its own colour and light through.
-    cover = cv2.GaussianBlur(drawn, (0, 0), max(0.6, side / 900))[:, :, None] * rng.uniform(0.6, 0.9)
+    alpha = cv2.GaussianBlur(drawn, (0, 0), max(0.6, side / 900))[:, :, None] * rng.uniform(0.6, 0.9)
     light = pixels.mean(axis=2, keepdims=True) / max(1.0, float(pixels[mask > 0].mean()))
     colour = np.array(INKS[ink], np.float32) * light
-    mixed = np.clip(pixels * (1 - cover) + colour * cover, 0, 255).astype(np.uint8)
-    return mixed, np.asarray(cover[:, :, 0] > 0.3)
+    mixed = np.clip(pixels * (1 - alpha) + colour * alpha, 0, 255).astype(np.uint8)
+    return mixed, np.asarray(alpha[:, :, 0] > 0.3)
 
 
 def draw(pen: ImageDraw.ImageDraw, rng: np.random.Generator, design: str, x: int, y: int, size: int) -> None:
     """One design about ``(x, y)``, ``size`` pixels across, in white."""
     line = max(2, size // 14)
 
-    def ring(radii: NDArray[np.floating], turns: float = 1.0) -> list[tuple[float, float]]:
-        angles = np.linspace(0, 2 * np.pi * turns, len(radii))
+    def ring(radii: NDArray[np.floating], rotations: float = 1.0) -> list[tuple[float, float]]:
+        angles = np.linspace(0, 2 * np.pi * rotations, len(radii))
         return [
             (x + float(r * np.cos(a)), y + float(r * np.sin(a))) for a, r in zip(angles, radii, strict=True)
         ]
@@ -122,8 +122,8 @@ def marks(folder: Path, limit: int | None) -> None:
         for path, pixels in pictures:
             if found := finder.find(pixels):
                 alone += 1
-                _, veils = redact(pixels, [r for r in faces.find(pixels) if r.certain], SETTINGS)
-                sent += [path.name] if unveiled(found, veils) else []
+                _, redactions = redact(pixels, [r for r in faces.find(pixels) if r.certain], SETTINGS)
+                sent += [path.name] if unredacted(found, redactions) else []
         print(
             f"marks: {len(pictures)} pictures of {name}/, {alone} with a suggestion, {len(sent)} sent to review by it"
         )
@@ -152,9 +152,9 @@ def asked(folder: Path, limit: int | None) -> None:
         pictures = opened(folder / name, limit)
         for path, pixels in pictures:
             regions = faces.find(pixels)
-            _, veils = redact(pixels, [r for r in regions if r.certain], SETTINGS)
-            redacted += bool(veils)
-            waiting += [path.name] if any(not r.certain for r in unveiled(regions, veils)) else []
+            _, redactions = redact(pixels, [r for r in regions if r.certain], SETTINGS)
+            redacted += bool(redactions)
+            waiting += [path.name] if any(not r.certain for r in unredacted(regions, redactions)) else []
         print(
             f"asked: {len(pictures)} photos of {name}/, a face redacted in {redacted}, {len(waiting)} wait for a "
             f"person because of a face: {', '.join(waiting)}",
@@ -173,7 +173,7 @@ def clock(folder: Path) -> None:
         "marks": MarkFinder(),
         "faces": FaceFinder(Store()),
     }.items():
-        for verb, run in (("find", finder.find), ("recheck", finder.recheck)):
+        for verb, run in (("find", finder.find), ("verification_pass", finder.verification_pass)):
             run(pixels)
             took = []
             for _ in range(3):

@@ -35,9 +35,9 @@ import rivals
 from anonymizer.core.settings import Effort, Settings
 from anonymizer.core.types import Box, Pixels, Region
 from anonymizer.detect.faces.finder import FaceFinder
-from anonymizer.detect.faces.fusion import View, turned
+from anonymizer.detect.faces.fusion import View, rotated
 from anonymizer.detect.models.store import Store, cache_folder, user_folders
-from anonymizer.redact.photo import veil_box
+from anonymizer.redact.photo import redaction_box
 
 CORE, CORE_COVERED = 0.7, 0.5
 LEAST = 24
@@ -129,12 +129,12 @@ def false_area(size: tuple[int, int], faces: Iterable[Box], drawn: Iterable[Box]
     return float(under.mean())
 
 
-def load(path: Path, turns: int) -> tuple[Pixels, View]:
+def load(path: Path, rotations: int) -> tuple[Pixels, View]:
     stored = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if stored is None:
         raise SystemExit(f"{path} cannot be read.")
     height, width = stored.shape[:2]
-    return turned(np.asarray(stored[:, :, ::-1], np.uint8), turns), View(width, height, turns)
+    return rotated(np.asarray(stored[:, :, ::-1], np.uint8), rotations), View(width, height, rotations)
 
 
 def score(tally: Tally, photo: Photo, view: View, drawn: list[Box], found: list[Box]) -> None:
@@ -151,32 +151,32 @@ def score(tally: Tally, photo: Photo, view: View, drawn: list[Box], found: list[
     tally.false_area.append(false_area((view.width, view.height), photo.faces, drawn))
 
 
-def ours(finder: FaceFinder, photos: Sequence[Photo], turns: int, certain: bool = True) -> Tally:
+def ours(finder: FaceFinder, photos: Sequence[Photo], rotations: int, certain: bool = True) -> Tally:
     """``certain=False`` counts the doubts as drawn over: a person who says yes to each."""
     tally, settings = Tally(), Settings()
     for photo in photos:
-        pixels, view = load(photo.path, turns)
+        pixels, view = load(photo.path, rotations)
         start = time.perf_counter()
         regions = finder.find(pixels)
         tally.seconds.append(time.perf_counter() - start)
         tally.asked += any(not region.certain for region in regions)
         chosen = [region for region in regions if region.certain or not certain]
-        score(tally, photo, view, [veil(r, settings) for r in chosen], [r.box for r in chosen])
+        score(tally, photo, view, [redaction(r, settings) for r in chosen], [r.box for r in chosen])
     return tally
 
 
-def veil(region: Region, settings: Settings) -> Box:
-    left, top, right, bottom = veil_box(region, settings)
+def redaction(region: Region, settings: Settings) -> Box:
+    left, top, right, bottom = redaction_box(region, settings)
     return Box(left, top, right - left, bottom - top)
 
 
-def theirs(python: Path, photos: Sequence[Photo], turns: int) -> Tally:
+def theirs(python: Path, photos: Sequence[Photo], rotations: int) -> Tally:
     tally = Tally()
     # deface reads files, so a turned copy is written, without loss, where the system keeps such things.
     with tempfile.TemporaryDirectory() as folder:
         paths, views = [], []
         for number, photo in enumerate(photos):
-            pixels, view = load(photo.path, turns)
+            pixels, view = load(photo.path, rotations)
             path = Path(folder) / f"{number}.png"
             cv2.imwrite(str(path), pixels[:, :, ::-1])
             paths.append(path)
@@ -198,7 +198,7 @@ def main() -> None:
     parser.add_argument("--pages", type=int, help="generated pages of names and dates; 48, or 8 with --quick")
     parser.add_argument("--limit", type=int)
     parser.add_argument("--effort", type=Effort, default=Effort.STANDARD)
-    parser.add_argument("--turns", type=int, nargs="*", default=[0, 1, 2, 3])
+    parser.add_argument("--rotations", type=int, nargs="*", default=[0, 1, 2, 3])
     parser.add_argument("--yunet", type=Path, help="folder that holds yunet_n_dynamic.onnx, or the file")
     parser.add_argument("--rival-python", type=Path, help="Python of an environment that has deface")
     parser.add_argument("--no-rival", action="store_true")
@@ -235,12 +235,12 @@ def faces(labels: Path, limit: int | None, options: argparse.Namespace) -> None:
     if not options.no_rival:
         python = options.rival_python or rivals.environment(cache_folder().parent / "rival-deface")
     missed: list[str] = []
-    for turns in options.turns:
-        tally = ours(finder, photos, turns)
-        print(tally.row(f"anonymizer, {options.effort}, {90 * turns}°"), flush=True)
-        missed += [f"{90 * turns}°: {face}" for face in tally.missed]
+    for rotations in options.rotations:
+        tally = ours(finder, photos, rotations)
+        print(tally.row(f"anonymizer, {options.effort}, {90 * rotations}°"), flush=True)
+        missed += [f"{90 * rotations}°: {face}" for face in tally.missed]
         if python:
-            print(theirs(python, photos, turns).row(f"deface 1.5.0, {90 * turns}°"), flush=True)
+            print(theirs(python, photos, rotations).row(f"deface 1.5.0, {90 * rotations}°"), flush=True)
     if options.misses:
         print("\nMissed:", *missed, sep="\n")
 

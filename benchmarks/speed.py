@@ -89,7 +89,7 @@ def stages(paths: list[Path], settings: Settings) -> dict[str, float]:
         for finder in session.worker.finder.finders:
             kind = type(finder).__name__
             finder.find = timed(f"find: {kind}", finder.find)  # type: ignore[method-assign]
-            finder.recheck = timed(f"recheck: {kind}", finder.recheck)  # type: ignore[method-assign]
+            finder.verification_pass = timed(f"verification: {kind}", finder.verification_pass)  # type: ignore[method-assign]
         start = time.perf_counter()
         for path in paths:
             session.run(path)

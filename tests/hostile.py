@@ -17,7 +17,7 @@ LOADED = "TEST_LOADED"
 
 def serve(pipe: connection.Connection, settings: Settings, threads: int) -> None:
     """As the real one, but a source called ``fatal`` kills its process and one called ``stuck`` never ends."""
-    from anonymizer.engine import worker_process as bench
+    from anonymizer.engine import worker_process
     from anonymizer.road import worker as work
 
     load, process = work.Worker.__init__, work.Worker.process
@@ -36,7 +36,7 @@ def serve(pipe: connection.Connection, settings: Settings, threads: int) -> None
 
     setattr(work.Worker, "__init__", loaded)  # noqa: B010
     setattr(work.Worker, "process", met)  # noqa: B010
-    bench.serve(pipe, settings, threads)
+    worker_process.serve(pipe, settings, threads)
 
 
 def fall(pipe: connection.Connection, settings: Settings, threads: int) -> None:

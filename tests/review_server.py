@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from anonymizer.core.settings import Settings
-from anonymizer.review.jobs import Desk
+from anonymizer.review.jobs import JobRunner
 from anonymizer.review.photos import Pictures
 from anonymizer.review.routes import Page, Server, address, listen
 
@@ -97,9 +97,9 @@ class Client:
 @contextmanager
 def serving(out: Path, settings: Settings, **more: Any) -> Iterator[Client]:
     """The page of an output folder, served from a thread until the block ends."""
-    with listen(0) as listening, Desk(out, settings) as desk:
+    with listen(0) as listening, JobRunner(out, settings) as runner:
         pictures = Pictures(settings.limits)
-        page = Page(desk, pictures, **more)
+        page = Page(runner, pictures, **more)
         server = Server(page, listening)
         thread = threading.Thread(target=server.serve_until_done)
         thread.start()

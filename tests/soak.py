@@ -83,12 +83,12 @@ class Process:
 
 
 class Actor:
-    """Does to the inbox what people and copy programs do. ``standing`` is what each name should hold in the end."""
+    """Does to the inbox what people and copy programs do. ``present`` is what each name should hold in the end."""
 
     def __init__(self, inbox: Path, rng: random.Random) -> None:
         self.inbox = inbox
         self.rng = rng
-        self.standing: dict[str, bytes] = {}
+        self.present: dict[str, bytes] = {}
         self.contents: set[bytes] = set()
         self.deeds: Counter[str] = Counter()
         self._writing: dict[str, tuple[bytes, int]] = {}
@@ -104,7 +104,7 @@ class Actor:
             ["copy", "copy", "whole", "temporary", "rename", "replace", "overwrite", "delete", "twin"]
         )
         self.deeds[deed] += 1
-        finished = [name for name in self.standing if name not in self._writing]
+        finished = [name for name in self.present if name not in self._writing]
         if deed in ("rename", "replace", "overwrite", "delete") and not finished:
             deed = "copy"
         if deed in ("copy", "overwrite"):
@@ -117,12 +117,12 @@ class Actor:
             part = self.inbox / f"{name}.part"
             part.write_bytes(content)
             part.rename(self.inbox / name)
-            self.standing[name] = content
+            self.present[name] = content
         elif deed == "twin":
-            if self.standing:
-                name = rng.choice(sorted(self.standing))
+            if self.present:
+                name = rng.choice(sorted(self.present))
                 if name not in self._writing:
-                    self._place(self._name(), self.standing[name])
+                    self._place(self._name(), self.present[name])
         elif deed == "replace":
             self._place(rng.choice(finished), self._content())
         elif deed == "rename":
@@ -131,14 +131,14 @@ class Actor:
                 (self.inbox / old).rename(self.inbox / new)
             except FileNotFoundError:
                 return  # it is handled and has moved
-            self.standing[new] = self.standing.pop(old)
+            self.present[new] = self.present.pop(old)
         else:
             name = rng.choice(finished)
             try:
                 (self.inbox / name).unlink()
             except FileNotFoundError:
                 return
-            del self.standing[name]
+            del self.present[name]
 
     def finish(self) -> None:
         """Write every slow copy to its end."""
@@ -161,12 +161,12 @@ class Actor:
         beside = self.inbox / f".{self._number}.tmp"
         beside.write_bytes(content)
         beside.replace(self.inbox / name)
-        self.standing[name] = content
+        self.present[name] = content
 
     def _slow(self, name: str) -> None:
         content = self._content()
         (self.inbox / name).write_bytes(b"")
-        self.standing[name] = content
+        self.present[name] = content
         self._writing[name] = content, 0
 
     def _chunk(self, name: str) -> None:
@@ -209,7 +209,7 @@ def soak(folder: Path, seconds: float, seed: int) -> dict[str, Any]:
         assert not any("Traceback" in said for said in process.said())
     finally:
         process.kill()
-    wrong = faults(folder, actor.standing, actor.contents)
+    wrong = faults(folder, actor.present, actor.contents)
     assert not wrong, wrong
     return {"kills": kills, "contents": len(actor.contents), "deeds": dict(actor.deeds)}
 
@@ -229,7 +229,7 @@ def _files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-def faults(folder: Path, standing: dict[str, bytes], contents: set[bytes]) -> list[str]:
+def faults(folder: Path, present: dict[str, bytes], contents: set[bytes]) -> list[str]:
     """What is wrong in the end: each standing content has one output and its originals, and there is nothing else."""
     out = folder / "out"
     ledger = Ledger(out / ".anonymizer" / "ledger.sqlite")
@@ -245,7 +245,7 @@ def faults(folder: Path, standing: dict[str, bytes], contents: set[bytes]) -> li
         for part in ("in", "done")
         for path in _files(folder / part)
     )
-    wanted = Counter(hashlib.sha256(content).hexdigest() for content in standing.values())
+    wanted = Counter(hashlib.sha256(content).hexdigest() for content in present.values())
     for sha256, count in wanted.items():
         wrong += [] if done[sha256] == 1 else ["a content that stood was not done"]
         wrong += (

@@ -26,7 +26,7 @@ from anonymizer.core.settings import Settings
 from anonymizer.core.types import Box, Evidence, Kind, Pixels, Region
 from anonymizer.core.yuv import Planes
 from anonymizer.detect.finder import Finder
-from anonymizer.redact.clip import Cover, paint
+from anonymizer.redact.clip import TrackRedaction, paint
 from anonymizer.road.clip import process as clip
 from clips import ffmpeg, make_clip, marked, number_of, numbered
 from conftest import FAST, ROOT, Ran, everything_written, fingerprints
@@ -227,9 +227,9 @@ def test_a_doubt_in_any_search_sends_a_clip_to_a_person_each_place_once(
     run: Callable[..., Ran], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the quick looks every two seconds, and in the output; what a cover hides is no doubt any more."""
-    looks = {"glance_others": Box(100, 10, 40, 20), "recheck": Box(10, 60, 30, 30)}
+    found = {"quick_find_others": Box(100, 10, 40, 20), "verification_pass": Box(10, 60, 30, 30)}
     hidden = Box(62, 42, 36, 26)
-    for name, box in looks.items():
+    for name, box in found.items():
         found = [Region(place, Kind.MARK, (Evidence("mine", 0.5),), certain=False) for place in (box, hidden)]
         monkeypatch.setattr(Finder, name, lambda *_, found=found: found)
     source = make_clip(tmp_path / "a.mp4", [marked(1)] * 40, fps=4)
@@ -518,12 +518,12 @@ def test_what_the_search_of_the_output_finds_is_hidden_and_the_clip_searched_the
 ) -> None:
     looked: list[bool] = []
 
-    def recheck(self: Finder, pixels: Pixels) -> list[Region]:
+    def verification_pass(self: Finder, pixels: Pixels) -> list[Region]:
         bare = bool(pixels[65:85, 15:35].mean() > 40)
         looked.append(bare)
         return [Region(Box(10, 60, 30, 30), Kind.TEXT, (Evidence("mine", 0.9),))] if bare else []
 
-    monkeypatch.setattr(Finder, "recheck", recheck)
+    monkeypatch.setattr(Finder, "verification_pass", verification_pass)
     source = make_clip(tmp_path / "a.mp4", [marked(1)] * 40, fps=4)
     out = tmp_path / "out"
     assert run("blur", source, "--out", out, *FAST).code == 3, "without faces it always waits"
@@ -547,16 +547,16 @@ def test_written_again_a_clip_is_drawn_and_coded_anew_only_where_something_was_a
     painted: list[int] = []
     searched: list[int] = []
 
-    def recheck(self: Finder, pixels: Pixels) -> list[Region]:
+    def verification_pass(self: Finder, pixels: Pixels) -> list[Region]:
         searched.append(number_of(pixels))
         late = number_of(pixels) == 32 and pixels[65:85, 15:35].mean() > 40
         return [Region(Box(10, 60, 30, 30), Kind.TEXT, (Evidence("mine", 0.9),))] if late else []
 
-    def counted(planes: Planes, covers: Sequence[Cover], frame: int, *more: Any) -> int:
+    def counted(planes: Planes, redactions: Sequence[TrackRedaction], frame: int, *more: Any) -> int:
         painted.append(frame)
-        return paint(planes, covers, frame, *more)
+        return paint(planes, redactions, frame, *more)
 
-    monkeypatch.setattr(Finder, "recheck", recheck)
+    monkeypatch.setattr(Finder, "verification_pass", verification_pass)
     monkeypatch.setattr(clip, "paint", counted)
     source = make_clip(tmp_path / "a.mp4", [marked(number) for number in range(40)], fps=4)
     out = tmp_path / "out"

@@ -82,7 +82,7 @@ class RedAsked:
         box = Box(200, 150, 50, 20)
         return [Region(box, Kind.MARK, (Evidence("red", 0.4),), certain=False)] if red.any() else []
 
-    recheck = find
+    verification_pass = find
 
     def models(self) -> list[Model]:
         return []
@@ -116,7 +116,7 @@ class SeesPart:
     def find(self, pixels: Pixels) -> list[Region]:
         return [Region(Box(40, 28, 125, 28), Kind.TEXT, (Evidence("part", 0.9),))]
 
-    def recheck(self, pixels: Pixels) -> list[Region]:
+    def verification_pass(self, pixels: Pixels) -> list[Region]:
         return [Region(Box(40, 28, 194, 28), Kind.TEXT, (Evidence("whole", 0.9),))]
 
     def models(self) -> list[Model]:

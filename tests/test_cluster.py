@@ -22,15 +22,15 @@ from anonymizer.batch.remote import Mirror, place, sources
 from anonymizer.batch.run import Tally, distant_batch
 from anonymizer.cluster import worker as cluster_work
 from anonymizer.cluster.pool import ClusterPool, _arrived, unfit
-from anonymizer.cluster.worker import Examined, Sent
+from anonymizer.cluster.worker import Sent, WorkerFacts
 from anonymizer.core.errors import NotReadyError, OutputError
 from anonymizer.core.machine import THREADS_VARIABLE
 from anonymizer.engine.scheduler import Engine
 from anonymizer.engine.worker_process import End, Job
 from anonymizer.gate.ledger import Ledger, State
 from anonymizer.read.source import Source
+from anonymizer.road.fingerprint import fingerprint
 from anonymizer.road.pipeline import Outcome
-from anonymizer.road.recipe import recipe
 from clips import make_clip, numbered
 from conftest import QUICK, Ran, fingerprints
 from folders import HerePool, photos, tree
@@ -254,19 +254,19 @@ def test_workers_that_come_later_are_given_work_and_one_that_cannot_do_it_is_tol
 
 
 def test_workers_that_would_do_another_work_are_named_with_what_to_do() -> None:
-    made = recipe(QUICK)
-    assert unfit("tcp://w:1", Examined(__version__, made, True), made) == ""
-    assert unfit("tcp://w:1", Examined("0.0", made, True), made) == (
+    made = fingerprint(QUICK)
+    assert unfit("tcp://w:1", WorkerFacts(__version__, made, True), made) == ""
+    assert unfit("tcp://w:1", WorkerFacts("0.0", made, True), made) == (
         f"The worker tcp://w:1 has version 0.0, this machine {__version__}; install the same everywhere."
     )
     assert "cannot be asked for its version (ModuleNotFoundError)" in unfit("w", ModuleNotFoundError(), made)
     other = "/".join([*made.split("/")[:2], "0" * 16, made.split("/")[3]])
-    assert "has other models than this machine" in unfit("w", Examined(__version__, other, True), made)
+    assert "has other models than this machine" in unfit("w", WorkerFacts(__version__, other, True), made)
 
 
 def test_a_worker_that_joined_later_with_other_models_does_nothing(tmp_path: Path) -> None:
     job = Job("id", tmp_path / "name.jpg", tmp_path / "staged", QUICK)
-    other = "/".join([*recipe(QUICK).split("/")[:2], "0" * 16, "0"])
+    other = "/".join([*fingerprint(QUICK).split("/")[:2], "0" * 16, "0"])
     said = cluster_work.work(Sent(job, str(tmp_path / "mark"), "token", other)).answer
     assert said.end is End.NOT_READY and "has other models than this machine" in said.said
 
@@ -275,7 +275,7 @@ def test_a_worker_that_does_not_see_the_shared_folder_leaves_the_file_for_anothe
     tmp_path: Path,
 ) -> None:
     job = Job("id", tmp_path / "name.jpg", tmp_path / "staged", QUICK)
-    said = cluster_work.work(Sent(job, str(tmp_path / "mark"), "token", recipe(QUICK))).answer
+    said = cluster_work.work(Sent(job, str(tmp_path / "mark"), "token", fingerprint(QUICK))).answer
     assert said.end is End.PASSING and said.said == (
         "A worker of the cluster does not see the shared folder; check that it is mounted there."
     )
@@ -307,16 +307,16 @@ def test_a_package_that_is_missing_is_named_with_what_to_install(
 def test_what_dask_may_log_of_a_job_says_nothing_of_its_source() -> None:
     source = Source(b"content", "beef", Path("/x/Jane_Doe.jpg"))
     sent = Sent(
-        Job("id", Path("/x/Jane_Doe.jpg"), Path("/x/out"), QUICK), "/x/mark", "secret", "recipe", source
+        Job("id", Path("/x/Jane_Doe.jpg"), Path("/x/out"), QUICK), "/x/mark", "secret", "fingerprint", source
     )
-    assert repr(sent) == "Sent(recipe='recipe')"
+    assert repr(sent) == "Sent(fingerprint='fingerprint')"
 
 
 def test_a_file_that_is_not_the_one_that_was_examined_is_not_taken(tmp_path: Path) -> None:
     (photo,) = photos(tmp_path / "cases", 1)
     job = Job("id", photo, tmp_path / "staged", QUICK)
     (tmp_path / "mark").write_text("token")
-    returned = cluster_work.work(Sent(job, str(tmp_path / "mark"), "token", recipe(QUICK)))
+    returned = cluster_work.work(Sent(job, str(tmp_path / "mark"), "token", fingerprint(QUICK)))
     worked = returned.answer.worked
     assert worked
     assert _arrived(returned, worked, job).end is End.DONE

@@ -46,10 +46,10 @@ def test_a_filled_code_is_read_no_more(name: str, tilt: float) -> None:
     regions = CodeFinder().find(pixels)
     assert regions
     assert all(region.kind is Kind.CODE and region.certain for region in regions)
-    hidden, veils = redact(pixels, regions, Settings())
+    hidden, redactions = redact(pixels, regions, Settings())
     assert not readable(hidden)
-    assert all(veil.style is Style.FILL and veil.shape is Shape.QUAD for veil in veils)
-    assert not CodeFinder().recheck(hidden)
+    assert all(redaction.style is Style.FILL and redaction.shape is Shape.QUAD for redaction in redactions)
+    assert not CodeFinder().verification_pass(hidden)
 
 
 SPARED = {
@@ -62,8 +62,8 @@ SPARED = {
 
 
 @pytest.mark.parametrize("name", [*SPARED, "Code128", "EAN13"])
-@pytest.mark.parametrize("turns", [0, 1])
-def test_a_code_that_is_seen_and_cannot_be_decoded_is_filled(name: str, turns: int) -> None:
+@pytest.mark.parametrize("rotations", [0, 1])
+def test_a_code_that_is_seen_and_cannot_be_decoded_is_filled(name: str, rotations: int) -> None:
     """A third of its modules are wrong: no reader here decodes it, but a person with patience might."""
     text = "590123412345" if name == "EAN13" else "MUSTERMANN 1970"
     code = np.asarray(zxingcpp.create_barcode(text, getattr(zxingcpp.BarcodeFormat, name)).to_image(scale=1))
@@ -81,10 +81,10 @@ def test_a_code_that_is_seen_and_cannot_be_decoded_is_filled(name: str, turns: i
     field = np.full((700, 900), 205, np.uint8)
     high, wide = spoilt.shape
     field[100 : 100 + high, 100 : 100 + wide] = spoilt
-    pixels = np.repeat(np.ascontiguousarray(np.rot90(field, turns))[..., None], 3, axis=2)
+    pixels = np.repeat(np.ascontiguousarray(np.rot90(field, rotations))[..., None], 3, axis=2)
     assert not zxingcpp.read_barcodes(np.ascontiguousarray(pixels))
     hidden, _ = redact(pixels, CodeFinder().find(pixels), Settings())
-    back = np.rot90(hidden, -turns)[100 : 100 + high, 100 : 100 + wide]
+    back = np.rot90(hidden, -rotations)[100 : 100 + high, 100 : 100 + wide]
     assert (back == 0).all(axis=2)[spoilt > 128].mean() > 0.6
 
 
@@ -114,7 +114,7 @@ def test_a_picture_without_a_code_is_left_alone() -> None:
     assert CodeFinder().find(smooth) == []
     stripes = np.zeros((300, 300, 3), np.uint8)
     stripes[:, ::6] = 220
-    assert CodeFinder().recheck(np.full((200, 200, 3), 128, np.uint8)) == []
+    assert CodeFinder().verification_pass(np.full((200, 200, 3), 128, np.uint8)) == []
     assert len(CodeFinder().find(stripes)) <= 1
 
 

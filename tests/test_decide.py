@@ -26,8 +26,8 @@ from anonymizer.gate.folder import NEUTRAL_TIME, Gate, file_sha256
 from anonymizer.gate.ledger import Ledger, State
 from anonymizer.release.check import verify
 from anonymizer.report.page import render
-from anonymizer.review.edits import Edits, Place
-from anonymizer.review.jobs import Desk
+from anonymizer.review.edits import EditPlace, Edits
+from anonymizer.review.jobs import JobRunner
 from anonymizer.road.pipeline import Session
 from anonymizer.road.worker import Worker
 from conftest import QUICK, signed_report
@@ -58,7 +58,7 @@ def id(waiting: tuple[Path, str]) -> str:
     return waiting[1]
 
 
-def standing(out: Path) -> list[str]:
+def present(out: Path) -> list[str]:
     """Where media and reasons stand, the private folder for rejected ones included."""
     folders = {"ready": "ready", "review": "review", "rejected": ".anonymizer/rejected"}
     return [f"{name}/{path.name}" for name, at in folders.items() for path in sorted((out / at).iterdir())]
@@ -79,7 +79,7 @@ def test_what_is_approved_is_ready_and_says_who_and_when(out: Path, id: str) -> 
         (taken,) = gate.ledger.decisions(id)
         report = read_report(gate, id)
     assert final == out / "ready" / f"{id}.png"
-    assert standing(out) == [f"ready/{id}.png"]
+    assert present(out) == [f"ready/{id}.png"]
     assert row is not None and (row.state, row.reason) == (State.READY, "")
     assert (taken.action, taken.who, taken.note) == ("approved", "A.B.", "Seen with Dr Meier")
     assert taken.output == file_sha256(final) and taken.at
@@ -112,17 +112,17 @@ def test_the_note_stays_private(out: Path, id: str) -> None:
 def test_what_is_rejected_leaves_review_and_can_be_taken_back(out: Path, id: str) -> None:
     with Gate(out) as gate:
         reject(gate, id, "AB")
-        assert standing(out) == [f"rejected/{id}.png"]
+        assert present(out) == [f"rejected/{id}.png"]
         row = gate.ledger.get(id)
         assert row is not None and (row.state, row.reason) == (State.REJECTED, REJECTED)
         assert verdict(out, id) is Verdict.FAILED
         reopen(gate, id, "CD")
-        assert standing(out) == [f"review/{id}.png", f"review/{id}.reasons.txt"]
+        assert present(out) == [f"review/{id}.png", f"review/{id}.reasons.txt"]
         assert (out / "review" / f"{id}.reasons.txt").read_text() == f"{REASON}\n"
         assert [taken.action for taken in gate.ledger.decisions(id)] == ["rejected", "reopened"]
         assert read_report(gate, id).reasons == [REASON]
         approve(gate, id, "AB")
-    assert standing(out) == [f"ready/{id}.png"]
+    assert present(out) == [f"ready/{id}.png"]
 
 
 def test_what_was_approved_can_be_taken_back(out: Path, id: str) -> None:
@@ -130,7 +130,7 @@ def test_what_was_approved_can_be_taken_back(out: Path, id: str) -> None:
         approve(gate, id, "AB")
         reopen(gate, id, "AB")
         report = read_report(gate, id)
-    assert standing(out) == [f"review/{id}.png", f"review/{id}.reasons.txt"]
+    assert present(out) == [f"review/{id}.png", f"review/{id}.reasons.txt"]
     assert (report.verdict, report.decision, report.reasons) == (Verdict.REVIEW, None, [REASON])
 
 
@@ -148,7 +148,7 @@ def test_what_was_ready_by_itself_and_is_taken_back_has_a_reason(out: Path, id: 
 def test_without_initials_nothing_is_decided(out: Path, id: str, initials: str) -> None:
     with Gate(out) as gate, pytest.raises(DecisionError, match="initials"):
         approve(gate, id, initials)
-    assert standing(out) == [f"review/{id}.png", f"review/{id}.reasons.txt"]
+    assert present(out) == [f"review/{id}.png", f"review/{id}.reasons.txt"]
 
 
 def test_a_note_without_end_is_refused(out: Path, id: str) -> None:
@@ -175,7 +175,7 @@ def test_two_people_decide_once(out: Path, id: str, monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(second.ledger, "get", lambda _: seen)
         with pytest.raises(DecisionError):
             reject(second, id, "CD")
-    assert standing(out) == [f"ready/{id}.png"]
+    assert present(out) == [f"ready/{id}.png"]
     assert verdict(out, id) is Verdict.READY
 
 
@@ -273,7 +273,7 @@ def test_a_decision_that_cannot_be_written_is_none(
             with pytest.raises((OutputError, KeyboardInterrupt)):
                 action(gate, id, "AB")
         assert not list((out / "ready").iterdir())
-        assert [path for path in standing(out) if path.endswith("png")] == [f"review/{id}.png"]
+        assert [path for path in present(out) if path.endswith("png")] == [f"review/{id}.png"]
     with Gate(out) as gate:
         row = gate.ledger.get(id)
         assert row is not None and row.state is State.REVIEW
@@ -356,7 +356,7 @@ def test_a_decision_killed_anywhere_is_finished_or_undone(
             (row,) = gate.ledger.entries()
             taken = gate.ledger.decisions(id)
             assert row.state in (first, last)
-            stands = [name for name in standing(out) if name.endswith(".png")]
+            stands = [name for name in present(out) if name.endswith(".png")]
             assert stands == [f"{row.state.value}/{id}.png"]
             said = verdict(out, id)
             assert said is {"rejected": Verdict.FAILED}.get(row.state.value, Verdict(said))
@@ -388,7 +388,7 @@ def test_a_successor_takes_the_place_of_the_old_output(out: Path, id: str, tmp_p
     with Gate(out) as gate:
         old = gate.ledger.get(id)
         assert old is not None and old.state is State.REPLACED
-    assert standing(out) == [f"ready/{new}.png"]
+    assert present(out) == [f"ready/{new}.png"]
     assert [path.name for path in (out / "reports").iterdir()] == [f"{new}.json"]
 
 
@@ -404,13 +404,13 @@ def test_a_correction_does_not_undo_what_somebody_else_decided_meanwhile(
             approve(other, id, "CD")
         return worked
 
-    with Desk(out, QUICK) as desk:
+    with JobRunner(out, QUICK) as runner:
         monkeypatch.setattr(Worker, "process", slow)
-        job = asyncio.run(desk.correct(id, Edits(regions=(Place(rect=(5, 5, 20, 20)),))))
-        while desk.busy:
+        job = asyncio.run(runner.correct(id, Edits(regions=(EditPlace(rect=(5, 5, 20, 20)),))))
+        while runner.busy:
             time.sleep(0.01)
         assert "somebody else may have decided" in job.error
-    assert standing(out) == [f"ready/{id}.png"]
+    assert present(out) == [f"ready/{id}.png"]
     with Gate(out) as gate:
         (row,) = gate.ledger.entries()
         assert row.state is State.READY and gate.flaw(row) == ""

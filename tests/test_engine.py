@@ -118,7 +118,7 @@ def test_changed_settings_do_it_again_in_place_of_the_old(tmp_path: Path, out: P
 def test_newer_models_do_it_again(tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = photos(tmp_path / "in", 1)
     go(out, paths)
-    monkeypatch.setattr("anonymizer.road.recipe.models_used", lambda settings, store: ["centerface 2"])
+    monkeypatch.setattr("anonymizer.road.fingerprint.models_used", lambda settings, store: ["centerface 2"])
     (again,) = go(out, paths)
     assert again.note == "done again: the models were changed" and again.fresh
 
@@ -258,12 +258,12 @@ def correct(out: Path, path: Path, id: str, settings: Settings) -> Iterator[str]
     """What the page does when a person draws a place: the id of the corrected output."""
     import time
 
+    from anonymizer.road.fingerprint import fingerprint
     from anonymizer.road.pipeline import admit
-    from anonymizer.road.recipe import recipe
     from anonymizer.road.worker import Worker
 
     with Gate(out) as gate, Worker(settings) as worker:
-        new = gate.begin(path, recipe(settings), id)
+        new = gate.begin(path, fingerprint(settings), id)
         admit(gate, new, path, worker.process(path, gate.staging(new), None, settings), time.monotonic())
         gate.retire(id)
         gate.sweep(new)
@@ -378,17 +378,17 @@ def test_a_source_that_changes_under_the_work_is_looked_at_again(tmp_path: Path,
 def test_what_stops_everything_is_raised_and_the_source_waits(
     tmp_path: Path, out: Path, end: End, kind: type[Exception]
 ) -> None:
-    trouble = [True]
+    broken = [True]
 
     def spoil(job: Job) -> Answer | None:
-        return Answer(job.id, end, said="The disk is full.") if trouble else None
+        return Answer(job.id, end, said="The disk is full.") if broken else None
 
     with Engine(out, QUICK, pool=HerePool(QUICK, spoil)) as engine:
         engine.submit(photos(tmp_path / "in", 1)[0])
         with pytest.raises(kind, match="The disk is full"):
             list(engine.outcomes())
         assert engine.pending == 1
-        trouble.clear()
+        broken.clear()
         (done,) = engine.outcomes()
     assert done.verdict is Verdict.REVIEW and rows(out) == {State.REVIEW: 1}
 

@@ -12,7 +12,7 @@ from anonymizer.core.errors import ModelError
 from anonymizer.core.settings import Effort, Settings
 from anonymizer.core.types import Box, Pixels
 from anonymizer.detect.faces.finder import FaceFinder
-from anonymizer.detect.faces.fusion import View, turned
+from anonymizer.detect.faces.fusion import View, rotated
 from anonymizer.detect.models.store import Store
 from anonymizer.redact.photo import redact
 
@@ -38,10 +38,10 @@ def truth(picture: Pixels) -> Box:
     return Box(b.x * width, b.y * height, b.w * width, b.h * height)
 
 
-@pytest.mark.parametrize("turns", range(4))
-def test_the_face_is_found_once_at_every_turn(finder: FaceFinder, portrait: Pixels, turns: int) -> None:
-    view = View(portrait.shape[1], portrait.shape[0], turns)
-    regions = finder.find(turned(portrait, turns))
+@pytest.mark.parametrize("rotations", range(4))
+def test_the_face_is_found_once_at_every_turn(finder: FaceFinder, portrait: Pixels, rotations: int) -> None:
+    view = View(portrait.shape[1], portrait.shape[0], rotations)
+    regions = finder.find(rotated(portrait, rotations))
     hits = [r for r in regions if view.box_back(r.box).iou(truth(portrait)) > 0.4]
     assert len(hits) == 1 and hits[0].certain
     names = {e.detector for e in hits[0].evidence}
@@ -66,11 +66,11 @@ def test_a_face_that_fills_the_frame_is_found(finder: FaceFinder, portrait: Pixe
 def test_the_recheck_finds_a_face_and_is_silent_once_it_is_hidden(
     finder: FaceFinder, portrait: Pixels
 ) -> None:
-    assert any(r.box.iou(truth(portrait)) > 0.4 for r in finder.recheck(portrait))
+    assert any(r.box.iou(truth(portrait)) > 0.4 for r in finder.verification_pass(portrait))
     regions = finder.find(portrait)
-    hidden, veils = redact(portrait, regions, Settings(), seed=1)
-    for region in finder.recheck(hidden):
-        boxes = [Box(v.box[0], v.box[1], v.box[2] - v.box[0], v.box[3] - v.box[1]) for v in veils]
+    hidden, redactions = redact(portrait, regions, Settings(), seed=1)
+    for region in finder.verification_pass(hidden):
+        boxes = [Box(v.box[0], v.box[1], v.box[2] - v.box[0], v.box[3] - v.box[1]) for v in redactions]
         assert any(region.box.covered_by(box) > 0.5 for box in boxes), region
 
 
@@ -123,7 +123,7 @@ def test_a_part_of_a_face_in_close_up_is_redacted_or_asked_about(
 
 def test_a_glance_finds_the_upright_face(finder: FaceFinder, portrait: Pixels) -> None:
     small = np.asarray(cv2.resize(portrait, (320, 320), interpolation=cv2.INTER_AREA), np.uint8)
-    assert any(r.box.iou(truth(small)) > 0.4 for r in finder.glances([small])[0])
+    assert any(r.box.iou(truth(small)) > 0.4 for r in finder.quick_find([small])[0])
 
 
 @pytest.mark.parametrize("quarter", range(4))
@@ -134,7 +134,7 @@ def test_a_glance_around_finds_who_stands_and_who_lies(
     scene = np.full((360, 640, 3), 120, np.uint8)
     face = cv2.resize(portrait, (160, 160), interpolation=cv2.INTER_AREA)
     scene[100:260, 240:400] = np.rot90(face, quarter)
-    seen = finder.glance_around(scene, careful)
+    seen = finder.quick_find_around(scene, careful)
     middle = Box(280, 140, 80, 80)
     assert any(r.box.intersection(middle).area > 0 for r in seen)
 
@@ -143,26 +143,30 @@ def test_a_glance_around_finds_who_stands_and_who_lies(
 def test_other_efforts_find_it_too(portrait: Pixels, effort: Effort) -> None:
     other = FaceFinder(Store(), effort)
     picture = np.asarray(cv2.resize(portrait, (1600, 1600)), np.uint8)
-    assert any(r.certain and r.box.iou(truth(picture)) > 0.4 for r in other.find(turned(picture, 0)))
+    assert any(r.certain and r.box.iou(truth(picture)) > 0.4 for r in other.find(rotated(picture, 0)))
 
 
 def test_nothing_is_found_where_nothing_is(finder: FaceFinder) -> None:
     y, x = np.mgrid[:600, :800]
     ramp = np.stack([x * 255 // 800, y * 255 // 600, (x + y) % 200], axis=2).astype(np.uint8)
     assert finder.find(ramp) == []
-    assert finder.recheck(ramp) == []
+    assert finder.verification_pass(ramp) == []
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 500), (700, 2)])
 def test_odd_pictures_are_no_error(finder: FaceFinder, shape: tuple[int, int]) -> None:
     picture = np.full((*shape, 3), 128, np.uint8)
-    assert finder.find(picture) == [] and finder.recheck(picture) == [] and finder.glances([picture]) == [[]]
+    assert (
+        finder.find(picture) == []
+        and finder.verification_pass(picture) == []
+        and finder.quick_find([picture]) == [[]]
+    )
 
 
 def test_the_picture_is_not_changed(finder: FaceFinder, portrait: Pixels) -> None:
     before = portrait.copy()
     finder.find(portrait)
-    finder.recheck(portrait)
+    finder.verification_pass(portrait)
     assert np.array_equal(before, portrait)
 
 
@@ -191,13 +195,13 @@ def test_skin_keeps_its_finding(finder: FaceFinder) -> None:
         assert [r for r in finder.find(picture) if r.certain and r.box.w > 80] == []
 
 
-@pytest.mark.parametrize("turns", range(4))
+@pytest.mark.parametrize("rotations", range(4))
 def test_about_a_place_a_face_is_found_at_the_turns_that_are_asked_for(
-    finder: FaceFinder, portrait: Pixels, turns: int
+    finder: FaceFinder, portrait: Pixels, rotations: int
 ) -> None:
-    view = View(portrait.shape[1], portrait.shape[0], turns)
-    picture = turned(portrait, turns)
+    view = View(portrait.shape[1], portrait.shape[0], rotations)
+    picture = rotated(portrait, rotations)
     place = max(finder.find(picture), key=lambda region: region.evidence[0].score).box
-    for asked in ((-turns % 4,), tuple(range(4))):
-        found = finder.recheck_near(picture, [place], asked)
+    for asked in ((-rotations % 4,), tuple(range(4))):
+        found = finder.verification_pass_near(picture, [place], asked)
         assert any(view.box_back(r.box).iou(truth(portrait)) > 0.4 for r in found), asked

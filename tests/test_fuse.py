@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anonymizer.core.types import Box, Detection, Kind
-from anonymizer.detect.faces.finder import cut, resized, tiles, upright_turn
-from anonymizer.detect.faces.fusion import View, clusters, fused, landmarks, same_face, suppress, turned
+from anonymizer.detect.faces.finder import cut, resized, tiles, upright_rotation
+from anonymizer.detect.faces.fusion import View, clusters, fused, landmarks, rotated, same_face, suppress
 
 SIDES = st.integers(8, 4000)
 VIEWS = st.builds(
     View,
     width=SIDES,
     height=SIDES,
-    turns=st.integers(0, 3),
+    rotations=st.integers(0, 3),
     scale=st.tuples(st.floats(0.1, 4), st.floats(0.1, 4)),
     left=st.floats(-50, 500),
     top=st.floats(-50, 500),
@@ -45,12 +45,12 @@ def test_a_box_goes_there_and_back(view: View, box: Box) -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(4, 40), st.integers(4, 40), st.integers(0, 3), st.data())
-def test_a_pixel_is_where_the_view_says(width: int, height: int, turns: int, data: st.DataObject) -> None:
+def test_a_pixel_is_where_the_view_says(width: int, height: int, rotations: int, data: st.DataObject) -> None:
     x, y = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))
     picture = np.zeros((height, width, 3), np.uint8)
     picture[y, x] = 255
-    rows, columns = np.nonzero(turned(picture, turns)[:, :, 0])
-    box = View(width, height, turns).box_back(Box(float(columns[0]), float(rows[0]), 1, 1))
+    rows, columns = np.nonzero(rotated(picture, rotations)[:, :, 0])
+    box = View(width, height, rotations).box_back(Box(float(columns[0]), float(rows[0]), 1, 1))
     assert (box.x, box.y, box.w, box.h) == (x, y, 1, 1)
 
 
@@ -135,8 +135,8 @@ def test_landmarks_are_those_that_others_bear_out() -> None:
     assert landmarks([replace(good, landmarks=((50.0, 50.0),) * 5)]) == ()
 
 
-@pytest.mark.parametrize("turns", range(4))
-def test_the_turn_that_sets_a_face_upright(turns: int) -> None:
+@pytest.mark.parametrize("rotations", range(4))
+def test_the_turn_that_sets_a_face_upright(rotations: int) -> None:
     # A picture in which the face stands upright once it has been turned so often.
-    lying = View(100, 100, turns)
-    assert upright_turn([lying.point_back(point) for point in FACE]) == turns
+    lying = View(100, 100, rotations)
+    assert upright_rotation([lying.point_back(point) for point in FACE]) == rotations

@@ -17,7 +17,7 @@ from anonymizer.core.errors import UsageError
 from anonymizer.gate.ledger import State
 from anonymizer.i18n import FOLDER, chosen, languages, speaker
 from anonymizer.report import page
-from anonymizer.watch.completeness import Why
+from anonymizer.watch.completeness import WaitReason
 from anonymizer.watch.status import Doing
 from conftest import FAST, Ran
 
@@ -68,7 +68,7 @@ def test_every_sentence_is_in_every_catalogue(path: Path) -> None:
     known = {entry.msgid for entry in polib.pofile(str(path)) if entry.msgstr}
     assert [f"{module}: {text}" for module, text in sentences() if text not in known] == []
     words = [*page.CHECKS.values(), *page.MEANINGS.values(), *page.KINDS.values(), page.FOOTER]
-    words += [*Why, *State, "nothing yet", *(f"{doing.capitalize()} since {{0}}." for doing in Doing)]
+    words += [*WaitReason, *State, "nothing yet", *(f"{doing.capitalize()} since {{0}}." for doing in Doing)]
     words += [text for pair in page.VERDICTS.values() for text in pair]
     assert [word for word in words if word not in known] == []
 

@@ -32,25 +32,25 @@ def body(tone: tuple[int, int, int] = LIGHT, size: tuple[int, int] = (640, 480))
     return Image.fromarray(np.clip(np.array(tone) + blotches[..., None] + noise, 0, 255).astype(np.uint8))
 
 
-def star(on: Image.Image, colour: tuple[int, int, int], cover: float = 0.8) -> Pixels:
+def star(on: Image.Image, colour: tuple[int, int, int], opacity: float = 0.8) -> Pixels:
     """A five-pointed star in PLACE, as ink under skin: softened, and letting some of the skin through."""
     layer = Image.new("L", on.size)
     angles, radii = np.linspace(0, 2 * np.pi, 11), np.array([60, 26] * 6)[:11]
     points = [(310 + r * np.sin(a), 240 - r * np.cos(a)) for a, r in zip(angles, radii, strict=True)]
     ImageDraw.Draw(layer).polygon(points, fill=255)
-    mask = cv2.GaussianBlur(np.asarray(layer, np.float32) / 255, (0, 0), 1.0)[..., None] * cover
+    mask = cv2.GaussianBlur(np.asarray(layer, np.float32) / 255, (0, 0), 1.0)[..., None] * opacity
     return np.asarray(np.asarray(on) * (1 - mask) + np.array(colour) * mask, np.uint8)
 
 
 @pytest.mark.parametrize("tone", [LIGHT, DARK])
 @pytest.mark.parametrize("colour", [(28, 28, 32), (30, 45, 80), (25, 70, 60)])
-@pytest.mark.parametrize("turns", [0, 1])
+@pytest.mark.parametrize("rotations", [0, 1])
 def test_ink_on_skin_is_asked_about(
-    tone: tuple[int, int, int], colour: tuple[int, int, int], turns: int
+    tone: tuple[int, int, int], colour: tuple[int, int, int], rotations: int
 ) -> None:
-    pixels = np.ascontiguousarray(np.rot90(star(body(tone), colour), turns))
+    pixels = np.ascontiguousarray(np.rot90(star(body(tone), colour), rotations))
     (region,) = MarkFinder().find(pixels)
-    place = PLACE if turns == 0 else Box(180, 640 - 370, 120, 120)
+    place = PLACE if rotations == 0 else Box(180, 640 - 370, 120, 120)
     assert region.kind is Kind.MARK and not region.certain
     assert region.box.iou(place) > 0.7
 
@@ -62,8 +62,8 @@ def test_the_place_is_told_and_nothing_is_drawn_over() -> None:
     (asked,) = questions(regions)
     assert asked.kind is Kind.MARK and asked.box.iou(PLACE) > 0.7
     assert asked.text.startswith("There may be a tattoo or another mark at x ")
-    drawn, veils = redact(pixels, [r for r in regions if r.certain], Settings())
-    assert veils == [] and (drawn == pixels).all()
+    drawn, redactions = redact(pixels, [r for r in regions if r.certain], Settings())
+    assert redactions == [] and (drawn == pixels).all()
     off = Settings(faces=False, text=TextPolicy.NONE, codes=False, marks=False)
     assert Finder(off).find(pixels) == []
 
@@ -88,16 +88,16 @@ def test_a_gap_is_no_ink_nor_is_what_the_edge_cuts_off() -> None:
     assert MarkFinder().find(cut) == []
 
 
-@pytest.mark.parametrize("turns", [0, 1])
-def test_a_thin_strip_between_two_panels_is_no_ink_and_a_bar_on_skin_is(turns: int) -> None:
+@pytest.mark.parametrize("rotations", [0, 1])
+def test_a_thin_strip_between_two_panels_is_no_ink_and_a_bar_on_skin_is(rotations: int) -> None:
     """What has skin's colour on either side of a window ends where the window ends, or nearly."""
     bar = np.array(body())
     bar[200:320, 300:318] = (40, 55, 60)
-    (region,) = MarkFinder().find(np.ascontiguousarray(np.rot90(bar, turns)))
+    (region,) = MarkFinder().find(np.ascontiguousarray(np.rot90(bar, rotations)))
     assert region.box.area > 1500
     strip = bar.copy()
     strip[:198, 299:319] = strip[322:, 299:319] = (240, 242, 240)
-    assert MarkFinder().find(np.ascontiguousarray(np.rot90(strip, turns))) == []
+    assert MarkFinder().find(np.ascontiguousarray(np.rot90(strip, rotations))) == []
 
 
 def test_a_picture_without_skin_has_no_marks() -> None:

@@ -16,7 +16,7 @@ from anonymizer.core.types import Result, Traces
 from anonymizer.verify import h264, mp4
 from anonymizer.verify.clip import ExpectedClip, audit, examine
 from anonymizer.verify.jpeg import StructureError
-from anonymizer.verify.second_reader import Read, sampled
+from anonymizer.verify.second_reader import SecondReading, sampled
 from anonymizer.write.clip import ClipWriter
 from clips import make_clip, numbered
 
@@ -76,7 +76,7 @@ def test_what_the_writer_writes_passes(tmp_path: Path, times: list[int], sound: 
     movie = walked(path.read_bytes())
     scale = Fraction(movie.video.timescale) * BASE
     assert (movie.shown - movie.shown[0]).tolist() == [int(time * scale) for time in times]
-    read = Read()
+    read = SecondReading()
     assert len(list(sampled(path, range(len(times)), (160, 96), read, sound=sound))) == len(times)
     pts = np.array(times, np.int64)
     expected = ExpectedClip(
@@ -190,7 +190,7 @@ def test_timing_notices_a_frame_too_few_a_moved_one_and_another_length(tmp_path:
     path = write(tmp_path / "abc.mp4", times)
 
     def timing(pts: list[int], last: int = 3600) -> Result:
-        read = Read()
+        read = SecondReading()
         for _ in sampled(path, (), (160, 96), read):
             pass
         lasting = np.array([*np.diff(pts), last], np.int64)
@@ -210,5 +210,5 @@ def test_a_canary_in_the_index_or_a_long_one_among_the_pictures_is_found(tmp_pat
     lasting = np.full(30, 3600, np.int64)
     traces = Traces((), frozenset({"CANARY-OF-A-PATIENT"}))
     expected = ExpectedClip((160, 96), 3600 * np.arange(30), lasting, BASE, "0" * 64, traces, False, False)
-    results = {check.name: check.result for check in examine(path, expected, Read())}
+    results = {check.name: check.result for check in examine(path, expected, SecondReading())}
     assert results["canaries"] is Result.FAIL

@@ -17,9 +17,16 @@ from anonymizer.core.settings import Settings, TextPolicy
 from anonymizer.core.types import Box, Kind, Pixels, Region
 from anonymizer.detect.finder import Finder, check_entries, questions
 from anonymizer.detect.models.store import MANIFEST, Store
-from anonymizer.detect.plugin import Output, PluginFinder, Recipe, candidates, fitted, recipe, tensor
-from anonymizer.road.recipe import changed
-from anonymizer.road.recipe import recipe as made_with
+from anonymizer.detect.plugin import (
+    DetectorSpec,
+    Output,
+    PluginFinder,
+    candidates,
+    detector_spec,
+    fitted,
+    tensor,
+)
+from anonymizer.road.fingerprint import changed, fingerprint
 
 # A few messages of the ONNX format (onnx.proto): enough for a network of five nodes.
 
@@ -171,7 +178,7 @@ def test_every_layout_finds_the_same(output: str, store: Callable[..., Store]) -
     regions = finder.find(pixels)
     assert on(regions, box) and all(r.certain and r.kind is Kind.MARK for r in regions)
     assert [evidence.detector for evidence in regions[0].evidence] == ["red"]
-    assert on(finder.recheck(pixels), box)
+    assert on(finder.verification_pass(pixels), box)
     assert finder.find(np.full((90, 120, 3), 128, np.uint8)) == []
     assert finder.models()[0].name == "red"
 
@@ -206,9 +213,9 @@ def test_a_box_that_scores_higher_in_a_class_nobody_asked_for_is_still_found() -
     answer = np.zeros((1, 6, 8), np.float32)
     answer[0, :, 2] = (20, 20, 8, 8, 0.6, 0.9)
     keys = {"input": (64, 64), "output": "yolov8"}
-    (row,) = candidates([answer], Recipe.model_validate({**keys, "classes": {"0": "text"}}))
+    (row,) = candidates([answer], DetectorSpec.model_validate({**keys, "classes": {"0": "text"}}))
     assert row[5] == 0 and row[4] == pytest.approx(0.6)
-    (row,) = candidates([answer], Recipe.model_validate(keys))
+    (row,) = candidates([answer], DetectorSpec.model_validate(keys))
     assert row[5] == 1
 
 
@@ -222,9 +229,9 @@ def test_boxes_in_another_unit_than_announced_stop_the_run(
 
 def test_another_way_to_read_a_detector_is_another_recipe(store: Callable[..., Store]) -> None:
     settings = Settings(faces=False, text=TextPolicy.NONE, codes=False, marks=False)
-    one = made_with(settings, store("yolov8"))
-    assert made_with(settings, store("yolov8")) == one
-    assert changed(one, made_with(settings, store("yolov8", threshold=0.3))) == "the models were changed"
+    one = fingerprint(settings, store("yolov8"))
+    assert fingerprint(settings, store("yolov8")) == one
+    assert changed(one, fingerprint(settings, store("yolov8", threshold=0.3))) == "the models were changed"
 
 
 WRONG = {
@@ -298,7 +305,7 @@ def test_a_wrong_key_is_named(more: dict[str, Any], said: str, store: Callable[.
         extra={"input": [64, 64], **more},
     )  # fmt: skip
     with pytest.raises(ModelError, match="the model red") as error:
-        recipe(wrong)
+        detector_spec(wrong)
     assert said in str(error.value)
 
 
@@ -352,7 +359,7 @@ def test_a_missing_file_stops_the_run_unless_it_is_optional(
 def test_the_input_is_prepared_as_asked() -> None:
     pixels = np.zeros((20, 40, 3), np.uint8)
     pixels[..., 0] = 200
-    asked = Recipe.model_validate(
+    asked = DetectorSpec.model_validate(
         {
             "input": (64, 32),
             "output": "yolov8",
@@ -370,7 +377,7 @@ def test_the_input_is_prepared_as_asked() -> None:
     assert tensor(shown, asked.model_copy(update={"layout": "nchw"})).shape == (1, 3, 32, 64)
 
 
-ROWS6 = Recipe.model_validate({"input": (64, 64), "output": "rows6"})
+ROWS6 = DetectorSpec.model_validate({"input": (64, 64), "output": "rows6"})
 
 
 def test_boxes_without_an_inside_are_dropped() -> None:
@@ -393,7 +400,7 @@ def test_an_answer_that_makes_no_sense_is_no_clean_photo(row: list[float], said:
 
 
 def test_torchvision_s_answers_are_told_apart_whatever_their_order() -> None:
-    r = Recipe(input=(64, 64), output=Output.TORCHVISION)
+    r = DetectorSpec(input=(64, 64), output=Output.TORCHVISION)
     boxes, labels = np.array([[1, 2, 30, 40], [5, 5, 9, 9]], np.float32), np.array([3, 1], np.int64)
     scores, masks = np.array([0.5, 0.9], np.float32), np.zeros((2, 1, 64, 64), np.float32)
     for answers in ([boxes, labels, scores], [boxes, scores, labels, masks]):
@@ -407,7 +414,7 @@ def test_torchvision_s_answers_are_told_apart_whatever_their_order() -> None:
 
 @pytest.mark.parametrize(("output", "shape"), [("yolov8", (1, 84, 6)), ("yolov5", (1, 6, 84))])
 def test_boxes_that_lie_the_other_way_round_are_refused(output: str, shape: tuple[int, ...]) -> None:
-    asked = Recipe.model_validate({"input": (64, 64), "output": output})
+    asked = DetectorSpec.model_validate({"input": (64, 64), "output": output})
     with pytest.raises(ValueError, match=rf"not \(.* as {output} does"):
         candidates([np.full(shape, 0.1, np.float32)], asked)
 
@@ -417,6 +424,6 @@ def test_the_example_of_the_docs_is_a_valid_entry(tmp_path: Path) -> None:
     example = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)[0].replace("…", "0" * 64)
     (tmp_path / MANIFEST).write_text(example, encoding="utf-8")
     (entry,) = Store(folders=[tmp_path]).entries("plugin")
-    assert recipe(entry).classes and entry.licence
+    assert detector_spec(entry).classes and entry.licence
     named = set(re.findall(r"^\| `(\w+)`", page, re.MULTILINE))
-    assert named >= set(Recipe.model_fields) | {kind.value for kind in Output}
+    assert named >= set(DetectorSpec.model_fields) | {kind.value for kind in Output}

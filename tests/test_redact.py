@@ -11,7 +11,16 @@ from anonymizer.core.geometry import mouth_box
 from anonymizer.core.pixels import averages
 from anonymizer.core.settings import DrawnRegion, Settings
 from anonymizer.core.types import Box, Evidence, Kind, Pixels, Point, Region, Shape, Style
-from anonymizer.redact.photo import FEATHER, coverage, drawn, grid_size, noised, redact, restore, veil_box
+from anonymizer.redact.photo import (
+    FEATHER,
+    coverage,
+    drawn,
+    grid_size,
+    noised,
+    redact,
+    redaction_box,
+    restore,
+)
 
 EVIDENCE = (Evidence("a test", 1.0),)
 HEIGHT, WIDTH = 90, 120
@@ -52,14 +61,14 @@ def ways(draw: st.DrawFn) -> Settings:
 def test_nothing_changes_outside_the_veils_and_their_rim(places: list[Region], settings: Settings) -> None:
     before = noise_picture()
     kept = before.copy()
-    after, veils = redact(before, places, settings)
+    after, redactions = redact(before, places, settings)
     assert np.array_equal(before, kept), "the source's own pixels were changed"
     assert after.shape == before.shape and after.dtype == np.uint8
     allowed = np.zeros((HEIGHT, WIDTH), bool)
-    for veil in veils:
-        left, top, right, bottom = veil.box
+    for redaction in redactions:
+        left, top, right, bottom = redaction.box
         rim = 0
-        if veil.shape is Shape.ELLIPSE and veil.style is not Style.PIXELATE:
+        if redaction.shape is Shape.ELLIPSE and redaction.style is not Style.PIXELATE:
             rim = max(1, round(FEATHER * min(right - left, bottom - top)))
         allowed[max(0, top - rim) : max(0, bottom + rim), max(0, left - rim) : max(0, right + rim)] = True
     assert not (after != before).any(axis=2)[~allowed].any()
@@ -69,13 +78,13 @@ def test_nothing_changes_outside_the_veils_and_their_rim(places: list[Region], s
 def test_a_region_is_veiled_exactly_where_its_grown_box_meets_the_picture(
     place: Region, settings: Settings
 ) -> None:
-    _, veils = redact(noise_picture(), [place], settings)
-    left, top, right, bottom = veil_box(place, settings)
+    _, redactions = redact(noise_picture(), [place], settings)
+    left, top, right, bottom = redaction_box(place, settings)
     meets = left < WIDTH and right > 0 and top < HEIGHT and bottom > 0
-    assert len(veils) == meets
-    for veil in veils:
-        assert max(veil.grid) <= settings.grid <= 8
-        assert veil.kind is place.kind and veil.evidence == EVIDENCE
+    assert len(redactions) == meets
+    for redaction in redactions:
+        assert max(redaction.grid) <= settings.grid <= 8
+        assert redaction.kind is place.kind and redaction.evidence == EVIDENCE
 
 
 @given(regions(), ways())
@@ -83,15 +92,15 @@ def test_no_pixel_of_the_thing_itself_shows_through(place: Region, settings: Set
     """Drawn over opposite colours the veil's inside must come out the same: nothing is blended."""
     dark, light = np.zeros((HEIGHT, WIDTH, 3), np.uint8), np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
     solid = settings.model_copy(update={"style": Style.FILL})
-    one, veils = redact(dark, [place], solid)
+    one, redactions = redact(dark, [place], solid)
     other, _ = redact(light, [place], solid)
-    for veil in veils:
-        left, top, right, bottom = veil.box
-        alpha = coverage(veil.shape, veil.box, veil.corners, 0)
+    for redaction in redactions:
+        left, top, right, bottom = redaction.box
+        alpha = coverage(redaction.shape, redaction.box, redaction.corners, 0)
         full = np.zeros((HEIGHT, WIDTH), bool)
         y0, x0, y1, x1 = max(0, top), max(0, left), min(HEIGHT, bottom), min(WIDTH, right)
         full[y0:y1, x0:x1] = alpha[y0 - top : y1 - top, x0 - left : x1 - left] >= 1
-        assert full.any() or veil.shape is not Shape.BOX
+        assert full.any() or redaction.shape is not Shape.BOX
         assert np.array_equal(one[full], other[full])
         assert not one[full].any(), "a fill is one constant colour"
 
@@ -121,10 +130,10 @@ def test_the_drawing_does_not_depend_on_detail(
     detailed[20:-20, 20:-20] += np.tile(shift, (8, 8))[..., None]
     other = detailed.astype(np.uint8)
     place, settings = region(20, 20, columns, rows), Settings(margin=1.0, style=style, shape=shape)
-    one, veils = redact(plain, [place], settings, seed=seed)
+    one, redactions = redact(plain, [place], settings, seed=seed)
     two, _ = redact(other, [place], settings, seed=seed)
-    assert veils[0].grid == (8, 8)
-    covered = coverage(shape, veils[0].box, (), 0) >= 1
+    assert redactions[0].grid == (8, 8)
+    covered = coverage(shape, redactions[0].box, (), 0) >= 1
     assert covered.mean() > 0.7
     assert np.array_equal(one[20:-20, 20:-20][covered], two[20:-20, 20:-20][covered])
 
@@ -142,8 +151,8 @@ def test_the_grid_never_exceeds_its_limit_nor_cells_fall_under_five_pixels(
 def test_a_blurred_region_holds_no_more_than_its_grid(portrait: Pixels) -> None:
     """The drawing of a region is a linear picture of 64 numbers per channel: its rank is at most 8."""
     place = region(380, 100, 240, 300)
-    out, veils = redact(portrait, [place], Settings(shape=Shape.BOX))
-    left, top, right, bottom = veils[0].box
+    out, redactions = redact(portrait, [place], Settings(shape=Shape.BOX))
+    left, top, right, bottom = redactions[0].box
     inside, before = out[top:bottom, left:right, 0], portrait[top:bottom, left:right, 0]
     ninth = np.linalg.svd(inside.astype(float), compute_uv=False)[8]
     # Rounding leaves a floor, some times the norm of a random matrix of standard deviation 1/sqrt(12).
@@ -181,8 +190,8 @@ def test_overlapping_regions_do_not_depend_on_their_order() -> None:
 def test_a_face_drawn_over_a_label_never_softens_it() -> None:
     face, label = region(10, 10, 60, 50), region(40, 30, 50, 20, Kind.TEXT)
     for order in ([face, label], [label, face]):
-        out, veils = redact(noise_picture(), order, Settings())
-        (text,) = [veil for veil in veils if veil.kind is Kind.TEXT]
+        out, redactions = redact(noise_picture(), order, Settings())
+        (text,) = [redaction for redaction in redactions if redaction.kind is Kind.TEXT]
         left, top, right, bottom = text.box
         assert not out[top:bottom, left:right].any()
 
@@ -190,8 +199,8 @@ def test_a_face_drawn_over_a_label_never_softens_it() -> None:
 @pytest.mark.parametrize("style", list(Style))
 def test_a_region_of_one_pixel(style: Style) -> None:
     before = noise_picture()
-    after, (veil,) = redact(before, [region(50.2, 40.3, 0.1, 0.1)], Settings(style=style))
-    assert veil.grid == (1, 1)
+    after, (redaction,) = redact(before, [region(50.2, 40.3, 0.1, 0.1)], Settings(style=style))
+    assert redaction.grid == (1, 1)
     assert not np.array_equal(after[40, 50], before[40, 50])
 
 
@@ -199,8 +208,8 @@ def test_a_region_of_one_pixel(style: Style) -> None:
 @pytest.mark.parametrize("style", list(Style))
 def test_a_tiny_picture(size: tuple[int, int], style: Style) -> None:
     before = noise_picture(height=size[0], width=size[1])
-    after, veils = redact(before, [region(-5, -5, 100, 100)], Settings(style=style))
-    assert after.shape == before.shape and len(veils) == 1
+    after, redactions = redact(before, [region(-5, -5, 100, 100)], Settings(style=style))
+    assert after.shape == before.shape and len(redactions) == 1
 
 
 def test_a_region_beyond_the_edge_takes_its_averages_from_what_is_visible() -> None:
@@ -248,8 +257,10 @@ def test_what_a_person_drew_is_filled_as_drawn_unless_it_is_called_a_face() -> N
     drawn_region = DrawnRegion(rect=(10, 20, 30, 25))
     assert drawn_region.kind is Kind.DRAWN
     before = noise_picture()
-    out, (veil,) = redact(before, [region(10, 20, 30, 25, Kind.DRAWN)], Settings())
-    assert veil.box == (10, 20, 40, 45) and veil.style is Style.FILL and veil.shape is Shape.BOX
+    out, (redaction,) = redact(before, [region(10, 20, 30, 25, Kind.DRAWN)], Settings())
+    assert (
+        redaction.box == (10, 20, 40, 45) and redaction.style is Style.FILL and redaction.shape is Shape.BOX
+    )
     assert not out[20:45, 10:40].any()
     _, (face,) = redact(before, [region(10, 20, 30, 25, Kind.FACE)], Settings())
     assert face.style is Style.BLUR and face.shape is Shape.ELLIPSE

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from anonymizer.core.settings import Settings
 from anonymizer.core.types import Box, Evidence, Kind, Result, Style
 from anonymizer.core.yuv import Planes
-from anonymizer.redact.clip import Cover, cover, paint, shown, veil
-from anonymizer.road.clip.recheck import strength_of
+from anonymizer.redact.clip import TrackRedaction, paint, redaction_at, shown, track_redaction
+from anonymizer.road.clip.verification import strength_of
 from anonymizer.track.tracker import Track
 
 SIZE = (320, 240)
@@ -32,7 +32,7 @@ def noise(seed: int = 5) -> Planes:
     return y, u, v
 
 
-def painted(one: Cover, frame: int, config: Settings, keep: list[Box] | None = None) -> Planes:
+def painted(one: TrackRedaction, frame: int, config: Settings, keep: list[Box] | None = None) -> Planes:
     planes = noise(frame)
     paint(planes, [one], frame, config, keep or [])
     return planes
@@ -41,9 +41,9 @@ def painted(one: Cover, frame: int, config: Settings, keep: list[Box] | None = N
 @pytest.mark.parametrize("style", list(Style))
 def test_a_region_carries_no_more_than_its_bound(style: Style) -> None:
     config = Settings(style=style)
-    one = cover(track((100, 60, 80, 100)), config, SIZE)
+    one = track_redaction(track((100, 60, 80, 100)), config, SIZE)
     for frame in range(3):
-        found = veil(one, frame, SIZE)
+        found = redaction_at(one, frame, SIZE)
         assert found
         checked = strength_of(painted(one, frame, config), [found], [], config.grid)
         assert checked.result is Result.PASS, checked.evidence
@@ -52,8 +52,8 @@ def test_a_region_carries_no_more_than_its_bound(style: Style) -> None:
 @pytest.mark.parametrize("style", [Style.BLUR, Style.PIXELATE])
 def test_a_bare_frame_does_not_pass(style: Style) -> None:
     config = Settings(style=style)
-    one = cover(track((100, 60, 80, 100)), config, SIZE)
-    found = veil(one, 0, SIZE)
+    one = track_redaction(track((100, 60, 80, 100)), config, SIZE)
+    found = redaction_at(one, 0, SIZE)
     assert found
     assert strength_of(noise(), [found], [], config.grid).result is Result.FAIL
     grey = (painted(one, 0, config)[0], *noise()[1:])
@@ -63,10 +63,10 @@ def test_a_bare_frame_does_not_pass(style: Style) -> None:
 def test_every_frame_says_the_same() -> None:
     """A mosaic drawn anew in each frame would leak with each; here only its place changes."""
     config = Settings()
-    one = cover(track((100, 60, 80, 100)), config, SIZE)
+    one = track_redaction(track((100, 60, 80, 100)), config, SIZE)
     parts = []
     for frame in range(3):
-        found = veil(one, frame, SIZE)
+        found = redaction_at(one, frame, SIZE)
         assert found
         left, top, right, bottom = found.box
         y = painted(one, frame, config)[0][top:bottom, left:right]
@@ -75,7 +75,7 @@ def test_every_frame_says_the_same() -> None:
 
 
 def test_two_covers_of_one_track_differ_by_their_noise() -> None:
-    a, b = (cover(track((100, 60, 80, 100)), Settings(), SIZE) for _ in range(2))
+    a, b = (track_redaction(track((100, 60, 80, 100)), Settings(), SIZE) for _ in range(2))
     spread = float(np.std(a.grid - b.grid))
     assert spread > 10
 
@@ -90,10 +90,10 @@ def test_two_covers_of_one_track_differ_by_their_noise() -> None:
 @settings(max_examples=30)
 def test_only_the_region_and_its_rim_change(x: float, y: float, w: float, h: float, kind: Kind) -> None:
     config = Settings()
-    one = cover(track((x, y, w, h), kind, frames=1), config, SIZE)
+    one = track_redaction(track((x, y, w, h), kind, frames=1), config, SIZE)
     before, after = noise(), noise()
     count = paint(after, [one], 0, config, [])
-    found = veil(one, 0, SIZE)
+    found = redaction_at(one, 0, SIZE)
     assert count == (found is not None) == bool(shown(one, SIZE)[0])
     outside: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] = np.ones(before[0].shape, np.bool_)
     if found:
@@ -107,7 +107,7 @@ def test_only_the_region_and_its_rim_change(x: float, y: float, w: float, h: flo
 
 
 def test_text_becomes_black_and_nothing_of_its_colour_is_left() -> None:
-    one = cover(track((101, 61, 41, 21), Kind.TEXT), Settings(), SIZE)
+    one = track_redaction(track((101, 61, 41, 21), Kind.TEXT), Settings(), SIZE)
     y, u, v = painted(one, 0, Settings())
     assert (y[62:81, 102:141] == 16).all()
     assert (u[31:40, 51:70] == 128).all() and (v[31:40, 51:70] == 128).all()
@@ -115,7 +115,7 @@ def test_text_becomes_black_and_nothing_of_its_colour_is_left() -> None:
 
 def test_what_is_kept_clear_is_the_frame_itself() -> None:
     keep = Box(120, 80, 30, 30)
-    one = cover(track((100, 60, 80, 100)), Settings(), SIZE)
+    one = track_redaction(track((100, 60, 80, 100)), Settings(), SIZE)
     before, after = noise(0), painted(one, 0, Settings(), [keep])
     assert np.array_equal(before[0][80:110, 120:150], after[0][80:110, 120:150])
     assert not np.array_equal(before[0][112:130, 120:150], after[0][112:130, 120:150])

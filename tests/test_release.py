@@ -16,7 +16,7 @@ from PIL import Image
 from anonymizer.core.signing import own_key
 from anonymizer.gate.decisions import approve, reject, reopen
 from anonymizer.gate.folder import NEUTRAL_TIME, Gate
-from anonymizer.gate.ledger import Decision, Entry, State, link
+from anonymizer.gate.ledger import Decision, LedgerEntry, State, link
 from anonymizer.release import publish as releases
 from anonymizer.release.publish import release
 from anonymizer.road.pipeline import Session
@@ -156,7 +156,7 @@ def test_what_a_person_takes_back_while_it_is_copied_is_not_in_the_release(
     real, to = releases._copied, tmp_path / "website"
     taken: list[str] = []
 
-    def copied(gate: Gate, entry: Entry, to: Path) -> bool:
+    def copied(gate: Gate, entry: LedgerEntry, to: Path) -> bool:
         new = real(gate, entry, to)
         if not taken:
             taken.append(entry.name)

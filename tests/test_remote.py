@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from anonymizer.batch.remote import Mirror, Place, place
+from anonymizer.batch.remote import Mirror, RemoteFolder, place
 from anonymizer.core.errors import OutputError
 from anonymizer.gate.decisions import approve, reject, reopen
 from anonymizer.gate.folder import Gate
@@ -21,7 +21,7 @@ pytest.importorskip("fsspec", reason="needs anonymizer[cluster]")
 
 
 @pytest.fixture
-def target() -> Place:
+def target() -> RemoteFolder:
     return place(f"memory://{uuid.uuid4()}/out")
 
 
@@ -35,7 +35,7 @@ def out(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
-def there(target: Place) -> dict[str, bytes]:
+def there(target: RemoteFolder) -> dict[str, bytes]:
     root = f"{target.root}/"
     return {key.removeprefix(root): target.fs.cat_file(key) for key in target.fs.find(target.root)}
 
@@ -48,9 +48,9 @@ def here(out: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("look", [True, False])
+@pytest.mark.parametrize("listing", [True, False])
 def test_a_report_that_was_decided_anew_with_the_same_length_is_copied_again(
-    out: Path, target: Place, look: bool
+    out: Path, target: RemoteFolder, listing: bool
 ) -> None:
     with Gate(out) as gate:
         mirror = Mirror(gate, target)
@@ -58,20 +58,20 @@ def test_a_report_that_was_decided_anew_with_the_same_length_is_copied_again(
         lengths = []
         for initials in ("AB", "CD"):
             approve(gate, id, initials)
-            mirror.settle(look=look)
+            mirror.settle(listing=listing)
             assert there(target) == here(out)
             lengths.append(len(there(target)[f"reports/{id}.json"]))
             reopen(gate, id, initials)
         assert lengths[0] == lengths[1], "otherwise this test says nothing"
-        mirror.settle(look=look)
+        mirror.settle(listing=listing)
         assert there(target) == here(out)
         reject(gate, id, "AB")
-        mirror.settle(look=look)
+        mirror.settle(listing=listing)
         assert not any(id in name for name in there(target)), "what was rejected is nowhere to be seen"
 
 
 def test_what_is_there_already_is_not_copied_again_and_what_was_removed_there_is(
-    out: Path, target: Place, monkeypatch: pytest.MonkeyPatch
+    out: Path, target: RemoteFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Gate(out) as gate:
         mirror = Mirror(gate, target)
@@ -94,12 +94,12 @@ def test_what_is_there_already_is_not_copied_again_and_what_was_removed_there_is
         assert there(target) == here(out) | {"ready/holiday.jpg": b"somebody else's"}
         # The same folder copied to another place: all of it.
         other = place(f"memory://{uuid.uuid4()}/out")
-        Mirror(gate, other).settle(look=False)
+        Mirror(gate, other).settle(listing=False)
         assert there(other) == here(out)
 
 
 def test_a_medium_that_is_decided_on_while_it_is_copied_is_copied_as_it_then_is(
-    out: Path, target: Place, monkeypatch: pytest.MonkeyPatch
+    out: Path, target: RemoteFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Gate(out) as gate:
         mirror = Mirror(gate, target)
@@ -115,12 +115,12 @@ def test_a_medium_that_is_decided_on_while_it_is_copied_is_copied_as_it_then_is(
         with monkeypatch.context() as patch:
             patch.setattr(Mirror, "_copy", copy)
             mirror.settle()
-        mirror.settle(look=False)
+        mirror.settle(listing=False)
         assert there(target) == here(out) and f"ready/{first.name}" in there(target)
 
 
 def test_an_address_that_is_gone_is_one_sentence(
-    out: Path, target: Place, monkeypatch: pytest.MonkeyPatch
+    out: Path, target: RemoteFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def gone(*_: object, **__: object) -> None:
         raise FileNotFoundError("The specified bucket does not exist")

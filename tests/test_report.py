@@ -21,28 +21,28 @@ from anonymizer.core.types import (
     Kind,
     Model,
     Processed,
+    Redaction,
     Region,
     Result,
     Shape,
     Style,
     Traces,
     TrackSummary,
-    Veil,
     Verdict,
 )
 from anonymizer.detect.finder import question, questions
 from anonymizer.report.build import NOT_CHECKED, NOT_CHECKED_CLIP, build
-from anonymizer.report.index import MOST, Line, render_index
+from anonymizer.report.index import MOST, IndexLine, render_index
 from anonymizer.report.page import SHOWN, render
 from anonymizer.report.questions import asked
 from anonymizer.report.schema import Report
 from anonymizer.road.pipeline import judge, scan_report
 
 HOSTILE = "<script>alert(1)</script><img src=http://evil.example/x>\"'&\x00\u202e</title>"
-FACE = Veil(
+FACE = Redaction(
     Kind.FACE, Shape.ELLIPSE, Style.BLUR, (-10, 20, 110, 160), (8, 8), (Evidence("centerface", 0.91),)
 )
-LABEL = Veil(Kind.TEXT, Shape.QUAD, Style.FILL, (200, 300, 380, 340), (1, 1), (Evidence("ppocr", 0.8),))
+LABEL = Redaction(Kind.TEXT, Shape.QUAD, Style.FILL, (200, 300, 380, 340), (1, 1), (Evidence("ppocr", 0.8),))
 CHECKS = (
     Check("structure", Result.PASS, "Every byte is accounted for.", {"segments": 9}),
     Check("second-opinion", Result.SKIPPED, "ExifTool is not installed."),
@@ -56,7 +56,7 @@ def processed(**change: object) -> Processed:
         "format": "JPEG",
         "width": 640,
         "height": 480,
-        "veils": (FACE, LABEL),
+        "redactions": (FACE, LABEL),
         "checks": CHECKS,
         "traces": Traces(("GPS position", "serial number"), frozenset({"Martha Mustermann", "SN-4711-0815"})),
         "models": (Model("centerface", "ab" * 32, "MIT", "CPU"),),
@@ -153,16 +153,16 @@ def test_the_page_holds_what_the_report_holds() -> None:
 
 
 def test_no_metadata_and_nothing_hidden_are_said() -> None:
-    page = assert_sound(render(report(veils=(), traces=Traces()))).text
+    page = assert_sound(render(report(redactions=(), traces=Traces()))).text
     assert "No metadata was found in the source." in page
     assert "nothing was hidden" in page
 
 
-@pytest.mark.parametrize("veils", [(), (FACE, LABEL)])
-def test_the_plan_marks_the_places_to_look_at(veils: tuple[Veil, ...]) -> None:
+@pytest.mark.parametrize("redactions", [(), (FACE, LABEL)])
+def test_the_plan_marks_the_places_to_look_at(redactions: tuple[Redaction, ...]) -> None:
     doubt = Region(Box(100, 50, 80, 60), Kind.MARK, (Evidence("ink on skin", 0.9),), certain=False)
     (one,) = questions([doubt])
-    made = report(Verdict.REVIEW, [one.text, "The file is odd."], veils=veils, questions=(one,))
+    made = report(Verdict.REVIEW, [one.text, "The file is odd."], redactions=redactions, questions=(one,))
     page = assert_sound(render(made))
     boxes = [attributes for _, attributes in page.tags if attributes.get("class") == "asked"]
     assert [(b["x"], b["y"], b["width"], b["height"]) for b in boxes] == [("100", "50", "80", "60")]
@@ -202,7 +202,9 @@ def test_hostile_strings_stay_text() -> None:
         checks=(Check(HOSTILE, Result.FAIL, HOSTILE, {HOSTILE: HOSTILE}),),
         traces=Traces((HOSTILE,)),
         models=(Model(HOSTILE, HOSTILE, HOSTILE, HOSTILE),),
-        veils=(Veil(Kind.FACE, Shape.BOX, Style.BLUR, (0, 0, 9, 9), (1, 1), (Evidence(HOSTILE, 1),)),),
+        redactions=(
+            Redaction(Kind.FACE, Shape.BOX, Style.BLUR, (0, 0, 9, 9), (1, 1), (Evidence(HOSTILE, 1),)),
+        ),
     )
     made = made.model_copy(
         update={
@@ -214,7 +216,7 @@ def test_hostile_strings_stay_text() -> None:
     )
     for text in (
         render(made),
-        render_index({}, [Line(HOSTILE, Verdict.REVIEW, HOSTILE, "review", 1, HOSTILE)]),
+        render_index({}, [IndexLine(HOSTILE, Verdict.REVIEW, HOSTILE, "review", 1, HOSTILE)]),
     ):
         page = Page(text)
         assert {tag for tag, _ in page.tags}.isdisjoint({"script", "img"})
@@ -228,14 +230,14 @@ def test_any_name_and_reason_give_a_whole_page(text: str) -> None:
     made = report(Verdict.REVIEW, [text])
     made = made.model_copy(update={"medium": made.medium.model_copy(update={"name": text})})
     assert Page(render(made)).open == []
-    assert Page(render_index({}, [Line(text, Verdict.REVIEW, text, "review", 1, text)])).open == []
+    assert Page(render_index({}, [IndexLine(text, Verdict.REVIEW, text, "review", 1, text)])).open == []
 
 
 def test_a_clip_tells_its_tracks_and_shows_its_frames() -> None:
     track = TrackSummary(
         Kind.FACE, Style.BLUR, Shape.ELLIPSE, 0.0, 2.5, 75, 4, (Evidence("centerface", 0.9),), (1, 2, 30, 40), (8, 8)
     )  # fmt: skip
-    made = report(type="clip", format="MP4", veils=(), tracks=(track,), frames=90, duration=3.0)
+    made = report(type="clip", format="MP4", redactions=(), tracks=(track,), frames=90, duration=3.0)
     page = assert_sound(render(made, b"\xff\xd8jpeg\xff\xd9"))
     assert "0.00–2.50" in page.text and "90 frames, 3.0 s" in page.text
     assert all(said in page.text for said in NOT_CHECKED_CLIP)
@@ -244,7 +246,7 @@ def test_a_clip_tells_its_tracks_and_shows_its_frames() -> None:
 
 
 def test_thousands_of_regions_are_counted_and_not_all_drawn() -> None:
-    page = assert_sound(render(report(veils=(FACE,) * 3000)))
+    page = assert_sound(render(report(redactions=(FACE,) * 3000)))
     assert "3000 × face" in page.text
     assert sum(tag == "ellipse" for tag, _ in page.tags) == SHOWN
     assert f"{3000 - SHOWN} more" in page.text
@@ -305,10 +307,10 @@ def test_one_check_that_did_not_pass_keeps_the_medium_from_ready(result: Result)
 
 def test_the_index_counts_links_and_names_what_was_not_processed() -> None:
     lines = [
-        Line("ffffffff2345", Verdict.FAILED, reason="The file is empty.", reported=False),
-        Line("zzzzzzzz2345", Verdict.REVIEW, "zzzzzzzz2345.jpg", "review", 2, "There may be a face."),
-        Line("rrrrrrrr2345", Verdict.FAILED, "rrrrrrrr2345.jpg"),
-        Line("abcdefgh2345", Verdict.READY, "abcdefgh2345.jpg", "ready"),
+        IndexLine("ffffffff2345", Verdict.FAILED, reason="The file is empty.", reported=False),
+        IndexLine("zzzzzzzz2345", Verdict.REVIEW, "zzzzzzzz2345.jpg", "review", 2, "There may be a face."),
+        IndexLine("rrrrrrrr2345", Verdict.FAILED, "rrrrrrrr2345.jpg"),
+        IndexLine("abcdefgh2345", Verdict.READY, "abcdefgh2345.jpg", "ready"),
     ]
     text = render_index({Verdict.READY: 1, Verdict.REVIEW: 1, Verdict.FAILED: 2}, lines)
     page = assert_sound(text)
@@ -323,7 +325,7 @@ def test_the_index_counts_links_and_names_what_was_not_processed() -> None:
 
 
 def test_the_index_of_a_million_is_one_whole_page_that_a_browser_can_show() -> None:
-    many = [Line(f"{n:012d}", Verdict.READY, f"{n:012d}.jpg", "ready") for n in range(MOST)]
+    many = [IndexLine(f"{n:012d}", Verdict.READY, f"{n:012d}.jpg", "ready") for n in range(MOST)]
     text = render_index({Verdict.READY: 1_000_000}, many)
     page = Page(text)
     assert page.open == []

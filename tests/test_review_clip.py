@@ -231,9 +231,9 @@ def test_an_uneven_clip_that_no_browser_plays_is_stepped_and_corrected_by_its_ow
         window.says("please look again")
         window.context.close()
     (report,) = [Report.model_validate(one) for one in reports(tmp_path / "out").values()]
-    still, led = report.settings["regions"]
+    still, followed = report.settings["regions"]
     assert (still["start"], still["end"], still["follow"]) == (0.5, 1.4, None)
-    assert 1.4 < led["follow"] < 1.433
+    assert 1.4 < followed["follow"] < 1.433
     kept = next(one for one in report.regions if one.first_seconds == 0.5)
     assert (kept.last_seconds, kept.frames) == (1.4, 3)
 

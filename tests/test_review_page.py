@@ -16,7 +16,7 @@ from anonymizer.core.settings import Settings, TextPolicy
 from anonymizer.core.types import Kind, Model, Pixels, Region, Verdict
 from anonymizer.detect.finder import Finder
 from anonymizer.i18n import FOLDER, languages, page_words
-from anonymizer.review.jobs import Desk
+from anonymizer.review.jobs import JobRunner
 from anonymizer.road.pipeline import Session
 from anonymizer.verify.photo import audit
 from conftest import SAMPLES
@@ -76,7 +76,7 @@ class Unsure:
     def find(self, pixels: Pixels) -> list[Region]:
         return [Region(r.box, r.kind, r.evidence, certain=False) for r in self.real.find(pixels)]
 
-    def recheck(self, pixels: Pixels) -> list[Region]:
+    def verification_pass(self, pixels: Pixels) -> list[Region]:
         return []
 
     def models(self) -> list[Model]:
@@ -186,13 +186,13 @@ def reports(out: Path) -> dict[str, Any]:
     return {report["id"]: report for report in found}
 
 
-def desk(window: Window) -> Desk:
-    return window.client.page.desk
+def runner(window: Window) -> JobRunner:
+    return window.client.page.runner
 
 
 def rows(window: Window, state: str) -> list[str]:
     """Sources that stand in this state, by name."""
-    entries = desk(window).call(lambda gate: gate.ledger.entries())
+    entries = runner(window).call_gate(lambda gate: gate.ledger.entries())
     return sorted(entry.source.name for entry in entries if entry.state == state)
 
 
@@ -442,7 +442,7 @@ def test_approve_reject_skip_and_take_back_by_keyboard(opened: Window, out: Path
     opened.says("Waiting again: portrait.jpg")
     opened.shown("portrait.jpg")
     assert rows(opened, "review") == ["group.jpg", "portrait.jpg"]
-    taken = desk(opened).call(lambda gate: gate.ledger.decisions())
+    taken = runner(opened).call_gate(lambda gate: gate.ledger.decisions())
     assert [(one.action, one.who) for one in taken] == [
         ("rejected", "C.D."), ("approved", "C.D."), ("reopened", "C.D."),
     ]  # fmt: skip
@@ -492,10 +492,10 @@ def test_an_original_that_changed_is_said_and_cannot_be_corrected(
     with serving(out, FACES) as client:
         (entry,) = [
             one
-            for one in client.page.desk.call(lambda gate: gate.ledger.entries())
+            for one in client.page.runner.call_gate(lambda gate: gate.ledger.entries())
             if one.source.name == "group.jpg"
         ]
-        client.page.desk.call(lambda gate: gate.ledger.update(entry.id, source=str(source).encode()))
+        client.page.runner.call_gate(lambda gate: gate.ledger.update(entry.id, source=str(source).encode()))
         source.write_bytes((SAMPLES / "portrait.jpg").read_bytes())
         window = Window(browser, client)
         page = window.open()

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from anonymizer.core import signing as sign
 from anonymizer.core.errors import NotReadyError, UsageError
-from anonymizer.core.signing import Key, Standing
+from anonymizer.core.signing import Key, SignatureStatus
 
 KEY = Key(ed25519.Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 OTHER = Key(ed25519.Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33))))
@@ -128,10 +128,12 @@ def test_the_canonical_form_is_the_one_that_is_documented() -> None:
 @given(documents)
 def test_a_document_survives_the_file_and_stays_signed(document: dict[str, Any]) -> None:
     content = sign.as_file(sign.signed(document, "report", KEY))
-    assert sign.file_standing(content, "report", KEY.public) is Standing.VALID
+    assert sign.file_signature_status(content, "report", KEY.public) is SignatureStatus.VALID
     assert sign.canonical(sign.parse(content)) == sign.canonical(document)
-    assert sign.file_standing(content, "manifest", KEY.public) is Standing.CHANGED, "another purpose"
-    assert sign.file_standing(content, "report", OTHER.public) is Standing.UNKNOWN
+    assert sign.file_signature_status(content, "manifest", KEY.public) is SignatureStatus.CHANGED, (
+        "another purpose"
+    )
+    assert sign.file_signature_status(content, "report", OTHER.public) is SignatureStatus.UNKNOWN
 
 
 @given(documents, st.data())
@@ -139,7 +141,7 @@ def test_one_changed_byte_anywhere_shows(document: dict[str, Any], data: st.Data
     content = bytearray(sign.as_file(sign.signed(document, "report", KEY)))
     at = data.draw(st.integers(0, len(content) - 1))
     content[at] ^= data.draw(st.integers(1, 255))
-    assert sign.file_standing(bytes(content), "report", KEY.public) is not Standing.VALID
+    assert sign.file_signature_status(bytes(content), "report", KEY.public) is not SignatureStatus.VALID
 
 
 def test_every_byte_of_a_document_counts() -> None:
@@ -148,7 +150,9 @@ def test_every_byte_of_a_document_counts() -> None:
         for flip in (1, 0x20):
             changed = content[:at] + bytes([content[at] ^ flip]) + content[at + 1 :]
             # Without its name the signature is no signature: unknown.
-            assert sign.file_standing(changed, "report", KEY.public) is not Standing.VALID, changed
+            assert sign.file_signature_status(changed, "report", KEY.public) is not SignatureStatus.VALID, (
+                changed
+            )
 
 
 @pytest.mark.parametrize(
@@ -163,19 +167,19 @@ def test_every_byte_of_a_document_counts() -> None:
     ],
 )
 def test_a_signature_that_is_none(change: dict[str, Any]) -> None:
-    assert sign.standing({"a": 1} | change, "report", KEY.public) is not Standing.VALID
+    assert sign.signature_status({"a": 1} | change, "report", KEY.public) is not SignatureStatus.VALID
 
 
 def test_a_document_with_a_name_twice_is_none() -> None:
     content = sign.as_file(sign.signed({"verdict": "review"}, "report", KEY))
     twice = content.replace(b'"verdict"', b'"verdict": "ready",\n "verdict"', 1)
     assert json.loads(twice)["verdict"] == "review"
-    assert sign.file_standing(twice, "report", KEY.public) is Standing.CHANGED
+    assert sign.file_signature_status(twice, "report", KEY.public) is SignatureStatus.CHANGED
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b"[" * 100_000, b'{"a": NaN}'])
 def test_what_is_no_document_is_changed_and_no_defect(content: bytes) -> None:
-    assert sign.file_standing(content, "report", KEY.public) is Standing.CHANGED
+    assert sign.file_signature_status(content, "report", KEY.public) is SignatureStatus.CHANGED
 
 
 def test_a_public_key_goes_out_and_comes_back(tmp_path: Path) -> None:

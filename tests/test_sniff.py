@@ -145,8 +145,8 @@ def test_links_folders_pipes_and_sockets_are_refused_without_waiting(tmp_path: P
 def test_a_link_put_in_place_after_the_look_is_not_followed(tmp_path, monkeypatch) -> None:
     (tmp_path / "secret.jpg").write_bytes(b"\xff\xd8\xff")
     (tmp_path / "a.jpg").symlink_to(tmp_path / "secret.jpg")
-    looked_at = (tmp_path / "secret.jpg").lstat()
-    monkeypatch.setattr(Path, "lstat", lambda self: looked_at)
+    examined = (tmp_path / "secret.jpg").lstat()
+    monkeypatch.setattr(Path, "lstat", lambda self: examined)
     assert "cannot be read" in refused(tmp_path / "a.jpg")
 
 

@@ -37,7 +37,7 @@ def opened(content: bytes, decoder: Decoder, path: Path = HERE) -> Still:
     return open_still(Source(content, "0" * 64, path), Limits(), decoder)
 
 
-def here(content: bytes) -> tuple[Pixels, decode.Picture]:
+def here(content: bytes) -> tuple[Pixels, decode.DecodedPhoto]:
     """Decoded in this process: for what concerns pixels alone."""
     form = sniff.sniff(content).name
     decode.prepare(form)

@@ -18,7 +18,7 @@ from anonymizer.detect.text.finder import TextFinder
 from anonymizer.detect.text.ppocr import collapsed, is_harmless
 from anonymizer.detect.text.strokes import GAP, TILE, strokes, windows
 from anonymizer.redact.photo import redact
-from anonymizer.redact.uncovered import legible_beside, still_legible, unveiled
+from anonymizer.redact.residual import legible_beside, still_legible, unredacted
 
 SAMPLES = Path(__file__).parents[1] / "sample_media"
 
@@ -46,13 +46,13 @@ def test_a_line_is_covered(finder: TextFinder, size: int, tilt: float) -> None:
     pixels, ink = page(size, tilt)
     regions = finder.find(pixels)
     assert regions and all(region.kind is Kind.TEXT for region in regions)
-    hidden, veils = redact(pixels, regions, Settings())
+    hidden, redactions = redact(pixels, regions, Settings())
     still = (np.abs(hidden.astype(int) - 235) > 40).any(axis=2) & (hidden > 0).any(axis=2) & ink
     assert still.sum() <= 0.02 * ink.sum()
     # A black bar on paper may look like a line itself: the road then fills once more, and must be done.
-    more = unveiled(finder.recheck(hidden), veils)
-    hidden, veils = redact(pixels, [*regions, *more], Settings())
-    assert unveiled(finder.recheck(hidden), veils) == []
+    more = unredacted(finder.verification_pass(hidden), redactions)
+    hidden, redactions = redact(pixels, [*regions, *more], Settings())
+    assert unredacted(finder.verification_pass(hidden), redactions) == []
 
 
 @pytest.mark.parametrize("legible", [True, False])
@@ -68,10 +68,10 @@ def test_a_bar_between_straps_is_no_line_and_half_a_name_beside_one_is(
         for x in (385, 455):
             pen.line((x, 0, x - 10, 600), fill=(225, 220, 205), width=22)
     bar = Region(Box(390, 230, 70, 90), Kind.TEXT, (Evidence("test", 1.0),))
-    written, veils = redact(np.asarray(field, np.uint8), [bar], Settings())
+    written, redactions = redact(np.asarray(field, np.uint8), [bar], Settings())
     line = Region(Box(375, 215, 100, 120), Kind.TEXT, (Evidence("test", 1.0),))
-    assert legible_beside(line, veils, written)
-    assert still_legible([line], veils, written, finder.recheck) == ([line] if legible else [])
+    assert legible_beside(line, redactions, written)
+    assert still_legible([line], redactions, written, finder.verification_pass) == ([line] if legible else [])
 
 
 @pytest.mark.parametrize("tilt", [45, -45])
@@ -96,7 +96,7 @@ def test_light_text_on_dark_is_found(finder: TextFinder) -> None:
 def test_skin_is_no_sign(finder: TextFinder) -> None:
     pixels = np.asarray(Image.open(SAMPLES / "no-face.jpg").convert("RGB"), np.uint8)
     assert finder.find(pixels) == []
-    assert finder.recheck(pixels) == []
+    assert finder.verification_pass(pixels) == []
 
 
 def test_faster_and_slower_searches_agree_on_a_plain_line() -> None:
@@ -215,7 +215,7 @@ def _half(corners: tuple[Point, ...]) -> tuple[Point, ...]:
 )
 def test_every_size_of_picture_can_be_looked_at(finder: TextFinder, size: tuple[int, int]) -> None:
     noise = np.random.default_rng(1).integers(0, 255, (size[1], size[0], 3)).astype(np.uint8)
-    for region in finder.find(noise) + finder.recheck(noise):
+    for region in finder.find(noise) + finder.verification_pass(noise):
         assert region.box.right <= size[0] and region.box.bottom <= size[1]
 
 
@@ -256,7 +256,7 @@ def test_what_is_clearly_harmless_may_stay(reading: TextFinder) -> None:
     ruler = [(str(number), 60 + 80 * number, 60) for number in range(10)]
     kept = written(*ruler, ("10 cm", 300, 200), ("L", 700, 300))
     assert reading.find(kept) == []
-    assert reading.recheck(kept) == []
+    assert reading.verification_pass(kept) == []
     assert len(reading.models()) == 2
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from anonymizer.core.types import Traces
-from anonymizer.read.traces.collector import Found
+from anonymizer.read.traces.collector import TraceCollector
 from anonymizer.read.traces.exif import spelled
 from anonymizer.read.traces.harvest import harvest, union
 from anonymizer.read.traces.isobmff import read_heif
@@ -320,7 +320,7 @@ def test_any_name_makes_canaries_that_can_be_looked_for(name: str) -> None:
 
 
 def test_the_harvest_is_bounded() -> None:
-    found = Found()
+    found = TraceCollector()
     for number in range(20000):
         found.text(f"serial {number * 7919:09}")
     assert len(found.strings) <= 8010

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from anonymizer.core.types import Box, Evidence, Kind, Pixels, Region
 from anonymizer.track.template import follow, template
-from anonymizer.track.tracker import GLANCED, HELD, Track, Tracker, steady
+from anonymizer.track.tracker import HELD, QUICK_EVERY, Track, Tracker, steady
 
 SIZE, SMALL, RATE = (640, 360), (320, 180), 25.0
 FACES = frozenset({Kind.FACE})
@@ -162,7 +162,7 @@ def test_a_lost_face_is_said_to_be_losing_for_a_moment() -> None:
 
 def test_a_face_in_steady_view_is_looked_for_every_tenth_of_a_second() -> None:
     tracker = Tracker(SIZE, SMALL, RATE, 8, 1.4)
-    calm = tracker.frames_of(GLANCED)
+    calm = tracker.frames_of(QUICK_EVERY)
     assert calm > 1 and tracker.pace() == calm, "nothing is in view"
     for number in range(12):
         there = [seen((300, 180))] if number < 3 or number % calm == 0 else []
@@ -173,7 +173,7 @@ def test_a_face_in_steady_view_is_looked_for_every_tenth_of_a_second() -> None:
 @pytest.mark.parametrize(("score", "slower"), [(0.9, False), (0.3, True)])
 def test_a_face_that_is_missed_once_is_looked_for_more_often(score: float, slower: bool) -> None:
     tracker = Tracker(SIZE, SMALL, RATE, 8, 1.4)
-    calm = tracker.frames_of(GLANCED)
+    calm = tracker.frames_of(QUICK_EVERY)
     for _ in range(4):
         tracker.add(scene((300, 180)), [seen((300, 180), score)], cut=False, searched=FACES)
     for _ in range(calm + 1):
@@ -183,7 +183,7 @@ def test_a_face_that_is_missed_once_is_looked_for_more_often(score: float, slowe
 
 def test_a_frame_between_two_sightings_is_as_good_as_seen_if_they_are_near() -> None:
     path = [(300.0, 180.0)] * 40
-    near = max(2, round(GLANCED * RATE))
+    near = max(2, round(QUICK_EVERY * RATE))
     tracks = run(path, lambda number: number % near == 0 if number <= 4 * near else number in (30, 39))
     assert tracks[0].seen[: 4 * near + 1].all()
     assert not tracks[0].seen[4 * near + 1 : 30].any() and not tracks[0].seen[31:39].any()
@@ -209,19 +209,19 @@ def test_steady_boxes_hold_the_given_ones(given_: list[tuple[float, float, float
 def test_following_finds_where_a_thing_has_gone(step: tuple[int, int]) -> None:
     before, after = scene((300, 180))[:, :, 0], scene((300 + 2 * step[0], 180 + 2 * step[1]))[:, :, 0]
     box = Box(135, 75, 30, 30)
-    look = template(before, box)
-    assert look
-    found, likeness = follow(look, after, box)
-    assert likeness > 0.8
+    appearance = template(before, box)
+    assert appearance
+    found, correlation = follow(appearance, after, box)
+    assert correlation > 0.8
     assert abs(found.x - box.x - step[0]) <= 1.5 and abs(found.y - box.y - step[1]) <= 1.5
 
 
 def test_what_has_nothing_to_be_known_by_is_not_followed() -> None:
     flat = np.full((180, 320), 90, np.uint8)
-    look = template(flat, Box(100, 100, 40, 40))
-    assert look
+    appearance = template(flat, Box(100, 100, 40, 40))
+    assert appearance
     noisy = np.random.default_rng(3).integers(0, 255, (180, 320)).astype(np.uint8)
-    assert follow(look, noisy, Box(100, 100, 40, 40)) == (Box(100, 100, 40, 40), 0.0)
+    assert follow(appearance, noisy, Box(100, 100, 40, 40)) == (Box(100, 100, 40, 40), 0.0)
     assert template(flat, Box(-100, -100, 40, 40)) is None
 
 

@@ -12,8 +12,8 @@ from hypothesis import settings as given_settings
 from hypothesis import strategies as st
 
 from anonymizer.core.settings import Settings
-from anonymizer.core.types import Box, Check, Evidence, Kind, Pixels, Region, Result, Shape, Style, Veil
-from anonymizer.redact.photo import redact, restore, veil_box
+from anonymizer.core.types import Box, Check, Evidence, Kind, Pixels, Redaction, Region, Result, Shape, Style
+from anonymizer.redact.photo import redact, redaction_box, restore
 from anonymizer.verify import integrity, strength
 from anonymizer.write.photo import write_photo
 
@@ -21,9 +21,11 @@ FACE = Region(Box(430, 90, 190, 240), Kind.FACE, (Evidence("a test", 1.0),))
 """Where the portrait's face is."""
 
 
-def claimed(shape: Shape = Shape.ELLIPSE, style: Style = Style.BLUR, grid: tuple[int, int] = (8, 8)) -> Veil:
+def claimed(
+    shape: Shape = Shape.ELLIPSE, style: Style = Style.BLUR, grid: tuple[int, int] = (8, 8)
+) -> Redaction:
     """A veil over the portrait's face, whatever was really drawn there."""
-    return Veil(Kind.FACE, shape, style, veil_box(FACE, Settings()), grid, FACE.evidence)
+    return Redaction(Kind.FACE, shape, style, redaction_box(FACE, Settings()), grid, FACE.evidence)
 
 
 def reread(pixels: Pixels, quality: int = 95) -> Pixels:
@@ -36,8 +38,8 @@ def reread(pixels: Pixels, quality: int = 95) -> Pixels:
     return integrity.decoded(data.tobytes())
 
 
-def judged(pixels: Pixels, *veils: Veil, limit: int = 8) -> Check:
-    return strength.check(reread(pixels), veils, [], limit)
+def judged(pixels: Pixels, *redactions: Redaction, limit: int = 8) -> Check:
+    return strength.check(reread(pixels), redactions, [], limit)
 
 
 @pytest.mark.parametrize("shape", [Shape.ELLIPSE, Shape.BOX])
@@ -49,30 +51,32 @@ def test_a_clear_face_fails_whatever_is_claimed(portrait: Pixels, shape: Shape, 
 
 @pytest.mark.parametrize("share", [0.02, 0.05])
 def test_a_plain_gaussian_blur_fails(portrait: Pixels, share: float) -> None:
-    veil = claimed()
-    left, top, right, bottom = veil.box
+    redaction = claimed()
+    left, top, right, bottom = redaction.box
     weak = portrait.copy()
     weak[top:bottom, left:right] = cv2.GaussianBlur(portrait, (0, 0), share * (right - left))[
         top:bottom, left:right
     ]
-    assert judged(weak, veil).result is Result.FAIL
+    assert judged(weak, redaction).result is Result.FAIL
 
 
 @pytest.mark.parametrize("cells", [12, 16])
 @pytest.mark.parametrize("style", [Style.BLUR, Style.PIXELATE])
 def test_a_finer_grid_than_claimed_fails(portrait: Pixels, style: Style, cells: int) -> None:
-    weak, (veil,) = redact(portrait, [FACE], Settings(grid=cells, noise=0, style=style), seed=1)
-    lying = Veil(veil.kind, veil.shape, veil.style, veil.box, (8, 8), veil.evidence)
+    weak, (redaction,) = redact(portrait, [FACE], Settings(grid=cells, noise=0, style=style), seed=1)
+    lying = Redaction(
+        redaction.kind, redaction.shape, redaction.style, redaction.box, (8, 8), redaction.evidence
+    )
     assert judged(weak, lying).result is Result.FAIL
-    assert judged(weak, veil).result is Result.FAIL, "an honest claim of too fine a grid fails too"
-    assert judged(weak, veil, limit=cells).result is Result.PASS, "unless a person allowed it"
+    assert judged(weak, redaction).result is Result.FAIL, "an honest claim of too fine a grid fails too"
+    assert judged(weak, redaction, limit=cells).result is Result.PASS, "unless a person allowed it"
 
 
 @pytest.mark.parametrize("side", ["left", "right", "top", "bottom"])
 @pytest.mark.parametrize("style", list(Style))
 def test_a_half_covered_face_fails(portrait: Pixels, style: Style, side: str) -> None:
-    hidden, (veil,) = redact(portrait, [FACE], Settings(style=style, shape=Shape.BOX))
-    left, top, right, bottom = veil.box
+    hidden, (redaction,) = redact(portrait, [FACE], Settings(style=style, shape=Shape.BOX))
+    left, top, right, bottom = redaction.box
     middle_x, middle_y = (left + right) // 2, (top + bottom) // 2
     half = {
         "left": np.s_[top:bottom, left:middle_x],
@@ -81,7 +85,7 @@ def test_a_half_covered_face_fails(portrait: Pixels, style: Style, side: str) ->
         "bottom": np.s_[middle_y:bottom, left:right],
     }[side]
     hidden[half] = portrait[half]
-    assert judged(hidden, veil).result is Result.FAIL
+    assert judged(hidden, redaction).result is Result.FAIL
 
 
 def test_a_veil_drawn_beside_the_face_fails(portrait: Pixels) -> None:
@@ -92,27 +96,29 @@ def test_a_veil_drawn_beside_the_face_fails(portrait: Pixels) -> None:
 
 def test_eyes_left_clear_fail(portrait: Pixels) -> None:
     """A hundredth of the region is enough: the strip of the eyes alone identifies."""
-    hidden, (veil,) = redact(portrait, [FACE], Settings())
+    hidden, (redaction,) = redact(portrait, [FACE], Settings())
     restore(hidden, portrait, [Box(450, 160, 150, 40)])
-    assert judged(hidden, veil).result is Result.FAIL
+    assert judged(hidden, redaction).result is Result.FAIL
 
 
 @pytest.mark.parametrize("shape", [Shape.ELLIPSE, Shape.BOX])
 @pytest.mark.parametrize("style", list(Style))
 def test_half_an_eye_left_clear_fails(portrait: Pixels, style: Style, shape: Shape) -> None:
     """Half a hundredth of the region: averaged over all of it, this would not be noticed."""
-    hidden, (veil,) = redact(portrait, [FACE], Settings(style=style, shape=shape))
+    hidden, (redaction,) = redact(portrait, [FACE], Settings(style=style, shape=shape))
     restore(hidden, portrait, [Box(465, 163, 32, 16)])
-    assert judged(hidden, veil).result is Result.FAIL
+    assert judged(hidden, redaction).result is Result.FAIL
 
 
 @pytest.mark.parametrize("style", list(Style))
 def test_a_small_clear_face_under_a_large_veil_fails(portrait: Pixels, style: Style) -> None:
-    hidden, veils = redact(portrait, [Region(Box(50, 50, 900, 900), Kind.FACE, ())], Settings(style=style))
+    hidden, redactions = redact(
+        portrait, [Region(Box(50, 50, 900, 900), Kind.FACE, ())], Settings(style=style)
+    )
     face = FACE.box.pixels(1024, 1024)
     small = cv2.resize(portrait[face[1] : face[3], face[0] : face[2]], (40, 50), interpolation=cv2.INTER_AREA)
     hidden[480:530, 480:520] = small
-    assert judged(hidden, *veils).result is Result.FAIL
+    assert judged(hidden, *redactions).result is Result.FAIL
 
 
 @pytest.mark.parametrize("style", list(Style))
@@ -121,8 +127,8 @@ def test_every_cell_is_fitted_however_little_of_it_is_seen(style: Style) -> None
     light = np.full((900, 1200, 3), 250, np.uint8)
     for aside in (0.0, 311.5, 700.3):
         region = Region(Box(aside - 200, 20 - aside / 9, 801, 777), Kind.FACE, ())
-        hidden, veils = redact(light, [region], Settings(style=style))
-        check = judged(hidden, *veils)
+        hidden, redactions = redact(light, [region], Settings(style=style))
+        check = judged(hidden, *redactions)
         assert check.result is Result.PASS, check.evidence
 
 
@@ -132,10 +138,10 @@ def test_every_cell_is_fitted_however_little_of_it_is_seen(style: Style) -> None
 def test_every_style_and_shape_passes_as_written(
     portrait: Pixels, style: Style, shape: Shape, form: str, tmp_path: Path
 ) -> None:
-    hidden, veils = redact(portrait, [FACE], Settings(style=style, shape=shape))
+    hidden, redactions = redact(portrait, [FACE], Settings(style=style, shape=shape))
     path = tmp_path / "written"
     write_photo(hidden, path, form, 95)
-    check = strength.check(integrity.decoded(path.read_bytes()), veils, [], 8)
+    check = strength.check(integrity.decoded(path.read_bytes()), redactions, [], 8)
     assert check.result is Result.PASS, check.evidence
 
 
@@ -161,9 +167,9 @@ def test_no_honest_redaction_is_refused(
     scene: str, box: tuple[float, float, float, float], kind: Kind, style: Style, shape: Shape, grid: int
 ) -> None:
     region = Region(Box(*box), kind, ())
-    hidden, veils = redact(SCENES[scene], [region], Settings(style=style, shape=shape, grid=grid))
-    check = strength.check(reread(hidden), veils, [], 8)
-    assert check.result is Result.PASS, (check.evidence, veils)
+    hidden, redactions = redact(SCENES[scene], [region], Settings(style=style, shape=shape, grid=grid))
+    check = strength.check(reread(hidden), redactions, [], 8)
+    assert check.result is Result.PASS, (check.evidence, redactions)
 
 
 @given_settings(max_examples=25)
@@ -181,29 +187,29 @@ def test_overlapping_honest_redactions_are_not_refused(
     boxes: list[tuple[float, float, float, float]], kinds: list[Kind], style: Style, shape: Shape
 ) -> None:
     regions = [Region(Box(*box), kind, ()) for box, kind in zip(boxes, kinds, strict=False)]
-    hidden, veils = redact(SCENES["noise"], regions, Settings(style=style, shape=shape))
-    check = strength.check(reread(hidden), veils, [], 8)
-    assert check.result is Result.PASS, (check.evidence, veils)
+    hidden, redactions = redact(SCENES["noise"], regions, Settings(style=style, shape=shape))
+    check = strength.check(reread(hidden), redactions, [], 8)
+    assert check.result is Result.PASS, (check.evidence, redactions)
 
 
 def test_a_tilted_label_is_measured_inside_its_corners() -> None:
     corners = ((50.0, 80.0), (250.0, 40.0), (260.0, 90.0), (60.0, 130.0))
     label = Region(Box(50, 40, 210, 90), Kind.TEXT, (), corners=corners)
-    hidden, veils = redact(SCENES["noise"], [label], Settings())
-    assert veils[0].shape is Shape.QUAD
-    assert strength.check(reread(hidden), veils, [], 8).result is Result.PASS
-    assert strength.check(SCENES["noise"], veils, [], 8).result is Result.FAIL
+    hidden, redactions = redact(SCENES["noise"], [label], Settings())
+    assert redactions[0].shape is Shape.QUAD
+    assert strength.check(reread(hidden), redactions, [], 8).result is Result.PASS
+    assert strength.check(SCENES["noise"], redactions, [], 8).result is Result.FAIL
 
 
 def test_what_was_kept_clear_on_request_is_left_out_and_nothing_else(portrait: Pixels) -> None:
-    hidden, veils = redact(portrait, [FACE], Settings())
+    hidden, redactions = redact(portrait, [FACE], Settings())
     mouth = Box(480, 240, 90, 50)
     restore(hidden, portrait, [mouth])
     pixels = reread(hidden)
-    assert strength.check(pixels, veils, [], 8).result is Result.FAIL
-    assert strength.check(pixels, veils, [mouth.padded(8).pixels(1024, 1024)], 8).result is Result.PASS
+    assert strength.check(pixels, redactions, [], 8).result is Result.FAIL
+    assert strength.check(pixels, redactions, [mouth.padded(8).pixels(1024, 1024)], 8).result is Result.PASS
     restore(hidden, portrait, [Box(450, 140, 150, 60)])
-    assert strength.check(reread(hidden), veils, [mouth.pixels(1024, 1024)], 8).result is Result.FAIL
+    assert strength.check(reread(hidden), redactions, [mouth.pixels(1024, 1024)], 8).result is Result.FAIL
 
 
 def test_a_clear_face_beside_a_later_ellipse_is_still_measured(portrait: Pixels) -> None:
@@ -212,9 +218,9 @@ def test_a_clear_face_beside_a_later_ellipse_is_still_measured(portrait: Pixels)
     width, height = right - left, bottom - top
     # The face lies in the upper left corner of the later veil's box, outside its ellipse.
     later = Region(Box(left, top, 8 * width, 8 * height), Kind.FACE, ())
-    hidden, (veil,) = redact(portrait, [later], Settings(margin=1.0))
-    assert judged(hidden, veil).result is Result.PASS
-    assert judged(hidden, claimed(), veil).result is Result.FAIL
+    hidden, (redaction,) = redact(portrait, [later], Settings(margin=1.0))
+    assert judged(hidden, redaction).result is Result.PASS
+    assert judged(hidden, claimed(), redaction).result is Result.FAIL
 
 
 @pytest.mark.parametrize("height", [8, 10, 12, 16, 24])
@@ -223,9 +229,9 @@ def test_a_clear_face_of_a_few_pixels_fails(portrait: Pixels, style: Style, heig
     scale = height / FACE.box.h
     small = cv2.resize(portrait, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     box = Box(*(scale * value for value in (FACE.box.x, FACE.box.y, FACE.box.w, FACE.box.h)))
-    hidden, veils = redact(small, [Region(box, Kind.FACE, ())], Settings(style=style))
-    assert strength.check(reread(hidden), veils, [], 8).result is Result.PASS
-    assert strength.check(reread(small), veils, [], 8).result is Result.FAIL
+    hidden, redactions = redact(small, [Region(box, Kind.FACE, ())], Settings(style=style))
+    assert strength.check(reread(hidden), redactions, [], 8).result is Result.PASS
+    assert strength.check(reread(small), redactions, [], 8).result is Result.FAIL
 
 
 def test_nothing_to_hide_passes(portrait: Pixels) -> None:

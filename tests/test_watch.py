@@ -13,8 +13,8 @@ from anonymizer.engine.worker_process import Answer, End, Job
 from anonymizer.gate.folder import Gate
 from anonymizer.gate.ledger import Ledger
 from anonymizer.watch import locks, watcher
-from anonymizer.watch import scanner as lookout
-from anonymizer.watch.completeness import Why
+from anonymizer.watch import scanner as scanner
+from anonymizer.watch.completeness import WaitReason
 from conftest import QUICK
 from folders import tiny, tree
 from watching import Watching, drop, eventually
@@ -51,7 +51,7 @@ def test_polling_finds_what_no_event_tells(tmp_path: Path) -> None:
 
 
 def test_a_network_share_is_polled_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lookout, "remote", lambda folder: "cifs")
+    monkeypatch.setattr(scanner, "remote", lambda folder: "cifs")
     with Watching(tmp_path) as watching:
         drop(tmp_path / "in" / "a.jpg")
         watching.done(1)
@@ -59,7 +59,7 @@ def test_a_network_share_is_polled_by_itself(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_rescan_finds_what_the_events_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lookout.Hints, "drain", lambda self: (set(), False))
+    monkeypatch.setattr(scanner.Hints, "drain", lambda self: (set(), False))
     with Watching(tmp_path, rescan=0.3) as watching:
         drop(tmp_path / "in" / "a.jpg")
         watching.done(1)
@@ -127,7 +127,7 @@ def test_a_copy_under_way_waits_and_says_so(tmp_path: Path) -> None:
     with Watching(tmp_path) as watching:
         path.write_bytes(whole[: len(whole) // 2])
         (waits,) = watching.until(lambda: watching.look()["waiting"])
-        assert waits["path"] == path and waits["reason"] == Why.UNFINISHED
+        assert waits["path"] == path and waits["reason"] == WaitReason.UNFINISHED
         with path.open("ab") as file:
             file.write(whole[len(whole) // 2 :])
         assert watching.done(1)["media"] == {"review": 1}
@@ -139,7 +139,7 @@ def test_a_temporary_name_waits_for_its_real_one(tmp_path: Path) -> None:
     with Watching(tmp_path) as watching:
         part = drop(tmp_path / "in" / "a.jpg.part")
         (waits,) = watching.until(lambda: watching.look()["waiting"])
-        assert waits["reason"] == Why.NAME
+        assert waits["reason"] == WaitReason.NAME
         part.rename(tmp_path / "in" / "a.jpg")
         watching.done(1)
     assert watching.worked() == ["a.jpg"]
@@ -245,7 +245,7 @@ def test_an_original_that_cannot_be_moved_stays_and_is_told(
     with Watching(tmp_path, done=done) as watching:
         drop(tmp_path / "in" / "a.jpg")
         (waits,) = watching.until(lambda: watching.look()["waiting"])
-        assert waits["reason"] == Why.UNMOVED
+        assert waits["reason"] == WaitReason.UNMOVED
         eventually((done / "a.jpg").is_file)
     assert list(done.iterdir()) == [done / "a.jpg"] and len(watching.worked()) == 1
 
@@ -253,7 +253,7 @@ def test_an_original_that_cannot_be_moved_stays_and_is_told(
 def test_a_passing_failure_that_a_killed_watcher_left_is_no_failure(tmp_path: Path) -> None:
     with Gate(tmp_path / "out") as gate:
         for source, passing in (("in/gone.jpg", True), ("in/bad.jpg", False), ("elsewhere.jpg", True)):
-            gate.fail(gate.begin(tmp_path / source, "recipe"), "It failed.", passing=passing)
+            gate.fail(gate.begin(tmp_path / source, "fingerprint"), "It failed.", passing=passing)
     with Watching(tmp_path) as watching:
         names = [failed["source"].name for failed in watching.look()["failed"]]
     assert names == ["elsewhere.jpg", "bad.jpg"], "the newest first"

@@ -17,8 +17,8 @@ import pytest
 
 from anonymizer.cli.watch import sentences
 from anonymizer.i18n import speaker
-from anonymizer.watch.completeness import Why
-from anonymizer.watch.faults import Trouble
+from anonymizer.watch.completeness import WaitReason
+from anonymizer.watch.faults import OutputFault
 from anonymizer.watch.status import Doing, Status
 from conftest import SAMPLES, Ran, everything_written
 from folders import tiny
@@ -116,8 +116,8 @@ def test_status_names_what_waits_and_what_failed(tmp_path: Path, run: Callable[.
     from anonymizer.gate.folder import Gate
 
     with Gate(tmp_path / "out") as gate:
-        gate.ledger.wait_for({Path("/in/slow.jpg"): Why.UNFINISHED})
-        gate.fail(gate.begin(Path("/in/bad.jpg"), "recipe"), "It is broken.")
+        gate.ledger.wait_for({Path("/in/slow.jpg"): WaitReason.UNFINISHED})
+        gate.fail(gate.begin(Path("/in/bad.jpg"), "fingerprint"), "It is broken.")
     said = " ".join(run("status", tmp_path / "out").out.split())
     assert "No watcher is running." in said
     assert (
@@ -132,12 +132,12 @@ def test_status_names_what_waits_and_what_failed(tmp_path: Path, run: Callable[.
 def test_status_says_in_words_what_a_watcher_does() -> None:
     found: dict[str, Any] = {"running": True, "status": None, "media": {}, "waiting": [], "failed": []}
     assert list(sentences(found)) == ["A watcher is starting.", "In all: nothing yet."]
-    said = Status(Doing.PAUSED, Trouble.FULL, "10:30", "9:00", pid=7, queued=2, waiting=1)
+    said = Status(Doing.PAUSED, OutputFault.FULL, "10:30", "9:00", pid=7, queued=2, waiting=1)
     found |= {"status": asdict(said), "media": {"review": 2, "failed": 3}}
     found["failed"] = [{"id": "a", "source": Path("/in/a.jpg"), "reason": "It is empty."}]
     assert list(sentences(found)) == [
         "A watcher is running since 9:00 (process 7; the inbox is looked through regularly).",
-        f"Paused since 10:30. {Trouble.FULL}",
+        f"Paused since 10:30. {OutputFault.FULL}",
         "In the inbox: 2 queued, 1 waiting.",
         "In all: 2 review, 3 failed.",
         "failed: /in/a.jpg: It is empty.",

@@ -20,7 +20,14 @@ from anonymizer.read.completeness import is_whole
 from anonymizer.read.sniff import HEAD, sniff
 from anonymizer.watch import completeness as settle
 from anonymizer.watch import done_folder as originals
-from anonymizer.watch.completeness import Stamp, Why, examine, ignore_lease_signal, is_clutter, is_temporary
+from anonymizer.watch.completeness import (
+    Stamp,
+    WaitReason,
+    examine,
+    ignore_lease_signal,
+    is_clutter,
+    is_temporary,
+)
 from anonymizer.watch.events import Hints, is_remote, parse_bsd, parse_proc, remote, type_of
 from anonymizer.watch.inbox import Inbox
 from folders import tiny
@@ -145,29 +152,29 @@ def test_names_that_no_person_gave(name: str) -> None:
     assert is_clutter(name)
 
 
-def looked_at(path: Path) -> Why | None:
+def examined(path: Path) -> WaitReason | None:
     return examine(path, stamp(path))
 
 
 def test_why_a_file_waits(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(b"")
-    assert looked_at(path) == "it has no content yet"
+    assert examined(path) == "it has no content yet"
     path.write_bytes(tiny(1)[:-20])
     assert (
-        looked_at(path) == "its end is missing: the copy is under way, or was cut off and must be made again"
+        examined(path) == "its end is missing: the copy is under way, or was cut off and must be made again"
     )
     path.write_bytes(bytes(5000))
-    assert looked_at(path) is Why.UNFINISHED, "reserved, nothing written yet"
+    assert examined(path) is WaitReason.UNFINISHED, "reserved, nothing written yet"
     path.write_bytes(tiny(1))
-    assert looked_at(path) is None
+    assert examined(path) is None
     before = stamp(path)
     path.write_bytes(tiny(2) + b"..")
     assert examine(path, before) == "it was changed a moment ago"
     (tmp_path / "a.txt").write_text("Dear colleague")
-    assert looked_at(tmp_path / "a.txt") is Why.FOREIGN
+    assert examined(tmp_path / "a.txt") is WaitReason.FOREIGN
     (tmp_path / "b.jpg").write_text("Dear colleague")
-    assert looked_at(tmp_path / "b.jpg") is None, "the road says what is wrong with it"
+    assert examined(tmp_path / "b.jpg") is None, "the road says what is wrong with it"
     with pytest.raises(FileNotFoundError):
         examine(tmp_path / "gone.jpg", before)
 
@@ -179,7 +186,7 @@ def test_what_cannot_be_read_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(os, "open", refuse)
-    assert looked_at(path) == "it cannot be read: check its permissions and its disk"
+    assert examined(path) == "it cannot be read: check its permissions and its disk"
 
 
 def test_on_windows_a_writer_keeps_others_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,7 +198,7 @@ def test_on_windows_a_writer_keeps_others_out(tmp_path: Path, monkeypatch: pytes
         raise error
 
     monkeypatch.setattr(os, "open", refuse)
-    assert looked_at(path) == "another program has it open"
+    assert examined(path) == "another program has it open"
 
 
 @POSIX
@@ -207,9 +214,9 @@ def test_a_locked_file_waits(tmp_path: Path, lock: Any) -> None:
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as other:
         assert other.stdout and other.stdout.readline() == b"held\n"
-        assert looked_at(path) == "another program has it open"
+        assert examined(path) == "another program has it open"
         other.communicate()
-    assert looked_at(path) is None
+    assert examined(path) is None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="leases of Linux")
@@ -262,11 +269,11 @@ def test_an_inbox_hands_out_the_oldest_first_and_each_once(tmp_path: Path) -> No
     inbox.scan(200)
     assert inbox.next(300) is None, "both are handed out"
     inbox.finish(first.path, first.stamp)
-    inbox.postpone(second.path, Why.AGAIN, 300)
+    inbox.postpone(second.path, WaitReason.AGAIN, 300)
     inbox.scan(300)
     assert inbox.next(304) is None
     assert inbox.next(305) == second
-    inbox.postpone(second.path, Why.AGAIN, 305)
+    inbox.postpone(second.path, WaitReason.AGAIN, 305)
     assert inbox.due() == 315, "twice as long"
     (tmp_path / "b.jpg").unlink()
     assert inbox.next(400) is None and not inbox.counts()
@@ -362,7 +369,7 @@ def test_a_system_without_room_for_more_watches_is_polled(
     monkeypatch.setattr("anonymizer.watch.events.watch", refuse)
     monkeypatch.setattr("anonymizer.watch.locks.cache_folder", lambda: tmp_path / "cache" / "models")
     with Watching(tmp_path, rescan=3000) as watching:
-        eventually(lambda: not watching.watcher._lookout.events)
+        eventually(lambda: not watching.watcher._scanner.events)
         drop(tmp_path / "in" / "a.jpg")
         assert not watching.done(1)["status"]["events"]
 

@@ -12,7 +12,14 @@ import pytest
 
 from anonymizer.core.errors import ModelError
 from anonymizer.detect.models import fetch
-from anonymizer.detect.models.store import Entry, State, Store, cache_folder, read_manifest, shipped_manifest
+from anonymizer.detect.models.store import (
+    FileState,
+    ModelEntry,
+    Store,
+    cache_folder,
+    read_manifest,
+    shipped_manifest,
+)
 
 CONTENT = b"weights of a very small network"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -52,7 +59,7 @@ def test_every_shipped_model_has_a_hash_a_licence_a_purpose_and_a_source() -> No
 def test_a_users_own_model_keeps_its_further_keys(store: Store) -> None:
     (entry,) = store.entries("plugin")
     assert entry.extra == {"input": [640, 640]}
-    assert store.state("mine") is State.MISSING and not store.present("mine")
+    assert store.state("mine") is FileState.MISSING and not store.present("mine")
 
 
 def test_a_file_in_the_users_folder_is_used(store: Store) -> None:
@@ -65,7 +72,7 @@ def test_a_wrong_file_in_the_users_folder_is_refused_even_beside_a_right_one(sto
     (store.folders[0] / "mine.onnx").write_bytes(CONTENT + b"!")
     store.cache.mkdir()
     (store.cache / "mine.onnx").write_bytes(CONTENT)
-    assert store.state("mine") is State.WRONG
+    assert store.state("mine") is FileState.WRONG
     with pytest.raises(ModelError, match="refused: its SHA-256 is not"):
         store.path("mine")
 
@@ -127,7 +134,7 @@ def test_models_come_out_of_wheels_and_damage_in_the_cache_is_mended(tmp_path: P
     assert path == tmp_path / "centerface.onnx" and store.present("centerface")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["centerface.onnx"]
     path.write_bytes(path.read_bytes()[:-1] + b"!")
-    assert store.state("centerface") is State.WRONG
+    assert store.state("centerface") is FileState.WRONG
     with pytest.raises(ModelError, match="refused"):
         store.path("centerface", fetch=False)
     assert hashlib.sha256(store.load("centerface")).hexdigest() == store.entry("centerface").sha256
@@ -150,7 +157,7 @@ def test_the_cache_follows_the_platform(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 def test_entries_are_values() -> None:
     one, two = (read_manifest(shipped_manifest())[0] for _ in range(2))
-    assert isinstance(one, Entry) and one == two
+    assert isinstance(one, ModelEntry) and one == two
 
 
 def test_nothing_reports_home_when_the_networks_load() -> None:

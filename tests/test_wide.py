@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from anonymizer.core import hdr, yuv
 from anonymizer.core.settings import Limits
-from anonymizer.read.clip.reader import Reading, frames, looks, open_clip
+from anonymizer.read.clip.reader import Reading, frames, open_clip, search_frames
 from anonymizer.read.clip.wide_gamut import wide
 from anonymizer.read.sniff import sniff_file
 from clips import make_clip, numbered
@@ -156,8 +156,8 @@ def test_a_clip_in_wider_primaries_is_mapped_and_said(tmp_path: Path) -> None:
         (whole, _) = (frame.planes for frame in frames(clip, reading))
     assert reading.ending
     assert any("Colours that not every screen shows" in note for note in reading.ending.notes)
-    with Reading(source, form, Limits(), "look", whole_every=1) as reading:
-        (look, _) = looks(clip, reading, (160, 96))
+    with Reading(source, form, Limits(), "search", whole_every=1) as reading:
+        (look, _) = search_frames(clip, reading, (160, 96))
     assert look.whole is not None
     for one, other in zip(whole, look.whole, strict=True):
         assert (one == other).all(), "both passes see the same"

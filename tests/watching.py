@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from anonymizer.cli.watch import look
+from anonymizer.cli.watch import watch_status
 from anonymizer.core.settings import Settings
 from anonymizer.engine.scheduler import Engine
 from anonymizer.engine.worker_process import Answer, Job
@@ -100,8 +100,8 @@ class Watching:
 
         return self.until(enough, f"never {count} done: {self.said}")
 
-    def look(self) -> dict[str, Any]:
-        return look(self.out)
+    def watch_status(self) -> dict[str, Any]:
+        return watch_status(self.out)
 
 
 def drop(path: Path, seed: int = 1, at: int = OLD) -> Path:

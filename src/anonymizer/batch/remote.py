@@ -17,7 +17,7 @@ from typing import Any
 
 from anonymizer.core.errors import NotReadyError, OutputError, UsageError
 from anonymizer.gate.folder import Gate, file_sha256
-from anonymizer.gate.ledger import Entry, State
+from anonymizer.gate.ledger import LedgerEntry, State
 from anonymizer.read.sniff import suffix_of_medium
 from anonymizer.road.pipeline import Outcome
 
@@ -36,7 +36,7 @@ def is_address(text: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RemoteFolder:
     """A folder at an address."""
 
     address: str
@@ -57,7 +57,7 @@ class Distant:
     stamp: int
 
 
-def place(address: str) -> Place:
+def place(address: str) -> RemoteFolder:
     """Raises :class:`NotReadyError` where this kind of address cannot be opened here."""
     try:
         import fsspec
@@ -70,10 +70,10 @@ def place(address: str) -> Place:
         ) from error
     except (ValueError, OSError) as error:
         raise UsageError(f"{address} is no address that can be opened ({error}).") from error
-    return Place(address, fs, root)
+    return RemoteFolder(address, fs, root)
 
 
-def sources(origin: Place, out: Place | None, private: Path) -> list[Distant]:
+def sources(origin: RemoteFolder, out: RemoteFolder | None, private: Path) -> list[Distant]:
     """The photos and clips below an address, by name, in a stable order.
 
     Raises :class:`UsageError` where there is none, or it cannot be listed.
@@ -98,7 +98,7 @@ def sources(origin: Place, out: Place | None, private: Path) -> list[Distant]:
     return listed
 
 
-def bring(origin: Place, source: Distant, failed: dict[Path, str]) -> Path:
+def bring(origin: RemoteFolder, source: Distant, failed: dict[Path, str]) -> Path:
     """Copy a source here, private. What fails leaves no file, and why in ``failed``, without a word of the source."""
     try:
         source.local.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -126,7 +126,7 @@ def clear(private: Path) -> None:
 class Mirror:
     """The public part of an output folder, copied to an address."""
 
-    def __init__(self, gate: Gate, target: Place) -> None:
+    def __init__(self, gate: Gate, target: RemoteFolder) -> None:
         self.gate = gate
         self.target = target
 
@@ -136,21 +136,21 @@ class Mirror:
         if entry:
             self._align(entry, None)
 
-    def settle(self, *, look: bool = True) -> None:
+    def settle(self, *, listing: bool = True) -> None:
         """Make there what is here: outputs that were taken back go, what is missing or another is copied.
 
-        The ledger says what of each medium was copied last; with ``look``, what lies there is listed too, so that
+        The ledger says what of each medium was copied last; with ``listing``, what lies there is listed too, so that
         what somebody removed there comes again. Only names that the ledger gave are ever removed. Raises
         :class:`OutputError`.
         """
-        there = self._there() if look else None
+        there = self._there() if listing else None
         for entry in self.gate.ledger.each():
             self._align(entry, there)
         index = self.gate.reports / "index.html"
         if index.is_file():
             self._copy(index)
 
-    def _align(self, entry: Entry, there: dict[str, int] | None) -> None:
+    def _align(self, entry: LedgerEntry, there: dict[str, int] | None) -> None:
         """Make of one medium there what is here. What other runs are at work on comes later."""
         if not entry.name or entry.state in (State.QUEUED, State.WORKING):
             return
@@ -184,7 +184,7 @@ class Mirror:
         if changed:
             self.gate.ledger.update(entry.id, mirrored=mark)
 
-    def _mark(self, entry: Entry) -> str:
+    def _mark(self, entry: LedgerEntry) -> str:
         """What stands for a medium and its report as they are now, at this address."""
         folder = self.gate.folder(entry.state).name
         facts = "\n".join((self.target.address, folder, entry.name, entry.output, entry.report))

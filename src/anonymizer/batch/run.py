@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from anonymizer.batch import remote
-from anonymizer.batch.remote import Distant, Mirror, Place
+from anonymizer.batch.remote import Distant, Mirror, RemoteFolder
 from anonymizer.core.errors import AnonymizerError, UsageError
 from anonymizer.core.prefetch import ahead
 from anonymizer.core.settings import Settings, with_sidecar
@@ -23,8 +23,8 @@ from anonymizer.engine.pool import Pool
 from anonymizer.engine.scheduler import Engine
 from anonymizer.gate.folder import Gate
 from anonymizer.read.inputs import collect
+from anonymizer.road.fingerprint import fingerprint, with_settings
 from anonymizer.road.pipeline import Outcome
-from anonymizer.road.recipe import recipe, with_settings
 
 NEW = "new"
 BROUGHT_AHEAD = 4
@@ -60,7 +60,7 @@ class Chosen:
 
         return (not self.include or fits(self.include)) and not fits(self.exclude)
 
-    def of_distant(self, found: Sequence[Distant], origin: Place) -> list[Distant]:
+    def of_distant(self, found: Sequence[Distant], origin: RemoteFolder) -> list[Distant]:
         """The same for sources at an address. Raises :class:`UsageError` where none is left."""
         root = Path(origin.root)
         kept = list(islice((one for one in found if self._fits(Path(one.key), [root])), self.limit))
@@ -126,13 +126,13 @@ def batch(
         raise
     index = engine.write_index()
     if mirror:
-        mirror.settle(look=False)
+        mirror.settle(listing=False)
     return index
 
 
 def distant_batch(
     engine: Engine,
-    origin: Place,
+    origin: RemoteFolder,
     sources: Sequence[Distant],
     tally: Tally,
     tell: Callable[[Outcome], None],
@@ -173,9 +173,9 @@ class Order:
 
     out: Path
     paths: tuple[Path, ...] = ()
-    origin: Place | None = None
+    origin: RemoteFolder | None = None
     distant: tuple[Distant, ...] = ()
-    target: Place | None = None
+    target: RemoteFolder | None = None
 
     @property
     def count(self) -> int:
@@ -227,7 +227,7 @@ def foreseen(order: Order, settings: Settings) -> Iterator[tuple[Path, str]]:
         yield from ((source, NEW) for source in order.paths)
         yield from ((Path(source.key), NEW) for source in order.distant)
         return
-    own = recipe(settings.checked())
+    own = fingerprint(settings.checked())
     with Gate(order.out) as gate:
         for source in order.paths:
             yield source, _foreseen(source, gate, settings, own)
@@ -241,13 +241,13 @@ def foreseen(order: Order, settings: Settings) -> Iterator[tuple[Path, str]]:
 def _foreseen(source: Path, gate: Gate, settings: Settings, own: str) -> str:
     path = source.absolute()
     try:
-        looked = lookup.recall(gate.ledger, path) or lookup.look(path)
+        inspected = lookup.recall(gate.ledger, path) or lookup.inspect(path)
         wanted = with_settings(own, with_sidecar(settings, path))
     except AnonymizerError as error:
         return f"fails: {error}"
-    found = lookup.lookup(gate, path, looked.sha256, wanted)
+    found = lookup.lookup(gate, path, inspected.sha256, wanted)
     if isinstance(found, Known):
         return found.note
-    if looked.refusal:
-        return f"fails: {looked.refusal}"
+    if inspected.refusal:
+        return f"fails: {inspected.refusal}"
     return f"again: {found.note}" if found.note else NEW

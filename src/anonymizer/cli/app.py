@@ -8,7 +8,7 @@ from pathlib import Path
 
 from anonymizer.core.errors import UsageError
 from anonymizer.core.settings import Settings
-from anonymizer.review.jobs import Desk
+from anonymizer.review.jobs import JobRunner
 from anonymizer.review.photos import Pictures
 from anonymizer.review.routes import Page, Server, address, listen
 
@@ -27,13 +27,13 @@ def serve(
     there = next(path for path in (out, *out.parents) if path.exists())
     if not there.is_dir():
         raise UsageError(f"{there} is a file; name the output folder, or one that is to be made.")
-    with listen(port) as listening, Desk(out, settings) as desk:
+    with listen(port) as listening, JobRunner(out, settings) as runner:
         pictures = Pictures(settings.limits)
         try:
-            page = Page(desk, pictures, language=language, idle_seconds=60 * idle_minutes)
+            page = Page(runner, pictures, language=language, idle_seconds=60 * idle_minutes)
             server = Server(page, listening)
             link = address(page, listening)
-            desk.warm_up()
+            runner.warm_up()
             say(link)
             if browser:
                 webbrowser.open(link)

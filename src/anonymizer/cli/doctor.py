@@ -15,7 +15,7 @@ OPENCV_CURE = "pip install --force-reinstall --no-deps opencv-python-headless==5
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class MachineFinding:
     """``needed`` findings that are not ``ok`` mean that the machine is not ready."""
 
     what: str
@@ -24,10 +24,10 @@ class Finding:
     said: str
 
 
-def examine() -> list[Finding]:
+def examine() -> list[MachineFinding]:
     """Everything at once; nothing is fetched and nothing is written."""
     python = ".".join(map(str, sys.version_info[:3]))
-    findings = [Finding("program", True, True, f"anonymizer {__version__}, Python {python}")]
+    findings = [MachineFinding("program", True, True, f"anonymizer {__version__}, Python {python}")]
     findings += [
         _library(name) for name in ("numpy", "pillow", "pillow-heif", "mediapipe", "av", "zxing-cpp")
     ]
@@ -35,60 +35,66 @@ def examine() -> list[Finding]:
     return findings
 
 
-def _library(name: str) -> Finding:
+def _library(name: str) -> MachineFinding:
     try:
-        return Finding(name, True, True, version(name))
+        return MachineFinding(name, True, True, version(name))
     except PackageNotFoundError:
-        return Finding(name, False, True, "not installed; run the set-up again")
+        return MachineFinding(name, False, True, "not installed; run the set-up again")
 
 
-def _opencv() -> Finding:
+def _opencv() -> MachineFinding:
     """Three packages write the folder ``cv2``; what counts is that it imports, also without libGL."""
     try:
         import cv2
     except ImportError as error:
-        return Finding("opencv", False, True, f"does not load ({error}); run: {OPENCV_CURE}")
-    return Finding("opencv", True, True, cv2.__version__)
+        return MachineFinding("opencv", False, True, f"does not load ({error}); run: {OPENCV_CURE}")
+    return MachineFinding("opencv", True, True, cv2.__version__)
 
 
-def _runtime() -> Finding:
+def _runtime() -> MachineFinding:
     if find_spec("openvino") is None:
-        return Finding("openvino", False, True, "not installed; run the set-up again")
+        return MachineFinding("openvino", False, True, "not installed; run the set-up again")
     from anonymizer.detect.runtime import devices
 
     found = devices()
-    return Finding("openvino", bool(found), True, "; ".join(found) or "no device to compute on")
+    return MachineFinding("openvino", bool(found), True, "; ".join(found) or "no device to compute on")
 
 
-def _models() -> list[Finding]:
+def _models() -> list[MachineFinding]:
     from anonymizer.detect.finder import check_entries
-    from anonymizer.detect.models.store import State, Store
+    from anonymizer.detect.models.store import FileState, Store
 
     try:
         states = (store := Store()).check()
         check_entries(store)
     except ModelError as error:
-        return [Finding("models", False, True, str(error))]
+        return [MachineFinding("models", False, True, str(error))]
     findings = []
     for entry, state in states:
         said = {
-            State.OK: "here, hash right",
-            State.MISSING: f"not here; run 'anonymizer models fetch {entry.name}'",
-            State.WRONG: "its file has a wrong hash; delete it and fetch it again",
+            FileState.OK: "here, hash right",
+            FileState.MISSING: f"not here; run 'anonymizer models fetch {entry.name}'",
+            FileState.WRONG: "its file has a wrong hash; delete it and fetch it again",
         }[state]
-        findings.append(Finding(f"model {entry.name}", state is State.OK, not entry.optional, said))
+        findings.append(
+            MachineFinding(f"model {entry.name}", state is FileState.OK, not entry.optional, said)
+        )
     return findings
 
 
-def _ffmpeg() -> Finding:
+def _ffmpeg() -> MachineFinding:
     try:
         import imageio_ffmpeg
 
-        return Finding("ffmpeg", True, True, f"second reader of clips: {imageio_ffmpeg.get_ffmpeg_version()}")
+        return MachineFinding(
+            "ffmpeg", True, True, f"second reader of clips: {imageio_ffmpeg.get_ffmpeg_version()}"
+        )
     except (ImportError, RuntimeError) as error:
-        return Finding("ffmpeg", False, True, f"not found ({error}); run the set-up again")
+        return MachineFinding("ffmpeg", False, True, f"not found ({error}); run the set-up again")
 
 
-def _exiftool() -> Finding:
+def _exiftool() -> MachineFinding:
     found = shutil.which("exiftool")
-    return Finding("exiftool", bool(found), False, found or "not installed; an optional outside checker")
+    return MachineFinding(
+        "exiftool", bool(found), False, found or "not installed; an optional outside checker"
+    )

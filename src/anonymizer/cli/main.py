@@ -494,9 +494,9 @@ def status(
     as_json: Json = False,
 ) -> None:
     """What the watcher of an output folder is doing, and what waits or failed. Exit 5 if none is running."""
-    from anonymizer.cli.watch import look, sentences
+    from anonymizer.cli.watch import sentences, watch_status
 
-    found = look(out.absolute())
+    found = watch_status(out.absolute())
     if as_json:
         _emit(json.loads(json.dumps(found, default=_shown)))
     else:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from anonymizer.core.errors import AnonymizerError, OutputError, UsageError
-from anonymizer.core.signing import PublicKeys, Standing
+from anonymizer.core.signing import PublicKeys, SignatureStatus
 from anonymizer.core.types import Verdict
 from anonymizer.gate.folder import Gate
 from anonymizer.release.check import examine
@@ -22,12 +22,12 @@ NOTHING = "There is no such file or folder; check the path."
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """What was found on one path. ``standing`` is what the signature says, ``verdict`` what may be done with it."""
+class VerifiedFile:
+    """What was found on one path. ``signature`` is what the signature says, ``verdict`` what may be done with it."""
 
     path: Path
     verdict: Verdict
-    standing: Standing
+    signature: SignatureStatus
     reasons: tuple[str, ...]
     id: str = ""
     key: str = ""
@@ -37,8 +37,8 @@ class Finding:
     @property
     def word(self) -> str:
         """In one word, for a person."""
-        if self.standing is not Standing.VALID and not self.error:
-            return self.standing
+        if self.signature is not SignatureStatus.VALID and not self.error:
+            return self.signature
         return {Verdict.READY: "valid", Verdict.REVIEW: "review", Verdict.FAILED: "failed"}[self.verdict]
 
     def facts(self) -> dict[str, Any]:
@@ -46,14 +46,14 @@ class Finding:
         return {
             "file": str(self.path),
             "verdict": self.verdict,
-            "signature": self.standing,
+            "signature": self.signature,
             "key": self.key,
             "id": self.id,
             "reasons": list(self.reasons),
         }
 
 
-def examined(paths: Sequence[Path], reports: Path | None, keys: PublicKeys) -> Iterator[Finding]:
+def examined(paths: Sequence[Path], reports: Path | None, keys: PublicKeys) -> Iterator[VerifiedFile]:
     """Each path in turn, a folder's media one by one. What is not there or cannot be read is a finding like any other.
 
     Raises :class:`UsageError` where ``reports`` is no folder.
@@ -64,12 +64,12 @@ def examined(paths: Sequence[Path], reports: Path | None, keys: PublicKeys) -> I
         if path.is_dir():
             yield from folder(path, reports, keys)
         elif not os.path.lexists(path):
-            yield Finding(path, Verdict.FAILED, Standing.UNKNOWN, (NOTHING,), error=True)
+            yield VerifiedFile(path, Verdict.FAILED, SignatureStatus.UNKNOWN, (NOTHING,), error=True)
         else:
             yield file(path, reports, keys)
 
 
-def folder(path: Path, reports: Path | None, keys: PublicKeys) -> Iterator[Finding]:
+def folder(path: Path, reports: Path | None, keys: PublicKeys) -> Iterator[VerifiedFile]:
     """A release: all that its manifest lists, nothing else. An output folder: what is in ``ready/``, and the ledger.
     Any other folder: every file in it and below it must be a medium with a valid pass, or a report that is signed."""
     if (path / ".anonymizer" / "ledger.sqlite").is_file():
@@ -78,7 +78,7 @@ def folder(path: Path, reports: Path | None, keys: PublicKeys) -> Iterator[Findi
     release = (path / MANIFEST).is_file()
     bad = list(flaws(path, keys)) if release else []
     for flaw in bad:
-        yield Finding(path / flaw.name, Verdict.FAILED, flaw.standing, (flaw.said,))
+        yield VerifiedFile(path / flaw.name, Verdict.FAILED, flaw.signature, (flaw.said,))
     named = {path / flaw.name for flaw in bad}
     media = 0
     for one in contents(path):
@@ -86,7 +86,7 @@ def folder(path: Path, reports: Path | None, keys: PublicKeys) -> Iterator[Findi
             continue
         if one.is_symlink() or not one.is_file():
             said = "It is a link or no file at all, which may lead anywhere."
-            yield Finding(one, Verdict.FAILED, Standing.UNKNOWN, (said,), error=True)
+            yield VerifiedFile(one, Verdict.FAILED, SignatureStatus.UNKNOWN, (said,), error=True)
         elif one.suffix in (".json", ".html"):
             if not release and (finding := _paper(one, keys)):
                 yield finding
@@ -95,10 +95,10 @@ def folder(path: Path, reports: Path | None, keys: PublicKeys) -> Iterator[Findi
             yield file(one, reports, keys)
     if not media:
         said = "There is no medium in this folder that could go out."
-        yield Finding(path, Verdict.FAILED, Standing.UNKNOWN, (said,), error=True)
+        yield VerifiedFile(path, Verdict.FAILED, SignatureStatus.UNKNOWN, (said,), error=True)
 
 
-def _paper(path: Path, keys: PublicKeys) -> Finding | None:
+def _paper(path: Path, keys: PublicKeys) -> VerifiedFile | None:
     """What is wrong with a report, or its page, that lies beside media; None where it is signed."""
     try:
         said = read(path.with_suffix(".json").read_bytes(), keys)
@@ -107,15 +107,15 @@ def _paper(path: Path, keys: PublicKeys) -> Finding | None:
         )
     except (OSError, ValueError):
         reason = "It is no report of a medium, nor the page of one: leave it out."
-        return Finding(path, Verdict.FAILED, Standing.UNKNOWN, (reason,), error=True)
-    if said.standing is Standing.VALID and page:
+        return VerifiedFile(path, Verdict.FAILED, SignatureStatus.UNKNOWN, (reason,), error=True)
+    if said.signature is SignatureStatus.VALID and page:
         return None
     reason = "It is not what was signed." if page else "It is not the page that was signed."
-    standing = Standing.CHANGED if not page else said.standing
-    return Finding(path, Verdict.FAILED, standing, (reason,))
+    signature = SignatureStatus.CHANGED if not page else said.signature
+    return VerifiedFile(path, Verdict.FAILED, signature, (reason,))
 
 
-def _output_folder(path: Path, keys: PublicKeys) -> Iterator[Finding]:
+def _output_folder(path: Path, keys: PublicKeys) -> Iterator[VerifiedFile]:
     ledger = path / ".anonymizer" / "ledger.sqlite"
     for one in contents(path / "ready") if (path / "ready").is_dir() else ():
         yield file(one, None, keys)
@@ -123,21 +123,25 @@ def _output_folder(path: Path, keys: PublicKeys) -> Iterator[Finding]:
         with Gate(path) as gate:
             found = list(chain_flaws(gate, keys))
     except OutputError as error:
-        yield Finding(ledger, Verdict.FAILED, Standing.UNKNOWN, (str(error),), error=True)
+        yield VerifiedFile(ledger, Verdict.FAILED, SignatureStatus.UNKNOWN, (str(error),), error=True)
         return
-    standing = Standing.CHANGED if any(f.standing is Standing.CHANGED for f in found) else Standing.UNKNOWN
+    signature = (
+        SignatureStatus.CHANGED
+        if any(f.signature is SignatureStatus.CHANGED for f in found)
+        else SignatureStatus.UNKNOWN
+    )
     if found:
-        yield Finding(ledger, Verdict.FAILED, standing, tuple(flaw.said for flaw in found))
+        yield VerifiedFile(ledger, Verdict.FAILED, signature, tuple(flaw.said for flaw in found))
     else:
-        yield Finding(ledger, Verdict.READY, Standing.VALID, ())
+        yield VerifiedFile(ledger, Verdict.READY, SignatureStatus.VALID, ())
 
 
-def file(path: Path, reports: Path | None, keys: PublicKeys) -> Finding:
+def file(path: Path, reports: Path | None, keys: PublicKeys) -> VerifiedFile:
     """One published file."""
     try:
         found = examine(path, reports, keys)
     except AnonymizerError as error:
-        return Finding(path, Verdict.FAILED, Standing.UNKNOWN, (str(error),), error=True)
+        return VerifiedFile(path, Verdict.FAILED, SignatureStatus.UNKNOWN, (str(error),), error=True)
     report = found.report
     key = report.signature.key if report.signature else ""
-    return Finding(path, report.verdict, found.standing, tuple(report.reasons), report.id, key)
+    return VerifiedFile(path, report.verdict, found.signature, tuple(report.reasons), report.id, key)

@@ -75,7 +75,7 @@ def install(options: Options, settings: Settings, settings_file: Path | None) ->
     return wanted
 
 
-def look(out: Path) -> dict[str, Any]:
+def watch_status(out: Path) -> dict[str, Any]:
     """Everything that can be told about the watcher of an output folder.
 
     ``running``, ``status`` (or None), ``media`` (state → count), ``waiting`` and ``failed``: these two name sources,
@@ -105,7 +105,7 @@ def look(out: Path) -> dict[str, Any]:
 
 
 def sentences(found: dict[str, Any], say: Callable[[str], str] = str) -> Iterator[str]:
-    """What :func:`look` found, in words; ``say`` puts what is no name of a file into a language."""
+    """What :func:`watch_status` found, in words; ``say`` puts what is no name of a file into a language."""
     said = found["status"]
     if not found["running"] and said:
         yield say(f"No watcher is running; the last one was heard of at {said['updated']}.")

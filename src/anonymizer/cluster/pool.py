@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from anonymizer.cluster.worker import OTHER_MODELS, Examined, Returned, Sent, examine, work
+from anonymizer.cluster.worker import OTHER_MODELS, Returned, Sent, WorkerFacts, examine, work
 from anonymizer.core.errors import NotReadyError, OutputError, UnreadableError, UsageError
 from anonymizer.core.settings import Settings
 from anonymizer.core.version import __version__
@@ -26,7 +26,7 @@ from anonymizer.engine.worker_process import ALONE, Answer, End, Job, answer
 from anonymizer.gate.folder import file_sha256
 from anonymizer.read.sniff import sniff_file
 from anonymizer.read.source import Source, read
-from anonymizer.road.recipe import recipe, same, with_settings
+from anonymizer.road.fingerprint import fingerprint, same, with_settings
 from anonymizer.road.worker import Worked
 from anonymizer.write.photo import neutralise
 
@@ -49,7 +49,7 @@ class ClusterPool:
         if not re.fullmatch(r"[a-z]+://.+", address):
             raise UsageError(f"{address} is no address of a Dask scheduler; write it like tcp://host:8786.")
         self.settings = settings
-        self._recipe = recipe(settings)
+        self._fingerprint = fingerprint(settings)
         self._mark = folder / f"{MARK}-{secrets.token_hex(8)}"
         self._token = secrets.token_hex(16)
         self._jobs: dict[str, tuple[Job, Any]] = {}
@@ -86,7 +86,7 @@ class ClusterPool:
         except (TimeoutError, OSError) as error:
             raise NotReadyError(f"The Dask cluster at {address} has no workers; start some.") from error
         for worker, said in found.items():
-            if wrong := unfit(worker, said, self._recipe):
+            if wrong := unfit(worker, said, self._fingerprint):
                 raise NotReadyError(wrong)
         self._shared = all(said.shares for said in found.values())
         self.size = len(found)
@@ -107,7 +107,7 @@ class ClusterPool:
         return len(self._jobs) < AHEAD * self.size
 
     def start(self, job: Job) -> None:
-        sent = Sent(job, str(self._mark), self._token, with_settings(self._recipe, job.settings))
+        sent = Sent(job, str(self._mark), self._token, with_settings(self._fingerprint, job.settings))
         if not self._shared:
             try:
                 sent = replace(sent, source=self._carried(job))
@@ -203,7 +203,7 @@ class _Said:
 
 def unfit(worker: str, said: Any, wanted: str) -> str:
     """What is wrong with a worker that said this of itself, for a driver with this recipe; empty if nothing."""
-    if not isinstance(said, Examined):
+    if not isinstance(said, WorkerFacts):
         return (
             f"The worker {worker} cannot be asked for its version ({type(said).__name__}); install anonymizer "
             f"{__version__} there, as it is here."
@@ -213,7 +213,7 @@ def unfit(worker: str, said: Any, wanted: str) -> str:
             f"The worker {worker} has version {said.version}, this machine {__version__}; "
             "install the same everywhere."
         )
-    return "" if same(said.recipe, wanted) else OTHER_MODELS.format(worker)
+    return "" if same(said.fingerprint, wanted) else OTHER_MODELS.format(worker)
 
 
 def _arrived(returned: Returned, worked: Worked, job: Job) -> Answer:

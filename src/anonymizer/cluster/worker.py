@@ -19,7 +19,7 @@ from anonymizer.core.version import __version__
 from anonymizer.engine.worker_process import GRACE, Answer, Job, answer, keep_to
 from anonymizer.gate.folder import file_sha256
 from anonymizer.read.source import Source
-from anonymizer.road.recipe import recipe, same, with_settings
+from anonymizer.road.fingerprint import fingerprint, same, with_settings
 from anonymizer.road.worker import Worked, Worker
 
 OTHER_MODELS = (
@@ -32,7 +32,7 @@ OTHER_MODELS = (
 class Sent:
     """A job for a worker. ``source`` is its content where the worker cannot see the driver's folders.
 
-    ``mark`` is a file with ``token`` in it, in the driver's folder: who can read it shares that folder. ``recipe``
+    ``mark`` is a file with ``token`` in it, in the driver's folder: who can read it shares that folder. ``fingerprint``
     is what the ledger will say that the output was made with. Dask writes what a failed task was given into its
     logs: nothing of a source may be in the text of this.
     """
@@ -40,16 +40,16 @@ class Sent:
     job: Job = field(repr=False)
     mark: str = field(repr=False)
     token: str = field(repr=False)
-    recipe: str
+    fingerprint: str
     source: Source | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
+class WorkerFacts:
     """What a worker says of itself: the program's version and recipe, and whether it sees the driver's folder."""
 
     version: str
-    recipe: str
+    fingerprint: str
     shares: bool
 
 
@@ -69,13 +69,13 @@ _WORKERS: dict[str, tuple[Worker, str]] = {}
 """A worker with its models loaded, and its recipe."""
 
 
-def examine(mark: str, token: str, settings: Settings) -> Examined:
+def examine(mark: str, token: str, settings: Settings) -> WorkerFacts:
     """This program as it is there, and whether the driver's folder can be seen."""
     try:
-        made = recipe(settings)
+        made = fingerprint(settings)
     except ModelError:
         made = ""
-    return Examined(__version__, made, _shares(mark, token))
+    return WorkerFacts(__version__, made, _shares(mark, token))
 
 
 def _shares(mark: str, token: str) -> bool:
@@ -102,7 +102,7 @@ def work(sent: Sent) -> Returned:
         def done() -> Worked:
             worker, made = _worker(job.settings)
             # It may have joined the cluster after the others were asked.
-            if not same(with_settings(made, job.settings), sent.recipe):
+            if not same(with_settings(made, job.settings), sent.fingerprint):
                 raise NotReadyError(OTHER_MODELS.format(socket.gethostname()))
             if sent.source is not None:
                 return worker.process_read(sent.source, Path(own) / job.id, job.settings)
@@ -135,7 +135,7 @@ def _worker(settings: Settings) -> tuple[Worker, str]:
         _WORKERS.clear()
         if not own_threads():
             keep_to(_threads())
-        _WORKERS[key] = Worker(settings), recipe(settings)
+        _WORKERS[key] = Worker(settings), fingerprint(settings)
     return _WORKERS[key]
 
 

@@ -34,7 +34,7 @@ def inside(part: Sequence[Point], whole: Sequence[Point]) -> float:
     return min(1.0, float(cv2.intersectConvexConvex(_hull(part), _hull(whole))[0]) / own)
 
 
-def alike(one: Sequence[Point], other: Sequence[Point]) -> float:
+def outline_iou(one: Sequence[Point], other: Sequence[Point]) -> float:
     """Intersection over union of two convex outlines, 0 to 1."""
     a, b = area(one), area(other)
     shared = inside(one, other) * a

@@ -40,7 +40,7 @@ PublicKeys = Mapping[str, Ed25519PublicKey]
 """Keys that are trusted, by their id."""
 
 
-class Standing(StrEnum):
+class SignatureStatus(StrEnum):
     """What a signature says of its document."""
 
     VALID = "valid"
@@ -207,31 +207,31 @@ def signed(document: Document, purpose: str, key: Key) -> Document:
     return {name: value for name, value in document.items() if name != "signature"} | {"signature": made}
 
 
-def standing(document: Document, purpose: str, keys: PublicKeys) -> Standing:
+def signature_status(document: Document, purpose: str, keys: PublicKeys) -> SignatureStatus:
     """Is the document what one of the keys signed?"""
     record = document.get("signature")
     if record is None:
-        return Standing.UNKNOWN
+        return SignatureStatus.UNKNOWN
     names = {"algorithm", "key", "value"}
     if (
         not isinstance(record, dict)
         or record.keys() != names
         or not all(isinstance(v, str) for v in record.values())
     ):
-        return Standing.CHANGED
+        return SignatureStatus.CHANGED
     message = _message(document, purpose)
     makers = [id for id, key in keys.items() if _made_by(key, record["value"], message)]
     if record["algorithm"] == ALGORITHM and record["key"] in makers:
-        return Standing.VALID
+        return SignatureStatus.VALID
     # A known key's good signature under another name, or a known key's name over a bad one.
-    return Standing.CHANGED if makers or record["key"] in keys else Standing.UNKNOWN
+    return SignatureStatus.CHANGED if makers or record["key"] in keys else SignatureStatus.UNKNOWN
 
 
-def made_by(keys: PublicKeys, id: str, value: str, message: bytes) -> Standing:
+def made_by(keys: PublicKeys, id: str, value: str, message: bytes) -> SignatureStatus:
     """Is this base64 signature of a message the key's, which is named by its id?"""
     if id not in keys:
-        return Standing.UNKNOWN
-    return Standing.VALID if _made_by(keys[id], value, message) else Standing.CHANGED
+        return SignatureStatus.UNKNOWN
+    return SignatureStatus.VALID if _made_by(keys[id], value, message) else SignatureStatus.CHANGED
 
 
 def _made_by(key: Ed25519PublicKey, value: str, message: bytes) -> bool:
@@ -264,14 +264,18 @@ def parse(content: bytes) -> Document:
     return document
 
 
-def file_standing(content: bytes, purpose: str, keys: PublicKeys) -> Standing:
+def file_signature_status(content: bytes, purpose: str, keys: PublicKeys) -> SignatureStatus:
     """Is this file, to the byte, what one of the keys signed?"""
     try:
         document = parse(content)
-        said = standing(document, purpose, keys)
-        return said if said is not Standing.VALID or as_file(document) == content else Standing.CHANGED
+        said = signature_status(document, purpose, keys)
+        return (
+            said
+            if said is not SignatureStatus.VALID or as_file(document) == content
+            else SignatureStatus.CHANGED
+        )
     except ValueError:
-        return Standing.CHANGED
+        return SignatureStatus.CHANGED
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -189,7 +189,7 @@ class Region:
 
 
 @dataclass(frozen=True, slots=True)
-class Veil:
+class Redaction:
     """What was drawn over a region, in whole pixels of the output: enough to check it from the pixels.
 
     ``box`` is ``(left, top, right, bottom)``, the grid's extent; for an ellipse it may reach past the
@@ -267,7 +267,7 @@ class Processed:
     """``JPEG``, ``PNG`` or ``MP4``."""
     width: int
     height: int
-    veils: tuple[Veil, ...]
+    redactions: tuple[Redaction, ...]
     checks: tuple[Check, ...]
     traces: Traces
     reasons: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from anonymizer.core.settings import Settings, TextPolicy
 from anonymizer.core.types import Box, Kind, Model, Pixels, Question, Region
-from anonymizer.detect.base import LooksAtFaces, LooksBeside, RegionFinder, Rests
+from anonymizer.detect.base import FaceRegionFinder, FindsBeside, RegionFinder, ReleasesMemory
 from anonymizer.detect.models.store import Store
 from anonymizer.detect.runtime import hand_back
 
@@ -82,10 +82,10 @@ def models_used(settings: Settings, store: Store) -> list[str]:
 
 def check_entries(store: Store) -> None:
     """Read every entry of the user's own as a run does. Raises :class:`anonymizer.core.errors.ModelError`."""
-    from anonymizer.detect.plugin import recipe
+    from anonymizer.detect.plugin import detector_spec
 
     for entry in store.entries("plugin"):
-        recipe(entry)
+        detector_spec(entry)
 
 
 class Finder:
@@ -109,7 +109,7 @@ class Finder:
         """What :meth:`find` says of everything but faces; less close a look at places that are known to be hidden."""
         found: list[Region] = []
         for finder in self._of_others():
-            if isinstance(finder, LooksBeside):
+            if isinstance(finder, FindsBeside):
                 found += finder.find_beside(pixels, known)
             else:
                 found += finder.find(pixels)
@@ -118,52 +118,56 @@ class Finder:
     def rest(self) -> None:
         """Give back the memory that a search takes, several hundred megabytes."""
         for finder in self.finders:
-            if isinstance(finder, Rests):
+            if isinstance(finder, ReleasesMemory):
                 finder.rest()
         hand_back()
 
     def make_room(self) -> None:
         """Let finders take turns with the memory: :meth:`rest` where several take as much, nothing for one alone."""
-        if sum(isinstance(finder, Rests) for finder in self.finders) > 1:
+        if sum(isinstance(finder, ReleasesMemory) for finder in self.finders) > 1:
             self.rest()
 
-    def glances(
-        self, pictures: Sequence[Pixels], turns: tuple[int, ...] = (0,), side: int = 640
+    def quick_find(
+        self, pictures: Sequence[Pixels], rotations: tuple[int, ...] = (0,), side: int = 640
     ) -> list[list[Region]]:
         """The faces that one cheap look at each of several small frames finds, between full searches.
 
-        ``turns`` are the quarter turns at which to look, ``side`` the long side of the look in pixels.
+        ``rotations`` are the quarter turns at which to look, ``side`` the long side of the look in pixels.
         """
-        looks = [finder.glances(pictures, turns, side) for finder in self._of_faces()]
-        return [[r for look in looks for r in look[number]] for number in range(len(pictures))]
+        answers = [finder.quick_find(pictures, rotations, side) for finder in self._of_faces()]
+        return [[r for answer in answers for r in answer[number]] for number in range(len(pictures))]
 
-    def glance_around(self, pixels: Pixels, turns: Sequence[int]) -> list[Region]:
+    def quick_find_around(self, pixels: Pixels, rotations: Sequence[int]) -> list[Region]:
         """The faces that one cheap look at a small frame finds at all four turns, with most care at these."""
-        return [r for finder in self._of_faces() for r in finder.glance_around(pixels, turns)]
+        return [r for finder in self._of_faces() for r in finder.quick_find_around(pixels, rotations)]
 
-    def glance_others(self, pixels: Pixels) -> list[Region]:
+    def quick_find_others(self, pixels: Pixels) -> list[Region]:
         """What one look finds of everything but faces, between full searches."""
-        return [r for finder in self._of_others() for r in finder.recheck(pixels)]
+        return [r for finder in self._of_others() for r in finder.verification_pass(pixels)]
 
-    def recheck(self, pixels: Pixels) -> list[Region]:
-        return [region for finder in self.finders for region in finder.recheck(pixels)]
+    def verification_pass(self, pixels: Pixels) -> list[Region]:
+        return [region for finder in self.finders for region in finder.verification_pass(pixels)]
 
-    def recheck_faces(self, pixels: Pixels) -> list[Region]:
-        """What :meth:`recheck` says of faces alone."""
-        return [r for finder in self._of_faces() for r in finder.recheck(pixels)]
+    def verification_pass_faces(self, pixels: Pixels) -> list[Region]:
+        """What :meth:`verification_pass` says of faces alone."""
+        return [r for finder in self._of_faces() for r in finder.verification_pass(pixels)]
 
-    def recheck_near(self, pixels: Pixels, places: Sequence[Box], turns: Sequence[int]) -> list[Region]:
+    def verification_pass_near(
+        self, pixels: Pixels, places: Sequence[Box], rotations: Sequence[int]
+    ) -> list[Region]:
         """The faces at and about these places: a closer look at a part of the picture costs less than one at all."""
-        return [r for finder in self._of_faces() for r in finder.recheck_near(pixels, places, turns)]
+        return [
+            r for finder in self._of_faces() for r in finder.verification_pass_near(pixels, places, rotations)
+        ]
 
     def models(self) -> list[Model]:
         return [model for finder in self.finders for model in finder.models()]
 
-    def _of_faces(self) -> list[LooksAtFaces]:
-        return [finder for finder in self.finders if isinstance(finder, LooksAtFaces)]
+    def _of_faces(self) -> list[FaceRegionFinder]:
+        return [finder for finder in self.finders if isinstance(finder, FaceRegionFinder)]
 
     def _of_others(self) -> list[RegionFinder]:
-        return [finder for finder in self.finders if not isinstance(finder, LooksAtFaces)]
+        return [finder for finder in self.finders if not isinstance(finder, FaceRegionFinder)]
 
 
 def question(region: Region, seconds: float | None = None) -> Question:

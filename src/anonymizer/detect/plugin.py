@@ -12,11 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError,
 
 from anonymizer.core.errors import ModelError
 from anonymizer.core.types import Box, Evidence, Kind, Model, Pixels, Region
-from anonymizer.detect.faces.fusion import View, suppress, turned
-from anonymizer.detect.models.store import Entry, Store
+from anonymizer.detect.faces.fusion import View, rotated, suppress
+from anonymizer.detect.models.store import ModelEntry, Store
 from anonymizer.detect.runtime import Network, Tensor
 
-RECHECK_MORE = 0.1
+VERIFICATION_MORE = 0.1
 """The recheck looks at the mirrored picture, from a score this much higher."""
 SLACK = 1e-3
 """A score may be so much beyond 0 to 1: rounding."""
@@ -46,7 +46,7 @@ _Divisor = Annotated[FiniteFloat, Field(gt=0)]
 _Side = Annotated[int, Field(ge=16, le=4096)]
 
 
-class Recipe(BaseModel):
+class DetectorSpec(BaseModel):
     """The keys of an entry that say how to ask the detector and how to read its answer."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -77,7 +77,7 @@ class Recipe(BaseModel):
     action: Literal["redact", "ask"] = "ask"
 
     @model_validator(mode="after")
-    def _asks_below_the_threshold(self) -> Recipe:
+    def _asks_below_the_threshold(self) -> DetectorSpec:
         if self.ask is not None and self.ask > self.threshold:
             raise ValueError("may not be below ask")
         return self
@@ -96,16 +96,16 @@ class PluginFinder:
     """
 
     def __init__(self, store: Store, name: str) -> None:
-        self.entry: Entry = store.entry(name)
-        self.recipe = recipe(self.entry)
+        self.entry: ModelEntry = store.entry(name)
+        self.spec = detector_spec(self.entry)
         try:
             # Exact: nobody has measured what half precision does to a network that we do not know.
             self.network = Network(store.load(name), pictures=False, exact=True)
         except ModelError as error:
             raise ModelError(f"{self.entry.name}: {error}") from error
-        wide, high = self.recipe.input
+        wide, high = self.spec.input
         shape = {"nchw": (1, 3, high, wide), "nhwc": (1, high, wide, 3), "chw": (3, high, wide)}[
-            self.recipe.layout
+            self.spec.layout
         ]
         if not self.network.takes(shape):
             raise self._wrong(f"takes {self.network.input}, and input and layout say {shape}")
@@ -114,34 +114,34 @@ class PluginFinder:
         return [Model(self.entry.name, self.entry.sha256, self.entry.licence, self.network.device)]
 
     def find(self, pixels: Pixels) -> list[Region]:
-        rows = np.concatenate([self._look(pixels, turns) for turns in self.recipe.turns])
+        rows = np.concatenate([self._detect(pixels, rotations) for rotations in self.spec.turns])
         return self._regions(rows, 0.0, pixels)
 
-    def recheck(self, pixels: Pixels) -> list[Region]:
-        rows = self._look(np.ascontiguousarray(pixels[:, ::-1]), self.recipe.turns[0])
+    def verification_pass(self, pixels: Pixels) -> list[Region]:
+        rows = self._detect(np.ascontiguousarray(pixels[:, ::-1]), self.spec.turns[0])
         rows[:, [0, 2]] = pixels.shape[1] - rows[:, [2, 0]]
-        return self._regions(rows, RECHECK_MORE, pixels)
+        return self._regions(rows, VERIFICATION_MORE, pixels)
 
-    def _look(self, pixels: Pixels, turns: int) -> Rows:
+    def _detect(self, pixels: Pixels, rotations: int) -> Rows:
         """Every candidate as ``(left, top, right, bottom, score, class)`` in the picture's pixels."""
         height, width = pixels.shape[:2]
-        shown, scale, (left, top) = fitted(turned(pixels, turns), self.recipe)
+        shown, scale, (left, top) = fitted(rotated(pixels, rotations), self.spec)
         try:
-            rows = candidates(self.network.run(tensor(shown, self.recipe)), self.recipe)
+            rows = candidates(self.network.run(tensor(shown, self.spec)), self.spec)
         except RuntimeError as error:
             raise self._wrong("stopped in the middle of its work") from error
         except ValueError as error:
             raise self._wrong(str(error)) from error
         rows[:, [0, 2]] = (rows[:, [0, 2]] - left) / scale[0]
         rows[:, [1, 3]] = (rows[:, [1, 3]] - top) / scale[1]
-        back = View(width, height, turns)
+        back = View(width, height, rotations)
         for row in rows:
             box = back.box_back(Box(row[0], row[1], row[2] - row[0], row[3] - row[1]))
             row[:4] = box.x, box.y, box.right, box.bottom
         return rows
 
     def _regions(self, rows: Rows, more: float, pixels: Pixels) -> list[Region]:
-        r = self.recipe
+        r = self.spec
         height, width = pixels.shape[:2]
         rows = rows[rows[:, 4] >= r.least + more]
         regions = []
@@ -165,10 +165,10 @@ class PluginFinder:
         return ModelError(f"The model {self.entry.name} {said}; correct its entry in models.toml.")
 
 
-def recipe(entry: Entry) -> Recipe:
+def detector_spec(entry: ModelEntry) -> DetectorSpec:
     """The entry's own keys, checked; :class:`ModelError` names the first that is wrong."""
     try:
-        return Recipe.model_validate(dict(entry.extra))
+        return DetectorSpec.model_validate(dict(entry.extra))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"] if part != "[key]") or "threshold"
@@ -181,7 +181,7 @@ def recipe(entry: Entry) -> Recipe:
         raise ModelError(f"models.toml: the model {entry.name}: {key}: {said}.") from error
 
 
-def fitted(view: Pixels, r: Recipe) -> tuple[Pixels, tuple[float, float], tuple[int, int]]:
+def fitted(view: Pixels, r: DetectorSpec) -> tuple[Pixels, tuple[float, float], tuple[int, int]]:
     """The picture at the network's size, the scale across and down, and where its top left corner lies."""
     wide, high = r.input
     height, width = view.shape[:2]
@@ -198,7 +198,7 @@ def fitted(view: Pixels, r: Recipe) -> tuple[Pixels, tuple[float, float], tuple[
     return shown, scale, (left, top)
 
 
-def tensor(shown: Pixels, r: Recipe) -> Tensor:
+def tensor(shown: Pixels, r: DetectorSpec) -> Tensor:
     """The network's input: float32, ``(1, 3, h, w)``, ``(1, h, w, 3)`` or ``(3, h, w)``."""
     picture = shown[:, :, ::-1] if r.colour == "bgr" else shown
     values = (picture.astype(np.float32) - np.array(r.mean, np.float32)) / np.array(r.scale, np.float32)
@@ -208,7 +208,7 @@ def tensor(shown: Pixels, r: Recipe) -> Tensor:
     return planes if r.layout == "chw" else planes[None]
 
 
-def candidates(answers: list[Tensor], r: Recipe) -> Rows:
+def candidates(answers: list[Tensor], r: DetectorSpec) -> Rows:
     """The network's answer as rows ``(left, top, right, bottom, score, class)`` in pixels of its input.
 
     Raises ValueError, as part of a sentence, where the answer has another shape than announced or holds what
@@ -240,7 +240,7 @@ def candidates(answers: list[Tensor], r: Recipe) -> Rows:
     return np.ascontiguousarray(rows[np.argsort(-rows[:, 4])[:MOST]])
 
 
-def _units_fit(rows: Rows, r: Recipe) -> None:
+def _units_fit(rows: Rows, r: DetectorSpec) -> None:
     """ValueError where coordinates are plainly in the other unit: such boxes would be specks, or lie outside."""
     furthest = float(rows[:, :4].max()) if len(rows) else None
     if furthest is not None and r.units == "pixels" and furthest <= SHARE:
@@ -249,7 +249,7 @@ def _units_fit(rows: Rows, r: Recipe) -> None:
         raise ValueError('gives boxes in pixels, so units must be "pixels"')
 
 
-def _best(boxes: Rows, scores: Rows, r: Recipe) -> Rows:
+def _best(boxes: Rows, scores: Rows, r: DetectorSpec) -> Rows:
     """Rows of the best class for each box, of those that the entry names: ``scores`` is ``(n, classes)``.
 
     A box may score higher in a class that nobody asked for, and is still one of the class that somebody did.

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from anonymizer.core.errors import DecisionError
 from anonymizer.core.settings import Settings
 from anonymizer.gate.folder import Gate
-from anonymizer.gate.ledger import Entry
+from anonymizer.gate.ledger import LedgerEntry
 from anonymizer.report.schema import Report
 from anonymizer.report.used import used_settings
 
@@ -16,7 +16,7 @@ LOST = (
 )
 
 
-def carried(gate: Gate, prior: Entry, settings: Settings) -> tuple[Settings, str]:
+def carried(gate: Gate, prior: LedgerEntry, settings: Settings) -> tuple[Settings, str]:
     """The settings with the places that a person drew, kept or took off on an earlier output.
 
     The second value is a reason for ``review/`` where they cannot be read any more, else empty.

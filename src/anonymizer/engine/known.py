@@ -10,14 +10,14 @@ from pathlib import Path
 
 from anonymizer.core.errors import MediumError, UnreadableError
 from anonymizer.gate.folder import Gate
-from anonymizer.gate.ledger import Entry, Ledger, Sighting, State
+from anonymizer.gate.ledger import Ledger, LedgerEntry, Sighting, State
 from anonymizer.read.sniff import Format, identify, open_regular
-from anonymizer.road.recipe import changed, same
+from anonymizer.road.fingerprint import changed, same
 
 RACY_NS = 2_000_000_000
 """A file written to less than this before it was read may be written to again with the same time."""
 CHUNK = 1 << 20
-_STANDING = (State.READY, State.REVIEW, State.REJECTED, State.RELEASED, State.FAILED)
+_PLACED_STATES = (State.READY, State.REVIEW, State.REJECTED, State.RELEASED, State.FAILED)
 _WITH_FILE = (State.READY, State.RELEASED, State.REVIEW)
 
 ALREADY = "already done"
@@ -26,7 +26,7 @@ BEFORE = "it failed before, in the same way as it would now; --retry tries again
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class InspectedSource:
     """A file's SHA-256 (hex), size in bytes, time in ns (-1: say nothing), and its format if it has one."""
 
     sha256: str
@@ -40,7 +40,7 @@ class Looked:
 class Known:
     """Nothing is to be done: ``entry`` is what it is done by, ``note`` says so in a few words."""
 
-    entry: Entry
+    entry: LedgerEntry
     note: str
 
 
@@ -48,7 +48,7 @@ class Known:
 class Todo:
     """It is to be done, in place of ``prior`` where there is an earlier output; ``note`` says why again."""
 
-    prior: Entry | None = None
+    prior: LedgerEntry | None = None
     note: str = ""
 
 
@@ -66,15 +66,15 @@ def stamp(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def recall(ledger: Ledger, path: Path) -> Looked | None:
+def recall(ledger: Ledger, path: Path) -> InspectedSource | None:
     """What a file holds without reading it, where nothing was written to it since it was dealt with."""
     known = ledger.sighting(path)
     if known is None or (known.size, known.modified) != stamp(path):
         return None
-    return Looked(known.sha256, known.size, known.modified)
+    return InspectedSource(known.sha256, known.size, known.modified)
 
 
-def look(path: Path) -> Looked:
+def inspect(path: Path) -> InspectedSource:
     """Read a file whole for its hash. Raises :class:`UnreadableError` where it cannot be, or changes meanwhile."""
     with open_regular(path) as file:
         before = os.fstat(file.fileno())
@@ -92,7 +92,9 @@ def look(path: Path) -> Looked:
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise UnreadableError("The file changed while it was read; wait until it is complete and try again.")
     settled = time.time_ns() - after.st_mtime_ns > RACY_NS
-    return Looked(sha256.hexdigest(), after.st_size, after.st_mtime_ns if settled else -1, form, refusal)
+    return InspectedSource(
+        sha256.hexdigest(), after.st_size, after.st_mtime_ns if settled else -1, form, refusal
+    )
 
 
 def lookup(gate: Gate, path: Path | str, sha256: str, wanted: str, *, retry: bool = False) -> Known | Todo:
@@ -103,7 +105,7 @@ def lookup(gate: Gate, path: Path | str, sha256: str, wanted: str, *, retry: boo
     """
     ledger = gate.ledger
     found = ledger.by_source(sha256) if sha256 else []
-    rows = [row for row in reversed(found) if row.state in _STANDING]
+    rows = [row for row in reversed(found) if row.state in _PLACED_STATES]
     prior = _prior(ledger, path, rows)
     for row in rows:
         if row.state is State.REJECTED:
@@ -121,12 +123,12 @@ def lookup(gate: Gate, path: Path | str, sha256: str, wanted: str, *, retry: boo
     return Todo(prior, changed(prior.asked, wanted))
 
 
-def _note(ledger: Ledger, path: Path | str, row: Entry) -> str:
+def _note(ledger: Ledger, path: Path | str, row: LedgerEntry) -> str:
     own = os.fsencode(path) in (os.fsencode(row.source), *ledger.paths(row.id))
     return ALREADY if own else SAME
 
 
-def _prior(ledger: Ledger, path: Path | str, rows: list[Entry]) -> Entry | None:
+def _prior(ledger: Ledger, path: Path | str, rows: list[LedgerEntry]) -> LedgerEntry | None:
     """The standing output of this content that the path has stood for so far."""
     known = ledger.sighting(path)
     id = known.medium if known else ""
@@ -140,6 +142,6 @@ def _prior(ledger: Ledger, path: Path | str, rows: list[Entry]) -> Entry | None:
     return next((row for row in rows if os.fsencode(row.source) == raw), None) or next(failures, None)
 
 
-def sighted(looked: Looked, id: str) -> Sighting:
+def sighted(inspected: InspectedSource, id: str) -> Sighting:
     """The ledger's record of a file that is done by ``id``."""
-    return Sighting(looked.sha256, looked.size, looked.modified, id)
+    return Sighting(inspected.sha256, inspected.size, inspected.modified, id)

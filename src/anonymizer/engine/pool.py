@@ -44,7 +44,7 @@ class Pool(Protocol):
 
 
 @dataclass
-class _Bench:
+class _WorkerProcess:
     """One worker process and what it does. ``alive`` is the second at which it last gave a sign of life."""
 
     process: SpawnProcess
@@ -65,7 +65,7 @@ class LocalPool:
     settings: Settings
     size: int = 0
     memory: int = 0
-    _benches: list[_Bench] = field(default_factory=list)
+    _workers: list[_WorkerProcess] = field(default_factory=list)
     _failed_starts: int = 0
 
     def __post_init__(self) -> None:
@@ -76,12 +76,12 @@ class LocalPool:
         self._threads = max(1, here.cores // self.size) if self.size > 1 else 0
 
     def room(self, job: Job) -> bool:
-        busy = [bench.job for bench in self._benches if bench.job]
+        busy = [worker.job for worker in self._workers if worker.job]
         fits = not busy or sum(one.memory for one in busy) + job.memory <= self.memory
         return len(busy) < self.size and fits
 
     def start(self, job: Job) -> None:
-        idle = next((bench for bench in self._benches if not bench.job), None) or self._hire()
+        idle = next((worker for worker in self._workers if not worker.job), None) or self._spawn()
         idle.job = job
         if idle.ready:
             self._hand(idle)
@@ -89,98 +89,98 @@ class LocalPool:
     def wait(self, timeout: float) -> list[Answer]:
         until = time.monotonic() + timeout
         while True:
-            answers = [answer for bench in list(self._benches) for answer in self._hear(bench)]
+            answers = [answer for worker in list(self._workers) for answer in self._poll(worker)]
             left = until - time.monotonic()
-            if answers or left <= 0 or not self._benches:
+            if answers or left <= 0 or not self._workers:
                 return answers
-            waiting = [item for bench in self._benches for item in (bench.pipe, bench.process.sentinel)]
+            waiting = [item for worker in self._workers for item in (worker.pipe, worker.process.sentinel)]
             connection.wait(waiting, min(left, max(0.0, self._next_deadline() - time.monotonic()) + 0.01))
 
     def progress(self) -> dict[str, tuple[str, int, int]]:
-        return {bench.job.id: bench.said for bench in self._benches if bench.job and bench.said}
+        return {worker.job.id: worker.said for worker in self._workers if worker.job and worker.said}
 
     def close(self) -> None:
-        for bench in self._benches:
-            bench.process.kill()
-        for bench in self._benches:
-            _bury(bench)
-        self._benches.clear()
+        for worker in self._workers:
+            worker.process.kill()
+        for worker in self._workers:
+            _reap(worker)
+        self._workers.clear()
 
-    def _hire(self) -> _Bench:
+    def _spawn(self) -> _WorkerProcess:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=serve, args=(theirs, self.settings, self._threads), daemon=True)
         process.start()
         theirs.close()
-        bench = _Bench(process, ours, time.monotonic())
-        self._benches.append(bench)
-        return bench
+        worker = _WorkerProcess(process, ours, time.monotonic())
+        self._workers.append(worker)
+        return worker
 
-    def _hand(self, bench: _Bench) -> None:
-        bench.alive = time.monotonic()
+    def _hand(self, worker: _WorkerProcess) -> None:
+        worker.alive = time.monotonic()
         try:
-            bench.pipe.send(bench.job)
+            worker.pipe.send(worker.job)
         except OSError:
             # It died idle: its sentinel says so, and the job is given to its successor.
-            bench.ready = False
+            worker.ready = False
 
-    def _hear(self, bench: _Bench) -> Iterator[Answer]:
+    def _poll(self, worker: _WorkerProcess) -> Iterator[Answer]:
         """What a worker said since, or that it is no more."""
         try:
-            while bench.pipe.poll():
-                kind, said = bench.pipe.recv()
-                bench.alive = time.monotonic()
+            while worker.pipe.poll():
+                kind, said = worker.pipe.recv()
+                worker.alive = time.monotonic()
                 if kind == "ready":
-                    bench.ready, self._failed_starts = True, 0
-                    if bench.job:
-                        self._hand(bench)
+                    worker.ready, self._failed_starts = True, 0
+                    if worker.job:
+                        self._hand(worker)
                 elif kind == "progress":
-                    bench.said = said
+                    worker.said = said
                 elif kind == "answer":
-                    bench.job = bench.said = None
+                    worker.job = worker.said = None
                     yield said
                 else:
                     raise NotReadyError(said)
         except (EOFError, OSError):
-            yield from self._lost(bench, End.DIED)
+            yield from self._lost(worker, End.DIED)
             return
-        if time.monotonic() > self._deadline(bench):
-            yield from self._lost(bench, End.HUNG)
+        if time.monotonic() > self._deadline(worker):
+            yield from self._lost(worker, End.HUNG)
 
-    def _lost(self, bench: _Bench, end: End) -> Iterator[Answer]:
-        bench.process.kill()
-        _bury(bench)
-        self._benches.remove(bench)
-        if bench.ready:
-            if bench.job:
-                yield Answer(bench.job.id, end, said=_how(bench, end))
+    def _lost(self, worker: _WorkerProcess, end: End) -> Iterator[Answer]:
+        worker.process.kill()
+        _reap(worker)
+        self._workers.remove(worker)
+        if worker.ready:
+            if worker.job:
+                yield Answer(worker.job.id, end, said=_how(worker, end))
             return
         # It was never given its job: that one is not to blame.
         self._failed_starts += 1
         if self._failed_starts >= STARTS:
             raise NotReadyError(
-                f"A worker process cannot start ({_how(bench, end)}); run 'anonymizer doctor', or use fewer --workers."
+                f"A worker process cannot start ({_how(worker, end)}); run 'anonymizer doctor', or use fewer --workers."
             )
-        if bench.job:
-            self._hire().job = bench.job
+        if worker.job:
+            self._spawn().job = worker.job
 
-    def _deadline(self, bench: _Bench) -> float:
-        if not bench.ready:
-            return bench.alive + START_SECONDS
-        return bench.alive + bench.job.settings.limits.work_seconds if bench.job else float("inf")
+    def _deadline(self, worker: _WorkerProcess) -> float:
+        if not worker.ready:
+            return worker.alive + START_SECONDS
+        return worker.alive + worker.job.settings.limits.work_seconds if worker.job else float("inf")
 
     def _next_deadline(self) -> float:
-        return min((self._deadline(bench) for bench in self._benches), default=float("inf"))
+        return min((self._deadline(worker) for worker in self._workers), default=float("inf"))
 
 
-def _bury(bench: _Bench) -> None:
-    bench.process.join()
-    bench.pipe.close()
+def _reap(worker: _WorkerProcess) -> None:
+    worker.process.join()
+    worker.pipe.close()
 
 
-def _how(bench: _Bench, end: End) -> str:
+def _how(worker: _WorkerProcess, end: End) -> str:
     """How a process ended, in words."""
     if end is End.HUNG:
         return "it gave no sign of life within its time"
-    code = bench.process.exitcode or 0
+    code = worker.process.exitcode or 0
     return f"it was ended by signal {-code}" if code < 0 else f"it ended with status {code}"

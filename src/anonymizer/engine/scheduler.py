@@ -23,15 +23,15 @@ from anonymizer.core.settings import Settings, with_sidecar
 from anonymizer.core.types import Progress, Verdict
 from anonymizer.engine import known as lookup
 from anonymizer.engine.corrections import carried
-from anonymizer.engine.known import Known, Looked, Todo
+from anonymizer.engine.known import InspectedSource, Known, Todo
 from anonymizer.engine.memory import estimate
 from anonymizer.engine.pool import LocalPool, Pool
 from anonymizer.engine.worker_process import ALONE, Answer, End, Job
 from anonymizer.gate.folder import Gate
-from anonymizer.gate.ledger import Entry, State
+from anonymizer.gate.ledger import LedgerEntry, State
 from anonymizer.read.sniff import sniff_file
+from anonymizer.road.fingerprint import fingerprint, with_settings
 from anonymizer.road.pipeline import Outcome, admit, write_index
-from anonymizer.road.recipe import recipe, with_settings
 from anonymizer.road.worker import Worked
 
 ATTEMPTS = 2
@@ -40,7 +40,7 @@ CHANGES = 3
 """Times a source may be another one when it is worked on than when it was looked at."""
 AHEAD = 2
 """Sources that are looked at and wait, for each worker."""
-LOOKERS = 2
+INSPECTORS = 2
 """Threads that read sources for their hash."""
 SLICE = 0.02
 """Seconds of waiting for workers while sources are being looked at."""
@@ -55,7 +55,7 @@ HUNG = (
     "settings file if you trust it."
 )
 CHANGING = "The file keeps changing while it is read; wait until it is complete and try again."
-STANDING = (State.READY, State.RELEASED, State.REVIEW)
+PLACED_STATES = (State.READY, State.RELEASED, State.REVIEW)
 """States in which an output can be looked at."""
 VERDICTS = {
     State.READY: Verdict.READY,
@@ -74,9 +74,9 @@ class _Ticket:
     path: Path
     settings: Settings
     wanted: str = ""
-    looked: Looked | None = None
+    inspected: InspectedSource | None = None
     id: str = ""
-    prior: Entry | None = None
+    prior: LedgerEntry | None = None
     note: str = ""
     reason: str = ""
     attempts: int = 1
@@ -92,7 +92,7 @@ class _Ticket:
     @property
     def key(self) -> tuple[str, str]:
         """Content and recipe: two tickets with the same are one piece of work."""
-        return (self.looked.sha256 if self.looked else self.id), self.wanted
+        return (self.inspected.sha256 if self.inspected else self.id), self.wanted
 
 
 class Engine:
@@ -115,7 +115,7 @@ class Engine:
         retry: bool = False,
     ) -> None:
         self.settings = settings.checked()
-        self.recipe = recipe(self.settings)
+        self.fingerprint = fingerprint(self.settings)
         self.retry = retry
         self.gate = Gate(out)
         self._only = FileLock(self.gate.private / "engine.lock", mode=0o600)
@@ -135,9 +135,9 @@ class Engine:
             self.gate.__exit__()
             self._only.release()
             raise
-        self._lookers = ThreadPoolExecutor(LOOKERS, "look")
+        self._inspectors = ThreadPoolExecutor(INSPECTORS, "look")
         self._waiting: deque[_Ticket] = deque()
-        self._looking: dict[Future[tuple[Looked, tuple[int, int]]], _Ticket] = {}
+        self._inspecting: dict[Future[tuple[InspectedSource, tuple[int, int]]], _Ticket] = {}
         self._queued: deque[_Ticket] = deque()
         self._working: dict[str, _Ticket] = {}
         self._open: dict[tuple[str, str], _Ticket] = {}
@@ -153,12 +153,12 @@ class Engine:
     def pending(self) -> int:
         """Sources that were submitted and have no outcome yet."""
         followers = sum(len(ticket.followers) for ticket in self._open.values())
-        return len(self._waiting) + len(self._looking) + len(self._queued) + len(self._working) + followers
+        return len(self._waiting) + len(self._inspecting) + len(self._queued) + len(self._working) + followers
 
     @property
     def settings_mark(self) -> str:
         """The recipe that outcomes stand under in the ledger."""
-        return self.recipe
+        return self.fingerprint
 
     def submit(self, source: Path, stamp: tuple[int, int] | None = None) -> None:
         """Take a source in. Nothing is read yet.
@@ -185,10 +185,10 @@ class Engine:
             if self._outcomes or left <= 0 or not self.pending:
                 break
             if self._working:
-                for answer in self.pool.wait(min(left, SLICE if self._looking else 1.0)):
+                for answer in self.pool.wait(min(left, SLICE if self._inspecting else 1.0)):
                     self._finish(answer)
             else:
-                wait(self._looking, min(left, 1.0), FIRST_COMPLETED)
+                wait(self._inspecting, min(left, 1.0), FIRST_COMPLETED)
         found = list(self._outcomes)
         self._outcomes.clear()
         return found
@@ -227,7 +227,7 @@ class Engine:
         seen = self.gate.ledger.sighting(source)
         if seen is None or (seen.size, seen.modified) != (size, modified):
             return None
-        found = lookup.lookup(self.gate, source, seen.sha256, self.recipe, retry=self.retry)
+        found = lookup.lookup(self.gate, source, seen.sha256, self.fingerprint, retry=self.retry)
         return _known(self.gate, source, found) if isinstance(found, Known) else None
 
     def write_index(self) -> Path:
@@ -238,9 +238,9 @@ class Engine:
         """Forget everything that is pending, at once; what was under way is undone."""
         self.pool.close()
         tickets = [*self._queued, *self._working.values()]
-        for future in self._looking:
+        for future in self._inspecting:
             future.cancel()
-        for group in (self._waiting, self._looking, self._queued, self._working, self._open):
+        for group in (self._waiting, self._inspecting, self._queued, self._working, self._open):
             group.clear()
         for ticket in tickets:
             self._abandon(ticket)
@@ -250,16 +250,16 @@ class Engine:
         try:
             self.drop()
         finally:
-            self._lookers.shutdown(cancel_futures=True)
+            self._inspectors.shutdown(cancel_futures=True)
             self.gate.__exit__()
             self._only.release()
 
     def _consider_all(self) -> None:
         """Look at what waits, as far as workers will soon want it, and decide what was looked at."""
-        for future in [future for future in self._looking if future.done()]:
-            ticket = self._looking.pop(future)
+        for future in [future for future in self._inspecting if future.done()]:
+            ticket = self._inspecting.pop(future)
             try:
-                ticket.looked, ticket.seen = future.result()
+                ticket.inspected, ticket.seen = future.result()
             except UnreadableError as error:
                 with self._kept(ticket):
                     self._refuse(ticket, error)
@@ -267,49 +267,51 @@ class Engine:
             with self._kept(ticket):
                 self._decide(ticket)
         most = AHEAD * self.pool.size
-        while self._waiting and len(self._queued) + len(self._looking) < most and len(self._outcomes) < MANY:
+        while (
+            self._waiting and len(self._queued) + len(self._inspecting) < most and len(self._outcomes) < MANY
+        ):
             ticket = self._waiting.popleft()
             with self._kept(ticket):
                 self._consider(ticket)
 
     def _consider(self, ticket: _Ticket) -> None:
         try:
-            ticket.looked = ticket.looked or lookup.recall(self.gate.ledger, ticket.path)
+            ticket.inspected = ticket.inspected or lookup.recall(self.gate.ledger, ticket.path)
         except UnreadableError as error:
             self._refuse(ticket, error)
             return
-        if ticket.looked is None:
-            self._looking[self._lookers.submit(_look, ticket.path, ticket.stamp)] = ticket
+        if ticket.inspected is None:
+            self._inspecting[self._inspectors.submit(_inspect, ticket.path, ticket.stamp)] = ticket
         else:
-            ticket.seen = ticket.looked.size, ticket.looked.modified
+            ticket.seen = ticket.inspected.size, ticket.inspected.modified
             self._decide(ticket)
 
     def _decide(self, ticket: _Ticket) -> None:
         """Known, in work already, or to be queued."""
-        assert ticket.looked
+        assert ticket.inspected
         try:
             ticket.settings = with_sidecar(self.settings, ticket.path)
         except SettingsError as error:
             self._refuse(ticket, MediumError(str(error)))
             return
-        ticket.wanted = with_settings(self.recipe, ticket.settings)
+        ticket.wanted = with_settings(self.fingerprint, ticket.settings)
         if same := self._open.get(ticket.key):
             same.followers.append(ticket)
             return
         retry = self.retry and not ticket.follows
-        found = lookup.lookup(self.gate, ticket.path, ticket.looked.sha256, ticket.wanted, retry=retry)
+        found = lookup.lookup(self.gate, ticket.path, ticket.inspected.sha256, ticket.wanted, retry=retry)
         if isinstance(found, Known):
             self._point(ticket, found.entry.id, failed=found.entry.state is State.FAILED)
             self._outcomes.append(_known(self.gate, ticket.source, found))
             return
         try:
-            form = ticket.looked.form or sniff_file(ticket.path)
-            if ticket.looked.refusal:
-                raise ticket.looked.refusal
+            form = ticket.inspected.form or sniff_file(ticket.path)
+            if ticket.inspected.refusal:
+                raise ticket.inspected.refusal
         except MediumError as error:
             self._refuse(ticket, error, found)
             return
-        ticket.memory = estimate(form, ticket.looked.size)
+        ticket.memory = estimate(form, ticket.inspected.size)
         self._begin(ticket, found)
         self._open[ticket.key] = ticket
         self._queued.append(ticket)
@@ -325,14 +327,14 @@ class Engine:
             own = os.fsencode(ticket.path)
             replaces = prior.id if all(path == own for path in ledger.paths(prior.id)) else ""
             ticket.settings, ticket.reason = carried(self.gate, prior, ticket.settings)
-            made = with_settings(self.recipe, ticket.settings)
+            made = with_settings(self.fingerprint, ticket.settings)
         ticket.replaces = replaces
         ticket.id = self.gate.begin(
             ticket.path,
             made,
             replaces,
-            asked=ticket.wanted or self.recipe,
-            sha256=ticket.looked.sha256 if ticket.looked else "",
+            asked=ticket.wanted or self.fingerprint,
+            sha256=ticket.inspected.sha256 if ticket.inspected else "",
             state=State.QUEUED,
         )
 
@@ -368,8 +370,8 @@ class Engine:
                 self._fail(ticket, answer.said, passing=answer.end is End.PASSING)
 
     def _admit(self, ticket: _Ticket, worked: Worked) -> None:
-        assert ticket.looked
-        if worked.sha256 != ticket.looked.sha256:
+        assert ticket.inspected
+        if worked.sha256 != ticket.inspected.sha256:
             self._start_over(ticket)
             return
         if ticket.reason:
@@ -387,7 +389,7 @@ class Engine:
         """Somebody wrote to the source since it was looked at: what it holds now may be known."""
         self._abandon(ticket)
         self._close_ticket(ticket)
-        ticket.changes, ticket.looked = ticket.changes + 1, None
+        ticket.changes, ticket.inspected = ticket.changes + 1, None
         if ticket.changes < CHANGES:
             self._waiting.append(ticket)
         else:
@@ -409,7 +411,7 @@ class Engine:
 
     def _refuse(self, ticket: _Ticket, error: MediumError, found: Todo | None = None) -> None:
         """Fail a source that no worker has to see."""
-        sha256 = ticket.looked.sha256 if ticket.looked else ""
+        sha256 = ticket.inspected.sha256 if ticket.inspected else ""
         if found is None:
             answer = lookup.lookup(self.gate, ticket.path, sha256, ticket.wanted, retry=True)
             found = answer if isinstance(answer, Todo) else Todo()
@@ -421,7 +423,7 @@ class Engine:
             said += " The output of an earlier run stays where it is."
         self.gate.fail(ticket.id, said, passing=passing)
         self.gate.sweep(ticket.id)
-        if ticket.looked and not passing:
+        if ticket.inspected and not passing:
             self._point(ticket, ticket.id, failed=True)
         self._close_ticket(ticket)
         spent = time.monotonic() - ticket.started if ticket.started else 0.0
@@ -438,19 +440,19 @@ class Engine:
         An output of other content stays: cameras use their file names again. So does an earlier one of the
         same content where the new attempt failed.
         """
-        assert ticket.looked
+        assert ticket.inspected
         ledger = self.gate.ledger
         before = ledger.sighting(ticket.path)
         entry = ledger.get(before.medium) if before and before.medium != id else None
         if entry and not any(path != os.fsencode(ticket.path) for path in ledger.paths(entry.id)):
-            same = entry.sha256 == ticket.looked.sha256
+            same = entry.sha256 == ticket.inspected.sha256
             if entry.state is State.FAILED:
                 ledger.forget(entry.id)
-            elif same and entry.state in STANDING:
+            elif same and entry.state in PLACED_STATES:
                 if failed:
                     return
                 self.gate.retire(entry.id)
-        seen = lookup.sighted(ticket.looked, id)
+        seen = lookup.sighted(ticket.inspected, id)
         if seen != before:
             ledger.sight(ticket.path, seen)
 
@@ -476,18 +478,18 @@ class Engine:
         except BaseException:
             self._abandon(ticket)
             self._close_ticket(ticket)
-            ticket.id, ticket.looked, ticket.replaces = "", None, ""
+            ticket.id, ticket.inspected, ticket.replaces = "", None, ""
             self._waiting.appendleft(ticket)
             raise
 
 
-def _look(path: Path, wanted: tuple[int, int] | None) -> tuple[Looked, tuple[int, int]]:
+def _inspect(path: Path, wanted: tuple[int, int] | None) -> tuple[InspectedSource, tuple[int, int]]:
     """What a source holds, and the size and time that it has with it."""
-    looked = lookup.look(path)
+    inspected = lookup.inspect(path)
     seen = lookup.stamp(path)
     if wanted and seen != wanted:
         raise UnreadableError(CHANGING)
-    return looked, seen
+    return inspected, seen
 
 
 def _is_another(ticket: _Ticket) -> bool:
@@ -501,7 +503,7 @@ def _is_another(ticket: _Ticket) -> bool:
 def _known(gate: Gate, source: Path, found: Known) -> Outcome:
     """The outcome of a source for which nothing had to be done."""
     entry = found.entry
-    output = gate.folder(entry.state) / entry.name if entry.state in STANDING else None
+    output = gate.folder(entry.state) / entry.name if entry.state in PLACED_STATES else None
     page = gate.reports / f"{entry.id}.html" if output else None
     reasons = (entry.reason,) if entry.reason else ()
     return Outcome(

@@ -15,12 +15,12 @@ import json
 from pathlib import Path
 
 from anonymizer.core.errors import DecisionError, OutputError
-from anonymizer.core.signing import Standing
+from anonymizer.core.signing import SignatureStatus
 from anonymizer.core.types import Result, Verdict
 from anonymizer.gate import folder as gates
 from anonymizer.gate.folder import Gate, file_sha256
-from anonymizer.gate.ledger import Decision, Entry, State, now
-from anonymizer.report.file import read, seal
+from anonymizer.gate.ledger import Decision, LedgerEntry, State, now
+from anonymizer.report.file import read, signed_files
 from anonymizer.report.page import contact_sheet
 from anonymizer.report.schema import ChangesRecord, DecisionRecord, Report
 from anonymizer.verify.photo import audit
@@ -93,7 +93,7 @@ def read_report(gate: Gate, id: str) -> Report:
         found = read((gate.reports / f"{id}.json").read_bytes(), gate.key.public)
     except (OSError, ValueError) as error:
         raise DecisionError("Its report is missing or damaged; process the original again.") from error
-    if found.standing is Standing.CHANGED or not found.signed:
+    if found.signature is SignatureStatus.CHANGED or not found.signed:
         raise DecisionError("Its report was changed since it was written; process the original again.")
     return found.report
 
@@ -123,14 +123,14 @@ def _note(note: str) -> str:
     return note.strip()
 
 
-def _entry(gate: Gate, id: str, *states: State) -> Entry:
+def _entry(gate: Gate, id: str, *states: State) -> LedgerEntry:
     entry = gate.ledger.get(id)
     if entry is None or entry.state not in states:
         raise DecisionError("It is not there any more: somebody else may have decided on it meanwhile.")
     return entry
 
 
-def _same_file(gate: Gate, entry: Entry, report: Report) -> Path:
+def _same_file(gate: Gate, entry: LedgerEntry, report: Report) -> Path:
     """Where the medium stands, once it is the very file that report and ledger speak of."""
     path = gate.folder(entry.state) / entry.name
     try:
@@ -142,12 +142,12 @@ def _same_file(gate: Gate, entry: Entry, report: Report) -> Path:
     return path
 
 
-def _record(record: DecisionRecord, entry: Entry, note: str) -> Decision:
+def _record(record: DecisionRecord, entry: LedgerEntry, note: str) -> Decision:
     made = json.dumps(record.changes.model_dump())
     return Decision(entry.id, record.action, record.initials, note, made, entry.output, record.decided)
 
 
-def _decide(gate: Gate, entry: Entry, to: State, old: Report, new: Report, taken: Decision) -> Path:
+def _decide(gate: Gate, entry: LedgerEntry, to: State, old: Report, new: Report, taken: Decision) -> Path:
     """Report, medium, ledger, in this order; all undone where one fails."""
     source, final = gate.folder(entry.state) / entry.name, gate.folder(to) / entry.name
     if not gate.ledger.claim(entry.id, entry.state, gate.run):
@@ -160,7 +160,7 @@ def _decide(gate: Gate, entry: Entry, to: State, old: Report, new: Report, taken
         gates.place(source, final)
         gates.sync_folder(final.parent)
         gates.sync_folder(source.parent)
-        gate.ledger.decide(taken, to, " ".join(new.reasons), gate.seal(entry.id))
+        gate.ledger.decide(taken, to, " ".join(new.reasons), gate.report_digest(entry.id))
     except BaseException as error:
         _undo(gate, entry, source, final, old)
         if isinstance(error, OSError):
@@ -176,7 +176,7 @@ def _decide(gate: Gate, entry: Entry, to: State, old: Report, new: Report, taken
     return final
 
 
-def _undo(gate: Gate, entry: Entry, source: Path, final: Path, old: Report) -> None:
+def _undo(gate: Gate, entry: LedgerEntry, source: Path, final: Path, old: Report) -> None:
     """Back to where it stood. What cannot be undone now is settled by the next run, from the report on the disk."""
     with contextlib.suppress(OSError):
         if not source.exists():
@@ -186,13 +186,13 @@ def _undo(gate: Gate, entry: Entry, source: Path, final: Path, old: Report) -> N
     with contextlib.suppress(OSError, OutputError):
         if source.exists():
             _write(gate, old, careful_first=entry.state not in (State.READY, State.RELEASED))
-            gate.ledger.update(entry.id, state=entry.state, report=gate.seal(entry.id))
+            gate.ledger.update(entry.id, state=entry.state, report=gate.report_digest(entry.id))
 
 
 def _write(gate: Gate, report: Report, *, careful_first: bool) -> None:
     page, data = gate.reports / f"{report.id}.html", gate.reports / f"{report.id}.json"
     sheet = contact_sheet(page.read_text(encoding="utf-8")) if page.is_file() else b""
-    made = seal(report, sheet, gate.key)
+    made = signed_files(report, sheet, gate.key)
     files = [(made["html"], page), (made["json"], data)]
     for content, path in files if careful_first else reversed(files):
         gate.publish(content, path)

@@ -27,9 +27,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from anonymizer.core.errors import OutputError
-from anonymizer.core.signing import Standing, file_standing, own_key
+from anonymizer.core.signing import SignatureStatus, file_signature_status, own_key
 from anonymizer.core.types import Verdict
-from anonymizer.gate.ledger import RELEASED, Decision, Entry, Ledger, State
+from anonymizer.gate.ledger import RELEASED, Decision, Ledger, LedgerEntry, State
 
 NEUTRAL_TIME = 946_684_800
 """Modification time of every output: 2000-01-01T00:00:00Z, seconds."""
@@ -205,17 +205,17 @@ class Gate:
         report: dict[str, bytes],
         reasons: list[str],
         regions: int = 0,
-        doubt: float = 0.0,
+        priority: float = 0.0,
     ) -> Path:
         """Publish the report, then the medium, to where the verdict sends it; the medium's final path.
 
         ``report`` maps suffixes (``json``, ``html``) to bytes; ``sha256`` (hex) is the medium's, ``regions`` how
-        many places are hidden in it, ``doubt`` how urgently a person should look at it. An existing file is never
+        many places are hidden in it, ``priority`` how urgently a person should look at it. An existing file is never
         replaced: where ``name`` is taken meanwhile, :class:`OutputError`.
         """
         final = (self.ready if verdict is Verdict.READY else self.review) / name
         status = staged.stat()
-        seal = _seal(*report.values())
+        report_digest = _digest(*report.values())
         try:
             for suffix, content in report.items():
                 self.publish(content, self.reports / f"{id}.{suffix}")
@@ -227,8 +227,8 @@ class Gate:
             known: dict[str, str | float] = {
                 "bytes": status.st_size,
                 "regions": regions,
-                "doubt": doubt,
-                "report": seal,
+                "priority": priority,
+                "report": report_digest,
                 "reason": " ".join(reasons),
             }
             self.ledger.update(id, name=name, output=sha256, **known)
@@ -255,7 +255,7 @@ class Gate:
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
 
-    def flaw(self, entry: Entry) -> str:
+    def flaw(self, entry: LedgerEntry) -> str:
         """What is wrong with a finished medium's file or report, as a part of a sentence; empty if nothing.
 
         Size and time tell whether somebody wrote to them since (nothing else has the neutral time);
@@ -272,15 +272,15 @@ class Gate:
             return "its file is missing"
         try:
             touched = any(page.stat().st_mtime != NEUTRAL_TIME for page in pages) or not entry.report
-            if touched and self.seal(entry.id) != entry.report:
+            if touched and self.report_digest(entry.id) != entry.report:
                 return "its report was altered"
         except OSError:
             return "its report is missing"
         return ""
 
-    def seal(self, id: str) -> str:
+    def report_digest(self, id: str) -> str:
         """The hash (hex) of a medium's report as it is on the disk. Raises OSError."""
-        return _seal(*((self.reports / f"{id}.{suffix}").read_bytes() for suffix in ("json", "html")))
+        return _digest(*((self.reports / f"{id}.{suffix}").read_bytes() for suffix in ("json", "html")))
 
     def retire(self, id: str, held: State | None = None) -> None:
         """Remove an output whose successor is on the disk: the medium first, then its report.
@@ -310,7 +310,7 @@ class Gate:
         self.withdraw(id)
         self.ledger.update(id, state=State.REPLACED)
 
-    def _of_others(self, entry: Entry) -> set[str]:
+    def _of_others(self, entry: LedgerEntry) -> set[str]:
         """The hashes (hex) that other rows say a file of this name has: such a file is theirs."""
         return {one.output for one in self.ledger.named(entry.name) if one.id != entry.id}
 
@@ -363,7 +363,7 @@ class Gate:
                 if not path.with_suffix("").is_dir() and time.time() - path.stat().st_mtime > OLD_LOCK:
                     path.unlink()
 
-    def _settle(self, entry: Entry) -> None:
+    def _settle(self, entry: LedgerEntry) -> None:
         """Finish or undo the work on one medium, or a person's decision on it: its report says which.
 
         A file of its name is another run's where that run's row has its hash. What is nobody's is no output: the
@@ -372,19 +372,19 @@ class Gate:
         places = [self.folder(state) / entry.name for state in (State.READY, State.REVIEW, State.REJECTED)]
         theirs = self._of_others(entry) if entry.name else set()
         ours = []
-        for standing in places:
+        for candidate in places:
             # Before its hash is recorded nothing of it is placed anywhere.
-            if not (entry.name and entry.output and standing.is_file()):
+            if not (entry.name and entry.output and candidate.is_file()):
                 continue
-            found = file_sha256(standing)
+            found = file_sha256(candidate)
             if found in theirs:
                 continue
             if found == entry.output:
-                ours.append(standing)
-            elif standing.stat().st_size:
-                self._set_aside(standing)
+                ours.append(candidate)
+            elif candidate.stat().st_size:
+                self._set_aside(candidate)
             else:
-                standing.unlink()
+                candidate.unlink()
         if not ours:
             self.withdraw(entry.id)
             if self.ledger.decisions(entry.id) or entry.mirrored or self.ledger.successor(entry.id):
@@ -404,16 +404,16 @@ class Gate:
             (self.review / f"{entry.id}.reasons.txt").unlink(missing_ok=True)
         taken = [one for one in self.ledger.decisions(entry.id) if one.action != RELEASED]
         try:
-            seal = self.seal(entry.id)
+            report_digest = self.report_digest(entry.id)
         except OSError:
-            seal = ""
+            report_digest = ""
         reason = "" if state is State.READY else entry.reason
         if decision and (not taken or taken[-1].at != decision.at):
-            self.ledger.decide(decision, state, reason, seal)
+            self.ledger.decide(decision, state, reason, report_digest)
         else:
-            self.ledger.update(entry.id, state=state, reason=reason, report=seal)
+            self.ledger.update(entry.id, state=state, reason=reason, report=report_digest)
 
-    def _reported(self, entry: Entry) -> tuple[State, Decision | None]:
+    def _reported(self, entry: LedgerEntry) -> tuple[State, Decision | None]:
         """Where its report sends a medium, and the decision in it.
 
         To a person where it cannot be read, or is not what our key signed: anybody may have written it.
@@ -422,7 +422,7 @@ class Gate:
 
         try:
             content = (self.reports / f"{entry.id}.json").read_bytes()
-            if file_standing(content, PURPOSE, self.key.public) is not Standing.VALID:
+            if file_signature_status(content, PURPOSE, self.key.public) is not SignatureStatus.VALID:
                 return State.REVIEW, None
             said = json.loads(content)
             state = _STATE[Verdict(said["verdict"])]
@@ -467,7 +467,7 @@ def place(staged: Path, final: Path) -> None:
         staged.unlink()
 
 
-def _seal(*contents: bytes) -> str:
+def _digest(*contents: bytes) -> str:
     return hashlib.sha256(b"".join(hashlib.sha256(content).digest() for content in contents)).hexdigest()
 
 

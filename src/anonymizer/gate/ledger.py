@@ -30,7 +30,7 @@ MIGRATIONS = (
         id        TEXT PRIMARY KEY,       -- the output's neutral id
         source    BLOB NOT NULL,          -- the source's path, as the system's own bytes
         sha256    TEXT NOT NULL,          -- of the source's content, empty until it was read
-        settings  TEXT NOT NULL,          -- what it was made with (recipe.py)
+        settings  TEXT NOT NULL,          -- what it was made with (road/fingerprint.py)
         state     TEXT NOT NULL,
         name      TEXT NOT NULL,          -- the output's name, empty until it has one
         output    TEXT NOT NULL,          -- SHA-256 of the output
@@ -57,7 +57,7 @@ MIGRATIONS = (
     );
     """,
     """
-    ALTER TABLE media ADD COLUMN asked TEXT NOT NULL DEFAULT '';     -- the run's recipe, before a person's corrections
+    ALTER TABLE media ADD COLUMN asked TEXT NOT NULL DEFAULT '';     -- the run's fingerprint, before a person's corrections
     ALTER TABLE media ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;   -- of the output
     ALTER TABLE media ADD COLUMN regions INTEGER NOT NULL DEFAULT 0; -- hidden in it
     ALTER TABLE media ADD COLUMN report TEXT NOT NULL DEFAULT '';    -- SHA-256 of its report, data and page
@@ -90,10 +90,10 @@ MIGRATIONS = (
     """,
     """
     ALTER TABLE media ADD COLUMN folded TEXT NOT NULL DEFAULT '';    -- the output's name, case apart
-    ALTER TABLE media ADD COLUMN doubt REAL NOT NULL DEFAULT 1000;   -- how urgently a person should look at it
+    ALTER TABLE media ADD COLUMN priority REAL NOT NULL DEFAULT 1000; -- how urgently a person should look at it
     ALTER TABLE media ADD COLUMN mirrored TEXT NOT NULL DEFAULT '';  -- what of it lies at which address
     CREATE INDEX media_by_name ON media (folded);
-    CREATE INDEX media_by_doubt ON media (state, doubt);
+    CREATE INDEX media_by_priority ON media (state, priority);
     CREATE INDEX decisions_by_medium ON decisions (medium);
     """,
 )
@@ -125,7 +125,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LedgerEntry:
     """One row. ``source`` is the path as given; times are UTC, ISO 8601."""
 
     id: str
@@ -146,11 +146,11 @@ class Entry:
     regions: int = 0
     report: str = ""
     passing: int = 0
-    doubt: float = 0.0
+    priority: float = 0.0
     mirrored: str = ""
 
 
-_COLUMNS = ", ".join(field.name for field in fields(Entry))
+_COLUMNS = ", ".join(field.name for field in fields(LedgerEntry))
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +277,7 @@ class Ledger:
         """Record that work on a source begins, before anything of it is written.
 
         ``replaces`` is the id of an earlier output of the same source that this one is to succeed. ``settings``
-        is the recipe; ``asked`` the run's own where ``settings`` holds a person's corrections: by default that
+        is the fingerprint; ``asked`` the run's own where ``settings`` holds a person's corrections: by default that
         of the replaced output, else ``settings``.
         """
         with self.transaction() as db:
@@ -448,7 +448,7 @@ class Ledger:
         rows = self.rows("SELECT id FROM media WHERE replaces = ? ORDER BY rowid DESC LIMIT 1", (id,))
         return str(rows[0][0]) if rows else ""
 
-    def overtaken(self) -> list[Entry]:
+    def overtaken(self) -> list[LedgerEntry]:
         """Outputs whose successor is finished and which have not gone yet."""
         return self._query(
             # By the few ids that have a successor: the index of states would lead through nearly all rows.
@@ -470,7 +470,7 @@ class Ledger:
         with self.transaction() as db:
             db.execute("DELETE FROM media WHERE id = ?", (id,))
 
-    def each(self, *states: State) -> Iterator[Entry]:
+    def each(self, *states: State) -> Iterator[LedgerEntry]:
         """Every row of these states, or of any, oldest first, some at a time: what is changed meanwhile is seen as
         it is when its turn comes."""
         after = -1
@@ -487,11 +487,11 @@ class Ledger:
                 return
             after = rows[-1][0]
 
-    def entries(self, state: State | None = None) -> list[Entry]:
+    def entries(self, state: State | None = None) -> list[LedgerEntry]:
         """Every row at once, oldest first; of one state if given. Of a folder that is known to be small."""
         return list(self.each(state) if state else self.each())
 
-    def latest(self, states: Sequence[State], count: int) -> list[Entry]:
+    def latest(self, states: Sequence[State], count: int) -> list[LedgerEntry]:
         """The newest rows of these states, at most so many, newest first."""
         rows = [
             row
@@ -503,11 +503,11 @@ class Ledger:
         ]
         return [_entry(row[1:]) for row in sorted(rows, key=lambda row: -int(row[0]))[:count]]
 
-    def most_doubtful(self, count: int) -> list[Entry]:
+    def most_urgent(self, count: int) -> list[LedgerEntry]:
         """What waits for a person and needs it most, at most so many."""
-        return self._query("WHERE state = ? ORDER BY doubt DESC LIMIT ?", (State.REVIEW, count))
+        return self._query("WHERE state = ? ORDER BY priority DESC LIMIT ?", (State.REVIEW, count))
 
-    def passing(self) -> list[Entry]:
+    def passing(self) -> list[LedgerEntry]:
         """Failures that may pass by themselves."""
         return self._query("WHERE state = ? AND passing = 1 ORDER BY rowid", (State.FAILED,))
 
@@ -516,19 +516,19 @@ class Ledger:
         others = self.rows("PRAGMA data_version", ())[0][0]
         return f"{others}.{self._db.total_changes}"
 
-    def get(self, id: str) -> Entry | None:
+    def get(self, id: str) -> LedgerEntry | None:
         """The row with this id."""
         return next(iter(self._query("WHERE id = ?", (id,))), None)
 
-    def by_source(self, sha256: str) -> list[Entry]:
+    def by_source(self, sha256: str) -> list[LedgerEntry]:
         """Every row of a source with this content, oldest first."""
         return self._query("WHERE sha256 = ? ORDER BY rowid", (sha256,))
 
-    def by_path(self, path: Path | str) -> list[Entry]:
+    def by_path(self, path: Path | str) -> list[LedgerEntry]:
         """Every row of a source at this path, oldest first."""
         return self._query("WHERE source = ? ORDER BY rowid", (os.fsencode(path),))
 
-    def named(self, name: str) -> list[Entry]:
+    def named(self, name: str) -> list[LedgerEntry]:
         """Every row whose output has this name, case apart, and stands or is to stand."""
         return self._query(
             "WHERE folded = ? AND state NOT IN (?, ?) ORDER BY rowid",
@@ -540,15 +540,15 @@ class Ledger:
         query = "SELECT DISTINCT owner FROM media WHERE state IN (?, ?)"
         return {str(row[0]) for row in self.rows(query, (State.QUEUED, State.WORKING))}
 
-    def owned(self, run: str) -> list[Entry]:
+    def owned(self, run: str) -> list[LedgerEntry]:
         """The rows that a run holds, oldest first."""
         return self._query(
             "WHERE state IN (?, ?) AND owner = ? ORDER BY rowid", (State.QUEUED, State.WORKING, run)
         )
 
-    def first(self, states: Sequence[State], count: int) -> list[Entry]:
+    def first(self, states: Sequence[State], count: int) -> list[LedgerEntry]:
         """At most so many rows, those of the first state first; in one state by id, which tells of no order."""
-        found: list[Entry] = []
+        found: list[LedgerEntry] = []
         for state in states:
             found += self._query("WHERE state = ? ORDER BY id LIMIT ?", (state, count - len(found)))
         return found
@@ -559,7 +559,7 @@ class Ledger:
             State(state): int(n) for state, n in self.rows("SELECT state, count(*) FROM media GROUP BY state")
         }
 
-    def _query(self, tail: str, values: tuple[Any, ...]) -> list[Entry]:
+    def _query(self, tail: str, values: tuple[Any, ...]) -> list[LedgerEntry]:
         return [_entry(row) for row in self.rows(f"SELECT {_COLUMNS} FROM media {tail}", values)]
 
     def rows(self, query: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -573,12 +573,12 @@ class Ledger:
         self._db.close()
 
 
-def _entry(row: tuple[Any, ...]) -> Entry:
-    values = dict(zip((field.name for field in fields(Entry)), row, strict=True))
+def _entry(row: tuple[Any, ...]) -> LedgerEntry:
+    values = dict(zip((field.name for field in fields(LedgerEntry)), row, strict=True))
     try:
         own = {"source": Path(os.fsdecode(values["source"])), "state": State(values["state"])}
     except (TypeError, ValueError) as error:
         raise OutputError(
             f"The ledger is damaged (at {values['id']}: {error}); restore it from a copy."
         ) from error
-    return Entry(**values | own)
+    return LedgerEntry(**values | own)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from anonymizer.core import hdr
 from anonymizer.core.settings import Settings
-from anonymizer.core.types import Box, Kind, Region, Shape, Style, Veil
+from anonymizer.core.types import Box, Kind, Redaction, Region, Shape, Style
 from anonymizer.core.yuv import AnyPlane, AnyPlanes, Plane, colours
 from anonymizer.redact.photo import (
     FEATHER,
@@ -27,9 +27,9 @@ from anonymizer.redact.photo import (
     drawn,
     grid_size,
     noised,
+    redaction_boxes,
     shape_of,
     style_of,
-    veil_boxes,
 )
 from anonymizer.track.tracker import Track
 
@@ -41,7 +41,7 @@ COARSE = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Cover:
+class TrackRedaction:
     """What is drawn over one track: ``grid`` float32 ``(rows, columns, 3)`` in 8-bit Y, U, V; one cell for a fill.
 
     ``boxes`` int32 ``(n, 4)``: left, top, right, bottom in each of the track's frames; they may leave the picture.
@@ -54,9 +54,9 @@ class Cover:
     boxes: NDArray[np.int32]
 
 
-def cover(
+def track_redaction(
     track: Track, settings: Settings, size: tuple[int, int], transfer: int = 0, seed: int | None = None
-) -> Cover:
+) -> TrackRedaction:
     """A track's cover in a picture of ``size`` (width, height); its noise is drawn here. ``seed``: for tests.
 
     ``transfer``: the curve of high dynamic range (:mod:`anonymizer.core.hdr`) that the frames have, 0 for none.
@@ -70,7 +70,7 @@ def cover(
     shape = Shape.BOX if style is Style.FILL else shape_of(like, settings)
     boxes = _boxes(track, settings)
     if style is Style.FILL:
-        return Cover(track, style, shape, planes(np.array([[FILL_COLOUR]], np.float32)), boxes)
+        return TrackRedaction(track, style, shape, planes(np.array([[FILL_COLOUR]], np.float32)), boxes)
     largest = int((track.boxes[:, 2] * track.boxes[:, 3]).argmax())
     left, top, right, bottom = _seen(_rect(boxes[largest]), size)
     cells = grid_size(right - left, bottom - top, settings.grid)
@@ -80,10 +80,10 @@ def cover(
         shrunk = cv2.resize(known, cells, interpolation=interpolation)
         known = np.asarray(shrunk, np.float32).reshape(cells[1], cells[0], 3)
     grid = planes(noised(np.asarray(known, np.float32), settings.noise, seed))
-    return Cover(track, style, shape, grid, boxes)
+    return TrackRedaction(track, style, shape, grid, boxes)
 
 
-def veil(one: Cover, frame: int, size: tuple[int, int]) -> Veil | None:
+def redaction_at(one: TrackRedaction, frame: int, size: tuple[int, int]) -> Redaction | None:
     """What the cover draws in a frame, for whoever checks it; None where nothing of it is in the picture."""
     box = _rect(one.boxes[frame - one.track.first])
     seen = _seen(box, size)
@@ -91,17 +91,21 @@ def veil(one: Cover, frame: int, size: tuple[int, int]) -> Veil | None:
         return None
     shown = box if one.shape is Shape.ELLIPSE else seen
     grid = one.grid.shape[1], one.grid.shape[0]
-    return Veil(one.track.kind, one.shape, one.style, shown, grid, one.track.evidence)
+    return Redaction(one.track.kind, one.shape, one.style, shown, grid, one.track.evidence)
 
 
-def shown(one: Cover, size: tuple[int, int]) -> NDArray[np.bool_]:
-    """In which of its track's frames ``(n,)`` the cover draws anything: where :func:`veil` is one."""
+def shown(one: TrackRedaction, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """In which of its track's frames ``(n,)`` the cover draws anything: where :func:`redaction_at` is one."""
     left, top, right, bottom = one.boxes.T
     return np.asarray((right > 0) & (bottom > 0) & (left < size[0]) & (top < size[1]))
 
 
 def paint(
-    planes: AnyPlanes, covers: Sequence[Cover], frame: int, settings: Settings, keep: Sequence[Box]
+    planes: AnyPlanes,
+    redactions: Sequence[TrackRedaction],
+    frame: int,
+    settings: Settings,
+    keep: Sequence[Box],
 ) -> int:
     """Hide tracks of this frame in ``planes``, in place and in the order given; how many covers were drawn.
 
@@ -110,8 +114,8 @@ def paint(
     height, width = planes[0].shape
     kept = _kept(planes, keep)
     count = 0
-    for one in covers:
-        found = veil(one, frame, (width, height))
+    for one in redactions:
+        found = redaction_at(one, frame, (width, height))
         if found:
             _draw(planes, one, found)
             count += 1
@@ -122,7 +126,7 @@ def paint(
 
 def _boxes(track: Track, settings: Settings) -> NDArray[np.int32]:
     """The veil's boxes in all frames, grown to whole steps: they do not tremble with every frame."""
-    left, top, right, bottom = veil_boxes(track.boxes, track.kind, settings).T
+    left, top, right, bottom = redaction_boxes(track.boxes, track.kind, settings).T
     if track.kind is not Kind.DRAWN or not track.seen.all():
         # At an even place, for colour is half as fine.
         left, top = left & ~1, top & ~1
@@ -150,7 +154,7 @@ def halved(rect: Rect) -> Rect:
     return rect[0] // 2, rect[1] // 2, (rect[2] + 1) // 2, (rect[3] + 1) // 2
 
 
-def _draw(planes: AnyPlanes, one: Cover, found: Veil) -> None:
+def _draw(planes: AnyPlanes, one: TrackRedaction, found: Redaction) -> None:
     """One cover over the luma rectangle and its half-size counterparts."""
     height, width = planes[0].shape
     box = found.box
@@ -172,7 +176,7 @@ def _draw(planes: AnyPlanes, one: Cover, found: Veil) -> None:
         )
 
 
-def _fill(planes: AnyPlanes, one: Cover, seen: Rect) -> None:
+def _fill(planes: AnyPlanes, one: TrackRedaction, seen: Rect) -> None:
     """One colour over ``seen``, and over every sample of colour that touches it."""
     half = halved(seen)
     for plane, (left, top, right, bottom), value in zip(

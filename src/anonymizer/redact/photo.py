@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from anonymizer.core.pixels import averages
 from anonymizer.core.settings import Settings
-from anonymizer.core.types import Box, Kind, Pixels, Point, Region, Shape, Style, Veil
+from anonymizer.core.types import Box, Kind, Pixels, Point, Redaction, Region, Shape, Style
 
 MIN_CELL = 5
 """Least side of a grid cell, pixels: a small face gets fewer cells, so that each still averages an area."""
@@ -43,17 +43,19 @@ class Grid:
         return self.averages.shape[1], self.averages.shape[0]
 
 
-def veil_box(region: Region, settings: Settings) -> tuple[int, int, int, int]:
+def redaction_box(region: Region, settings: Settings) -> tuple[int, int, int, int]:
     """The whole-pixel rectangle ``(left, top, right, bottom)`` that is drawn over; it may leave the picture.
 
-    See :func:`veil_boxes`.
+    See :func:`redaction_boxes`.
     """
     box = region.box
-    left, top, right, bottom = veil_boxes(np.array([[box.x, box.y, box.w, box.h]]), region.kind, settings)[0]
+    left, top, right, bottom = redaction_boxes(
+        np.array([[box.x, box.y, box.w, box.h]]), region.kind, settings
+    )[0]
     return int(left), int(top), int(right), int(bottom)
 
 
-def veil_boxes(boxes: NDArray[np.floating], kind: Kind, settings: Settings) -> NDArray[np.int64]:
+def redaction_boxes(boxes: NDArray[np.floating], kind: Kind, settings: Settings) -> NDArray[np.int64]:
     """Of boxes ``(n, 4)``, x, y, w, h, the rectangles ``(n, 4)`` that are drawn over: left, top, right, bottom.
 
     A face's box grows by the margin about its centre (at the default 1.4 the ellipse passes through the
@@ -141,7 +143,7 @@ def coverage(
 
 def redact(
     pixels: Pixels, regions: Iterable[Region], settings: Settings, seed: int | None = None
-) -> tuple[Pixels, list[Veil]]:
+) -> tuple[Pixels, list[Redaction]]:
     """A copy of the picture with every region hidden, and what was drawn where.
 
     All grids are taken from the untouched picture, so overlapping regions do not depend on their order,
@@ -150,10 +152,10 @@ def redact(
     """
     height, width = pixels.shape[:2]
     out = pixels.copy()
-    veils = []
+    redactions = []
     for number, region in enumerate(sorted(regions, key=lambda r: style_of(r, settings) is Style.FILL)):
         style, shape = style_of(region, settings), shape_of(region, settings)
-        box = veil_box(region, settings)
+        box = redaction_box(region, settings)
         visible = Box(box[0], box[1], box[2] - box[0], box[3] - box[1]).pixels(width, height)
         if visible[2] <= visible[0] or visible[3] <= visible[1]:
             continue
@@ -163,15 +165,17 @@ def redact(
         if style is Style.FILL:
             size = (1, 1)
             colour = np.array(FILL_COLOUR, np.uint8)
-            cover = np.broadcast_to(colour, patch.shape)
+            drawing = np.broadcast_to(colour, patch.shape)
         else:
             size = grid_size(visible[2] - visible[0], visible[3] - visible[1], settings.grid)
             own = None if seed is None else seed + number
             grid = noised(averages(patch, size), settings.noise, own)
-            cover = drawn(grid, visible[2] - visible[0], visible[3] - visible[1], style)
-        _blend(out, cover, visible, shape, grid_box, region.corners, style)
-        veils.append(Veil(region.kind, shape, style, grid_box, size, region.evidence, region.corners))
-    return out, veils
+            drawing = drawn(grid, visible[2] - visible[0], visible[3] - visible[1], style)
+        _blend(out, drawing, visible, shape, grid_box, region.corners, style)
+        redactions.append(
+            Redaction(region.kind, shape, style, grid_box, size, region.evidence, region.corners)
+        )
+    return out, redactions
 
 
 def restore(redacted: Pixels, original: Pixels, keep: Iterable[Box]) -> bool:
@@ -193,14 +197,14 @@ def _least_side(points: NDArray[np.floating]) -> float:
 
 def _blend(
     out: Pixels,
-    cover: NDArray[np.uint8],
+    drawing: NDArray[np.uint8],
     visible: tuple[int, int, int, int],
     shape: Shape,
     box: tuple[int, int, int, int],
     corners: Sequence[Point],
     style: Style,
 ) -> None:
-    """Draw ``cover`` over the visible rectangle, and its rim outside where the shape is a soft ellipse."""
+    """Draw ``drawing`` over the visible rectangle, and its rim outside where the shape is a soft ellipse."""
     height, width = out.shape[:2]
     soft = shape is Shape.ELLIPSE and style is not Style.PIXELATE
     feather = max(1, round(FEATHER * min(box[2] - box[0], box[3] - box[1]))) if soft else 0
@@ -212,11 +216,11 @@ def _blend(
     # The rim continues the cover's own edge colours; the original's edge is what it fades into.
     above, below = max(0, visible[1] - top), max(0, bottom - visible[3])
     before, after = max(0, visible[0] - left), max(0, right - visible[2])
-    cover = np.pad(cover, ((above, below), (before, after), (0, 0)), mode="edge")
+    drawing = np.pad(drawing, ((above, below), (before, after), (0, 0)), mode="edge")
     target = out[top:bottom, left:right]
     inside = (alpha >= 1).astype(np.uint8)
     if soft:
         # OpenCV's own blending: a face that fills twelve megapixels took a tenth of a second with arrays.
-        target[...] = cv2.blendLinear(np.ascontiguousarray(cover), target.copy(), alpha.copy(), 1 - alpha)
-    hidden = cv2.copyTo(np.ascontiguousarray(cover), inside, target.copy())
+        target[...] = cv2.blendLinear(np.ascontiguousarray(drawing), target.copy(), alpha.copy(), 1 - alpha)
+    hidden = cv2.copyTo(np.ascontiguousarray(drawing), inside, target.copy())
     target[...] = hidden

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anonymizer.core.errors import DamagedError
-from anonymizer.core.signing import PublicKeys, Standing, trusted
+from anonymizer.core.signing import PublicKeys, SignatureStatus, trusted
 from anonymizer.core.types import Check, Processed, Result, Traces, Verdict
 from anonymizer.gate.folder import file_sha256
 from anonymizer.read.sniff import open_regular, sniff
-from anonymizer.report.file import Read, read
+from anonymizer.report.file import ReadReport, read
 from anonymizer.report.schema import CheckRecord, Report
 from anonymizer.verify.photo import audit
 
@@ -25,23 +25,23 @@ OTHER_NAME = "Its name is not the one in its report."
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundReport:
     """A report in a folder; ``read`` is None where the file does not parse."""
 
     path: Path
-    read: Read | None
+    read: ReadReport | None
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
+class ExaminedFile:
     """What was found on one published file.
 
-    ``report`` holds the checks as they came out now, and every problem as a reason. ``standing`` is ``VALID`` only
+    ``report`` holds the checks as they came out now, and every problem as a reason. ``signature`` is ``VALID`` only
     where file, report and page are the ones that were signed; what the verdict is, is another question.
     """
 
     report: Report
-    standing: Standing
+    signature: SignatureStatus
     source: Path | None
     """The report's file."""
 
@@ -57,7 +57,7 @@ def verify(path: Path, reports: Path | None = None, keys: PublicKeys | None = No
     return examine(path, reports, trusted() if keys is None else keys).report
 
 
-def examine(path: Path, reports: Path | None, keys: PublicKeys) -> Examined:
+def examine(path: Path, reports: Path | None, keys: PublicKeys) -> ExaminedFile:
     """The same as :func:`verify`, with what the signature says."""
     with open_regular(path) as file:
         head = file.read(4096)
@@ -74,10 +74,12 @@ def examine(path: Path, reports: Path | None, keys: PublicKeys) -> Examined:
     checks = audit(path, keep_name)
     failed = [check.evidence for check in checks if check.result is Result.FAIL]
     if report is None or found is None or found.read is None:
-        said, standing = (REPORT_CHANGED, Standing.CHANGED) if found else (NO_REPORT, Standing.UNKNOWN)
+        said, signature = (
+            (REPORT_CHANGED, SignatureStatus.CHANGED) if found else (NO_REPORT, SignatureStatus.UNKNOWN)
+        )
         unknown = _unknown(path, sha256, form.name, checks, [said, *failed])
-        return Examined(unknown, standing, found.path if found else None)
-    standing, problems = _standing(found.path, found.read, sha256)
+        return ExaminedFile(unknown, signature, found.path if found else None)
+    signature, problems = _signature(found.path, found.read, sha256)
     if report.medium.name != path.name and not keep_name:
         failed.append(OTHER_NAME)
     records = [
@@ -90,7 +92,7 @@ def examine(path: Path, reports: Path | None, keys: PublicKeys) -> Examined:
         "reasons": [*problems, *report.reasons, *failed],
         "checks": [*records, *kept],
     }
-    return Examined(report.model_copy(update=update), standing, found.path)
+    return ExaminedFile(report.model_copy(update=update), signature, found.path)
 
 
 def report_folders(here: Path) -> list[Path]:
@@ -98,13 +100,13 @@ def report_folders(here: Path) -> list[Path]:
     return [here, here / "reports", here.parent / "reports"]
 
 
-def find_report(sha256: str, name: str, folders: list[Path], keys: PublicKeys) -> Found | None:
+def find_report(sha256: str, name: str, folders: list[Path], keys: PublicKeys) -> FoundReport | None:
     """The report of the file with this hash (hex) and name, in any of the folders; None if there is none.
 
     Two sources may give the same bytes: the report that also has the name is preferred, then one with the
     hash, then one with the name alone, which tells a changed file from an unknown one, then one that is damaged.
     """
-    best: tuple[tuple[bool, bool, bool], Found] | None = None
+    best: tuple[tuple[bool, bool, bool], FoundReport] | None = None
     for path in _reports(folders, Path(name).stem):
         try:
             content = path.read_bytes()
@@ -114,14 +116,14 @@ def find_report(sha256: str, name: str, folders: list[Path], keys: PublicKeys) -
         if sha256.encode() not in content and name.encode() not in content and path.stem != Path(name).stem:
             continue
         try:
-            one = Found(path, read(content, keys))
+            one = FoundReport(path, read(content, keys))
         except ValueError:
-            one = Found(path, None)
+            one = FoundReport(path, None)
         medium = one.read.report.medium if one.read else None
         rank = (
             bool(medium and medium.sha256 == sha256),
             bool(medium and medium.name == name),
-            bool(one.read and one.read.standing is Standing.VALID),
+            bool(one.read and one.read.signature is SignatureStatus.VALID),
         )
         ours = any(rank[:2]) or path.stem == Path(name).stem
         if ours and (best is None or rank > best[0]):
@@ -131,25 +133,25 @@ def find_report(sha256: str, name: str, folders: list[Path], keys: PublicKeys) -
     return best[1] if best else None
 
 
-def _standing(path: Path, found: Read, sha256: str) -> tuple[Standing, list[str]]:
+def _signature(path: Path, found: ReadReport, sha256: str) -> tuple[SignatureStatus, list[str]]:
     """What report, medium and page are, taken together, and a sentence for each that is not what was signed."""
     problems = []
-    if found.standing is Standing.CHANGED:
-        return Standing.CHANGED, [REPORT_CHANGED]
+    if found.signature is SignatureStatus.CHANGED:
+        return SignatureStatus.CHANGED, [REPORT_CHANGED]
     if found.report.medium.sha256 != sha256:
         problems.append(MEDIUM_CHANGED)
     page = path.with_suffix(".html")
     if page.is_file() and hashlib.sha256(page.read_bytes()).hexdigest() != found.report.page_sha256:
         problems.append(PAGE_CHANGED)
-    if found.standing is Standing.VALID:
-        return (Standing.CHANGED if problems else Standing.VALID), problems
+    if found.signature is SignatureStatus.VALID:
+        return (SignatureStatus.CHANGED if problems else SignatureStatus.VALID), problems
     signature = found.report.signature
     unknown = (
         f"Its report was signed with a key that is not at hand ({signature.key}); give its public half with --key."
         if signature
         else NOT_SIGNED
     )
-    return (Standing.CHANGED if problems else Standing.UNKNOWN), [*problems, unknown]
+    return (SignatureStatus.CHANGED if problems else SignatureStatus.UNKNOWN), [*problems, unknown]
 
 
 def _reports(folders: list[Path], stem: str) -> Iterator[Path]:
@@ -171,7 +173,7 @@ def _unknown(path: Path, sha256: str, form: str, checks: list[Check], reasons: l
         format=form,
         width=int(sizes[0]["width"]) if sizes else 0,
         height=int(sizes[0]["height"]) if sizes else 0,
-        veils=(),
+        redactions=(),
         checks=tuple(checks),
         traces=Traces(),
     )

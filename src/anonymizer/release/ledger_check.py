@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anonymizer.core import signing as sign
-from anonymizer.core.signing import PublicKeys, Standing
+from anonymizer.core.signing import PublicKeys, SignatureStatus
 from anonymizer.gate.folder import Gate, file_sha256
-from anonymizer.gate.ledger import PURPOSE, RELEASED, Entry, Ledger, State, link
+from anonymizer.gate.ledger import PURPOSE, RELEASED, Ledger, LedgerEntry, State, link
 
 LEADS_TO = {
     "approved": (State.READY, State.RELEASED),
@@ -18,7 +18,7 @@ LEADS_TO = {
     "reopened": (State.REVIEW,),
 }
 """Where a medium stands after the last decision on it, until a corrected one takes its place."""
-STANDING = (State.READY, State.RELEASED, State.REVIEW, State.REJECTED)
+PLACED_STATES = (State.READY, State.RELEASED, State.REVIEW, State.REJECTED)
 """States in which a medium has a file."""
 
 
@@ -27,7 +27,7 @@ class LedgerFlaw:
     """A sentence that says what is not as it was recorded, or cannot be told."""
 
     said: str
-    standing: Standing = Standing.CHANGED
+    signature: SignatureStatus = SignatureStatus.CHANGED
 
 
 def decision_flaws(ledger: Ledger, keys: PublicKeys) -> Iterator[LedgerFlaw]:
@@ -40,19 +40,19 @@ def decision_flaws(ledger: Ledger, keys: PublicKeys) -> Iterator[LedgerFlaw]:
     unsigned: list[tuple[int, str]] = []
     for one in ledger.links():
         said = f"Decision {one.number} (on {one.decision.medium}, {one.decision.at})"
-        standing = sign.made_by(keys, one.signer, one.signature, PURPOSE + one.chain.encode())
+        signature = sign.made_by(keys, one.signer, one.signature, PURPOSE + one.chain.encode())
         if one.number != last + 1:
             yield LedgerFlaw(f"{said} follows number {last}: what was between them was removed.")
         elif link(before, one.number, one.decision) != one.chain:
             yield LedgerFlaw(f"{said} or one before it was changed since it was recorded.")
-        elif one.signer and standing is Standing.CHANGED:
+        elif one.signer and signature is SignatureStatus.CHANGED:
             yield LedgerFlaw(f"{said} is not signed by the key that it names.")
         if not one.signer:
             unsigned.append((one.number, one.decision.medium))
-        if standing is Standing.VALID:
+        if signature is SignatureStatus.VALID:
             vouched = one.number
             unsigned.clear()
-        elif one.signer and standing is Standing.UNKNOWN:
+        elif one.signer and signature is SignatureStatus.UNKNOWN:
             strangers[one.signer] = one.number
         before, last = one.chain, one.number
     for signer, number in strangers.items():
@@ -60,7 +60,7 @@ def decision_flaws(ledger: Ledger, keys: PublicKeys) -> Iterator[LedgerFlaw]:
             yield LedgerFlaw(
                 f"Decisions up to {number} were signed with a key that is not at hand ({signer}); "
                 "give its public half with --key.",
-                Standing.UNKNOWN,
+                SignatureStatus.UNKNOWN,
             )
     for number, medium in unsigned:
         yield LedgerFlaw(f"Decision {number} (on {medium}) is not signed.")
@@ -71,7 +71,7 @@ def chain_flaws(gate: Gate, keys: PublicKeys) -> Iterator[LedgerFlaw]:
     if not gate.ledger.sound():
         yield LedgerFlaw("The ledger's file is damaged; restore it from a copy.")
     yield from decision_flaws(gate.ledger, keys)
-    for entry in gate.ledger.each(*STANDING):
+    for entry in gate.ledger.each(*PLACED_STATES):
         for said in _settled_flaws(gate, entry):
             yield LedgerFlaw(said)
     for id in gate.ledger.orphans():
@@ -87,19 +87,19 @@ def _known(gate: Gate, name: str) -> bool:
     return any(one.name == name and one.state in states for one in gate.ledger.named(name))
 
 
-def _settled_flaws(gate: Gate, entry: Entry) -> list[str]:
+def _settled_flaws(gate: Gate, entry: LedgerEntry) -> list[str]:
     """What is wrong with a medium; nothing while another run is just changing it."""
     while True:
         found = list(_medium_flaws(gate, entry))
         now = gate.ledger.get(entry.id) if found else entry
         if now == entry:
             return found
-        if now is None or now.state not in STANDING:
+        if now is None or now.state not in PLACED_STATES:
             return []
         entry = now
 
 
-def _medium_flaws(gate: Gate, entry: Entry) -> Iterator[str]:
+def _medium_flaws(gate: Gate, entry: LedgerEntry) -> Iterator[str]:
     decisions = gate.ledger.decisions(entry.id)
     released = any(one.action == RELEASED for one in decisions)
     taken = next((one for one in reversed(decisions) if one.action != RELEASED), None)
@@ -108,7 +108,7 @@ def _medium_flaws(gate: Gate, entry: Entry) -> Iterator[str]:
     if not medium.is_file() or file_sha256(medium) != entry.output:
         yield f"{name}: the ledger speaks of another file."
     try:
-        seal = gate.seal(entry.id)
+        seal = gate.report_digest(entry.id)
         decided = json.loads((gate.reports / f"{entry.id}.json").read_bytes()).get("decision")
     except (OSError, ValueError):
         yield f"{name}: its report is missing or damaged."

@@ -24,11 +24,11 @@ from typing import Any
 
 from anonymizer.core import signing as sign
 from anonymizer.core.errors import AnonymizerError, OutputError, UsageError
-from anonymizer.core.signing import Key, PublicKeys, Standing
+from anonymizer.core.signing import Key, PublicKeys, SignatureStatus
 from anonymizer.core.types import Verdict
 from anonymizer.core.version import __version__
 from anonymizer.gate.folder import Gate, file_sha256, place, sync_folder
-from anonymizer.gate.ledger import RELEASED, Decision, Entry, State, now
+from anonymizer.gate.ledger import RELEASED, Decision, LedgerEntry, State, now
 from anonymizer.release.check import examine
 from anonymizer.release.ledger_check import decision_flaws
 from anonymizer.write.photo import neutralise
@@ -78,7 +78,7 @@ def release(
         raise UsageError(f"The output folder lies in {to}; release into a folder of its own.")
     with Gate(out) as gate:
         for said in decision_flaws(gate.ledger, gate.key.public):
-            if said.standing is Standing.CHANGED:
+            if said.signature is SignatureStatus.CHANGED:
                 raise OutputError(f"{said.said} Nothing was released; restore the ledger from a copy.")
         listed = _listed(to, gate.key)
         copied: list[str] = []
@@ -134,16 +134,16 @@ def _withdrawn(gate: Gate, to: Path, listed: dict[str, dict[str, Any]]) -> Itera
         _write_manifest(to, listed, gate.key)
 
 
-def _copied(gate: Gate, entry: Entry, to: Path) -> bool:
+def _copied(gate: Gate, entry: LedgerEntry, to: Path) -> bool:
     """Bring one medium and its reports over; False where they are there already. ValueError says why not."""
     source = gate.folder(entry.state) / entry.name
     names = [f"{entry.id}.json", f"{entry.id}.html"]
     found = examine(source, gate.reports, gate.key.public)
-    if found.standing is not Standing.VALID or found.report.verdict is not Verdict.READY:
+    if found.signature is not SignatureStatus.VALID or found.report.verdict is not Verdict.READY:
         raise ValueError(" ".join(found.report.reasons) or "It has no valid pass.")
     if file_sha256(source) != entry.output:
         raise ValueError("The ledger speaks of another file; process the original again.")
-    if gate.seal(entry.id) != entry.report:
+    if gate.report_digest(entry.id) != entry.report:
         raise ValueError("Its report is not the one that the ledger knows; process the original again.")
     final = to / entry.name
     if final.exists():
@@ -158,7 +158,7 @@ def _copied(gate: Gate, entry: Entry, to: Path) -> bool:
     for name in names:
         _copy(gate.reports / name, hidden / REPORTS / name)
     again = examine(copy, hidden / REPORTS, gate.key.public)
-    if again.standing is not Standing.VALID or again.report.verdict is not Verdict.READY:
+    if again.signature is not SignatureStatus.VALID or again.report.verdict is not Verdict.READY:
         raise ValueError("Its copy did not pass; check the disk and release it again.")
     for name in names:
         (hidden / REPORTS / name).replace(to / REPORTS / name)
@@ -186,7 +186,7 @@ def _alike(one: Path, other: Path) -> bool:
     return other.is_file() and file_sha256(one) == file_sha256(other)
 
 
-def _record(to: Path, entry: Entry) -> dict[str, Any]:
+def _record(to: Path, entry: LedgerEntry) -> dict[str, Any]:
     report = f"{REPORTS}/{entry.id}.json"
     return {
         "name": entry.name,
@@ -197,11 +197,11 @@ def _record(to: Path, entry: Entry) -> dict[str, Any]:
     }
 
 
-def _recorded(gate: Gate, entry: Entry, initials: str) -> bool:
+def _recorded(gate: Gate, entry: LedgerEntry, initials: str) -> bool:
     return gate.ledger.release(Decision(entry.id, RELEASED, initials, "", "{}", entry.output, now()))
 
 
-def _taken_back(to: Path, entry: Entry, *, new: bool) -> str:
+def _taken_back(to: Path, entry: LedgerEntry, *, new: bool) -> str:
     """Somebody decided on a medium while it was copied: what was just copied goes again. A sentence that says so."""
     if not new:
         return TAKEN_BACK
@@ -222,7 +222,7 @@ def _listed(to: Path, key: Key) -> dict[str, dict[str, Any]]:
         known = {str(one["name"]): dict(one) for one in document["media"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{path} is no manifest of this program; release into another folder.") from error
-    if sign.file_standing(content, PURPOSE, key.public) is not Standing.VALID:
+    if sign.file_signature_status(content, PURPOSE, key.public) is not SignatureStatus.VALID:
         raise UsageError(f"{path} was changed, or signed with another key; release into another folder.")
     return known
 
@@ -255,7 +255,7 @@ class Flaw:
 
     name: str
     said: str
-    standing: Standing = Standing.CHANGED
+    signature: SignatureStatus = SignatureStatus.CHANGED
 
 
 def flaws(folder: Path, keys: PublicKeys) -> Iterator[Flaw]:
@@ -263,11 +263,11 @@ def flaws(folder: Path, keys: PublicKeys) -> Iterator[Flaw]:
     the manifest, what it lists that is not there or is another, and what is there that it does not list."""
     path = folder / MANIFEST
     content = path.read_bytes()
-    said = sign.file_standing(content, PURPOSE, keys)
-    if said is not Standing.VALID:
+    said = sign.file_signature_status(content, PURPOSE, keys)
+    if said is not SignatureStatus.VALID:
         why = (
             "The manifest was changed since it was signed."
-            if said is Standing.CHANGED
+            if said is SignatureStatus.CHANGED
             else "The manifest was signed with a key that is not at hand; give its public half with --key."
         )
         yield Flaw(MANIFEST, why, said)

@@ -116,7 +116,7 @@ def _regions(processed: Processed) -> list[RegionRecord]:
         RegionRecord(
             kind=v.kind, shape=v.shape, style=v.style, box=v.box, grid=v.grid, found_by=_evidence(v.evidence)
         )
-        for v in processed.veils
+        for v in processed.redactions
     ]
     tracks = [
         RegionRecord(

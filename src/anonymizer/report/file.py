@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from anonymizer.core import signing as sign
-from anonymizer.core.signing import Key, PublicKeys, Standing
+from anonymizer.core.signing import Key, PublicKeys, SignatureStatus
 from anonymizer.report.page import render
 from anonymizer.report.schema import Report, SignatureRecord
 
@@ -17,18 +17,18 @@ PURPOSE = "report"
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class ReadReport:
     """A report as it stands on the disk, and what its signature says of it."""
 
     report: Report
-    standing: Standing
+    signature: SignatureStatus
 
     @property
     def signed(self) -> bool:
         return self.report.signature is not None
 
 
-def seal(report: Report, contact_sheet: bytes, key: Key) -> dict[str, bytes]:
+def signed_files(report: Report, contact_sheet: bytes, key: Key) -> dict[str, bytes]:
     """The files of a report, by suffix: ``json``, signed, and ``html``. The same report gives the same bytes."""
     unsigned = SignatureRecord(algorithm=sign.ALGORITHM, key=key.id, value="")
     report = report.model_copy(update={"signature": unsigned, "page_sha256": ""})
@@ -38,10 +38,10 @@ def seal(report: Report, contact_sheet: bytes, key: Key) -> dict[str, bytes]:
     return {"json": sign.as_file(document), "html": page}
 
 
-def read(content: bytes, keys: PublicKeys) -> Read:
+def read(content: bytes, keys: PublicKeys) -> ReadReport:
     """A report from its JSON. Raises ValueError where it is none, or one of another version."""
     try:
         report = Report.model_validate_json(content)
     except ValidationError as error:
         raise ValueError("not a report") from error
-    return Read(report, sign.file_standing(content, PURPOSE, keys))
+    return ReadReport(report, sign.file_signature_status(content, PURPOSE, keys))

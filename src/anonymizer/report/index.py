@@ -15,7 +15,7 @@ MOST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class IndexLine:
     """A medium on the overview. ``folder`` is where it stands; empty where it stands in none that is handed out,
     ``reported`` whether it has a report: a source that could not be processed has none, and no ``name``."""
 
@@ -31,7 +31,7 @@ class Line:
 _WORD = {Verdict.READY: Result.PASS, Verdict.REVIEW: Result.REVIEW, Verdict.FAILED: Result.FAIL}
 
 
-def render_index(counts: Mapping[Verdict, int], lines: Sequence[Line]) -> str:
+def render_index(counts: Mapping[Verdict, int], lines: Sequence[IndexLine]) -> str:
     """The overview page, with the ``lines`` in their order. Links are relative: the folder can be moved."""
     figures = facts(
         [
@@ -56,7 +56,7 @@ def render_index(counts: Mapping[Verdict, int], lines: Sequence[Line]) -> str:
     return document("Overview", f"<header><h1>Overview</h1></header>{figures}<p></p>{table}{rest}{foot}")
 
 
-def _row(line: Line) -> str:
+def _row(line: IndexLine) -> str:
     name = f"<code>{escape(line.name or line.id)}</code>"
     if line.folder:
         name = f'<a href="{escape(f"../{line.folder}/{quote(line.name)}")}">{name}</a>'

@@ -17,7 +17,7 @@ from PIL import Image
 
 from anonymizer.core.errors import DamagedError, UnreadableError
 from anonymizer.core.settings import Limits
-from anonymizer.read.clip.reader import Reading, look_size, looks, open_clip
+from anonymizer.read.clip.reader import Reading, open_clip, search_frames, small_size
 from anonymizer.read.sniff import MATROSKA, MP4, open_regular, sniff_file
 from anonymizer.review.photos import CHANGED, THUMB, jpeg
 from anonymizer.verify import mp4
@@ -89,12 +89,12 @@ class Films:
         with self._lock:
             if version not in self._small:
                 clip = open_clip(path, sniff_file(path), self.limits)
-                size = look_size(clip, THUMB)
-                with Reading(path, clip.form, self.limits, "look", small=THUMB) as reading:
-                    look = next(iter(looks(clip, reading, size)), None)
-                    if look is None:
+                size = small_size(clip, THUMB)
+                with Reading(path, clip.form, self.limits, "search", small=THUMB) as reading:
+                    frame = next(iter(search_frames(clip, reading, size)), None)
+                    if frame is None:
                         raise UnreadableError("The clip has no picture that can be shown.")
-                    self._small[version] = jpeg(Image.fromarray(look.small))
+                    self._small[version] = jpeg(Image.fromarray(frame.small))
             while len(self._small) > HELD:
                 self._small.popitem(last=False)
             return self._small[version]
@@ -110,16 +110,16 @@ class Films:
 
     def _decode(self, path: Path, sha256: str, seconds: float) -> None:
         clip = open_clip(path, sniff_file(path), self.limits)
-        size = look_size(clip, SIDE)
+        size = small_size(clip, SIDE)
         # Another clip's frames are of no use any more.
         self._frames.clear()
         first: int | None = None
         recent: OrderedDict[int, tuple[float, Image.Image]] = OrderedDict()
-        with Reading(path, clip.form, self.limits, "look", small=SIDE) as reading:
-            for look in looks(clip, reading, size):
-                first = look.pts if first is None else first
-                at = float((look.pts - first) * clip.time_base)
-                recent[look.number] = at, Image.fromarray(look.small)
+        with Reading(path, clip.form, self.limits, "search", small=SIDE) as reading:
+            for frame in search_frames(clip, reading, size):
+                first = frame.pts if first is None else first
+                at = float((frame.pts - first) * clip.time_base)
+                recent[frame.number] = at, Image.fromarray(frame.small)
                 if len(recent) > HELD // 8:
                     recent.popitem(last=False)
                 # Some more, for those who step on.

@@ -24,7 +24,7 @@ _Side = Annotated[FiniteFloat, Field(ge=1, le=1e6)]
 Rect = tuple[_At, _At, _Side, _Side]
 
 
-class Place(BaseModel):
+class EditPlace(BaseModel):
     """An area of the picture as it is drawn over: ``x, y, w, h``; in a clip from ``start`` to ``end`` seconds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,8 +46,8 @@ class Edits(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    regions: tuple[Place, ...] = Field((), max_length=MAX_PLACES)
-    dismiss: tuple[Place, ...] = Field((), max_length=MAX_PLACES)
+    regions: tuple[EditPlace, ...] = Field((), max_length=MAX_PLACES)
+    dismiss: tuple[EditPlace, ...] = Field((), max_length=MAX_PLACES)
     keep: tuple[Rect, ...] = Field((), max_length=MAX_PLACES)
     keep_mouth: bool = False
 
@@ -56,7 +56,7 @@ def from_settings(settings: Settings) -> Edits:
     """The corrections that a medium was made with."""
     return Edits(
         regions=tuple(_seen(region, settings) for region in settings.regions),
-        dismiss=tuple(Place.model_validate(place.model_dump()) for place in settings.dismiss),
+        dismiss=tuple(EditPlace.model_validate(place.model_dump()) for place in settings.dismiss),
         keep=settings.keep,
         keep_mouth=settings.keep_mouth,
     )
@@ -82,12 +82,12 @@ def drawn_over(kind: Kind, box: Box, settings: Settings) -> Rect:
     return box.x, box.y, box.w, box.h
 
 
-def _seen(region: DrawnRegion, settings: Settings) -> Place:
+def _seen(region: DrawnRegion, settings: Settings) -> EditPlace:
     rect = drawn_over(region.kind, Box(*region.rect), settings)
-    return Place(rect=rect, **region.model_dump(exclude={"rect"}))
+    return EditPlace(rect=rect, **region.model_dump(exclude={"rect"}))
 
 
-def _meant(place: Place, settings: Settings) -> DrawnRegion:
+def _meant(place: EditPlace, settings: Settings) -> DrawnRegion:
     """The inverse of what the road does to a region before it draws over it; never smaller than a pixel."""
     x, y, w, h = place.rect
     box = Box(x, y, w, h)

@@ -1,9 +1,9 @@
-"""The three threads behind the page: one that holds the gate and decides, one that works, one that looks.
+"""The three threads behind the page: one holds the gate and decides, one works, one reads.
 
 The work on a medium takes seconds or, for a clip, minutes; a decision must not wait for it. So the road up to the
-gate runs on the bench, and all that changes the output folder and its ledger on the desk. A decision examines its
-file once more, which takes a second; the next picture must not wait for that. So what is only looked at is read at
-the window, through a connection to the ledger of its own.
+gate runs on the work thread, and all that changes the output folder and its ledger on the gate thread. A decision examines its
+file once more, which takes a second; the next picture must not wait for that. So what is only shown is read on a
+thread of its own, through its own connection to the ledger.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from anonymizer.core.errors import AnonymizerError, DecisionError, MediumError, UnreadableError
 from anonymizer.core.settings import Settings
 from anonymizer.gate.folder import Gate
-from anonymizer.gate.ledger import Entry, Ledger, State
+from anonymizer.gate.ledger import Ledger, LedgerEntry, State
 from anonymizer.report.used import used_settings
 from anonymizer.review.edits import Edits, to_settings
 from anonymizer.review.listing import Reports
 from anonymizer.review.photos import CHANGED
+from anonymizer.road.fingerprint import fingerprint
 from anonymizer.road.pipeline import Outcome, admit, write_index
-from anonymizer.road.recipe import recipe
 from anonymizer.road.worker import Worker
 
 P = ParamSpec("P")
@@ -50,7 +50,7 @@ class Stage(StrEnum):
 
 
 @dataclass
-class Job:
+class PageJob:
     """One medium on its way down the road. ``replaces`` is the id of the output that it corrects."""
 
     number: int
@@ -77,7 +77,7 @@ class _StoppedError(Exception):
 
 
 @dataclass
-class Desk:
+class JobRunner:
     """The output folder, and what is done in it. Close it, or use it as a context manager.
 
     Raises :class:`anonymizer.core.errors.OutputError` where the folder cannot be used.
@@ -86,27 +86,27 @@ class Desk:
     out: Path
     settings: Settings
     reports: Reports = field(default_factory=Reports)
-    jobs: dict[int, Job] = field(default_factory=dict)
+    jobs: dict[int, PageJob] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._desk = ThreadPoolExecutor(1, "desk")
-        self._bench = ThreadPoolExecutor(1, "bench")
-        self._window = ThreadPoolExecutor(1, "window")
+        self._gate_thread = ThreadPoolExecutor(1, "gate")
+        self._work_thread = ThreadPoolExecutor(1, "work")
+        self._read_thread = ThreadPoolExecutor(1, "read")
         self._numbers = itertools.count(1)
         self._stop = threading.Event()
         self._worker: Worker | None = None
         self._changed = False
         try:
-            self.gate = self._desk.submit(Gate, self.out).result()
-            self._seen = self._window.submit(_seen, self.gate).result()
+            self.gate = self._gate_thread.submit(Gate, self.out).result()
+            self._reading_gate = self._read_thread.submit(_reading_gate, self.gate).result()
         except BaseException:
-            self._desk.shutdown()
-            self._bench.shutdown()
-            self._window.shutdown()
+            self._gate_thread.shutdown()
+            self._work_thread.shutdown()
+            self._read_thread.shutdown()
             raise
         self.inbox = self.gate.private / "inbox"
 
-    def __enter__(self) -> Desk:
+    def __enter__(self) -> JobRunner:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -115,27 +115,27 @@ class Desk:
     def close(self) -> None:
         """Give up what is under way, write the overview, let the folder go."""
         self._stop.set()
-        self._bench.submit(self._close_worker)
-        self._bench.shutdown(wait=True)
-        self._window.submit(self._seen.ledger.close)
-        self._window.shutdown(wait=True)
+        self._work_thread.submit(self._close_worker)
+        self._work_thread.shutdown(wait=True)
+        self._read_thread.submit(self._reading_gate.ledger.close)
+        self._read_thread.shutdown(wait=True)
         try:
-            self.call(self.write_index)
+            self.call_gate(self.write_index)
         finally:
-            self.call(lambda gate: gate.__exit__())
-            self._desk.shutdown(wait=True)
+            self.call_gate(lambda gate: gate.__exit__())
+            self._gate_thread.shutdown(wait=True)
 
-    def call(self, task: Callable[Concatenate[Gate, P], T], *args: P.args, **named: P.kwargs) -> T:
-        """Have something done on the desk, and wait for it: for the bench."""
-        return self._desk.submit(task, self.gate, *args, **named).result()
+    def call_gate(self, task: Callable[Concatenate[Gate, P], T], *args: P.args, **named: P.kwargs) -> T:
+        """Run a task on the gate thread and wait for it: for the work thread."""
+        return self._gate_thread.submit(task, self.gate, *args, **named).result()
 
-    async def ask(self, task: Callable[Concatenate[Gate, P], T], *args: P.args, **named: P.kwargs) -> T:
+    async def ask_gate(self, task: Callable[Concatenate[Gate, P], T], *args: P.args, **named: P.kwargs) -> T:
         """The same for the server, which goes on meanwhile."""
-        return await asyncio.wrap_future(self._desk.submit(task, self.gate, *args, **named))
+        return await asyncio.wrap_future(self._gate_thread.submit(task, self.gate, *args, **named))
 
-    async def look(self, task: Callable[Concatenate[Gate, P], T], *args: P.args, **named: P.kwargs) -> T:
-        """Have something read at the window, while the desk may be deciding: the task must change nothing."""
-        return await asyncio.wrap_future(self._window.submit(task, self._seen, *args, **named))
+    async def read(self, task: Callable[Concatenate[Gate, P], T], *args: P.args, **named: P.kwargs) -> T:
+        """Run a task on the reading thread, while the gate thread may be deciding: the task must change nothing."""
+        return await asyncio.wrap_future(self._read_thread.submit(task, self._reading_gate, *args, **named))
 
     @property
     def busy(self) -> bool:
@@ -144,19 +144,19 @@ class Desk:
 
     def warm_up(self) -> None:
         """Load the models before the first file is dropped."""
-        self._bench.submit(self._ready_worker, self.settings).add_done_callback(_log)
+        self._work_thread.submit(self._ready_worker, self.settings).add_done_callback(_log)
 
-    def add(self, source: Path) -> Job:
+    def add(self, source: Path) -> PageJob:
         """Queue a source that nobody has seen yet."""
-        return self._queue(Job(next(self._numbers), source))
+        return self._queue(PageJob(next(self._numbers), source))
 
-    async def correct(self, id: str, edits: Edits) -> Job:
+    async def correct(self, id: str, edits: Edits) -> PageJob:
         """Queue a medium again with a person's corrections.
 
         Raises :class:`DecisionError` where it does not wait for a person, or is being corrected already.
         """
-        entry, settings = await self.ask(self._correctable, id, edits)
-        return self._queue(Job(next(self._numbers), entry.source, settings, id, entry.sha256))
+        entry, settings = await self.ask_gate(self._correctable, id, edits)
+        return self._queue(PageJob(next(self._numbers), entry.source, settings, id, entry.sha256))
 
     def free(self, id: str) -> None:
         """Raises :class:`DecisionError` where a correction of this medium is under way."""
@@ -168,7 +168,7 @@ class Desk:
         """The overview page is to be written again."""
         self._changed = True
 
-    def _correctable(self, gate: Gate, id: str, edits: Edits) -> tuple[Entry, Settings]:
+    def _correctable(self, gate: Gate, id: str, edits: Edits) -> tuple[LedgerEntry, Settings]:
         self.free(id)
         entry = gate.ledger.get(id)
         if entry is None or entry.state is not State.REVIEW:
@@ -177,14 +177,14 @@ class Desk:
         # Limits are the machine's and this run's, not the report's.
         return entry, to_settings(edits, used).model_copy(update={"limits": self.settings.limits})
 
-    def _queue(self, job: Job) -> Job:
+    def _queue(self, job: PageJob) -> PageJob:
         for number in [n for n, j in self.jobs.items() if j.stage in (Stage.DONE, Stage.FAILED)][:-ENDED]:
             del self.jobs[number]
         self.jobs[job.number] = job
-        self._bench.submit(self._run, job).add_done_callback(lambda future: _ended(job, future))
+        self._work_thread.submit(self._run, job).add_done_callback(lambda future: _ended(job, future))
         return job
 
-    def _run(self, job: Job) -> None:
+    def _run(self, job: PageJob) -> None:
         if self._stop.is_set():
             raise _StoppedError
         job.stage, job.what = Stage.WORKING, "loading"
@@ -198,30 +198,30 @@ class Desk:
             job.what, job.done, job.total = what, done, total
 
         job.what = "photo"
-        id = self.call(lambda gate: gate.begin(job.source, recipe(settings), job.replaces))
+        id = self.call_gate(lambda gate: gate.begin(job.source, fingerprint(settings), job.replaces))
         try:
-            staged = self.call(lambda gate: gate.staging(id))
+            staged = self.call_gate(lambda gate: gate.staging(id))
             worked = worker.process(job.source, staged, progress, job.settings)
             if job.sha256 and worked.sha256 != job.sha256:
                 raise UnreadableError(CHANGED)
-            outcome = self.call(self._admit, id, job, worked, started)
+            outcome = self.call_gate(self._admit, id, job, worked, started)
             job.id, job.verdict = outcome.id, outcome.verdict
         except MediumError as error:
             if job.replaces:
-                self.call(lambda gate: gate.abandon(id))
+                self.call_gate(lambda gate: gate.abandon(id))
             else:
                 reason = str(error)
-                self.call(lambda gate: gate.fail(id, reason))
+                self.call_gate(lambda gate: gate.fail(id, reason))
                 job.id, job.verdict = id, "failed"
             raise
         except BaseException:
-            self.call(lambda gate: gate.abandon(id))
+            self.call_gate(lambda gate: gate.abandon(id))
             raise
         finally:
-            self.call(lambda gate: gate.sweep(id))
+            self.call_gate(lambda gate: gate.sweep(id))
             self.touched()
 
-    def _admit(self, gate: Gate, id: str, job: Job, worked: Any, started: float) -> Outcome:
+    def _admit(self, gate: Gate, id: str, job: PageJob, worked: Any, started: float) -> Outcome:
         if not job.replaces:
             return admit(gate, id, job.source, worked, started)
         # Held until its successor stands: nobody can decide meanwhile on what is about to go.
@@ -258,14 +258,14 @@ class Desk:
             write_index(gate)
 
 
-def _seen(gate: Gate) -> Gate:
+def _reading_gate(gate: Gate) -> Gate:
     """The same folder for another thread: SQLite's connections belong to the thread that made them."""
     seen = copy.copy(gate)
     seen.ledger = Ledger(gate.ledger.path)
     return seen
 
 
-def _ended(job: Job, future: Future[None]) -> None:
+def _ended(job: PageJob, future: Future[None]) -> None:
     error = future.exception()
     if isinstance(error, AnonymizerError):
         job.error = str(error)

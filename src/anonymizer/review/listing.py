@@ -15,12 +15,12 @@ from anonymizer.core.settings import PERSON
 from anonymizer.core.types import Box, Result
 from anonymizer.gate.decisions import read_report
 from anonymizer.gate.folder import Gate
-from anonymizer.gate.ledger import Entry, State
+from anonymizer.gate.ledger import LedgerEntry, State
+from anonymizer.report.priority import FAILED_WEIGHT, review_priority
 from anonymizer.report.questions import asked
 from anonymizer.report.schema import QuestionRecord, RegionRecord, Report
-from anonymizer.report.urgency import FAILED_WEIGHT, doubt
 from anonymizer.report.used import used_settings
-from anonymizer.review.edits import Edits, Place, drawn_over, from_settings
+from anonymizer.review.edits import EditPlace, Edits, drawn_over, from_settings
 
 SHOWN = (State.REVIEW, State.READY, State.REJECTED, State.FAILED)
 LISTED = 500
@@ -76,11 +76,11 @@ def listing(gate: Gate, reports: Reports, state: State, inbox: Path) -> list[dic
     if state is not State.REVIEW:
         states = (State.READY, State.RELEASED) if state is State.READY else (state,)
         return [_item(gate, reports, entry, inbox) for entry in gate.ledger.latest(states, LISTED)]
-    items = [_item(gate, reports, entry, inbox) for entry in gate.ledger.most_doubtful(LISTED)]
+    items = [_item(gate, reports, entry, inbox) for entry in gate.ledger.most_urgent(LISTED)]
     return sorted(items, key=lambda item: (-item["weight"], item["added"]))
 
 
-def _item(gate: Gate, reports: Reports, entry: Entry, inbox: Path) -> dict[str, Any]:
+def _item(gate: Gate, reports: Reports, entry: LedgerEntry, inbox: Path) -> dict[str, Any]:
     item: dict[str, Any] = {
         "id": entry.id,
         "state": State.READY if entry.state is State.RELEASED else entry.state,
@@ -107,13 +107,13 @@ def _item(gate: Gate, reports: Reports, entry: Entry, inbox: Path) -> dict[str, 
         "width": medium.width,
         "height": medium.height,
         "regions": len(report.regions),
-        "weight": doubt(report),
+        "weight": review_priority(report),
         "reasons": reasons(report),
         "decision": report.decision.model_dump() if report.decision else None,
     }
 
 
-def detail(gate: Gate, reports: Reports, entry: Entry, inbox: Path) -> dict[str, Any]:
+def detail(gate: Gate, reports: Reports, entry: LedgerEntry, inbox: Path) -> dict[str, Any]:
     """One medium: what was hidden and by whom, what a person changed, every check."""
     report = reports.of(gate, entry.id)
     settings = used_settings(report)
@@ -180,7 +180,7 @@ def _ways(report: Report, edits: Edits) -> list[dict[str, Any] | None]:
     return ways
 
 
-def _passes(region: RegionRecord, place: Place, moment: float) -> bool:
+def _passes(region: RegionRecord, place: EditPlace, moment: float) -> bool:
     """Whether what was drawn over is this place: of its kind, and there at its moment or nearest to that."""
     _, left, top, right, bottom = min(region.path or (), key=lambda at: abs(at[0] - moment))
     near = Box(left, top, right - left, bottom - top).intersection(Box(*place.rect)).area > 0

@@ -1,4 +1,4 @@
-"""The page's routes: each names a medium by its opaque id and asks the desk; none takes a path."""
+"""The page's routes: each names a medium by its opaque id and asks the job runner; none takes a path."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from anonymizer.core.errors import AnonymizerError, DecisionError, UsageError
 from anonymizer.core.version import __version__
 from anonymizer.gate import decisions as decide
 from anonymizer.gate.folder import Gate
-from anonymizer.gate.ledger import Entry, State
+from anonymizer.gate.ledger import LedgerEntry, State
 from anonymizer.i18n import languages, page_words, speaker
 from anonymizer.release.publish import release
 from anonymizer.review import listing as queue
 from anonymizer.review import uploads as inbox
 from anonymizer.review.clips import Films, frame_times
 from anonymizer.review.edits import Edits
-from anonymizer.review.jobs import Desk
+from anonymizer.review.jobs import JobRunner
 from anonymizer.review.photos import Pictures
 from anonymizer.review.security import Guard, Keys
 
@@ -92,7 +92,7 @@ class Nothing(BaseModel):
 class Page:
     """One start of the page: what it serves, to whom, in which language, and when it was last used."""
 
-    desk: Desk
+    runner: JobRunner
     pictures: Pictures
     keys: Keys = field(default_factory=Keys)
     language: str = "en"
@@ -103,18 +103,18 @@ class Page:
     films: Films = field(init=False)
 
     def __post_init__(self) -> None:
-        self.films = Films(self.desk.settings.limits)
+        self.films = Films(self.runner.settings.limits)
 
     @property
     def release_folder(self) -> Path:
         """Where a release goes: beside the output folder, for no path is taken from a browser."""
-        out = self.desk.out.resolve()
+        out = self.runner.out.resolve()
         return out.with_name(f"{out.name}-release")
 
     @property
     def idle(self) -> bool:
         """Nobody has done anything for too long, and nothing is under way."""
-        busy = self.uploading or self.releasing or self.desk.busy
+        busy = self.uploading or self.releasing or self.runner.busy
         return not busy and time.monotonic() - self.used > self.idle_seconds
 
 
@@ -208,7 +208,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let who is being served have the answer, for a few seconds; then end, without a traceback.
 
-        uvicorn logs a request that it cuts off as a program's error. It is none: what the desk has begun it
+        uvicorn logs a request that it cuts off as a program's error. It is none: what the gate thread has begun it
         ends before the program does.
         """
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
@@ -226,8 +226,8 @@ class Server(uvicorn.Server):
     async def _watch(self) -> None:
         while not self.should_exit:
             await asyncio.sleep(TICK)
-            if not self.page.desk.busy:
-                await self.page.desk.ask(self.page.desk.write_index)
+            if not self.page.runner.busy:
+                await self.page.runner.ask_gate(self.page.runner.write_index)
             if self.page.idle:
                 self.should_exit = True
 
@@ -275,13 +275,13 @@ def _spoken(request: Request, value: Any, key: str = "") -> Any:
 
 async def _session(request: Request) -> Response:
     page = _page(request)
-    limits = page.desk.settings.limits
+    limits = page.runner.settings.limits
     return JSONResponse(
         {
             "version": __version__,
             "language": page.language,
             "languages": languages(),
-            "folder": queue.shown(page.desk.out.name),
+            "folder": queue.shown(page.runner.out.name),
             "release_folder": queue.shown(str(page.release_folder)),
             "idle_seconds": page.idle_seconds,
             "max_bytes": limits.max_bytes,
@@ -293,14 +293,14 @@ async def _session(request: Request) -> Response:
 async def _poll(request: Request) -> Response:
     """Counts and jobs. A page that only asks this is not in use, unless it says that somebody does something there."""
     page = _page(request, used="active" in request.query_params)
-    counts, revision = await page.desk.look(_standings)
+    counts, revision = await page.runner.read(_counts)
     left = max(0.0, page.idle_seconds - (time.monotonic() - page.used))
-    jobs = [job.facts() for job in list(page.desk.jobs.values())]
+    jobs = [job.facts() for job in list(page.runner.jobs.values())]
     known = {"counts": counts, "revision": revision, "jobs": jobs, "left": round(left)}
     return JSONResponse(_spoken(request, known))
 
 
-def _standings(gate: Gate) -> tuple[dict[str, int], str]:
+def _counts(gate: Gate) -> tuple[dict[str, int], str]:
     found = gate.ledger.counts()
     counts: dict[str, int] = {state: found.get(state, 0) for state in queue.SHOWN}
     counts[State.READY] += found.get(State.RELEASED, 0)
@@ -315,14 +315,14 @@ async def _list(request: Request) -> Response:
         raise HTTPException(404) from error
     if state not in queue.SHOWN:
         raise HTTPException(404)
-    desk = page.desk
-    items = await desk.look(queue.listing, desk.reports, state, desk.inbox)
+    runner = page.runner
+    items = await runner.read(queue.listing, runner.reports, state, runner.inbox)
     return JSONResponse(_spoken(request, items))
 
 
-async def _entry(request: Request, *states: State) -> Entry:
+async def _entry(request: Request, *states: State) -> LedgerEntry:
     """The row of the medium that a request names; 404 where there is none in such a state."""
-    entry = await _page(request).desk.look(lambda gate: gate.ledger.get(request.path_params["id"]))
+    entry = await _page(request).runner.read(lambda gate: gate.ledger.get(request.path_params["id"]))
     if entry is None or entry.state not in states:
         raise HTTPException(404)
     return entry
@@ -332,9 +332,9 @@ _SEEN = (State.REVIEW, State.READY, State.RELEASED, State.REJECTED)
 
 
 async def _detail(request: Request) -> Response:
-    desk = _page(request).desk
+    runner = _page(request).runner
     entry = await _entry(request, *_SEEN)
-    detail = await desk.look(queue.detail, desk.reports, entry, desk.inbox)
+    detail = await runner.read(queue.detail, runner.reports, entry, runner.inbox)
     return JSONResponse(_spoken(request, detail))
 
 
@@ -347,7 +347,7 @@ async def _original(request: Request) -> Response:
 async def _result(request: Request) -> Response:
     page = _page(request)
     entry = await _entry(request, *_SEEN)
-    path = await page.desk.look(_standing, entry)
+    path = await page.runner.read(_medium_file, entry)
     kind = {"jpg": "image/jpeg", "png": "image/png", "mp4": "video/mp4"}[path.suffix[1:]]
     return FileResponse(path, media_type=kind)
 
@@ -363,7 +363,7 @@ async def _times(request: Request) -> Response:
     """When each frame of a clip is shown."""
     page = _page(request)
     entry = await _entry(request, *_SEEN)
-    path = await page.desk.look(_standing, entry)
+    path = await page.runner.read(_medium_file, entry)
     return JSONResponse(await run_in_threadpool(frame_times, path))
 
 
@@ -379,12 +379,12 @@ async def _frame(request: Request) -> Response:
 async def _small(request: Request) -> Response:
     page = _page(request)
     entry = await _entry(request, *_SEEN)
-    path = await page.desk.look(_standing, entry)
+    path = await page.runner.read(_medium_file, entry)
     small = page.films.small if path.suffix == ".mp4" else page.pictures.small
     return Response(await run_in_threadpool(small, path, entry.output), media_type="image/jpeg")
 
 
-def _standing(gate: Gate, entry: Entry) -> Path:
+def _medium_file(gate: Gate, entry: LedgerEntry) -> Path:
     # Read again: it may have been decided since the request came, and stand elsewhere now.
     entry = gate.ledger.get(entry.id) or entry
     if entry.state not in _SEEN:
@@ -399,7 +399,7 @@ async def _report(request: Request) -> Response:
     page = _page(request)
     entry = await _entry(request, *_SEEN)
     try:
-        content = (page.desk.gate.reports / f"{entry.id}.html").read_bytes()
+        content = (page.runner.gate.reports / f"{entry.id}.html").read_bytes()
     except OSError as error:
         raise HTTPException(404) from error
     return Response(content, media_type=TYPES["html"], headers={"content-security-policy": REPORT_POLICY})
@@ -408,18 +408,18 @@ async def _report(request: Request) -> Response:
 async def _apply(request: Request) -> Response:
     page = _page(request)
     edits = await _told(request, Edits)
-    job = await page.desk.correct(request.path_params["id"], edits)
+    job = await page.runner.correct(request.path_params["id"], edits)
     return JSONResponse(job.facts(), 202)
 
 
 def _decision(action: Callable[[Gate, str, str, str], Path]) -> Callable[[Request], Any]:
     async def decided(request: Request) -> Response:
-        desk = _page(request).desk
+        runner = _page(request).runner
         said = await _told(request, Said)
         id = request.path_params["id"]
-        desk.free(id)
-        await desk.ask(action, id, said.initials, said.note)
-        desk.touched()
+        runner.free(id)
+        await runner.ask_gate(action, id, said.initials, said.note)
+        runner.touched()
         return JSONResponse({"id": id})
 
     return decided
@@ -427,10 +427,10 @@ def _decision(action: Callable[[Gate, str, str, str], Path]) -> Callable[[Reques
 
 async def _discard(request: Request) -> Response:
     """Delete an original that was dropped on the page, once it is decided."""
-    desk = _page(request).desk
+    runner = _page(request).runner
     await _told(request, Nothing)
     entry = await _entry(request, State.READY, State.RELEASED, State.REJECTED, State.FAILED)
-    gone = await run_in_threadpool(inbox.discard, entry.source, desk.inbox)
+    gone = await run_in_threadpool(inbox.discard, entry.source, runner.inbox)
     return JSONResponse({"id": entry.id, "gone": gone})
 
 
@@ -443,11 +443,11 @@ async def _release(request: Request) -> Response:
         raise DecisionError("A release is under way; wait until it is done.")
     page.releasing = True
     try:
-        done = await run_in_threadpool(release, page.desk.out, page.release_folder, initials=who)
+        done = await run_in_threadpool(release, page.runner.out, page.release_folder, initials=who)
     finally:
         page.releasing = False
         page.used = time.monotonic()
-    page.desk.touched()
+    page.runner.touched()
     held = [{"name": name, "reason": reason} for name, reason in done.held]
     facts = {"copied": len(done.copied), "there": len(done.there), "held": held}
     return JSONResponse(_spoken(request, facts))
@@ -458,11 +458,11 @@ async def _upload(request: Request) -> Response:
     name = unquote(request.headers.get("x-file-name", ""))[:300]
     page.uploading += 1
     try:
-        limits = page.desk.settings.limits
-        path = await inbox.receive(name or "file", _chunks(request, page), page.desk.inbox, limits)
+        limits = page.runner.settings.limits
+        path = await inbox.receive(name or "file", _chunks(request, page), page.runner.inbox, limits)
     finally:
         page.uploading -= 1
-    return JSONResponse(page.desk.add(path).facts(), 202)
+    return JSONResponse(page.runner.add(path).facts(), 202)
 
 
 async def _chunks(request: Request, page: Page) -> AsyncIterator[bytes]:

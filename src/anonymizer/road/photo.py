@@ -7,12 +7,12 @@ from pathlib import Path
 
 from anonymizer.core.geometry import mouth_box
 from anonymizer.core.settings import PERSON, Settings
-from anonymizer.core.types import Box, Check, Evidence, Kind, Pixels, Processed, Region, Result, Veil
+from anonymizer.core.types import Box, Check, Evidence, Kind, Pixels, Processed, Redaction, Region, Result
 from anonymizer.detect.base import RegionFinder
 from anonymizer.detect.finder import questions
 from anonymizer.read.photo.reader import Still
-from anonymizer.redact.photo import redact, restore, veil_box
-from anonymizer.redact.uncovered import VEILED, legible_beside, still_legible, unveiled
+from anonymizer.redact.photo import redact, redaction_box, restore
+from anonymizer.redact.residual import HIDDEN_SHARE, legible_beside, still_legible, unredacted
 from anonymizer.verify.photo import Expected, decode, examine
 from anonymizer.write.photo import write_photo
 
@@ -32,38 +32,38 @@ def process(still: Still, sha256: str, finder: RegionFinder, settings: Settings,
 
     seen = finder.find(still.pixels)
     regions = heeded(seen, settings) + drawn_regions(settings)
-    veils, kept = _write(still.pixels, regions, settings, staged, form)
+    redactions, kept = _write(still.pixels, regions, settings, staged, form)
     written = decode(staged)
-    seen += (again := _search_again(finder, written, veils))
+    seen += (again := _search_again(finder, written, redactions))
     found = heeded(again, settings)
     searched = "one search of the output"
     if any(region.certain for region in found):
         # What the second look found is hidden too, and the output searched once more.
         regions += [region for region in found if region.certain]
         staged.unlink()
-        veils, kept = _write(still.pixels, regions, settings, staged, form)
+        redactions, kept = _write(still.pixels, regions, settings, staged, form)
         written = decode(staged)
-        seen += (again := _search_again(finder, written, veils, last=True))
+        seen += (again := _search_again(finder, written, redactions, last=True))
         found = heeded(again, settings)
         searched = "two searches of the output, the second after adding what the first had found"
     expected = Expected(
         format=form,
         size=(width, height),
-        veils=veils,
+        redactions=redactions,
         kept=kept,
         source_sha256=sha256,
         traces=still.traces,
         keep_name=settings.keep_name,
         grid_limit=settings.grid,
     )
-    asked = questions(_unheeded([*regions, *found], veils))
+    asked = questions(_unheeded([*regions, *found], redactions))
     return Processed(
         path=staged,
         type="photo",
         format=form,
         width=width,
         height=height,
-        veils=tuple(veils),
+        redactions=tuple(redactions),
         checks=(residual(found, searched), *examine(staged, expected, written)),
         traces=still.traces,
         reasons=(
@@ -77,19 +77,19 @@ def process(still: Still, sha256: str, finder: RegionFinder, settings: Settings,
 
 
 def _search_again(
-    finder: RegionFinder, written: Pixels, veils: Sequence[Veil], *, last: bool = False
+    finder: RegionFinder, written: Pixels, redactions: Sequence[Redaction], *, last: bool = False
 ) -> list[Region]:
-    found = finder.recheck(written) if written.size else []
-    bare = unveiled(found, veils)
-    beside = [r for r in found if r not in bare and legible_beside(r, veils, written)]
-    return bare + (still_legible(beside, veils, written, finder.recheck) if last else beside)
+    found = finder.verification_pass(written) if written.size else []
+    bare = unredacted(found, redactions)
+    beside = [r for r in found if r not in bare and legible_beside(r, redactions, written)]
+    return bare + (still_legible(beside, redactions, written, finder.verification_pass) if last else beside)
 
 
-def _unheeded(regions: Sequence[Region], veils: Sequence[Veil]) -> list[Region]:
+def _unheeded(regions: Sequence[Region], redactions: Sequence[Redaction]) -> list[Region]:
     """Each doubt once, and only where no veil hides the place anyway."""
     kept: list[Region] = []
-    for region in unveiled([r for r in regions if not r.certain], veils):
-        if all(region.box.iou(other.box) < VEILED for other in kept):
+    for region in unredacted([r for r in regions if not r.certain], redactions):
+        if all(region.box.iou(other.box) < HIDDEN_SHARE for other in kept):
             kept.append(region)
     return kept
 
@@ -111,12 +111,12 @@ def taken_off(regions: Sequence[Region], settings: Settings) -> int:
 
 def _dismissed(region: Region, settings: Settings) -> list[int]:
     """Which dismissed places this region is: of its kind, and about the area that was drawn over for it."""
-    left, top, right, bottom = veil_box(region, settings)
-    veil = Box(left, top, right - left, bottom - top)
+    left, top, right, bottom = redaction_box(region, settings)
+    redaction = Box(left, top, right - left, bottom - top)
     return [
         number
         for number, place in enumerate(settings.dismiss)
-        if place.kind is region.kind and veil.iou(Box(*place.rect)) >= SAME
+        if place.kind is region.kind and redaction.iou(Box(*place.rect)) >= SAME
     ]
 
 
@@ -142,14 +142,14 @@ def residual(found: Sequence[Region], searched: str) -> Check:
 
 def _write(
     pixels: Pixels, regions: Sequence[Region], settings: Settings, staged: Path, form: str
-) -> tuple[list[Veil], list[tuple[int, int, int, int]]]:
+) -> tuple[list[Redaction], list[tuple[int, int, int, int]]]:
     """Redact and write; the veils, and the whole-pixel rectangles that were kept clear inside them."""
     height, width = pixels.shape[:2]
-    clean, veils = redact(pixels, [region for region in regions if region.certain], settings)
+    clean, redactions = redact(pixels, [region for region in regions if region.certain], settings)
     kept = [box.pixels(width, height) for box in kept_boxes(regions, settings)]
     changed = restore(clean, pixels, kept_boxes(regions, settings))
     write_photo(clean, staged, form, settings.jpeg_quality)
-    return veils, kept if changed else []
+    return redactions, kept if changed else []
 
 
 def reasons(settings: Settings, kept: bool, dismissed: int = 0) -> list[str]:

@@ -17,13 +17,13 @@ from anonymizer.core.types import Check, Processed, Progress, Result, Verdict
 from anonymizer.gate.folder import Gate, file_sha256, safe_name
 from anonymizer.gate.ledger import State
 from anonymizer.report.build import build
-from anonymizer.report.file import seal
-from anonymizer.report.index import MOST, Line, render_index
+from anonymizer.report.file import signed_files
+from anonymizer.report.index import MOST, IndexLine, render_index
 from anonymizer.report.page import render
+from anonymizer.report.priority import review_priority
 from anonymizer.report.schema import Report
-from anonymizer.report.urgency import doubt
 from anonymizer.report.vocabulary import vocabulary
-from anonymizer.road.recipe import recipe, with_settings
+from anonymizer.road.fingerprint import fingerprint, with_settings
 from anonymizer.road.worker import Worked, Worker
 from anonymizer.verify.photo import scan_bytes
 
@@ -69,7 +69,7 @@ class Session:
 
     def __init__(self, out: Path, settings: Settings) -> None:
         self.settings = settings.checked()
-        self.recipe = recipe(self.settings)
+        self.fingerprint = fingerprint(self.settings)
         self.worker = Worker(self.settings)
         try:
             self.gate = Gate(out)
@@ -91,10 +91,10 @@ class Session:
         output folder that is full or gone, or a defect. What was under way is then undone.
         """
         started = time.monotonic()
-        id = self.gate.begin(path.absolute(), self.recipe)
+        id = self.gate.begin(path.absolute(), self.fingerprint)
         try:
             worked = self.worker.process(path, self.gate.staging(id), progress)
-            if (made := with_settings(self.recipe, worked.settings)) != self.recipe:
+            if (made := with_settings(self.fingerprint, worked.settings)) != self.fingerprint:
                 self.gate.ledger.update(id, settings=made, asked=made)
             return admit(self.gate, id, path, worked, started)
         except MediumError as error:
@@ -133,7 +133,7 @@ def write_index(gate: Gate) -> Path:
         if state in _SHOWN:
             counts[_SHOWN[state]] += number
     lines = [
-        Line(
+        IndexLine(
             entry.id,
             _SHOWN[entry.state],
             entry.name,
@@ -185,8 +185,8 @@ def admit(gate: Gate, id: str, path: Path, worked: Worked, started: float) -> Ou
 
     checks = list(processed.checks)
     report = report_with([*checks, scan_report(report_with(checks), processed)])
-    contents = seal(report, processed.contact_sheet, gate.key)
-    hidden, urgent = len(report.regions), doubt(report)
+    contents = signed_files(report, processed.contact_sheet, gate.key)
+    hidden, urgent = len(report.regions), review_priority(report)
     output = gate.admit(
         id, processed.path, name, sha256, report.verdict, contents, report.reasons, hidden, urgent
     )

@@ -21,7 +21,7 @@ from anonymizer.core.pixels import averages
 from anonymizer.core.settings import PERSON, DrawnRegion
 from anonymizer.core.types import Box, Evidence, Pixels
 from anonymizer.track.template import STILL, Grey, Template, follow, template
-from anonymizer.track.tracker import ALIKE, GROWTH, HELD, SMOOTH, Track, steady
+from anonymizer.track.tracker import FOLLOWED_CORRELATION, GROWTH, HELD, SMOOTH, Track, steady
 
 FRESH = 0.9
 """Likeness under which a thing's look is taken anew: it turns, and the light changes."""
@@ -38,13 +38,13 @@ BACK = 1800
 
 
 @dataclass(slots=True)
-class _Way:
+class _Direction:
     """A region on its way from the anchor, in one direction: ``boxes`` of the small frames, ``marks`` as in a track."""
 
     box: Box
     grey: Grey
     """The frame that it was in last."""
-    look: Template | None
+    appearance: Template | None
     patience: int
     boxes: list[Box] = field(default_factory=list)
     marks: list[str] = field(default_factory=list)
@@ -52,16 +52,16 @@ class _Way:
 
     def step(self, grey: Grey) -> None:
         """One frame on: by the flow of its points, or by its look once that was lost."""
-        box, likeness = self.box, 0.0
-        if self.look and not self.missed and (moved := _flowed(self.grey, grey, self.box)):
-            box, likeness = moved, _likeness(self.look, grey, moved)
-        if self.look and likeness < ALIKE:
-            box, likeness = follow(self.look, grey, self.box)
+        box, correlation = self.box, 0.0
+        if self.appearance and not self.missed and (moved := _flowed(self.grey, grey, self.box)):
+            box, correlation = moved, _correlation(self.appearance, grey, moved)
+        if self.appearance and correlation < FOLLOWED_CORRELATION:
+            box, correlation = follow(self.appearance, grey, self.box)
         self.grey = grey
-        if likeness >= ALIKE:
+        if correlation >= FOLLOWED_CORRELATION:
             self.box, self.missed = box, 0
-            if likeness < FRESH:
-                self.look = template(grey, box) or self.look
+            if correlation < FRESH:
+                self.appearance = template(grey, box) or self.appearance
         else:
             self.missed += 1
             if self.missed <= self.patience:
@@ -93,18 +93,18 @@ class _Colours:
 
 
 @dataclass(slots=True)
-class _Led:
+class _Followed:
     """A region that is followed. ``anchor`` is the number of the frame it was drawn in, -1 until that is reached."""
 
     region: DrawnRegion
     anchor: int = -1
-    back: _Way | None = None
-    on: _Way | None = None
+    back: _Direction | None = None
+    on: _Direction | None = None
     over: bool = False
     colours: _Colours = field(default_factory=_Colours)
 
 
-class Leader:
+class RegionFollower:
     """Takes the small frames of a clip in order and follows what a person drew, or learns the colours of what is held.
 
     ``size`` and ``small`` are (width, height) of a frame and of its small copy, ``rate`` the frames per second,
@@ -120,7 +120,7 @@ class Leader:
         grid: int,
         margin: float,
     ) -> None:
-        self._led = [_Led(region) for region in regions if region.follow is not None]
+        self._followed = [_Followed(region) for region in regions if region.follow is not None]
         self._held = [(region, _Colours()) for region in regions if region.follow is None]
         self._scale = small[0] / size[0], small[1] / size[1]
         rate = min(max(rate, 1.0), 240.0)
@@ -137,22 +137,24 @@ class Leader:
         for region, colours in self._held:
             if within(region, np.array([seconds])).all():
                 colours.add(small, self._small(region).scaled(self._margin), self._grid)
-        if not self._led:
+        if not self._followed:
             return
         # A region belongs to the frame that is shown at its moment: the last one that is not after it.
-        self._begin(led for led in self._led if led.anchor < 0 and _moment(led) < seconds)
+        self._begin(
+            followed for followed in self._followed if followed.anchor < 0 and _moment(followed) < seconds
+        )
         self._number += 1
         grey = _grey(small)
         if cut:
             self._past.clear()
-            for led in self._led:
-                led.over = led.over or led.anchor >= 0
-        for led in self._led:
-            if led.on and not led.over:
-                led.on.step(grey)
-                led.colours.add(small, led.on.box.scaled(self._margin), self._grid)
-                led.over = led.on.missed >= self._patience and led.region.end is None
-        if any(led.anchor < 0 for led in self._led):
+            for followed in self._followed:
+                followed.over = followed.over or followed.anchor >= 0
+        for followed in self._followed:
+            if followed.on and not followed.over:
+                followed.on.step(grey)
+                followed.colours.add(small, followed.on.box.scaled(self._margin), self._grid)
+                followed.over = followed.on.missed >= self._patience and followed.region.end is None
+        if any(followed.anchor < 0 for followed in self._followed):
             self._past.append(_packed(grey))
         self._last = small
 
@@ -161,25 +163,28 @@ class Leader:
 
         No frame is added after that; may be called again.
         """
-        self._begin(led for led in self._led if led.anchor < 0)
+        self._begin(followed for followed in self._followed if followed.anchor < 0)
         held = ((region, _held(region, seconds, colours.mean())) for region, colours in self._held)
-        led = ((led.region, self._track(led, seconds)) for led in self._led)
-        return [(region, track) for region, track in (*held, *led) if track]
+        followed = ((followed.region, self._track(followed, seconds)) for followed in self._followed)
+        return [(region, track) for region, track in (*held, *followed) if track]
 
-    def _begin(self, due: Iterable[_Led]) -> None:
+    def _begin(self, due: Iterable[_Followed]) -> None:
         """Take the last frame for these regions' own, and follow them back from there."""
-        for led in due:
+        for followed in due:
             if self._last is None:
                 return
-            box = self._small(led.region)
+            box = self._small(followed.region)
             grey = _grey(self._last)
-            led.anchor = self._number
-            led.colours.add(self._last, box.scaled(self._margin), self._grid)
-            look = template(grey, box)
-            led.back, led.on = _Way(box, grey, look, self._patience), _Way(box, grey, look, self._patience)
+            followed.anchor = self._number
+            followed.colours.add(self._last, box.scaled(self._margin), self._grid)
+            appearance = template(grey, box)
+            followed.back, followed.on = (
+                _Direction(box, grey, appearance, self._patience),
+                _Direction(box, grey, appearance, self._patience),
+            )
             for packed in islice(reversed(self._past), 1, None):
-                led.back.step(_unpacked(packed))
-                if led.back.missed >= self._patience and not led.region.start:
+                followed.back.step(_unpacked(packed))
+                if followed.back.missed >= self._patience and not followed.region.start:
                     break
 
     def _small(self, region: DrawnRegion) -> Box:
@@ -188,29 +193,29 @@ class Leader:
         x, y, w, h = region.rect
         return Box(x * sx, y * sy, w * sx, h * sy)
 
-    def _track(self, led: _Led, seconds: NDArray[np.float64]) -> Track | None:
-        if led.back is None or led.on is None:
+    def _track(self, followed: _Followed, seconds: NDArray[np.float64]) -> Track | None:
+        if followed.back is None or followed.on is None:
             return None
         sx, sy = self._scale
-        small = [*reversed(led.back.boxes), None, *led.on.boxes]
+        small = [*reversed(followed.back.boxes), None, *followed.on.boxes]
         boxes = np.array(
-            [led.region.rect if b is None else (b.x / sx, b.y / sy, b.w / sx, b.h / sy) for b in small],
+            [followed.region.rect if b is None else (b.x / sx, b.y / sy, b.w / sx, b.h / sy) for b in small],
             np.float32,
         )
-        marks = np.array([*reversed(led.back.marks), "S", *led.on.marks])
-        first = led.anchor - len(led.back.boxes)
+        marks = np.array([*reversed(followed.back.marks), "S", *followed.on.marks])
+        first = followed.anchor - len(followed.back.boxes)
         times = seconds[first : first + len(boxes)]
-        inside = np.flatnonzero(within(led.region, times))
+        inside = np.flatnonzero(within(followed.region, times))
         if not len(inside):
             return None
         part = slice(int(inside[0]), int(inside[-1]) + 1)
         return Track(
-            led.region.kind,
+            followed.region.kind,
             first + part.start,
             steady(boxes[part], self._half),
             marks[part] == "S",
             (Evidence(PERSON, 1.0),),
-            led.colours.mean(),
+            followed.colours.mean(),
             guessed=marks[part] == "H",
         )
 
@@ -242,8 +247,8 @@ def said(one: DrawnRegion, track: Track | None, seconds: NDArray[np.float64]) ->
     )
 
 
-def _moment(led: _Led) -> float:
-    return float(led.region.follow or 0.0) + 1e-6
+def _moment(followed: _Followed) -> float:
+    return float(followed.region.follow or 0.0) + 1e-6
 
 
 def _flowed(before: Grey, grey: Grey, box: Box) -> Box | None:
@@ -278,17 +283,17 @@ def _distances(points: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(np.hypot(*(points[first] - points[second]).T), np.float32)
 
 
-def _likeness(look: Template, grey: Grey, box: Box) -> float:
+def _correlation(appearance: Template, grey: Grey, box: Box) -> float:
     """How alike a place is to a look, from -1 to 1, at whatever size it has now."""
     now = template(grey, box)
     if now is None:
         return 0.0
-    height, width = look.patch.shape
+    height, width = appearance.patch.shape
     patch = np.asarray(cv2.resize(now.patch, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-    if float(cv2.absdiff(patch, look.patch).mean()) < STILL:
+    if float(cv2.absdiff(patch, appearance.patch).mean()) < STILL:
         return 1.0
-    likeness = float(cv2.matchTemplate(patch, look.patch, cv2.TM_CCOEFF_NORMED)[0, 0])
-    return likeness if np.isfinite(likeness) else 0.0
+    correlation = float(cv2.matchTemplate(patch, appearance.patch, cv2.TM_CCOEFF_NORMED)[0, 0])
+    return correlation if np.isfinite(correlation) else 0.0
 
 
 def _grey(small: Pixels) -> Grey:

@@ -70,8 +70,8 @@ def follow(known: Template, grey: Grey, box: Box) -> tuple[Box, float]:
         return box, same
     if known.plain:
         return box, 0.0
-    likeness = cv2.matchTemplate(window, patch, cv2.TM_CCOEFF_NORMED)
-    _, best, _, (at_x, at_y) = cv2.minMaxLoc(likeness)
+    correlation = cv2.matchTemplate(window, patch, cv2.TM_CCOEFF_NORMED)
+    _, best, _, (at_x, at_y) = cv2.minMaxLoc(correlation)
     if not np.isfinite(best):
         return box, 0.0
     dx, dy = left + at_x / factor - x, top + at_y / factor - y

@@ -22,7 +22,7 @@ from anonymizer.core.pixels import averages
 from anonymizer.core.types import Box, Evidence, Kind, Pixels, Region
 from anonymizer.track.template import Grey, Template, follow, template
 
-ALIKE = 0.6
+FOLLOWED_CORRELATION = 0.6
 """Likeness from which a thing counts as followed."""
 FOLLOWED = 3.0
 """Seconds that a well-attested face is followed beyond its last sighting: a head that turns away."""
@@ -38,7 +38,7 @@ BRIDGED = 2.0
 """Longest gap, seconds, between two tracks at one place that is taken for one thing unseen."""
 GROWTH = 0.012
 """Growth for each frame that a box is only held, as a share of its size: nobody knows where it went."""
-GLANCED = 0.13
+QUICK_EVERY = 0.13
 """Seconds between looks for faces while all of them are in steady view: less than a head takes to turn away."""
 LOSING = 0.12
 """Seconds without a sighting after which a well-attested face is searched for."""
@@ -94,7 +94,7 @@ class _Live:
     first: int
     boxes: list[Box]
     marks: list[str]
-    look: Template | None
+    appearance: Template | None
     since: int
     """The last frame with a sighting."""
     good: int
@@ -133,7 +133,7 @@ class Tracker:
         self._past: deque[Grey] = deque(maxlen=REMEMBERED)
         self._frame = -1
         # Frames from one sighting to the next of a face in steady view, at most.
-        self._lately = max(2, self.frames_of(GLANCED))
+        self._lately = max(2, self.frames_of(QUICK_EVERY))
 
     def frames_of(self, seconds: float) -> int:
         return max(1, round(seconds * self.rate))
@@ -167,7 +167,7 @@ class Tracker:
         all; twice as many as in calm where that is so of a faint one, which comes and goes. One that was not sighted
         for a while is followed by its look alone: no glance will see it.
         """
-        calm, moment = self.frames_of(GLANCED), self.frames_of(HELD)
+        calm, moment = self.frames_of(QUICK_EVERY), self.frames_of(HELD)
         open_ = [
             live.best >= SURE
             for live in self._live
@@ -276,7 +276,7 @@ class Tracker:
         live.best = max(live.best, max((e.score for e in region.evidence), default=0.0))
         for e in region.evidence:
             live.evidence[e.detector] = max(live.evidence.get(e.detector, 0.0), e.score)
-        live.look = template(grey, self._small(region.box))
+        live.appearance = template(grey, self._small(region.box))
         self._take_colours(live, small)
         if (mouth := mouth_box(region)) and region.box.area > 0:
             box = region.box
@@ -313,9 +313,9 @@ class Tracker:
         missed = 0
         most = self.frames_of(FOLLOWED) if live.kind is Kind.FACE else REMEMBERED
         for grey in itertools.islice(reversed(self._past), most):
-            moved, likeness = follow(live.look, grey, box) if live.look else (box, 0.0)
-            box = moved if likeness >= ALIKE else box.scaled(1 + GROWTH)
-            missed = 0 if likeness >= ALIKE else missed + 1
+            moved, correlation = follow(live.appearance, grey, box) if live.appearance else (box, 0.0)
+            box = moved if correlation >= FOLLOWED_CORRELATION else box.scaled(1 + GROWTH)
+            missed = 0 if correlation >= FOLLOWED_CORRELATION else missed + 1
             if missed > self.frames_of(HELD):
                 break
             boxes.append(self._full(box))
@@ -327,17 +327,17 @@ class Tracker:
 
     def _carry(self, live: _Live, grey: Grey) -> None:
         """Where a live thing is in this frame, before anybody has looked."""
-        likeness = 0.0
+        correlation = 0.0
         box = live.box
-        if live.look:
-            moved, likeness = follow(live.look, grey, self._small(live.box))
-            box = self._full(moved) if likeness >= ALIKE else live.box
-        if likeness >= ALIKE:
+        if live.appearance:
+            moved, correlation = follow(live.appearance, grey, self._small(live.box))
+            box = self._full(moved) if correlation >= FOLLOWED_CORRELATION else live.box
+        if correlation >= FOLLOWED_CORRELATION:
             live.good = self._frame
         else:
             box = self._drifted(live)
         live.boxes.append(box)
-        live.marks.append("F" if likeness >= ALIKE else "H")
+        live.marks.append("F" if correlation >= FOLLOWED_CORRELATION else "H")
 
     def _drifted(self, live: _Live) -> Box:
         """The last box, a little larger, and moved on where it was leaving the picture."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from anonymizer.core.types import Check, Result, Traces
 from anonymizer.verify import canary, exiftool, h264, mp4, naming
 from anonymizer.verify.jpeg import StructureError
-from anonymizer.verify.second_reader import HARMLESS, Read, sampled
+from anonymizer.verify.second_reader import HARMLESS, SecondReading, sampled
 
 PIECE = 1 << 22
 OVERLAP = 1 << 12
@@ -35,7 +35,7 @@ class ExpectedClip:
     sound: bool
 
 
-def examine(path: Path, expected: ExpectedClip, read: Read) -> list[Check]:
+def examine(path: Path, expected: ExpectedClip, read: SecondReading) -> list[Check]:
     """Every check that needs no detector; ``read`` is what the second reader saw when it decoded the file."""
     second_opinion = exiftool.start(path)
     movie, structure = _structure(path)
@@ -59,7 +59,7 @@ def audit(path: Path, keep_name: bool = False) -> list[Check]:
     movie, structure = _structure(path)
     checks = [structure]
     if movie:
-        read = Read()
+        read = SecondReading()
         sound = movie.sound is not None
         for _ in sampled(path, (), (movie.width, movie.height), read, sound=sound):
             pass
@@ -100,7 +100,7 @@ def _timing(movie: mp4.Movie, expected: ExpectedClip) -> Check:
     return Check("timing", Result.PASS, said, facts)
 
 
-def _second_reader(read: Read, frames: int, sound: bool) -> Check:
+def _second_reader(read: SecondReading, frames: int, sound: bool) -> Check:
     facts = {"frames": read.frames, "streams": len(read.kinds)}
     wanted = ["Video", "Audio"] if sound else ["Video"]
     if not read.complete or read.frames != frames:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from anonymizer.core.types import Check, Pixels, Result, Traces, Veil
+from anonymizer.core.types import Check, Pixels, Redaction, Result, Traces
 from anonymizer.verify import canary, exiftool, integrity, jpeg, naming, png, strength
 from anonymizer.verify.jpeg import StructureError
 
@@ -21,7 +21,7 @@ class Expected:
 
     format: str
     size: tuple[int, int]
-    veils: Sequence[Veil]
+    redactions: Sequence[Redaction]
     kept: Sequence[tuple[int, int, int, int]]
     source_sha256: str
     traces: Traces
@@ -45,7 +45,7 @@ def examine(path: Path, expected: Expected, pixels: Pixels) -> list[Check]:
     same = hashlib.sha256(data).hexdigest() == expected.source_sha256
     checks = [structure(data, expected.format), integrity.check(data, pixels, expected.size, same)]
     if pixels.size:
-        checks.append(strength.check(pixels, expected.veils, expected.kept, expected.grid_limit))
+        checks.append(strength.check(pixels, expected.redactions, expected.kept, expected.grid_limit))
     checks.append(naming.check(path, expected.keep_name))
     checks.append(canary.check("canaries", data, expected.traces.strings))
     checks.append(second_opinion())

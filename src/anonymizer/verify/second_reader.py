@@ -36,7 +36,7 @@ MOST = 1 << 16
 
 
 @dataclass(slots=True)
-class Read:
+class SecondReading:
     """What the second reader saw: filled when :func:`sampled` has ended.
 
     ``frames`` that it decoded, ``kinds`` of streams ("Video", "Audio", …) in order, ``codecs`` likewise,
@@ -52,7 +52,7 @@ class Read:
 
 
 def sampled(
-    path: Path, wanted: Container[int], size: tuple[int, int], read: Read, *, sound: bool = False
+    path: Path, wanted: Container[int], size: tuple[int, int], read: SecondReading, *, sound: bool = False
 ) -> Iterator[tuple[int, Planes]]:
     """Decode an MP4 end to end and yield ``(number, planes)`` of the frames that are wanted.
 
@@ -149,7 +149,7 @@ def _listen(stream: IO[bytes], said: list[bytes]) -> None:
             kept += len(block)
 
 
-def _understand(text: str, read: Read) -> None:
+def _understand(text: str, read: SecondReading) -> None:
     """Streams, duration and keys of metadata from what the program says of its input."""
     said = text.split("Output #0")[0].split("Stream mapping:")[0]
     for line in said.splitlines():

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer.core.types import Check, Pixels, Result, Shape, Style, Veil
+from anonymizer.core.types import Check, Pixels, Redaction, Result, Shape, Style
 
 LINES = 256
 """Rows and columns looked at per region; sampled, not averaged, so that fine detail counts in full."""
@@ -58,7 +58,7 @@ class Remainder:
 
 def check(
     pixels: Pixels,
-    veils: Sequence[Veil],
+    redactions: Sequence[Redaction],
     kept: Sequence[tuple[int, int, int, int]],
     grid_limit: int,
     edge: int = 0,
@@ -68,16 +68,16 @@ def check(
     ``edge`` is how many pixels at a region's edge are left out: none for a photo, some for a frame of a clip.
     """
     worst, measured = 0.0, 0
-    for number, veil in enumerate(veils):
-        if veil.style is not Style.FILL and max(veil.grid) > grid_limit:
+    for number, redaction in enumerate(redactions):
+        if redaction.style is not Style.FILL and max(redaction.grid) > grid_limit:
             said = f"Region {number + 1} was drawn with more detail than its bound allows."
             return Check("strength", Result.FAIL, said, {"region": number + 1})
-        left = remainder(pixels, veil, veils[number + 1 :], kept, edge)
+        left = remainder(pixels, redaction, redactions[number + 1 :], kept, edge)
         if left is None:
             continue
         measured += 1
         worst = max(worst, left.rms)
-        small = min(veil.box[2] - veil.box[0], veil.box[3] - veil.box[1]) < SMALL
+        small = min(redaction.box[2] - redaction.box[0], redaction.box[3] - redaction.box[1]) < SMALL
         small = small or left.count < SMALL * SMALL  # the rest lies under later veils
         if left.rms > (SMALL_RMS if small else RMS) or left.peak > PEAK or left.tile > TILE_RMS:
             said = (
@@ -86,21 +86,24 @@ def check(
             )
             facts = {"region": number + 1, "rms": round(left.rms, 2), "tile": round(left.tile, 2)}
             return Check("strength", Result.FAIL, said, facts)
-    if not veils:
+    if not redactions:
         return Check("strength", Result.PASS, "There was nothing to hide.", {"regions": 0})
     said = (
-        f"All {len(veils)} regions carry no more than their bound, measured on the pixels "
+        f"All {len(redactions)} regions carry no more than their bound, measured on the pixels "
         f"(largest remainder {worst:.1f} of 255, allowed {RMS:g}, for the smallest {SMALL_RMS:g})."
     )
     return Check(
-        "strength", Result.PASS, said, {"regions": len(veils), "measured": measured, "rms": round(worst, 2)}
+        "strength",
+        Result.PASS,
+        said,
+        {"regions": len(redactions), "measured": measured, "rms": round(worst, 2)},
     )
 
 
 def remainder(
     pixels: Pixels,
-    veil: Veil,
-    later: Sequence[Veil],
+    redaction: Redaction,
+    later: Sequence[Redaction],
     kept: Sequence[tuple[int, int, int, int]],
     edge: int = 0,
 ) -> Remainder | None:
@@ -109,12 +112,12 @@ def remainder(
     Pixels under a veil drawn later, or under its rim, are that veil's affair.
     """
     height, width = pixels.shape[:2]
-    left, top = max(0, veil.box[0]), max(0, veil.box[1])
-    right, bottom = min(width, veil.box[2]), min(height, veil.box[3])
+    left, top = max(0, redaction.box[0]), max(0, redaction.box[1])
+    right, bottom = min(width, redaction.box[2]), min(height, redaction.box[3])
     if right <= left or bottom <= top:
         return None
     ys, xs = _lines(top, bottom), _lines(left, right)
-    inside = _inside(veil, (left, top, right, bottom), ys, xs, edge)
+    inside = _inside(redaction, (left, top, right, bottom), ys, xs, edge)
     for one in later:
         inside &= ~_touched(one, ys, xs, edge)
     for box in kept:
@@ -123,12 +126,12 @@ def remainder(
     count = int(inside.sum())
     if not count:
         return None
-    if count <= veil.grid[0] * veil.grid[1]:
+    if count <= redaction.grid[0] * redaction.grid[1]:
         # Fewer pixels than averages: the region is its own bound.
         return Remainder(0.0, 0.0, 0.0, 1)
     values = pixels[np.ix_(ys, xs)].astype(np.float32)
-    rows = _basis(veil.grid[1], bottom - top, veil.style)[ys - top]
-    columns = _basis(veil.grid[0], right - left, veil.style)[xs - left]
+    rows = _basis(redaction.grid[1], bottom - top, redaction.style)[ys - top]
+    columns = _basis(redaction.grid[0], right - left, redaction.style)[xs - left]
     over = (values - _model(values, inside, rows, columns)) * inside[:, :, None]
     squares = np.asarray((over * over).mean(axis=2), np.float32)
     return Remainder(
@@ -209,18 +212,22 @@ def _basis(count: int, length: int, style: Style) -> NDArray[np.float64]:
 
 
 def _inside(
-    veil: Veil, seen: tuple[int, int, int, int], ys: NDArray[np.intp], xs: NDArray[np.intp], edge: int
+    redaction: Redaction,
+    seen: tuple[int, int, int, int],
+    ys: NDArray[np.intp],
+    xs: NDArray[np.intp],
+    edge: int,
 ) -> NDArray[np.bool_]:
     """Which of these rows and columns lie in the veil's shape, ``edge`` pixels inside it (ellipse: one more)."""
-    if veil.shape is Shape.ELLIPSE:
-        a, b = (veil.box[2] - veil.box[0]) / 2, (veil.box[3] - veil.box[1]) / 2
-        cx, cy = (veil.box[0] + veil.box[2] - 1) / 2, (veil.box[1] + veil.box[3] - 1) / 2
+    if redaction.shape is Shape.ELLIPSE:
+        a, b = (redaction.box[2] - redaction.box[0]) / 2, (redaction.box[3] - redaction.box[1]) / 2
+        cx, cy = (redaction.box[0] + redaction.box[2] - 1) / 2, (redaction.box[1] + redaction.box[3] - 1) / 2
         across = ((xs - cx) / max(a - 1 - edge, 0.5)) ** 2
         return np.asarray(((ys - cy) / max(b - 1 - edge, 0.5))[:, None] ** 2 + across[None, :] <= 1)
-    if veil.shape is Shape.QUAD and len(veil.corners) == 4:
+    if redaction.shape is Shape.QUAD and len(redaction.corners) == 4:
         left, top, right, bottom = seen
         mask: NDArray[np.uint8] = np.zeros((bottom - top, right - left), np.uint8)
-        points = np.array([(px - left, py - top) for px, py in veil.corners])
+        points = np.array([(px - left, py - top) for px, py in redaction.corners])
         cv2.fillConvexPoly(mask, np.rint(points).astype(np.int32), 1)
         return np.asarray(mask[np.ix_(ys - top, xs - left)] > 0)
     left, top, right, bottom = seen
@@ -228,10 +235,12 @@ def _inside(
     return np.asarray(down[:, None] & ((xs >= left + edge) & (xs < right - edge))[None, :])
 
 
-def _touched(veil: Veil, ys: NDArray[np.intp], xs: NDArray[np.intp], edge: int) -> NDArray[np.bool_]:
+def _touched(
+    redaction: Redaction, ys: NDArray[np.intp], xs: NDArray[np.intp], edge: int
+) -> NDArray[np.bool_]:
     """Which of these pixels a veil may have changed, its rim and what JPEG spreads included."""
-    left, top, right, bottom = veil.box
-    if veil.shape is Shape.ELLIPSE:
+    left, top, right, bottom = redaction.box
+    if redaction.shape is Shape.ELLIPSE:
         rim = 2 + edge + round(RIM * min(right - left, bottom - top))
         a, b = (right - left) / 2 + rim, (bottom - top) / 2 + rim
         cx, cy = (left + right - 1) / 2, (top + bottom - 1) / 2

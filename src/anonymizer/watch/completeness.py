@@ -21,7 +21,7 @@ if sys.platform != "win32":
     import fcntl
 
 
-class Why(StrEnum):
+class WaitReason(StrEnum):
     """Why a file is not taken yet, in words for the person who wonders."""
 
     SETTLING = "it was changed a moment ago"
@@ -96,48 +96,48 @@ def in_the_cloud(found: os.stat_result) -> bool:
     return bool(attributes & (0x1000 | 0x40000 | 0x400000) or getattr(found, "st_flags", 0) & 0x40000000)
 
 
-def examine(path: Path, stamp: Stamp) -> Why | None:
+def examine(path: Path, stamp: Stamp) -> WaitReason | None:
     """Why a file that has been still is not complete all the same; None where it may be taken.
 
     ``stamp`` is what it looked like while it was still. Raises FileNotFoundError where it is gone.
     """
     if stamp.size == 0:
-        return Why.EMPTY
+        return WaitReason.EMPTY
     try:
         with open_regular(path) as file:
             # Asked of the open file: a network file system may have answered from its memory before.
             found = os.fstat(file.fileno())
             if in_the_cloud(found):
-                return Why.CLOUD
+                return WaitReason.CLOUD
             if Stamp.of(found) != stamp:
-                return Why.SETTLING
+                return WaitReason.SETTLING
             return _content(file, path, stamp)
     except UnreadableError as error:
         return _unreadable(error)
     except OSError:
-        return Why.UNREADABLE
+        return WaitReason.UNREADABLE
 
 
-def _content(file: BinaryIO, path: Path, stamp: Stamp) -> Why | None:
+def _content(file: BinaryIO, path: Path, stamp: Stamp) -> WaitReason | None:
     if held_open(file):
-        return Why.OPEN
+        return WaitReason.OPEN
     head = file.read(HEAD)
     if not head.strip(b"\0"):
-        return Why.UNFINISHED
+        return WaitReason.UNFINISHED
     try:
         form = sniff(head)
     except UnsupportedError:
         # One that is called a picture goes down the road, which says what is wrong with it.
-        return None if suffix_of_medium(path) else Why.FOREIGN
-    return None if is_whole(file, form, stamp.size) else Why.UNFINISHED
+        return None if suffix_of_medium(path) else WaitReason.FOREIGN
+    return None if is_whole(file, form, stamp.size) else WaitReason.UNFINISHED
 
 
-def _unreadable(error: UnreadableError) -> Why:
+def _unreadable(error: UnreadableError) -> WaitReason:
     cause = error.__cause__
     if isinstance(cause, FileNotFoundError):
         raise cause
     # ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION: on Windows a writer keeps others out.
-    return Why.OPEN if getattr(cause, "winerror", 0) in (32, 33) else Why.UNREADABLE
+    return WaitReason.OPEN if getattr(cause, "winerror", 0) in (32, 33) else WaitReason.UNREADABLE
 
 
 def held_open(file: BinaryIO) -> bool:

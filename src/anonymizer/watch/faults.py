@@ -15,7 +15,7 @@ SPARE = 128 << 20
 """Bytes that stay free on the output folder's disk: for the ledger, the log, and the person who works there."""
 
 
-class Trouble(StrEnum):
+class OutputFault(StrEnum):
     """The last words of each sentence are the watcher's promise."""
 
     FULL = "The disk of the output folder is full: free space; the watcher waits and then goes on by itself."
@@ -35,31 +35,31 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 _DENIED = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
-class TroubleError(Exception):
+class OutputFaultError(Exception):
     """Raised where the work must pause. Its text is the sentence for the user."""
 
 
 def check_room(out: Path, size: int = 0) -> bool:
     """Whether an output folder's disk has room for the work on a source of so many bytes.
 
-    Raises :class:`TroubleError` where it has none for any, and OSError where it cannot be asked.
+    Raises :class:`OutputFaultError` where it has none for any, and OSError where it cannot be asked.
     """
     free = shutil.disk_usage(out).free
     if free < SPARE:
-        raise TroubleError(Trouble.FULL)
+        raise OutputFaultError(OutputFault.FULL)
     # The clean file, a second one where the checks found something more, and the report.
     return free >= SPARE + 3 * size
 
 
 def check_there(out: Path) -> None:
-    """Raises :class:`TroubleError` where an output folder that was in use is away: it must not be made anew."""
+    """Raises :class:`OutputFaultError` where an output folder that was in use is away: it must not be made anew."""
     if not (out / ".anonymizer" / "ledger.sqlite").is_file():
-        raise TroubleError(Trouble.GONE)
+        raise OutputFaultError(OutputFault.GONE)
 
 
 def sentence(error: BaseException, out: Path) -> str:
     """What an error means that kept a source from its place in ``out``: in words, with what to do."""
-    if isinstance(error, TroubleError):
+    if isinstance(error, OutputFaultError):
         return str(error)
     if isinstance(error, NotReadyError):
         return f"{error} The watcher waits and then goes on by itself."
@@ -74,13 +74,13 @@ def sentence(error: BaseException, out: Path) -> str:
     try:
         check_there(out)
         check_room(out)
-    except TroubleError as found:
+    except OutputFaultError as found:
         return str(found)
     except OSError:
-        return Trouble.GONE
+        return OutputFault.GONE
     if numbers & _FULL:
-        return Trouble.FULL
-    return Trouble.READ_ONLY if numbers & _DENIED or not os.access(out, os.W_OK) else Trouble.FAULT
+        return OutputFault.FULL
+    return OutputFault.READ_ONLY if numbers & _DENIED or not os.access(out, os.W_OK) else OutputFault.FAULT
 
 
 def _number(code: int) -> int:

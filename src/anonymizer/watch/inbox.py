@@ -17,7 +17,7 @@ from pathlib import Path
 
 from anonymizer.watch.completeness import (
     Stamp,
-    Why,
+    WaitReason,
     examine,
     in_the_cloud,
     is_clutter,
@@ -27,7 +27,7 @@ from anonymizer.watch.completeness import (
 
 LONGEST = 600.0
 """Seconds between two looks at a file that keeps waiting, at most; any change to it is seen at once."""
-LOOKS = 50
+EXAMINED_AT_ONCE = 50
 """Files that are looked at in one go."""
 NEVER = float("inf")
 
@@ -51,7 +51,7 @@ class _Pending:
     """When this stamp was seen first."""
     due: float
     """When to look again."""
-    why: str = Why.SETTLING
+    why: str = WaitReason.SETTLING
     """Empty once it is complete and handed out."""
     delay: float = 0.0
     """Seconds of the last wait, which the next one doubles; 0 before the first."""
@@ -140,17 +140,17 @@ class Inbox:
         elif pending is None or pending.stamp != stamp:
             self._pending[path] = pending = _Pending(stamp, now, now)
             if is_temporary(path.name):
-                pending.why, pending.due = Why.NAME, NEVER  # a new name makes it another file
+                pending.why, pending.due = WaitReason.NAME, NEVER  # a new name makes it another file
             else:
                 pending.known = self._known(path, stamp)
-                self._look_at(path, now if pending.known else now + self.quiet)
+                self._schedule(path, now if pending.known else now + self.quiet)
 
     def next(self, now: float) -> Arrival | None:
         """The next complete file; it stays in the list until :meth:`finish`, :meth:`postpone` or :meth:`drop`.
 
-        None where there is none, or where none was found in :data:`LOOKS` looks.
+        None where there is none, or where none was found in :data:`EXAMINED_AT_ONCE` looks.
         """
-        for _ in range(LOOKS):
+        for _ in range(EXAMINED_AT_ONCE):
             if self.due() > now:
                 return None
             _, _, path = heapq.heappop(self._queue)
@@ -164,9 +164,9 @@ class Inbox:
             if not why:
                 pending.why, pending.due = "", NEVER
                 return Arrival(path, pending.stamp)
-            if why is Why.FOREIGN:
+            if why is WaitReason.FOREIGN:
                 self.finish(path, pending.stamp)
-            elif why is not Why.SETTLING:
+            elif why is not WaitReason.SETTLING:
                 self.postpone(path, why, now)
         return None
 
@@ -177,19 +177,19 @@ class Inbox:
                 raise FileNotFoundError
             if (stamp := Stamp.of(found)) != pending.stamp:
                 self._pending[path] = _Pending(stamp, now, now)
-                self._look_at(path, now + self.quiet)
-                return Why.SETTLING
-            why = Why.CLOUD if in_the_cloud(found) else examine(path, stamp)
+                self._schedule(path, now + self.quiet)
+                return WaitReason.SETTLING
+            why = WaitReason.CLOUD if in_the_cloud(found) else examine(path, stamp)
         except FileNotFoundError:
             raise
         except OSError:
-            return Why.UNREADABLE
-        if why is Why.SETTLING:
+            return WaitReason.UNREADABLE
+        if why is WaitReason.SETTLING:
             pending.since = now
-            self._look_at(path, now + self.quiet)
+            self._schedule(path, now + self.quiet)
         return why or ""
 
-    def _look_at(self, path: Path, when: float) -> None:
+    def _schedule(self, path: Path, when: float) -> None:
         self._pending[path].due = when
         heapq.heappush(self._queue, (when, next(self._number), path))
 
@@ -199,7 +199,7 @@ class Inbox:
         if pending is not None:
             pending.why = why
             pending.delay = min(max(2 * pending.delay, self.quiet, 1.0), LONGEST)
-            self._look_at(path, now + pending.delay)
+            self._schedule(path, now + pending.delay)
 
     def finish(self, path: Path, stamp: Stamp) -> None:
         """A file is done with, as it looked then; whatever else bears its name is new."""
@@ -232,7 +232,7 @@ class Inbox:
         return {
             path: str(pending.why)
             for path, pending in self._pending.items()
-            if pending.why not in ("", Why.SETTLING) and now - pending.since > longer_than
+            if pending.why not in ("", WaitReason.SETTLING) and now - pending.since > longer_than
         }
 
     def _walk(self, top: Path, unlisted: list[Path]) -> Iterator[Path]:

@@ -16,7 +16,7 @@ SHARE_OF_TIME = 200
 """Looking through the folder may take one of so many parts of a processor's time."""
 
 
-class Lookout:
+class Scanner:
     """Looks into the inbox of ``options``. ``wake`` is set by events; ``tell`` gets a sentence now and then."""
 
     def __init__(

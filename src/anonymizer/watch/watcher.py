@@ -22,13 +22,13 @@ from anonymizer.core.version import __version__
 from anonymizer.engine.scheduler import Engine
 from anonymizer.road.pipeline import Outcome
 from anonymizer.watch import done_folder as originals
-from anonymizer.watch import faults as trouble
-from anonymizer.watch.completeness import Stamp, Why
-from anonymizer.watch.faults import Trouble, TroubleError
+from anonymizer.watch import faults as faults
+from anonymizer.watch.completeness import Stamp, WaitReason
+from anonymizer.watch.faults import OutputFault, OutputFaultError
 from anonymizer.watch.inbox import Inbox, InboxGoneError
 from anonymizer.watch.locks import take_inbox, take_output
 from anonymizer.watch.options import Options, check
-from anonymizer.watch.scanner import Lookout
+from anonymizer.watch.scanner import Scanner
 from anonymizer.watch.status import EVERY, Board, Doing, Status, open_log
 
 FIRST, LONGEST = 5.0, 60.0
@@ -76,11 +76,11 @@ class Watcher:
         self._counts: Counter[str] = Counter()
         skip = [path for path in (options.out, options.done) if path]
         self._inbox = Inbox(options.inbox, quiet=options.quiet, known=self._is_known, skip=skip)
-        self._lookout = Lookout(options, self._inbox, self._wake, self._tell, clock)
+        self._scanner = Scanner(options, self._inbox, self._wake, self._tell, clock)
         self._told = self._rested = -math.inf
         self._next_index, self._index_every = math.inf, INDEX_EVERY
         self._waiting: dict[Path, str] | None = None
-        self._trouble = ""
+        self._fault = ""
         self._since = self._until = 0.0
         self._delay = FIRST
 
@@ -111,12 +111,12 @@ class Watcher:
                 self._log.exception("A defect: please report it.")
                 raise
             finally:
-                self._lookout.close()
+                self._scanner.close()
                 if self._engine and self._next_index < math.inf:
                     with contextlib.suppress(OutputError, OSError):
                         self._write_index(self._engine)
                 self._close_engine()
-                self._trouble = ""
+                self._fault = ""
                 self._tell("stopped")
                 self._publish(Doing.STOPPED)
                 self._lock.release()
@@ -154,7 +154,7 @@ class Watcher:
             return
         try:
             engine = self._engine or self._open_again()
-            self._lookout.learn(now)
+            self._scanner.learn(now)
             self._feed(engine, now)
             self._recover(now)
             if self._flying:
@@ -162,24 +162,24 @@ class Watcher:
                     self._settle(engine, outcome)
             self._tidy(engine)
         except InboxGoneError:
-            self._interrupt(Trouble.INBOX)
+            self._interrupt(OutputFault.INBOX)
             return
-        except (TroubleError, OutputError, NotReadyError, OSError) as error:
-            said = trouble.sentence(error, self.options.out)
+        except (OutputFaultError, OutputError, NotReadyError, OSError) as error:
+            said = faults.sentence(error, self.options.out)
             self._close_engine()
             self._interrupt(said)
             return
         if not self._flying:
-            self._rest(min(self._lookout.next, self._inbox.due(), self._next_index))
+            self._rest(min(self._scanner.next, self._inbox.due(), self._next_index))
 
     def _open_again(self) -> Engine:
-        trouble.check_there(self.options.out)
-        trouble.check_room(self.options.out)
+        faults.check_there(self.options.out)
+        faults.check_room(self.options.out)
         # Where the disk went and came back, it knows nothing of the lock any more.
         self._lock.release()
         self._lock.acquire(timeout=2)
         self._engine = self._open_engine()
-        self._lookout.next = -math.inf
+        self._scanner.next = -math.inf
         return self._engine
 
     def _close_engine(self) -> None:
@@ -190,7 +190,7 @@ class Watcher:
                 engine.close()
         now = self._clock()
         for path in self._flying:
-            self._inbox.postpone(path, Why.AGAIN, now)
+            self._inbox.postpone(path, WaitReason.AGAIN, now)
         self._flying.clear()
 
     def _is_known(self, path: Path, stamp: Stamp) -> bool:
@@ -202,16 +202,16 @@ class Watcher:
 
     def _feed(self, engine: Engine, now: float) -> None:
         """Give the engine what is complete, as far as it will soon want it."""
-        trouble.check_room(self.options.out)
+        faults.check_room(self.options.out)
         while len(self._flying) < AHEAD * self.options.workers:
             arrival = self._inbox.next(now)
             if arrival is None:
                 return
             path, stamp = arrival.path, arrival.stamp
             if path in self._flying:
-                self._inbox.postpone(path, Why.SETTLING, now)
-            elif not trouble.check_room(self.options.out, stamp.size):
-                self._inbox.postpone(path, Why.SPACE, now)
+                self._inbox.postpone(path, WaitReason.SETTLING, now)
+            elif not faults.check_room(self.options.out, stamp.size):
+                self._inbox.postpone(path, WaitReason.SPACE, now)
             else:
                 self._flying[path] = stamp
                 engine.submit(path, (stamp.size, stamp.modified))
@@ -254,24 +254,24 @@ class Watcher:
         except FileNotFoundError:
             self._inbox.drop(path)
         except OSError:
-            self._inbox.postpone(path, Why.UNMOVED, self._clock())
+            self._inbox.postpone(path, WaitReason.UNMOVED, self._clock())
 
     def _interrupt(self, said: str) -> None:
         """Pause: nothing is lost, for nothing was recorded as done."""
         now = self._clock()
-        if self._trouble != said:
-            self._since = self._since if self._trouble else now
-            self._trouble = said
+        if self._fault != said:
+            self._since = self._since if self._fault else now
+            self._fault = said
             self._tell(said)
         self._until = now + self._delay
         self._delay = min(2 * self._delay, LONGEST)
-        self._lookout.next = -math.inf
+        self._scanner.next = -math.inf
         self._publish(Doing.PAUSED)
 
     def _recover(self, now: float) -> None:
-        if self._trouble:
-            self._delay = FIRST if self._trouble == Trouble.INBOX else self._delay
-            self._trouble = ""
+        if self._fault:
+            self._delay = FIRST if self._fault == OutputFault.INBOX else self._delay
+            self._fault = ""
             self._tell(f"going on after {now - self._since:.0f} s")
 
     def _tidy(self, engine: Engine) -> None:
@@ -311,11 +311,11 @@ class Watcher:
 
     def _publish(self, doing: Doing) -> None:
         counts = self._inbox.counts()
-        queued = counts[""] + counts[Why.SETTLING]
+        queued = counts[""] + counts[WaitReason.SETTLING]
         said = Status(
             doing,
-            self._trouble,
-            events=self._lookout.events,
+            self._fault,
+            events=self._scanner.events,
             queued=queued,
             waiting=counts.total() - queued,
             ready=self._counts[Verdict.READY],

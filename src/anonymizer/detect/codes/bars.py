@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-ALIKE = 0.5
+ROW_CORRELATION = 0.5
 """Rows whose profile correlates so well with the line that was read belong to the same bars."""
 GAP = 0.06
 """… and gaps of this share of the line's length (a glare, a crease) do not end them."""
@@ -50,7 +50,7 @@ def full_height(grey: NDArray[np.uint8], quad: NDArray[np.float64]) -> NDArray[n
     strip = cv2.warpAffine(grey, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     rows = _normalised(np.asarray(strip, np.uint8))
     middle = rows[reach - 1 : reach + 2].mean(axis=0)
-    alike = rows @ (middle / (np.linalg.norm(middle) + 1e-6)) >= ALIKE
+    alike = rows @ (middle / (np.linalg.norm(middle) + 1e-6)) >= ROW_CORRELATION
     up, down = _extent(alike[reach::-1], length), _extent(alike[reach:], length)
     return np.array(
         [left - normal * up, right - normal * up, right + normal * down, left + normal * down], np.float64

@@ -7,7 +7,7 @@ import numpy as np
 import zxingcpp
 from numpy.typing import NDArray
 
-from anonymizer.core.geometry import alike, area, inside
+from anonymizer.core.geometry import area, inside, outline_iou
 from anonymizer.core.pixels import shrunk
 from anonymizer.core.types import Box, Detection, Evidence, Kind, Model, Pixels, Point, Region
 from anonymizer.detect.codes.bars import are_bars, full_height, one_way
@@ -55,7 +55,7 @@ class CodeFinder:
         more = (long_side // 2, 2 * long_side) if long_side <= SMALL else ()
         return self._search(pixels, (*SIDES, *more), close=True)
 
-    def recheck(self, pixels: Pixels) -> list[Region]:
+    def verification_pass(self, pixels: Pixels) -> list[Region]:
         """The same readers at sizes in between."""
         return self._search(pixels, (1600,))
 
@@ -219,7 +219,7 @@ def _grouped(found: list[Detection]) -> list[list[Detection]]:
     for detection in sorted(found, key=lambda d: -area(d.corners)):
         for group in groups:
             own, largest = detection.corners, group[0].corners
-            if alike(own, largest) >= SAME and inside(own, largest) >= INSIDE:
+            if outline_iou(own, largest) >= SAME and inside(own, largest) >= INSIDE:
                 group.append(detection)
                 break
         else:

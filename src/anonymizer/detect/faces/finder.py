@@ -23,10 +23,10 @@ from anonymizer.core.settings import Effort
 from anonymizer.core.types import Box, Detection, Model, Pixels, Point, Region
 from anonymizer.detect.faces import blazeface, centerface, yunet
 from anonymizer.detect.faces.centerface import MULTIPLE
-from anonymizer.detect.faces.fusion import View, clusters, fused, landmarks, turned
+from anonymizer.detect.faces.fusion import View, clusters, fused, landmarks, rotated
 from anonymizer.detect.models.store import Store
 
-ALL_TURNS = (0, 1, 2, 3)
+ALL_ROTATIONS = (0, 1, 2, 3)
 ENLARGE = 4.0
 """A small picture is enlarged at most this much: beyond it no network sees more."""
 TINY = 7.0
@@ -36,14 +36,14 @@ Levels = tuple[tuple[int, tuple[int, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class FacePlan:
     """What one effort looks at."""
 
     levels: Levels
     fine: tuple[int, ...] = ()
     """Further long sides, for pictures larger than they are and at the turn at which most was found: small
     faces are found a good deal off upright, and turning a large picture four times costs most of all."""
-    fine_turns: int = 1
+    fine_rotations: int = 1
     others: bool = True
     """Ask BlazeFace, and YuNet where its file is here."""
     tiled: int = 0
@@ -51,31 +51,33 @@ class Plan:
 
 
 PLANS = {
-    Effort.FAST: Plan(((320, ALL_TURNS), (640, ALL_TURNS)), others=False),
-    Effort.STANDARD: Plan(((320, ALL_TURNS), (480, ALL_TURNS), (800, ALL_TURNS)), fine=(1152,)),
-    Effort.THOROUGH: Plan(
+    Effort.FAST: FacePlan(((320, ALL_ROTATIONS), (640, ALL_ROTATIONS)), others=False),
+    Effort.STANDARD: FacePlan(
+        ((320, ALL_ROTATIONS), (480, ALL_ROTATIONS), (800, ALL_ROTATIONS)), fine=(1152,)
+    ),
+    Effort.THOROUGH: FacePlan(
         (
-            (224, ALL_TURNS),
-            (320, ALL_TURNS),
-            (480, ALL_TURNS),
-            (640, ALL_TURNS),
-            (800, ALL_TURNS),
-            (1120, ALL_TURNS),
+            (224, ALL_ROTATIONS),
+            (320, ALL_ROTATIONS),
+            (480, ALL_ROTATIONS),
+            (640, ALL_ROTATIONS),
+            (800, ALL_ROTATIONS),
+            (1120, ALL_ROTATIONS),
         ),
         fine=(1600,),
-        fine_turns=4,
+        fine_rotations=4,
         tiled=3840,
     ),
 }
 OTHERS_SIDE = 640
-RECHECK: Levels = ((544, ALL_TURNS),)
+VERIFICATION_LEVELS: Levels = ((544, ALL_ROTATIONS),)
 """A scale between those of ``find``: a face that both its neighbours missed is seen by it."""
-RECHECK_SCORE = 0.4
+VERIFICATION_SCORE = 0.4
 NEAR_CONTEXT = 3.0
 """The part of a picture about a face's place that is looked at for it, in sides of the face …"""
 NEAR_SIDE = 192
 """… and the pixels it has then at most, with a face of 64; none is enlarged, for a small veil is a face when it is."""
-GLANCE_SIDE = 640
+QUICK_SIDE = 640
 AROUND_SIDE = 480
 """Long side of a glance at the turns at which nobody stands so far: who lies down is not small all at once."""
 TILE = 1280
@@ -106,9 +108,9 @@ LARGE_SHARE = 0.2
 LARGE_SIDE = 80.0
 LEAST_OTHER = 0.4
 """BlazeFace and YuNet: what scores less is no candidate."""
-LOOK_SIDE = 224
+CROP_SIDE = 224
 """Side of the enlarged crop of a doubtful candidate, pixels."""
-LOOK_CONTEXT = 2.2
+CROP_CONTEXT = 2.2
 """The crop's side in sides of the candidate: a face without its head is hard to tell."""
 
 
@@ -145,99 +147,101 @@ class FaceFinder:
     def find(self, pixels: Pixels) -> list[Region]:
         """Every face, and every place that may be one, in a picture ``(h, w, 3)`` uint8 RGB."""
         least = min(self.rules.small, self.rules.doubt)
-        found = self._look(pixels, self.plan.levels, least)
+        found = self._detect(pixels, self.plan.levels, least)
         with ThreadPoolExecutor(1) as beside:
             # One large picture keeps one core busy, and so do they.
-            others = beside.submit(self._others_look, pixels)
-            found += self._fine_look(pixels, found, least)
+            others = beside.submit(self._detect_others, pixels)
+            found += self._detect_fine(pixels, found, least)
             found += others.result()
         if self.plan.tiled and max(pixels.shape[:2]) > TILE:
-            found += self._tiled_look(pixels, least)
+            found += self._detect_tiled(pixels, least)
         return self._settled(pixels, found)
 
-    def recheck(self, pixels: Pixels) -> list[Region]:
+    def verification_pass(self, pixels: Pixels) -> list[Region]:
         """Plain faces left in a redacted picture, at another scale than ``find``'s.
 
         The caller ignores what lies under a veil.
         """
-        return _each_once(self._look(pixels, RECHECK, RECHECK_SCORE))
+        return _each_once(self._detect(pixels, VERIFICATION_LEVELS, VERIFICATION_SCORE))
 
-    def recheck_near(self, pixels: Pixels, places: Sequence[Box], turns: Sequence[int]) -> list[Region]:
-        """What :meth:`recheck` says, of faces at and about these places alone, at these quarter turns."""
+    def verification_pass_near(
+        self, pixels: Pixels, places: Sequence[Box], rotations: Sequence[int]
+    ) -> list[Region]:
+        """What :meth:`verification_pass` says, of faces at and about these places alone, at these quarter turns."""
         views: list[View] = []
         pictures: list[Pixels] = []
         for place in places:
             side = min(NEAR_SIDE, max(MULTIPLE, round(NEAR_CONTEXT * max(place.w, place.h))))
-            more, crops = _at_turns(*cut(pixels, place, NEAR_CONTEXT, side), turns)
+            more, crops = _at_rotations(*cut(pixels, place, NEAR_CONTEXT, side), rotations)
             views += more
             pictures += crops
-        answers = self._main.detect(pictures, RECHECK_SCORE)
+        answers = self._main.detect(pictures, VERIFICATION_SCORE)
         return _each_once([view.back(d) for view, some in zip(views, answers, strict=True) for d in some])
 
-    def glances(
-        self, pictures: Sequence[Pixels], turns: tuple[int, ...] = (0,), side: int = GLANCE_SIDE
+    def quick_find(
+        self, pictures: Sequence[Pixels], rotations: tuple[int, ...] = (0,), side: int = QUICK_SIDE
     ) -> list[list[Region]]:
         """The faces of one cheap look at each of several frames of one size: no second opinion.
 
-        ``turns`` are the quarter turns at which each is looked at, ``side`` its long side for that, pixels.
+        ``rotations`` are the quarter turns at which each is looked at, ``side`` its long side for that, pixels.
         """
         views: list[View] = []
-        looked: list[Pixels] = []
+        shown: list[Pixels] = []
         for pixels in pictures:
-            more, copies = _at_turns(*resized(pixels, side), turns)
+            more, copies = _at_rotations(*resized(pixels, side), rotations)
             views += more
-            looked += copies
-        answers = self._main.detect(looked, self.rules.large) if looked else []
+            shown += copies
+        answers = self._main.detect(shown, self.rules.large) if shown else []
         backs = [[view.back(d) for d in found] for view, found in zip(views, answers, strict=True)]
-        each = [list(chain(*backs[i : i + len(turns)])) for i in range(0, len(backs), len(turns))]
+        each = [list(chain(*backs[i : i + len(rotations)])) for i in range(0, len(backs), len(rotations))]
         return [_each_once(found) for found in each]
 
-    def glance_around(self, pixels: Pixels, turns: Sequence[int]) -> list[Region]:
+    def quick_find_around(self, pixels: Pixels, rotations: Sequence[int]) -> list[Region]:
         """The faces of one cheap look at a frame at all turns, with most care at these."""
-        others = tuple(turn for turn in ALL_TURNS if turn not in turns)
-        levels = (GLANCE_SIDE, tuple(turns)), (AROUND_SIDE, others)
-        return _each_once(self._look(pixels, levels, self.rules.large))
+        others = tuple(rotation for rotation in ALL_ROTATIONS if rotation not in rotations)
+        levels = (QUICK_SIDE, tuple(rotations)), (AROUND_SIDE, others)
+        return _each_once(self._detect(pixels, levels, self.rules.large))
 
     def rest(self) -> None:
         """Give back the memory that a search took."""
         self._main.network.rest()
 
-    def _look(self, pixels: Pixels, levels: Levels, threshold: float) -> list[Detection]:
+    def _detect(self, pixels: Pixels, levels: Levels, threshold: float) -> list[Detection]:
         """CenterFace's word at each level and turn, in the picture's pixels."""
         views: list[View] = []
         pictures: list[Pixels] = []
         source, origin = pixels, pixels.shape[:2]
-        for side, turns in sorted(levels, reverse=True):
+        for side, rotations in sorted(levels, reverse=True):
             view, small = resized(source, side, origin)
             # Each level is made from the next larger one: reading twelve megapixels once is enough.
             source = small if small.shape[0] <= source.shape[0] else source
-            views += [replace(view, turns=t) for t in turns]
-            pictures += [turned(small, t) for t in turns]
+            views += [replace(view, rotations=t) for t in rotations]
+            pictures += [rotated(small, t) for t in rotations]
         answers = self._main.detect(pictures, threshold)
         return [view.back(d) for view, found in zip(views, answers, strict=True) for d in found]
 
-    def _fine_look(self, pixels: Pixels, found: Sequence[Detection], threshold: float) -> list[Detection]:
+    def _detect_fine(self, pixels: Pixels, found: Sequence[Detection], threshold: float) -> list[Detection]:
         longest = max(pixels.shape[:2])
         sides = [side for side in self.plan.fine if longest > self.plan.levels[-1][0]]
-        weight = dict.fromkeys(ALL_TURNS, 0.0)
+        weight = dict.fromkeys(ALL_ROTATIONS, 0.0)
         for group in clusters(found):
-            weight[upright_turn(landmarks(group))] += group[0].score ** 2
+            weight[upright_rotation(landmarks(group))] += group[0].score ** 2
         # Stable: with nothing found, as the picture is.
-        turns = tuple(sorted(ALL_TURNS, key=lambda t: -weight[t])[: self.plan.fine_turns])
-        return self._look(pixels, tuple((min(side, longest), turns) for side in sides), threshold)
+        rotations = tuple(sorted(ALL_ROTATIONS, key=lambda t: -weight[t])[: self.plan.fine_rotations])
+        return self._detect(pixels, tuple((min(side, longest), rotations) for side in sides), threshold)
 
-    def _others_look(self, pixels: Pixels) -> list[Detection]:
+    def _detect_others(self, pixels: Pixels) -> list[Detection]:
         if not self._others:
             return []
         view, small = resized(pixels, OTHERS_SIDE)
         found: list[Detection] = []
-        for turns in ALL_TURNS:
-            one, picture = replace(view, turns=turns), turned(small, turns)
+        for rotations in ALL_ROTATIONS:
+            one, picture = replace(view, rotations=rotations), rotated(small, rotations)
             for other in self._others:
                 found += [one.back(d) for d in other.detect([picture], LEAST_OTHER)[0]]
         return found
 
-    def _tiled_look(self, pixels: Pixels, threshold: float) -> list[Detection]:
+    def _detect_tiled(self, pixels: Pixels, threshold: float) -> list[Detection]:
         """A large picture in overlapping tiles, upright: small faces in a huge photo."""
         height, width = pixels.shape[:2]
         view, large = resized(pixels, min(self.plan.tiled, max(height, width)))
@@ -271,7 +275,7 @@ class FaceFinder:
             box = fused(group).box
             if any(box.covered_by(region.box.scaled(1.2)) > 0.5 for region in certain):
                 continue
-            both = [*group, *self._second_look(pixels, box)]
+            both = [*group, *self._detect_enlarged(pixels, box)]
             main, second = best(both, centerface.NAME), best_other(both)
             if main >= self.rules.confirmed and second >= self.rules.second:
                 certain.append(fused(both))
@@ -279,9 +283,9 @@ class FaceFinder:
                 doubts.append(fused(both, certain=False))
         return certain + doubts
 
-    def _second_look(self, pixels: Pixels, box: Box) -> list[Detection]:
+    def _detect_enlarged(self, pixels: Pixels, box: Box) -> list[Detection]:
         """What every network says of the enlarged crop around a candidate, at the four turns."""
-        views, pictures = _at_turns(*cut(pixels, box, LOOK_CONTEXT, LOOK_SIDE), ALL_TURNS)
+        views, pictures = _at_rotations(*cut(pixels, box, CROP_CONTEXT, CROP_SIDE), ALL_ROTATIONS)
         found: list[Detection] = []
         for network in (self._main, *self._others):
             for one, answers in zip(views, network.detect(pictures, self.rules.doubt), strict=True):
@@ -307,7 +311,7 @@ def best_other(detections: Sequence[Detection]) -> float:
     return max((d.score for d in detections if d.detector != centerface.NAME), default=0.0)
 
 
-def upright_turn(marks: Sequence[Point]) -> int:
+def upright_rotation(marks: Sequence[Point]) -> int:
     """The quarter turns anticlockwise that set a face upright, from its five landmarks; 0 without them."""
     if len(marks) < 5:
         return 0
@@ -369,8 +373,8 @@ def _side(group: Sequence[Detection]) -> float:
     return min(group[0].box.w, group[0].box.h)
 
 
-def _at_turns(view: View, picture: Pixels, turns: Sequence[int]) -> tuple[list[View], list[Pixels]]:
-    return [replace(view, turns=t) for t in turns], [turned(picture, t) for t in turns]
+def _at_rotations(view: View, picture: Pixels, rotations: Sequence[int]) -> tuple[list[View], list[Pixels]]:
+    return [replace(view, rotations=t) for t in rotations], [rotated(picture, t) for t in rotations]
 
 
 def _each_once(found: Sequence[Detection]) -> list[Region]:

@@ -37,14 +37,14 @@ def suppress(boxes: NDArray[np.floating], scores: NDArray[np.floating], overlap:
 class View:
     """How a detector saw the picture: a crop of it, turned, then resized.
 
-    ``turns`` counts quarter turns anticlockwise (as :func:`numpy.rot90`); ``width`` and ``height`` are the
+    ``rotations`` counts quarter turns anticlockwise (as :func:`numpy.rot90`); ``width`` and ``height`` are the
     crop's, in pixels of the picture; ``left`` and ``top`` its corner; ``scale`` the pixels of the view for
     one of the picture, across and down in the picture's own directions.
     """
 
     width: int
     height: int
-    turns: int = 0
+    rotations: int = 0
     scale: tuple[float, float] = (1.0, 1.0)
     left: float = 0.0
     top: float = 0.0
@@ -53,14 +53,14 @@ class View:
         """A point of the view in the picture's coordinates."""
         w, h = self.width * self.scale[0], self.height * self.scale[1]
         u, v = point
-        x, y = ((u, v), (w - v, u), (w - u, h - v), (v, h - u))[self.turns % 4]
+        x, y = ((u, v), (w - v, u), (w - u, h - v), (v, h - u))[self.rotations % 4]
         return self.left + x / self.scale[0], self.top + y / self.scale[1]
 
     def point_there(self, point: Point) -> Point:
         """A point of the picture in the view's coordinates: the inverse of :meth:`point_back`."""
         w, h = self.width * self.scale[0], self.height * self.scale[1]
         x, y = (point[0] - self.left) * self.scale[0], (point[1] - self.top) * self.scale[1]
-        return ((x, y), (y, w - x), (w - x, h - y), (h - y, x))[self.turns % 4]
+        return ((x, y), (y, w - x), (w - x, h - y), (h - y, x))[self.rotations % 4]
 
     def box_back(self, box: Box) -> Box:
         """A box of the view in the picture's coordinates."""
@@ -78,12 +78,12 @@ class View:
         return replace(detection, box=self.box_back(detection.box), landmarks=marks)
 
 
-def turned(picture: Pixels, turns: int) -> Pixels:
+def rotated(picture: Pixels, rotations: int) -> Pixels:
     """The picture turned anticlockwise by quarter turns, contiguous."""
     codes = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}
-    if turns % 4 == 0:
+    if rotations % 4 == 0:
         return np.ascontiguousarray(picture)
-    return np.asarray(cv2.rotate(picture, codes[turns % 4]), np.uint8)
+    return np.asarray(cv2.rotate(picture, codes[rotations % 4]), np.uint8)
 
 
 def same_face(a: Box, b: Box) -> bool:

@@ -77,7 +77,7 @@ class MarkFinder:
             for box, score in suggestions(shown)
         ]
 
-    def recheck(self, pixels: Pixels) -> list[Region]:
+    def verification_pass(self, pixels: Pixels) -> list[Region]:
         """Nothing: a suggestion is never drawn over, so there is nothing that may have been left."""
         return []
 

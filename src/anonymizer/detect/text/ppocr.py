@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from anonymizer.core.errors import ModelError
 from anonymizer.core.geometry import inside, outline
 from anonymizer.core.types import Model, Pixels, Region
-from anonymizer.detect.faces.fusion import turned
+from anonymizer.detect.faces.fusion import rotated
 from anonymizer.detect.models.store import Store
 from anonymizer.detect.runtime import Network
 
@@ -57,7 +57,7 @@ _NUMBER = re.compile(r"0|[1-9]\d?")
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TextLine:
     """A reading: never stored, never shown. ``sure`` is the least chance of its characters, 0 to 1."""
 
     text: str
@@ -99,13 +99,13 @@ class Reader:
             kept = [good or n in numbers for n, good in enumerate(kept)]
         return _apart(regions, kept)
 
-    def _best(self, pixels: Pixels, region: Region) -> Line | None:
+    def _best(self, pixels: Pixels, region: Region) -> TextLine | None:
         """The reading of a line; None where it is not sure, or sure in two directions."""
         if len(region.corners) != 4:
             return None
         crop = upright(pixels, np.array(region.corners))
         high = crop.shape[0] > UPRIGHT * crop.shape[1]
-        lines = [self._read(turned(crop, turns)) for turns in ((1, 3) if high else (0, 2))]
+        lines = [self._read(rotated(crop, rotations)) for rotations in ((1, 3) if high else (0, 2))]
         legible = [line for line in lines if line.sure >= LEGIBLE and line.text]
         if not legible or (high and len(legible) > 1):
             return None
@@ -117,7 +117,7 @@ class Reader:
         filled = _SERIES.fullmatch(best.text) or aspect <= ROOM * len(best.text) + MARGIN
         return best if best.sure >= SURE and filled else None
 
-    def _read(self, crop: Pixels) -> Line:
+    def _read(self, crop: Pixels) -> TextLine:
         width = min(LONGEST, max(HEIGHT, round(crop.shape[1] * HEIGHT / crop.shape[0])))
         view = np.full((HEIGHT, -(-width // STEP) * STEP, 3), 127, np.uint8)
         view[:, :width] = cv2.resize(crop, (width, HEIGHT), interpolation=cv2.INTER_AREA)
@@ -127,7 +127,7 @@ class Reader:
         return collapsed(chances, self._characters)
 
 
-def collapsed(chances: NDArray[np.float32], characters: Sequence[str]) -> Line:
+def collapsed(chances: NDArray[np.float32], characters: Sequence[str]) -> TextLine:
     """The best path through ``(steps, characters)``, without repeats and blanks (character 0)."""
     best = chances.argmax(axis=1)
     new = best != np.concatenate([[-1], best[:-1]])
@@ -136,7 +136,7 @@ def collapsed(chances: NDArray[np.float32], characters: Sequence[str]) -> Line:
     ends = [*np.flatnonzero(new)[1:], len(best)]
     last = dict(zip(np.flatnonzero(new).tolist(), ends, strict=True))
     each = [float(chances[start : last[start], best[start]].max()) for start in kept.tolist()]
-    return Line("".join(characters[int(index)] for index in best[kept]).strip(), min(each, default=0.0))
+    return TextLine("".join(characters[int(index)] for index in best[kept]).strip(), min(each, default=0.0))
 
 
 def is_harmless(text: str) -> bool:

@@ -17,7 +17,7 @@ from PIL import (
 
 from anonymizer.core.errors import DamagedError, LimitError
 from anonymizer.core.yuv import Planes
-from anonymizer.read.clip.frames import MAX_FRAMES, MAX_SIDE, Picture, Track
+from anonymizer.read.clip.frames import MAX_FRAMES, MAX_SIDE, ClipPicture, VideoTrack
 from anonymizer.read.clip.moving_image import USUAL, durations
 
 FINEST = 1_000_000
@@ -27,7 +27,7 @@ FINEST = 1_000_000
 Image._initialized = 2
 
 
-def pictures(file: BinaryIO, form: str, max_pixels: int, track: Track) -> Iterator[Picture]:
+def pictures(file: BinaryIO, form: str, max_pixels: int, track: VideoTrack) -> Iterator[ClipPicture]:
     """Every frame, drawn over those before it and over white, as BT.709 planes, once through.
 
     A frame is shown for as long as browsers show it. Raises :class:`DamagedError` and :class:`LimitError`.
@@ -60,7 +60,7 @@ def pictures(file: BinaryIO, form: str, max_pixels: int, track: Track) -> Iterat
         track.broken_off = track.broken_off or not whole
 
 
-def _frames(image: Any, hidden: int, lasting: list[Fraction], track: Track) -> Iterator[Picture]:
+def _frames(image: Any, hidden: int, lasting: list[Fraction], track: VideoTrack) -> Iterator[ClipPicture]:
     end = Fraction(0)
     for number in range(min(track.expected, MAX_FRAMES)):
         try:
@@ -74,7 +74,7 @@ def _frames(image: Any, hidden: int, lasting: list[Fraction], track: Track) -> I
             return
         begin, end = track.last, end + lasting[number]
         track.frames, track.last = track.frames + 1, round(end / track.time_base)
-        yield Picture(planes, begin, track.last - begin, False)
+        yield ClipPicture(planes, begin, track.last - begin, False)
 
 
 def _planes(image: Any, width: int, height: int) -> Planes:

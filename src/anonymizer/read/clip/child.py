@@ -5,7 +5,7 @@ cannot open another file or a socket, write to a disk, or use more memory than i
 clothes has nothing to open). On standard output: a message that says what the clip is, then one record per
 frame, then a message that says how it ended. The parent's clock ends it when no frame comes for too long.
 
-Mode ``look`` sends a small RGB copy of each frame, and the whole frame at the start, where the picture changes
+Mode ``search`` sends a small RGB copy of each frame, and the whole frame at the start, where the picture changes
 at once (a cut), and at a regular distance, some of them marked to be searched in full; mode ``full`` sends whole
 frames, where high dynamic range is kept with 10 bits; mode ``sound`` sends samples.
 """
@@ -117,10 +117,10 @@ def _pictures(file: BinaryIO, job: dict[str, Any], track: Any) -> Iterator[Any]:
 
 def _frames(file: BinaryIO, job: dict[str, Any], outside: IO[bytes]) -> None:
     from anonymizer.core.errors import DamagedError
-    from anonymizer.read.clip.frames import Track
+    from anonymizer.read.clip.frames import VideoTrack
 
-    track = Track()
-    look = _Look(job) if job["mode"] == "look" else None
+    track = VideoTrack()
+    search = _SearchMode(job) if job["mode"] == "search" else None
     pictures = _pictures(file, job, track)
     if (first := next(pictures, None)) is None:
         raise DamagedError("Not one frame of the clip decodes; copy it from the camera again.")
@@ -131,8 +131,8 @@ def _frames(file: BinaryIO, job: dict[str, Any], outside: IO[bytes]) -> None:
             _check_seconds(float(picture.pts * track.time_base), job)
             flags = CORRUPT if picture.corrupt else 0
             parts = []
-            if look:
-                small, extra = look.at(number, picture, track)
+            if search:
+                small, extra = search.at(number, picture, track)
                 flags |= extra
                 parts = [small.data]
             else:
@@ -201,7 +201,7 @@ def _summary(track: Any) -> dict[str, Any]:
     return {key: whole[key] for key in kept} | {"notes": list(track.notes)}
 
 
-class _Look:
+class _SearchMode:
     """The small copy of each frame, and which frames are sent whole."""
 
     def __init__(self, job: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ from av.stream import Disposition
 from anonymizer.core.errors import DamagedError, LimitError, UnsupportedError
 from anonymizer.core.types import Pixels
 from anonymizer.core.yuv import AnyPlanes, Colour, pixels, reduced
-from anonymizer.read.clip.normalise import Shape
+from anonymizer.read.clip.normalise import FrameForm
 from anonymizer.read.clip.wide_gamut import Wide
 from anonymizer.read.completeness import is_whole
 from anonymizer.read.sniff import AVI, MATROSKA, MP4
@@ -48,7 +48,7 @@ BY_DEMUXER = {form.demuxer: form for form in (AVI, MATROSKA, MP4)}
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class ClipPicture:
     """One frame: planes as in :mod:`anonymizer.core.yuv`, even sides, upright, and its time.
 
     ``pts`` and ``duration`` are in units of the track's time base; the first frame's ``pts`` is 0. Where there is a
@@ -75,7 +75,7 @@ class Picture:
 
 
 @dataclass(slots=True)
-class Track:
+class VideoTrack:
     """What is known of the video track: filled in as it is read, complete at the end."""
 
     width: int = 0
@@ -118,7 +118,7 @@ def open_container(file: BinaryIO, demuxer: str, max_pixels: int) -> Any:
         raise DamagedError("The clip is damaged or incomplete; copy it from the camera again.") from error
 
 
-def playing(container: Any, track: Track) -> Any:
+def playing(container: Any, track: VideoTrack) -> Any:
     """The video stream that a player shows: the first one that is enabled and is no cover picture."""
     streams = [s for s in container.streams.video if not is_cover(s)]
     if not streams:
@@ -139,11 +139,11 @@ def pictures(
     demuxer: str,
     max_pixels: int,
     threads: int,
-    track: Track,
+    track: VideoTrack,
     *,
     keep_hdr: bool = False,
     deep: bool = False,
-) -> Iterator[Picture]:
+) -> Iterator[ClipPicture]:
     """Every presented frame, in order; ``track`` is complete when the iterator ends.
 
     ``keep_hdr``: high dynamic range is to be kept; ``deep``: its frames come as they are, with 10 bits.
@@ -158,7 +158,7 @@ def pictures(
         _announce(container, stream, track)
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = threads
-        shape: Shape | None = None
+        shape: FrameForm | None = None
         clock = _Clock(track)
         for frame in _decoded(container, stream, track):
             if frame.width * frame.height > max_pixels or max(frame.width, frame.height) > MAX_SIDE:
@@ -167,7 +167,7 @@ def pictures(
                     "make the clip smaller."
                 )
             if shape is None:
-                shape = Shape(frame, stream, track, keep_hdr=keep_hdr, deep=deep)
+                shape = FrameForm(frame, stream, track, keep_hdr=keep_hdr, deep=deep)
             for ready in shape.converted(frame):
                 yield _timed(ready, shape, clock, track)
         if shape is None:
@@ -177,14 +177,14 @@ def pictures(
         _judge_end(file, demuxer, track)
 
 
-def _timed(frame: Any, shape: Shape, clock: _Clock, track: Track) -> Picture:
+def _timed(frame: Any, shape: FrameForm, clock: _Clock, track: VideoTrack) -> ClipPicture:
     pts, duration = clock.next(frame)
     corrupt = bool(frame.is_corrupt)
     track.corrupt += corrupt
     track.frames += 1
     if track.frames > MAX_FRAMES:
         raise LimitError("The clip has more frames than the limit; cut it into parts.")
-    return Picture(shape.planes(frame), pts, duration, corrupt, shape.wide)
+    return ClipPicture(shape.planes(frame), pts, duration, corrupt, shape.wide)
 
 
 def _rate(stream: Any) -> Fraction | None:
@@ -201,7 +201,7 @@ def _measured(file: BinaryIO, demuxer: str, max_pixels: int) -> Fraction:
     place, times, base = file.tell(), [], Fraction(1)
     file.seek(0)
     with contextlib.suppress(FFmpegError, OSError), open_container(file, demuxer, max_pixels) as container:
-        stream = playing(container, Track())
+        stream = playing(container, VideoTrack())
         base = stream.time_base or base
         for packet in itertools.islice(container.demux(stream), MEASURED):
             times += [packet.pts] if packet.size and packet.pts is not None else []
@@ -210,7 +210,7 @@ def _measured(file: BinaryIO, demuxer: str, max_pixels: int) -> Fraction:
     return (len(times) - 1) / span if span > 0 else Fraction(25)
 
 
-def _announce(container: Any, stream: Any, track: Track) -> None:
+def _announce(container: Any, stream: Any, track: VideoTrack) -> None:
     base = stream.time_base or Fraction(1, 1000)
     # A time base of one over a whole number is what an MP4 can say; times are multiplied to match.
     track.time_base = Fraction(1, base.denominator)
@@ -232,7 +232,7 @@ def _tagged(stream: Any) -> float:
     )
 
 
-def _decoded(container: Any, stream: Any, track: Track) -> Iterator[Any]:
+def _decoded(container: Any, stream: Any, track: VideoTrack) -> Iterator[Any]:
     """Frames as they come; a packet that does not decode is counted and passed over."""
     packets = container.demux(stream)
     due: deque[int] | None = deque() if container.format.name == "avi" else None
@@ -281,7 +281,7 @@ def _decoded(container: Any, stream: Any, track: Track) -> Iterator[Any]:
         track.broken_off = True
 
 
-def _judge_end(file: BinaryIO, demuxer: str, track: Track) -> None:
+def _judge_end(file: BinaryIO, demuxer: str, track: VideoTrack) -> None:
     """A container that does not reach its own end, or clearly less time than announced: the file is cut off."""
     shown = float(track.last * track.time_base)
     # Edit lists and clocks that begin anew make some containers' word a rough one.
@@ -305,7 +305,7 @@ def _reaches_its_end(file: BinaryIO, demuxer: str) -> bool:
 class _Clock:
     """Exact, strictly increasing times from what the frames say."""
 
-    def __init__(self, track: Track) -> None:
+    def __init__(self, track: VideoTrack) -> None:
         self.track = track
         self.first: int | None = None
         self.previous = -1

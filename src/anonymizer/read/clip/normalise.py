@@ -22,7 +22,7 @@ from anonymizer.read.clip.orientation import UPRIGHT, Matrix, matrix, swaps, upr
 from anonymizer.read.clip.wide_gamut import BT601, BT709, BT2020, MATRICES, NTSC, P3, PRIMARIES, Wide, wide
 
 if TYPE_CHECKING:
-    from anonymizer.read.clip.frames import Track
+    from anonymizer.read.clip.frames import VideoTrack
 
 UNSPECIFIED = 2
 NAMES = {BT709: "bt709", BT601: "bt601", NTSC: "bt601", BT2020: "bt2020"}
@@ -39,31 +39,31 @@ level of the formula, where ``scale`` is up to nine off."""
 PLAIN, DEEP = "yuv420p", "yuv420p10le"
 
 
-class Shape:
+class FrameForm:
     """How this clip's frames become upright planes in the one form: decided by the first frame.
 
     ``keep_hdr`` and ``deep`` as in :func:`anonymizer.read.clip.frames.pictures`.
     """
 
     def __init__(
-        self, frame: Any, stream: Any, track: Track, *, keep_hdr: bool = False, deep: bool = False
+        self, frame: Any, stream: Any, track: VideoTrack, *, keep_hdr: bool = False, deep: bool = False
     ) -> None:
-        self.turn: Matrix = UPRIGHT
+        self.orientation: Matrix = UPRIGHT
         for side in frame.side_data:
             if side.type == SideData.DISPLAYMATRIX:
-                self.turn = matrix(bytes(side))
+                self.orientation = matrix(bytes(side))
         self.size = (frame.width, frame.height)
         self.format = frame.format.name
         self.track = track
         self.stream = stream
-        width, height = self.size[::-1] if swaps(self.turn) else self.size
+        width, height = self.size[::-1] if swaps(self.orientation) else self.size
         track.width, track.height = width + width % 2, height + height % 2
         if (track.width, track.height) != (width, height):
             track.notes["An odd width or height was made even by repeating the last line."] = None
         aspect = stream.sample_aspect_ratio or Fraction(1)
         if not Fraction(1, 10) < aspect < 10:
             aspect = Fraction(1)
-        track.aspect = 1 / aspect if swaps(self.turn) else aspect
+        track.aspect = 1 / aspect if swaps(self.orientation) else aspect
         self.hdr = frame.color_trc in HDR_TRANSFERS
         if self.hdr and keep_hdr:
             track.colour = Colour(BT2020, int(frame.color_trc), BT2020)
@@ -202,7 +202,7 @@ class Shape:
         for number, plane in enumerate(frame.planes[:3]):
             lines = np.frombuffer(plane, kind).reshape(-1, plane.line_size // kind().itemsize)
             stored = lines[: plane.height, : plane.width]
-            part = upright(stored, self.turn)
+            part = upright(stored, self.orientation)
             h, w = (height, width) if number == 0 else (height // 2, width // 2)
             if part.shape != (h, w):
                 part = np.pad(part, ((0, h - part.shape[0]), (0, w - part.shape[1])), mode="edge")

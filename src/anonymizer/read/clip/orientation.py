@@ -21,20 +21,20 @@ def matrix(side_data: bytes) -> Matrix:
         return UPRIGHT
     a, b, _, c, d = struct.unpack_from("=5i", side_data)
     signs = [0 if abs(v) < 1 << 15 else (1 if v > 0 else -1) for v in (a, b, c, d)]
-    turn = (signs[0], signs[1], signs[2], signs[3])
-    straight = abs(turn[0]) == abs(turn[3]) == 1 and not turn[1] and not turn[2]
-    crossed = abs(turn[1]) == abs(turn[2]) == 1 and not turn[0] and not turn[3]
-    return turn if straight or crossed else UPRIGHT
+    orientation = (signs[0], signs[1], signs[2], signs[3])
+    straight = abs(orientation[0]) == abs(orientation[3]) == 1 and not orientation[1] and not orientation[2]
+    crossed = abs(orientation[1]) == abs(orientation[2]) == 1 and not orientation[0] and not orientation[3]
+    return orientation if straight or crossed else UPRIGHT
 
 
-def swaps(turn: Matrix) -> bool:
+def swaps(orientation: Matrix) -> bool:
     """Whether width and height change places."""
-    return turn[0] == 0
+    return orientation[0] == 0
 
 
-def upright(plane: NDArray[Any], turn: Matrix) -> NDArray[Any]:
+def upright(plane: NDArray[Any], orientation: Matrix) -> NDArray[Any]:
     """A plane ``(h, w)`` as it is to be shown: a copy where it is turned, else a view."""
-    a, b, c, d = turn
+    a, b, c, d = orientation
     if a == 0:
         # Rows and columns change places; then x runs along the stored y, whose sign is c, and y's is b.
         plane = cv2.transpose(plane)

@@ -80,7 +80,7 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class SearchFrame:
     """A frame for detectors: a small copy ``(h, w, 3)`` RGB, and the whole frame where it was sent.
 
     ``full``: this one is to be searched in full. ``cut`` says that a new shot begins with it.
@@ -292,7 +292,7 @@ def _check_bytes(path: Path, limits: Limits) -> None:
         )
 
 
-def looks(clip: Clip, reading: Reading, small: tuple[int, int]) -> Iterator[Look]:
+def search_frames(clip: Clip, reading: Reading, small: tuple[int, int]) -> Iterator[SearchFrame]:
     """The frames of a reading in mode ``look``; ``small`` is (width, height) of the copies."""
     near = small[0] * small[1] * 3
     for number, (pts, _, flags, buffer) in enumerate(reading.records()):
@@ -300,10 +300,12 @@ def looks(clip: Clip, reading: Reading, small: tuple[int, int]) -> Iterator[Look
             raise DamagedError("The decoder gave up on this clip; it is damaged or made to do harm.")
         whole = split(buffer[near:], clip.width, clip.height) if flags & WHOLE else None
         picture = buffer[:near].reshape(small[1], small[0], 3)
-        yield Look(number, pts, picture, whole, bool(flags & FULL), bool(flags & CUT), bool(flags & CORRUPT))
+        yield SearchFrame(
+            number, pts, picture, whole, bool(flags & FULL), bool(flags & CUT), bool(flags & CORRUPT)
+        )
 
 
-def look_size(clip: Clip, side: int) -> tuple[int, int]:
+def small_size(clip: Clip, side: int) -> tuple[int, int]:
     """``(width, height)`` of the small copies: long side at most ``side``."""
     return reduction(clip.width, clip.height, side / max(clip.width, clip.height))
 

@@ -12,7 +12,7 @@ from av.error import FFmpegError
 from av.stream import Disposition
 from numpy.typing import NDArray
 
-from anonymizer.read.clip.frames import Track, open_container, playing
+from anonymizer.read.clip.frames import VideoTrack, open_container, playing
 
 RATE = 48_000
 CHANNELS = 2
@@ -46,7 +46,7 @@ def samples(file: BinaryIO, demuxer: str, max_pixels: int) -> Iterator[NDArray[n
     with open_container(file, demuxer, max_pixels) as container:
         if (stream := _playing(container)) is None:
             return
-        begin = _start(playing(container, Track()))
+        begin = _start(playing(container, VideoTrack()))
         resampler = AudioResampler(format="s16", layout="stereo", rate=RATE)
         done = 0
         for frame in _decoded(container, stream):

@@ -84,12 +84,12 @@ class Upright:
             bottom = min(high, top + rows)
             part = self.image.crop(_stored(self.orientation, top, bottom, high, wide))
             part = self.convert(part)
-            turn = _TURNS.get(self.orientation)
-            yield (part if turn is None else part.transpose(turn)).tobytes()
+            how = _TRANSPOSES.get(self.orientation)
+            yield (part if how is None else part.transpose(how)).tobytes()
 
 
 @dataclass
-class Picture:
+class DecodedPhoto:
     """A decoded picture; ``notes`` are published, ``flags`` are kinds of traces only a decoder can see."""
 
     pixels: Pixels | Upright
@@ -98,7 +98,7 @@ class Picture:
     frames: int = 1
 
 
-def strips(picture: Picture) -> Iterator[bytes | memoryview]:
+def strips(picture: DecodedPhoto) -> Iterator[bytes | memoryview]:
     """The picture's RGB bytes from the top, row by row."""
     if isinstance(picture.pixels, Upright):
         yield from picture.pixels.strips()
@@ -128,7 +128,7 @@ def prepare(form: str) -> None:
             raise UnsupportedError("DICOM is not supported here; export the picture as PNG.") from error
 
 
-def decode(content: bytes, form: str, max_pixels: int) -> Picture:
+def decode(content: bytes, form: str, max_pixels: int) -> DecodedPhoto:
     """The first picture in ``content``, upright, in sRGB, without transparency.
 
     Call :func:`prepare` first. Raises :class:`DamagedError` where it does not decode to its end,
@@ -138,7 +138,9 @@ def decode(content: bytes, form: str, max_pixels: int) -> Picture:
     if form not in FORMATS:
         raise UnsupportedError(f"{form} is a format of clips, not of photos.")
     if form == "DICOM":
-        picture: Picture = importlib.import_module("anonymizer.read.photo.dicom").decode(content, max_pixels)
+        picture: DecodedPhoto = importlib.import_module("anonymizer.read.photo.dicom").decode(
+            content, max_pixels
+        )
         return picture
     if not _is_complete(content, form):
         # Decoders fill the missing part with grey, or say nothing.
@@ -194,7 +196,7 @@ def _is_complete(content: bytes, form: str) -> bool:
     return True
 
 
-def _first_picture(image: Any, form: str, max_pixels: int) -> Picture:
+def _first_picture(image: Any, form: str, max_pixels: int) -> DecodedPhoto:
     if image.width * image.height > max_pixels:
         raise LimitError(_too_many(max_pixels))
     if form == "TIFF" and _is_raw(image):
@@ -214,10 +216,10 @@ def _first_picture(image: Any, form: str, max_pixels: int) -> Picture:
     # Asked after loading: a PNG may hold its EXIF behind the pixels, and Pillow turns a TIFF by itself.
     orientation = _orientation(image, form)
     convert = plan(image, profile if isinstance(profile, bytes) else None, notes, flags)
-    return Picture(Upright(image, orientation, convert), notes, flags, frames)
+    return DecodedPhoto(Upright(image, orientation, convert), notes, flags, frames)
 
 
-_TURNS = {
+_TRANSPOSES = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,

@@ -29,7 +29,7 @@ from pydicom.uid import UID
 from anonymizer.core.errors import DamagedError, LimitError, UnsupportedError
 from anonymizer.core.types import Pixels
 from anonymizer.read.photo.colour import plan
-from anonymizer.read.photo.decode import Picture, Upright
+from anonymizer.read.photo.decode import DecodedPhoto, Upright
 from anonymizer.read.traces.dicom import harvest
 
 __all__ = ["decode", "harvest"]
@@ -50,7 +50,7 @@ COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 _OVERLAYS = range(0x6000, 0x6020, 2)
 
 
-def decode(content: bytes, max_pixels: int) -> Picture:
+def decode(content: bytes, max_pixels: int) -> DecodedPhoto:
     """The first frame as RGB, windowed as its own VOI attributes say.
 
     Raises :class:`DamagedError`, :class:`LimitError` beyond ``max_pixels``, and :class:`UnsupportedError`
@@ -70,7 +70,7 @@ def decode(content: bytes, max_pixels: int) -> Picture:
             raise DamagedError(DAMAGED) from error
 
 
-def _picture(dataset: Dataset, max_pixels: int) -> Picture:
+def _picture(dataset: Dataset, max_pixels: int) -> DecodedPhoto:
     syntax = _supported(dataset)
     width, height = int(dataset.Columns), int(dataset.Rows)
     if width < 1 or height < 1:
@@ -89,7 +89,7 @@ def _picture(dataset: Dataset, max_pixels: int) -> Picture:
     if values.shape[:2] != (height, width):
         raise DamagedError(DAMAGED)
     if str(meta["photometric_interpretation"]) in GREY:
-        return Picture(_on_three(_grey(values, dataset)), notes, flags, frames)
+        return DecodedPhoto(_on_three(_grey(values, dataset)), notes, flags, frames)
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
         pixels = _eight_bits(apply_color_lut(values, dataset), _palette_bits(dataset))
     else:
@@ -99,7 +99,7 @@ def _picture(dataset: Dataset, max_pixels: int) -> Picture:
     image = Image.fromarray(pixels)
     profile = dataset.get("ICCProfile")
     convert = plan(image, profile if isinstance(profile, bytes) else None, notes, flags)
-    return Picture(Upright(image, 1, convert), notes, flags, frames)
+    return DecodedPhoto(Upright(image, 1, convert), notes, flags, frames)
 
 
 def _supported(dataset: Dataset) -> UID:

@@ -16,9 +16,9 @@ from av.error import FFmpegError
 from anonymizer.core.errors import AnonymizerError
 from anonymizer.core.types import Traces
 from anonymizer.read.clip.frames import is_cover, open_container
-from anonymizer.read.traces.collector import Found
+from anonymizer.read.traces.collector import TraceCollector
 from anonymizer.read.traces.harvest import harvest as harvest_picture
-from anonymizer.read.traces.isobmff import Box, boxes
+from anonymizer.read.traces.isobmff import IsoBox, boxes
 
 MOST = 1 << 22
 """Bytes of one box, or of an unknown structure's head and tail, that are looked at."""
@@ -51,7 +51,7 @@ def harvest(file: BinaryIO, form: str, demuxer: str, max_pixels: int) -> Traces:
     if not demuxer:
         file.seek(0)
         return harvest_picture(file.read(1 << 28), form)
-    found = Found()
+    found = TraceCollector()
     try:
         if demuxer == "mov":
             size = file.seek(0, 2)
@@ -70,7 +70,7 @@ def harvest(file: BinaryIO, form: str, demuxer: str, max_pixels: int) -> Traces:
     return Traces(tuple(found.kinds), frozenset(found.strings))
 
 
-def _tags(container: Any, found: Found) -> None:
+def _tags(container: Any, found: TraceCollector) -> None:
     """The demuxer's view: tags, tracks that are neither picture nor sound, chapters, cover pictures."""
     holders = [dict(container.metadata)]
     for stream in container.streams:
@@ -107,7 +107,7 @@ def _kind(key: str) -> str:
     return next((kind for pattern, kind in _KINDS if pattern.search(name)), "description or comment")
 
 
-def _data(container: Any, found: Found) -> None:
+def _data(container: Any, found: TraceCollector) -> None:
     """The first packets of tracks that are neither picture nor sound: names of places, of faces, subtitles."""
     streams = [s for s in container.streams if s.type in ("data", "subtitle")]
     if not streams:
@@ -119,7 +119,7 @@ def _data(container: Any, found: Found) -> None:
             found.binary(bytes(packet), 1 << 16)
 
 
-def _boxes(file: BinaryIO, start: int, end: int, found: Found, depth: int) -> None:
+def _boxes(file: BinaryIO, start: int, end: int, found: TraceCollector, depth: int) -> None:
     for box in _walk(file, start, end):
         if box.name in _INSIDE and depth < 8:
             _boxes(file, box.body, min(box.end, end), found, depth + 1)
@@ -129,7 +129,7 @@ def _boxes(file: BinaryIO, start: int, end: int, found: Found, depth: int) -> No
             _leaf(box.name, body, found)
 
 
-def _walk(file: BinaryIO, start: int, end: int) -> Iterator[Box]:
+def _walk(file: BinaryIO, start: int, end: int) -> Iterator[IsoBox]:
     for _ in range(20_000):
         if start + 8 > end:
             return
@@ -143,11 +143,11 @@ def _walk(file: BinaryIO, start: int, end: int) -> Iterator[Box]:
             size = end - start
         if size < body - start:
             return
-        yield Box(name, start, body, start + size)
+        yield IsoBox(name, start, body, start + size)
         start += size
 
 
-def _leaf(name: bytes, body: bytes, found: Found) -> None:
+def _leaf(name: bytes, body: bytes, found: TraceCollector) -> None:
     if name in _TAGS or name == b"uuid":
         if name == b"uuid" and b"<x:xmp" in body:
             found.kind("XMP")
@@ -171,7 +171,7 @@ def _leaf(name: bytes, body: bytes, found: Found) -> None:
         found.binary(body, 1 << 16)
 
 
-def _values(name: bytes, body: bytes, found: Found, depth: int = 0) -> None:
+def _values(name: bytes, body: bytes, found: TraceCollector, depth: int = 0) -> None:
     """What stands in boxes of tags, without their names: those stand in every file, ours included."""
     if name == b"uuid" or depth > 6:
         found.binary(body)
@@ -193,7 +193,7 @@ def _values(name: bytes, body: bytes, found: Found, depth: int = 0) -> None:
         found.value(body[8:] if name in (b"data", b"mean", b"name") else body)
 
 
-def _ends(file: BinaryIO, found: Found) -> None:
+def _ends(file: BinaryIO, found: TraceCollector) -> None:
     """Text in the first and the last bytes of a container without boxes: headers and indexes stand there."""
     size = file.seek(0, 2)
     file.seek(0)

@@ -23,7 +23,7 @@ _UTF16 = {
 
 
 @dataclass
-class Found:
+class TraceCollector:
     """Kinds in the order they were met, and strings; both without doubles."""
 
     kinds: dict[str, None] = field(default_factory=dict)

@@ -17,7 +17,7 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.tag import BaseTag
 
 from anonymizer.core.types import Traces
-from anonymizer.read.traces.collector import Found
+from anonymizer.read.traces.collector import TraceCollector
 
 PATIENT = "DICOM patient data"
 PEOPLE = "DICOM names of staff or institution"
@@ -59,7 +59,7 @@ def harvest(content: bytes) -> Traces:
 
     Never raises on damaged bytes: what cannot be parsed is searched as plain bytes.
     """
-    found = Found()
+    found = TraceCollector()
     if content[:128].strip(b"\0"):
         found.kind("unknown segment or chunk")
         found.binary(content[:128])
@@ -75,7 +75,7 @@ def harvest(content: bytes) -> Traces:
     return Traces(tuple(found.kinds), frozenset(found.strings))
 
 
-def _walk(dataset: Dataset, found: Found, depth: int) -> None:
+def _walk(dataset: Dataset, found: TraceCollector, depth: int) -> None:
     for tag in sorted(dataset.keys()):
         if tag in _PIXELS:
             continue
@@ -95,7 +95,7 @@ def _walk(dataset: Dataset, found: Found, depth: int) -> None:
             _strings(element, dataset, found)
 
 
-def _kind(element: DataElement, found: Found) -> None:
+def _kind(element: DataElement, found: TraceCollector) -> None:
     tag: BaseTag = element.tag
     values = list(_values(element))
     if int(tag) in _KINDS:
@@ -118,7 +118,7 @@ def _kind(element: DataElement, found: Found) -> None:
         found.kind(OTHER)
 
 
-def _strings(element: DataElement, dataset: Dataset, found: Found) -> None:
+def _strings(element: DataElement, dataset: Dataset, found: TraceCollector) -> None:
     if element.VR in _TEXT:
         for value in _values(element):
             text = str(value)

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from anonymizer.read.traces.collector import Found
+from anonymizer.read.traces.collector import TraceCollector
 from anonymizer.read.traces.xmp import iptc, xmp
 
 MAX_ENTRIES = 4096
@@ -90,7 +90,7 @@ class _Form:
         return list(struct.unpack(f"{self.order}{count}{code}", value[: count * size]))
 
 
-def tiff(data: bytes, found: Found, whole: bool = False) -> int:
+def tiff(data: bytes, found: TraceCollector, whole: bool = False) -> int:
     """Take every trace out of a TIFF structure; where the last byte that it refers to ends.
 
     ``whole`` says that it is a file of its own and not EXIF inside another: then a second directory is a
@@ -150,7 +150,7 @@ def tiff(data: bytes, found: Found, whole: bool = False) -> int:
     return end
 
 
-def _tag(tag: int, kind: int, value: bytes, role: int, found: Found) -> None:
+def _tag(tag: int, kind: int, value: bytes, role: int, found: TraceCollector) -> None:
     if tag in KINDS and role != _GPS:
         found.kind(KINDS[tag])
     if tag == 0x02BC and role != _GPS:
@@ -171,7 +171,7 @@ def _tag(tag: int, kind: int, value: bytes, role: int, found: Found) -> None:
         found.binary(value, 1 << 16)
 
 
-def _position(entries: dict[int, bytes], form: _Form, found: Found) -> None:
+def _position(entries: dict[int, bytes], form: _Form, found: TraceCollector) -> None:
     """Latitude and longitude in the ways that programs write them, and the date and time of the fix."""
     found.kind("GPS position")
     for ref, tag in ((1, 2), (3, 4), (0x13, 0x14), (0x15, 0x16)):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from anonymizer.core.types import Traces
 from anonymizer.read.traces import segments
-from anonymizer.read.traces.collector import Found
+from anonymizer.read.traces.collector import TraceCollector
 from anonymizer.read.traces.exif import tiff
 from anonymizer.read.traces.isobmff import Heif, read_heif
 from anonymizer.read.traces.strings import canaries, path_strings
@@ -30,7 +30,7 @@ def harvest(content: bytes, form: str, flags: Sequence[str] = ()) -> Traces:
 
     ``flags`` are kinds that its decoder saw. Never raises, whatever the bytes.
     """
-    found = Found()
+    found = TraceCollector()
     found.kind(*flags)
     try:
         _WALKERS.get(form, _other)(content, found)
@@ -51,7 +51,7 @@ def union(traces: Iterable[Traces]) -> Traces:
     return Traces(tuple(kinds), frozenset(strings))
 
 
-def _heif(content: bytes, found: Found) -> None:
+def _heif(content: bytes, found: TraceCollector) -> None:
     """The items of a HEIF or AVIF, what they are to each other, and what stands around them."""
     heif = read_heif(content)
     for item in list(heif.items.values())[:2000]:
@@ -89,7 +89,7 @@ def _heif(content: bytes, found: Found) -> None:
     segments.tail(content[heif.tail :], found)
 
 
-def _relations(content: bytes, heif: Heif, found: Found) -> None:
+def _relations(content: bytes, heif: Heif, found: TraceCollector) -> None:
     parts = set()
     for kind, source, targets in heif.refers:
         if kind == b"thmb":
@@ -117,23 +117,23 @@ def _relations(content: bytes, heif: Heif, found: Found) -> None:
             found.binary(body)
 
 
-def _whole_tiff(content: bytes, found: Found) -> None:
+def _whole_tiff(content: bytes, found: TraceCollector) -> None:
     end = tiff(content, found, whole=True)
     if content[end:].strip(b"\0"):  # zeros pad the end to whole words
         segments.tail(content[end:], found)
 
 
-def _dicom(content: bytes, found: Found) -> None:
+def _dicom(content: bytes, found: TraceCollector) -> None:
     traces: Traces = importlib.import_module("anonymizer.read.photo.dicom").harvest(content)
     found.kind(*traces.kinds)
     found.strings.update(traces.strings)
 
 
-def _other(content: bytes, found: Found) -> None:
+def _other(content: bytes, found: TraceCollector) -> None:
     found.binary(content, 1 << 18)
 
 
-_WALKERS: dict[str, Callable[[bytes, Found], None]] = {
+_WALKERS: dict[str, Callable[[bytes, TraceCollector], None]] = {
     "JPEG": segments.jpeg,
     "PNG": segments.png,
     "WebP": segments.webp,

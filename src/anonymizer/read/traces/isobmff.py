@@ -18,7 +18,7 @@ _KNOWN = {
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class IsoBox:
     """One box: ``start`` is its first byte, ``body`` its content's, ``end`` behind its last (as announced)."""
 
     name: bytes
@@ -46,8 +46,8 @@ class Heif:
     primary: int = 0
     refers: list[tuple[bytes, int, tuple[int, ...]]] = field(default_factory=list)
     """``(kind, from, to)``: ``thmb`` from a thumbnail, ``auxl`` from a depth map, ``dimg`` from a grid."""
-    top: list[Box] = field(default_factory=list)
-    properties: list[Box] = field(default_factory=list)
+    top: list[IsoBox] = field(default_factory=list)
+    properties: list[IsoBox] = field(default_factory=list)
     tail: int = 0
     complete: bool = True
 
@@ -75,7 +75,7 @@ def read_heif(data: bytes) -> Heif:
     return heif
 
 
-def boxes(data: bytes, start: int, end: int) -> Iterator[Box]:
+def boxes(data: bytes, start: int, end: int) -> Iterator[IsoBox]:
     """The boxes between two offsets, as far as their sizes make sense."""
     for _ in range(MAX_BOXES):
         if start + 8 > end:
@@ -88,16 +88,16 @@ def boxes(data: bytes, start: int, end: int) -> Iterator[Box]:
             size = end - start
         if size < body - start:
             return
-        yield Box(name, start, body, start + size)
+        yield IsoBox(name, start, body, start + size)
         start += size
 
 
-def _meta(data: bytes, meta: Box, heif: Heif) -> None:
+def _meta(data: bytes, meta: IsoBox, heif: Heif) -> None:
     end = min(meta.end, len(data))
     idat = 0
-    located: Box | None = None
+    located: IsoBox | None = None
     for box in boxes(data, meta.body + 4, end):
-        inner = Box(box.name, box.start, box.body, min(box.end, end))
+        inner = IsoBox(box.name, box.start, box.body, min(box.end, end))
         try:
             if box.name == b"pitm":
                 wide = data[box.body] > 0
@@ -123,7 +123,7 @@ def _meta(data: bytes, meta: Box, heif: Heif) -> None:
             heif.complete = False
 
 
-def _infos(data: bytes, box: Box, heif: Heif) -> None:
+def _infos(data: bytes, box: IsoBox, heif: Heif) -> None:
     """``iinf``: the items' numbers, types and names."""
     first = box.body + (6 if data[box.body] == 0 else 8)
     for info in boxes(data, first, box.end):
@@ -138,7 +138,7 @@ def _infos(data: bytes, box: Box, heif: Heif) -> None:
         item.name = data[at + 4 : min(info.end, at + 1000)]
 
 
-def _references(data: bytes, box: Box, heif: Heif) -> None:
+def _references(data: bytes, box: IsoBox, heif: Heif) -> None:
     """``iref``: which item belongs to which."""
     form = ">I" if data[box.body] else ">H"
     width = struct.calcsize(form)
@@ -150,7 +150,7 @@ def _references(data: bytes, box: Box, heif: Heif) -> None:
         heif.refers.append((part.name, source, targets))
 
 
-def _locations(data: bytes, box: Box, heif: Heif, idat: int) -> None:
+def _locations(data: bytes, box: IsoBox, heif: Heif, idat: int) -> None:
     """``iloc``: where the items' bytes lie."""
     version = data[box.body]
     sizes = struct.unpack_from(">H", data, box.body + 4)[0]

@@ -6,7 +6,7 @@ import re
 import struct
 import zlib
 
-from anonymizer.read.traces.collector import Found
+from anonymizer.read.traces.collector import TraceCollector
 from anonymizer.read.traces.exif import tiff
 from anonymizer.read.traces.xmp import photoshop, xmp
 
@@ -20,7 +20,7 @@ UNKNOWN = "unknown segment or chunk"
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
-def jpeg(content: bytes, found: Found, depth: int = 0) -> None:
+def jpeg(content: bytes, found: TraceCollector, depth: int = 0) -> None:
     """Segments (ITU T.81, B.1), then whatever stands behind EOI."""
     at, end = 2, len(content)
     while at + 2 <= end and content[at] == 0xFF:
@@ -44,7 +44,7 @@ def jpeg(content: bytes, found: Found, depth: int = 0) -> None:
     tail(content[at:], found, depth)
 
 
-def _segment(marker: int, body: bytes, found: Found) -> None:
+def _segment(marker: int, body: bytes, found: TraceCollector) -> None:
     if marker == 0xFE:
         found.kind("description or comment")
         found.value(body)
@@ -69,7 +69,7 @@ def _segment(marker: int, body: bytes, found: Found) -> None:
         found.binary(body)
 
 
-def guarded_tiff(data: bytes, found: Found) -> None:
+def guarded_tiff(data: bytes, found: TraceCollector) -> None:
     """EXIF; where it is damaged, its text all the same."""
     try:
         tiff(data, found)
@@ -78,7 +78,7 @@ def guarded_tiff(data: bytes, found: Found) -> None:
         found.binary(data, 1 << 16)
 
 
-def profile(icc: bytes, found: Found) -> None:
+def profile(icc: bytes, found: TraceCollector) -> None:
     """A colour profile's texts: it may name a monitor, a camera, a person who calibrated it."""
     found.kind("colour profile")
     count = int.from_bytes(icc[128:132], "big")
@@ -89,7 +89,7 @@ def profile(icc: bytes, found: Found) -> None:
             found.binary(icc[offset : offset + min(size, 1 << 14)])
 
 
-def tail(data: bytes, found: Found, depth: int = 0) -> None:
+def tail(data: bytes, found: TraceCollector, depth: int = 0) -> None:
     """What stands behind the end of a picture: pictures, films, archives, a maker's own records."""
     if not data:
         return
@@ -116,7 +116,7 @@ _PNG_STRUCTURE = {
 }  # fmt: skip
 
 
-def png(content: bytes, found: Found) -> None:
+def png(content: bytes, found: TraceCollector) -> None:
     """Chunks (PNG 3rd edition, 5.3), then whatever stands behind IEND."""
     at = 8
     while at + 12 <= len(content):
@@ -148,7 +148,7 @@ def png(content: bytes, found: Found) -> None:
     tail(content[at:], found)
 
 
-def _png_text(name: bytes, body: bytes, found: Found) -> None:
+def _png_text(name: bytes, body: bytes, found: TraceCollector) -> None:
     """A keyword and a text, plain or deflated (PNG, 11.3.3); EXIF and IPTC may stand in it as hex digits."""
     keyword, _, rest = body.partition(b"\0")
     if name == b"zTXt":
@@ -194,7 +194,7 @@ def inflated(data: bytes) -> bytes:
     return done
 
 
-def webp(content: bytes, found: Found) -> None:
+def webp(content: bytes, found: TraceCollector) -> None:
     """Chunks of a RIFF file (RFC 9649), then whatever stands behind its end."""
     end = min(8 + struct.unpack_from("<I", content, 4)[0], len(content))
     at = 12
@@ -219,7 +219,7 @@ def webp(content: bytes, found: Found) -> None:
     tail(content[end:], found)
 
 
-def gif(content: bytes, found: Found) -> None:
+def gif(content: bytes, found: TraceCollector) -> None:
     """Blocks (GIF89a, appendix A), then whatever stands behind the trailer."""
     at = 13 + (3 << (content[10] & 7) + 1 if content[10] & 0x80 else 0)
     pictures = 0
@@ -245,7 +245,7 @@ def gif(content: bytes, found: Found) -> None:
     tail(content[at:], found)
 
 
-def _extension(label: int, name: bytes, body: bytes, found: Found) -> None:
+def _extension(label: int, name: bytes, body: bytes, found: TraceCollector) -> None:
     if label in (0xFE, 0x01):
         found.kind("description or comment")
         found.value(body)
@@ -270,7 +270,7 @@ def _sub_blocks(content: bytes, at: int, most: int) -> tuple[int, bytes]:
     return at + 1, body
 
 
-def bmp(content: bytes, found: Found) -> None:
+def bmp(content: bytes, found: TraceCollector) -> None:
     """A BMP holds its own size; some writers leave it 0."""
     size = struct.unpack_from("<I", content, 2)[0]
     if size >= 26:

@@ -6,7 +6,7 @@ import html
 import re
 import struct
 
-from anonymizer.read.traces.collector import Found
+from anonymizer.read.traces.collector import TraceCollector
 
 _XMP_KINDS = (
     (rb"xmp:Thumbnails|xmpGImg:|xapGImg:", "embedded thumbnail"),
@@ -48,7 +48,7 @@ _IPTC_KINDS = {
 """Datasets of record 2 (IPTC-IIM 4.2) by what they hold."""
 
 
-def xmp(body: bytes, found: Found) -> None:
+def xmp(body: bytes, found: TraceCollector) -> None:
     """A packet of XMP, or part of one: kinds by its property names, strings from its values."""
     found.kind("XMP")
     if body[:4].count(0) > 0 or body[:2] in (b"\xfe\xff", b"\xff\xfe"):
@@ -65,7 +65,7 @@ def xmp(body: bytes, found: Found) -> None:
         found.text(html.unescape(b"".join(values).decode("utf-8", "replace")))
 
 
-def photoshop(body: bytes, found: Found) -> None:
+def photoshop(body: bytes, found: TraceCollector) -> None:
     """Image resources (8BIM): IPTC, thumbnails, paths, layers' names."""
     found.kind("Photoshop resources")
     at = body.find(b"8BIM")
@@ -87,7 +87,7 @@ def photoshop(body: bytes, found: Found) -> None:
         at = body.find(b"8BIM", start + 4 + min(size, len(body)))
 
 
-def iptc(body: bytes, found: Found) -> None:
+def iptc(body: bytes, found: TraceCollector) -> None:
     """The datasets of an IPTC-IIM record."""
     found.kind("IPTC")
     at = 0

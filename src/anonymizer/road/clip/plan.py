@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.core.settings import DrawnRegion, Settings
-from anonymizer.core.types import Box, Style, Veil
+from anonymizer.core.types import Box, Redaction, Style
 from anonymizer.read.clip.reader import Clip
-from anonymizer.redact.clip import Cover, cover, veil
+from anonymizer.redact.clip import TrackRedaction, redaction_at, track_redaction
 from anonymizer.road.clip.search import Searched
 from anonymizer.track import hand_drawn as drawn
 from anonymizer.track.tracker import Track
@@ -21,22 +21,22 @@ NEAR = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RedactionPlan:
     """Which covers lie over which frame: the tracks of the search and a person's own regions."""
 
-    covers: tuple[Cover, ...]
+    redactions: tuple[TrackRedaction, ...]
     settings: Settings
     size: tuple[int, int]
     transfer: int = 0
     """The curve of high dynamic range (:mod:`anonymizer.core.hdr`) in which frames are written; 0: ordinary video."""
     dismissed: tuple[Track, ...] = ()
     """Tracks that a person knows to be harmless: they stay visible."""
-    _near: dict[int, list[Cover]] = field(init=False, default_factory=dict)
+    _near: dict[int, list[TrackRedaction]] = field(init=False, default_factory=dict)
     """The covers of each :data:`NEAR` frames: an hour has thousands, a frame a few."""
 
     def __post_init__(self) -> None:
         # Solid ones last: a fill is never softened by a blur beside it.
-        for one in sorted(self.covers, key=lambda one: one.style is Style.FILL):
+        for one in sorted(self.redactions, key=lambda one: one.style is Style.FILL):
             for place in range(one.track.first // NEAR, one.track.last // NEAR + 1):
                 self._near.setdefault(place, []).append(one)
 
@@ -45,14 +45,14 @@ class Plan:
         here = (track.box(frame) for track in self.dismissed if track.first <= frame <= track.last)
         return any(box.covered_by(known.scaled(1.5)) > 0.5 for known in here)
 
-    def at(self, frame: int) -> list[Cover]:
+    def at(self, frame: int) -> list[TrackRedaction]:
         """The covers of a frame, those that are drawn last at the end."""
         here = self._near.get(frame // NEAR, ())
         return [one for one in here if one.track.first <= frame <= one.track.last]
 
-    def veils(self, frame: int) -> list[Veil]:
+    def redactions_at(self, frame: int) -> list[Redaction]:
         """What is drawn in a frame."""
-        found = (veil(one, frame, self.size) for one in self.at(frame))
+        found = (redaction_at(one, frame, self.size) for one in self.at(frame))
         return [one for one in found if one]
 
     def keep(self, frame: int) -> list[Box]:
@@ -64,7 +64,9 @@ class Plan:
         return boxes
 
 
-def planned(clip: Clip, searched: Searched, settings: Settings, earlier: Plan | None = None) -> Plan:
+def planned(
+    clip: Clip, searched: Searched, settings: Settings, earlier: RedactionPlan | None = None
+) -> RedactionPlan:
     """A cover for every track of the search and every region that a person drew.
 
     Tracks that are what they were in an ``earlier`` plan keep their covers, noise and all.
@@ -74,17 +76,23 @@ def planned(clip: Clip, searched: Searched, settings: Settings, earlier: Plan | 
     found = searched.tracker.tracks()
     dismissed = tuple(track for track in found if _is_dismissed(track, settings, seconds))
     tracks = [track for track in found if track not in dismissed]
-    tracks += [track for _, track in searched.leader.tracks(seconds)]
+    tracks += [track for _, track in searched.follower.tracks(seconds)]
     transfer = clip.colour.transfer if clip.colour else 0
-    before = {_identity(one.track): one for one in earlier.covers} if earlier else {}
-    covers = tuple(before.get(_identity(track)) or cover(track, settings, size, transfer) for track in tracks)
-    return Plan(covers, settings, size, transfer, dismissed)
+    before = {_identity(one.track): one for one in earlier.redactions} if earlier else {}
+    redactions = tuple(
+        before.get(_identity(track)) or track_redaction(track, settings, size, transfer) for track in tracks
+    )
+    return RedactionPlan(redactions, settings, size, transfer, dismissed)
 
 
-def differing(one: Plan, other: Plan) -> set[int]:
+def differing(one: RedactionPlan, other: RedactionPlan) -> set[int]:
     """The frames in which two plans of one clip do not draw the same covers."""
-    alone = set(one.covers) ^ set(other.covers)
-    return {frame for cover in alone for frame in range(cover.track.first, cover.track.last + 1)}
+    alone = set(one.redactions) ^ set(other.redactions)
+    return {
+        frame
+        for track_redaction in alone
+        for frame in range(track_redaction.track.first, track_redaction.track.last + 1)
+    }
 
 
 def _identity(track: Track) -> tuple[object, ...]:

@@ -17,18 +17,28 @@ from numpy.typing import NDArray
 from anonymizer.core.errors import UnreadableError
 from anonymizer.core.prefetch import ahead
 from anonymizer.core.settings import HdrPolicy, Settings
-from anonymizer.core.types import Box, Check, Processed, Progress, Question, Result, Shape, TrackSummary, Veil
+from anonymizer.core.types import (
+    Box,
+    Check,
+    Processed,
+    Progress,
+    Question,
+    Redaction,
+    Result,
+    Shape,
+    TrackSummary,
+)
 from anonymizer.detect.finder import Finder, question
 from anonymizer.gate.folder import file_sha256
 from anonymizer.read.clip.reader import Clip, Ending, Frame, Reading, frames
 from anonymizer.read.clip.sound import Sound
 from anonymizer.read.sniff import Format
-from anonymizer.redact.clip import Cover, paint, shown
-from anonymizer.redact.uncovered import unveiled
-from anonymizer.report.paths import through
-from anonymizer.road.clip.plan import Plan, differing, lies_inside, planned, union
-from anonymizer.road.clip.recheck import Looked, look_again
+from anonymizer.redact.clip import TrackRedaction, paint, shown
+from anonymizer.redact.residual import unredacted
+from anonymizer.report.keyframes import keyframes
+from anonymizer.road.clip.plan import RedactionPlan, differing, lies_inside, planned, union
 from anonymizer.road.clip.search import Doubt, Searched, begun, search
+from anonymizer.road.clip.verification import Verification, verification_pass
 from anonymizer.road.photo import reasons, residual
 from anonymizer.track import hand_drawn as drawn
 from anonymizer.verify.clip import ExpectedClip, examine
@@ -79,13 +89,13 @@ def process(
     with begun(path, form, settings) as (clip, reading):
         sha256 = file_sha256(path)
         searched = search(clip, reading, finder, settings, progress)
-    doubts, looks = list(searched.doubts), list[int]()
+    doubts, searched_frames = list(searched.doubts), list[int]()
     plan = planned(clip, searched, settings)
     among: set[int] | None = None
     finder.rest()  # The encoder takes as much.
     written = write(clip, plan, staged, progress, len(searched.pts))
     for attempt in range(1, ATTEMPTS + 1):
-        looked = look_again(
+        verified = verification_pass(
             staged,
             plan,
             finder,
@@ -96,9 +106,9 @@ def process(
             among=among,
             progress=progress,
         )
-        bare = [f for f in looked.found if not plan.lets_be(f.frame, f.region.box)]
+        bare = [f for f in verified.found if not plan.lets_be(f.frame, f.region.box)]
         doubts += [Doubt(f.frame, f.region) for f in bare if not f.region.certain]
-        looks.append(looked.searched)
+        searched_frames.append(verified.searched)
         left = [f for f in bare if f.region.certain]
         if not left or attempt == ATTEMPTS:
             break
@@ -122,15 +132,15 @@ def process(
         sound=written.sound,
     )
     asked = _questions(clip, searched, plan, doubts)
-    searches = f"{attempt} search{'es' if attempt > 1 else ''} of the output, at {looks[0]} frames"
+    searches = f"{attempt} search{'es' if attempt > 1 else ''} of the output, at {searched_frames[0]} frames"
     if attempt > 1:
         # Where nothing was added, the frames are those that were searched before, written once more.
-        searches += f", then at {sum(looks[1:])} where something was added"
+        searches += f", then at {sum(searched_frames[1:])} where something was added"
     checks = [
         residual([one.region for one in bare], searches),
-        coverage(plan, written, looked),
-        *([looked.strength] if looked.strength else []),
-        *examine(staged, expected, looked.read),
+        coverage(plan, written, verified),
+        *([verified.strength] if verified.strength else []),
+        *examine(staged, expected, verified.read),
     ]
     return (
         Processed(
@@ -139,15 +149,15 @@ def process(
             format="MP4",
             width=clip.width,
             height=clip.height,
-            veils=(),
+            redactions=(),
             checks=tuple(checks),
             traces=clip.traces,
             reasons=tuple(_reasons(clip, searched, plan, written, asked)),
             questions=tuple(asked),
             notes=tuple(_notes(searched, written)),
             models=tuple(finder.models()),
-            tracks=tuple(_summary(one, clip, plan, _seconds(clip, searched)) for one in plan.covers),
-            contact_sheet=looked.sheet,
+            tracks=tuple(_summary(one, clip, plan, _seconds(clip, searched)) for one in plan.redactions),
+            contact_sheet=verified.sheet,
             frames=len(searched.pts),
             duration=float((written.pts[-1] + written.durations[-1]) * clip.time_base),
         ),
@@ -156,7 +166,12 @@ def process(
 
 
 def write_again(
-    clip: Clip, plan: Plan, staged: Path, progress: Progress | None, before: Written, changed: set[int]
+    clip: Clip,
+    plan: RedactionPlan,
+    staged: Path,
+    progress: Progress | None,
+    before: Written,
+    changed: set[int],
 ) -> Written:
     """The second pass once more where covers have ``changed``; the rest of ``staged`` is taken over as it is coded.
 
@@ -179,7 +194,7 @@ def write_again(
 
 def write(
     clip: Clip,
-    plan: Plan,
+    plan: RedactionPlan,
     staged: Path,
     progress: Progress | None,
     length: int,
@@ -241,7 +256,7 @@ def write(
 
 
 def _painted(
-    clip: Clip, reading: Reading, plan: Plan, out: ClipWriter
+    clip: Clip, reading: Reading, plan: RedactionPlan, out: ClipWriter
 ) -> Iterator[tuple[Frame, int | None, bool]]:
     """Each frame with its covers on it, how many they are, and whether something hidden was kept clear.
 
@@ -253,23 +268,23 @@ def _painted(
             continue
         keep = plan.keep(frame.number)
         count = paint(frame.planes, plan.at(frame.number), frame.number, plan.settings, keep)
-        yield frame, count, bool(keep and _uncovers(keep, plan.veils(frame.number)))
+        yield frame, count, bool(keep and _reveals(keep, plan.redactions_at(frame.number)))
 
 
-def coverage(plan: Plan, written: Written, looked: Looked) -> Check:
+def coverage(plan: RedactionPlan, written: Written, verified: Verification) -> Check:
     """Every frame of every track was drawn over, by the second pass's own count and by the second reader's eye."""
     wanted: NDArray[np.int32] = np.zeros(len(written.pts), np.int32)
-    for one in plan.covers:
+    for one in plan.redactions:
         wanted[one.track.first : one.track.last + 1] += shown(one, plan.size)
-    bare = {int(frame) for frame in np.flatnonzero(wanted != written.drawn)} | set(looked.bare)
-    facts = {"tracks": len(plan.covers), "frames": len(written.pts), "bare": len(bare)}
+    bare = {int(frame) for frame in np.flatnonzero(wanted != written.drawn)} | set(verified.bare)
+    facts = {"tracks": len(plan.redactions), "frames": len(written.pts), "bare": len(bare)}
     if bare:
         said = f"In {len(bare)} frames a redacted region is not where it must be, the first at frame {min(bare)}."
         return Check("coverage", Result.FAIL, said, facts)
-    if not plan.covers:
+    if not plan.redactions:
         return Check("coverage", Result.PASS, "There was nothing to hide.", facts)
     said = (
-        f"Every frame of all {len(plan.covers)} tracks is redacted: the second reader compared each of the "
+        f"Every frame of all {len(plan.redactions)} tracks is redacted: the second reader compared each of the "
         f"{len(written.pts)} frames with what must lie there."
     )
     return Check("coverage", Result.PASS, said, facts)
@@ -284,11 +299,11 @@ def _seconds(clip: Clip, searched: Searched) -> NDArray[np.float64]:
     return np.asarray(searched.pts * float(clip.time_base), np.float64)
 
 
-def _uncovers(keep: Sequence[Box], veils: Sequence[Veil]) -> bool:
-    return any(box.intersection(_extent(one)).area > 0 for box in keep for one in veils)
+def _reveals(keep: Sequence[Box], redactions: Sequence[Redaction]) -> bool:
+    return any(box.intersection(_extent(one)).area > 0 for box in keep for one in redactions)
 
 
-def _extent(one: Veil) -> Box:
+def _extent(one: Redaction) -> Box:
     left, top, right, bottom = one.box
     return Box(left, top, right - left, bottom - top)
 
@@ -302,7 +317,9 @@ def _identity(path: Path) -> tuple[int, int, int]:
     return stat.st_size, stat.st_mtime_ns, stat.st_ino
 
 
-def _summary(one: Cover, clip: Clip, plan: Plan, seconds: NDArray[np.float64]) -> TrackSummary:
+def _summary(
+    one: TrackRedaction, clip: Clip, plan: RedactionPlan, seconds: NDArray[np.float64]
+) -> TrackSummary:
     track = one.track
     seen = shown(one, plan.size)
     boxes = one.boxes[seen]
@@ -319,12 +336,12 @@ def _summary(one: Cover, clip: Clip, plan: Plan, seconds: NDArray[np.float64]) -
         evidence=track.evidence,
         box=union(track).pixels(clip.width, clip.height),
         grid=(one.grid.shape[1], one.grid.shape[0]),
-        path=through(seconds[track.first : track.last + 1][seen], boxes),
+        path=keyframes(seconds[track.first : track.last + 1][seen], boxes),
     )
 
 
 def _reasons(
-    clip: Clip, searched: Searched, plan: Plan, written: Written, asked: Sequence[Question]
+    clip: Clip, searched: Searched, plan: RedactionPlan, written: Written, asked: Sequence[Question]
 ) -> list[str]:
     settings = plan.settings
     said = []
@@ -355,9 +372,11 @@ def _reasons(
     return said + reasons(settings, written.kept, len(plan.dismissed))
 
 
-def _questions(clip: Clip, searched: Searched, plan: Plan, doubts: Sequence[Doubt]) -> list[Question]:
+def _questions(
+    clip: Clip, searched: Searched, plan: RedactionPlan, doubts: Sequence[Doubt]
+) -> list[Question]:
     """What a person is asked to look at; the same place in several frames once."""
-    open_ = [d for d in doubts if unveiled([d.region], plan.veils(d.frame))]
+    open_ = [d for d in doubts if unredacted([d.region], plan.redactions_at(d.frame))]
     told: list[Doubt] = []
     for doubt in open_:
         near = (d for d in told if d.region.kind is doubt.region.kind)
@@ -375,7 +394,7 @@ def _damaged(searched: Searched, written: Written) -> int:
 def _followed(clip: Clip, searched: Searched, settings: Settings) -> list[str]:
     """A sentence for each place that was followed for a person, who must see how far that went."""
     seconds = _seconds(clip, searched)
-    tracks = dict(searched.leader.tracks(seconds))
+    tracks = dict(searched.follower.tracks(seconds))
     wanted = (one for one in settings.regions if one.follow is not None)
     return [drawn.said(one, tracks.get(one), seconds) for one in wanted]
 

@@ -23,22 +23,22 @@ from anonymizer.core.errors import LimitError
 from anonymizer.core.settings import HdrPolicy, Settings
 from anonymizer.core.types import Box, Kind, Pixels, Progress, Region
 from anonymizer.core.yuv import pixels
-from anonymizer.detect.faces.finder import upright_turn
+from anonymizer.detect.faces.finder import upright_rotation
 from anonymizer.detect.finder import Finder
-from anonymizer.read.clip.reader import Clip, Ending, Look, Reading, look_size, looks, opened
+from anonymizer.read.clip.reader import Clip, Ending, Reading, SearchFrame, opened, search_frames, small_size
 from anonymizer.read.sniff import Format
 from anonymizer.redact.photo import redact
-from anonymizer.redact.uncovered import left_over
-from anonymizer.track.hand_drawn import Leader
+from anonymizer.redact.residual import left_over
+from anonymizer.track.hand_drawn import RegionFollower
 from anonymizer.track.tracker import Tracker
 
-LOOK_SIDE = 640
+SMALL_SIDE = 640
 """Long side, pixels, of the small copy that every frame is looked at in."""
 FULL_EVERY = 8.0
 """Seconds between searches for everything in a whole frame; cuts are searched at once."""
 MARKS_EVERY = 2.0
 """Seconds between quick looks for text and codes in a whole frame: somebody may have turned a wrist."""
-TURNED_EVERY = 2.0
+ROTATED_EVERY = 2.0
 """Seconds between glances at all four turns: somebody may have lain down."""
 NEAR_SIDE = 320
 """Long side of the cheap look where the last full search found no small face …"""
@@ -50,7 +50,7 @@ TOGETHER = 8
 """Frames in a group: those of it that are looked at, two in calm at 30 a second, keep every core busy in one call."""
 LOST_PAUSE = 0.5
 """Seconds at least between two searches for a face that was lost."""
-Glance = list[Region] | None
+QuickFaces = list[Region] | None
 """The faces of one cheap look at a frame, None where nobody looked."""
 MARKS = frozenset({Kind.TEXT, Kind.CODE, Kind.MARK})
 FACES = frozenset({Kind.FACE})
@@ -68,11 +68,11 @@ class Doubt:
 class Searched:
     """What the first pass knows: ``pts`` int64 ``(n,)`` in the clip's time base, ``cuts`` frame numbers.
 
-    ``leader`` followed what a person drew.
+    ``follower`` followed what a person drew.
     """
 
     tracker: Tracker
-    leader: Leader
+    follower: RegionFollower
     pts: NDArray[np.int64]
     cuts: tuple[int, ...]
     doubts: tuple[Doubt, ...]
@@ -83,25 +83,25 @@ class Searched:
 class _Shot:
     """What holds for the shot under way."""
 
-    turns: frozenset[int] = frozenset({0})
-    side: int = LOOK_SIDE
+    rotations: frozenset[int] = frozenset({0})
+    side: int = SMALL_SIDE
     lost_due: int = 0
-    turned_due: int = 0
+    rotated_due: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
+class _QuickSearch:
     """How a group is glanced at: one frame of ``every``, at these turns and this long side; ``around``: one of it,
     at the other turns as well."""
 
-    turns: tuple[int, ...]
+    rotations: tuple[int, ...]
     side: int
     every: int
     around: bool
 
 
 @dataclass(slots=True)
-class _Found:
+class _Collected:
     pts: list[int] = field(default_factory=list)
     cuts: list[int] = field(default_factory=list)
     doubts: list[Doubt] = field(default_factory=list)
@@ -117,8 +117,8 @@ def begun(path: Path, form: Format, settings: Settings) -> AbstractContextManage
         path,
         form,
         settings.limits,
-        "look",
-        small=LOOK_SIDE,
+        "search",
+        small=SMALL_SIDE,
         whole_every=MARKS_EVERY,
         full_every=FULL_EVERY,
         keep_hdr=settings.hdr is HdrPolicy.KEEP,
@@ -129,26 +129,26 @@ def search(
     clip: Clip, reading: Reading, finder: Finder, settings: Settings, progress: Progress | None
 ) -> Searched:
     """Find every track of a clip. Raises :class:`anonymizer.core.errors.MediumError` where it cannot be decoded."""
-    size = look_size(clip, LOOK_SIDE)
+    size = small_size(clip, SMALL_SIDE)
     whole = clip.width, clip.height
     tracker = Tracker(whole, size, float(clip.rate), settings.grid, settings.margin)
-    leader = Leader(settings.regions, whole, size, float(clip.rate), settings.grid, settings.margin)
-    shot, found = _Shot(), _Found()
-    for group, glanced in _glanced(clip, reading, size, finder, tracker, shot, settings):
-        for look, faces in zip(group, glanced, strict=True):
-            _take(clip, look, faces, finder, tracker, shot, found, settings)
-            leader.add(look.small, float(look.pts * clip.time_base), cut=look.cut)
+    follower = RegionFollower(settings.regions, whole, size, float(clip.rate), settings.grid, settings.margin)
+    shot, found = _Shot(), _Collected()
+    for group, quick in _quickly_searched(clip, reading, size, finder, tracker, shot, settings):
+        for frame, faces in zip(group, quick, strict=True):
+            _take(clip, frame, faces, finder, tracker, shot, found, settings)
+            follower.add(frame.small, float(frame.pts * clip.time_base), cut=frame.cut)
             if progress:
-                progress("searching", look.number + 1, clip.expected)
+                progress("searching", frame.number + 1, clip.expected)
     ending = reading.ending
     if ending is None or not found.pts:
         raise LimitError("Reading the clip ended before its end was reached; try again.")
     return Searched(
-        tracker, leader, np.array(found.pts, np.int64), tuple(found.cuts), tuple(found.doubts), ending
+        tracker, follower, np.array(found.pts, np.int64), tuple(found.cuts), tuple(found.doubts), ending
     )
 
 
-def _glanced(
+def _quickly_searched(
     clip: Clip,
     reading: Reading,
     size: tuple[int, int],
@@ -156,16 +156,16 @@ def _glanced(
     tracker: Tracker,
     shot: _Shot,
     settings: Settings,
-) -> Iterator[tuple[list[Look], list[Glance]]]:
+) -> Iterator[tuple[list[SearchFrame], list[QuickFaces]]]:
     """Frames in small groups, with the faces of one cheap look at each, in the pixels of the small copies.
 
     While the tracker takes one group, the next is looked at in a thread of its own.
     """
-    waiting: deque[tuple[list[Look], Future[list[Glance]]]] = deque()
-    with ThreadPoolExecutor(1) as glancer:
-        for group in _groups(looks(clip, reading, size)):
-            way = _way(group[0], tracker, shot)
-            waiting.append((group, glancer.submit(_glances, finder, group, way, settings)))
+    waiting: deque[tuple[list[SearchFrame], Future[list[QuickFaces]]]] = deque()
+    with ThreadPoolExecutor(1) as executor:
+        for group in _groups(search_frames(clip, reading, size)):
+            setup = _quick_search(group[0], tracker, shot)
+            waiting.append((group, executor.submit(_quick_finds, finder, group, setup, settings)))
             if len(waiting) > 1 or group[0].full:
                 # What is learnt of a frame searched in full holds for those behind it.
                 while len(waiting) > (not group[0].full):
@@ -176,29 +176,31 @@ def _glanced(
             yield one, answer.result()
 
 
-def _groups(frames: Iterator[Look]) -> Iterator[list[Look]]:
+def _groups(frames: Iterator[SearchFrame]) -> Iterator[list[SearchFrame]]:
     """Frames in small groups; one that is searched in full is a group by itself."""
-    group: list[Look] = []
-    for look in frames:
-        if group and (look.full or len(group) == TOGETHER):
+    group: list[SearchFrame] = []
+    for frame in frames:
+        if group and (frame.full or len(group) == TOGETHER):
             yield group
             group = []
-        if look.full:
-            yield [look]
+        if frame.full:
+            yield [frame]
         else:
-            group.append(look)
+            group.append(frame)
     if group:
         yield group
 
 
-def _way(first: Look, tracker: Tracker, shot: _Shot) -> _Way:
-    around = first.number >= shot.turned_due
+def _quick_search(first: SearchFrame, tracker: Tracker, shot: _Shot) -> _QuickSearch:
+    around = first.number >= shot.rotated_due
     if around:
-        shot.turned_due = first.number + tracker.frames_of(TURNED_EVERY)
-    return _Way(tuple(sorted(shot.turns)), shot.side, tracker.pace(), around)
+        shot.rotated_due = first.number + tracker.frames_of(ROTATED_EVERY)
+    return _QuickSearch(tuple(sorted(shot.rotations)), shot.side, tracker.pace(), around)
 
 
-def _glances(finder: Finder, group: Sequence[Look], way: _Way, settings: Settings) -> list[Glance]:
+def _quick_finds(
+    finder: Finder, group: Sequence[SearchFrame], setup: _QuickSearch, settings: Settings
+) -> list[QuickFaces]:
     """The faces of each frame that is not searched in full.
 
     One frame of several is looked at: in between the tracker follows the tracks by their look, and what first comes
@@ -206,56 +208,56 @@ def _glances(finder: Finder, group: Sequence[Look], way: _Way, settings: Setting
     """
     if not settings.faces or group[0].full:
         return [None for _ in group]
-    around = [finder.glance_around(group[0].small, way.turns)] if way.around else []
+    around = [finder.quick_find_around(group[0].small, setup.rotations)] if setup.around else []
     rest = group[len(around) :]
-    small = [look.small for look in rest if look.number % way.every == 0]
-    answers = iter(finder.glances(small, way.turns, way.side) if small else [])
-    return [*around, *(None if look.number % way.every else next(answers) for look in rest)]
+    small = [frame.small for frame in rest if frame.number % setup.every == 0]
+    answers = iter(finder.quick_find(small, setup.rotations, setup.side) if small else [])
+    return [*around, *(None if frame.number % setup.every else next(answers) for frame in rest)]
 
 
 def _take(
     clip: Clip,
-    look: Look,
-    faces: Glance,
+    frame: SearchFrame,
+    faces: QuickFaces,
     finder: Finder,
     tracker: Tracker,
     shot: _Shot,
-    found: _Found,
+    found: _Collected,
     settings: Settings,
 ) -> None:
     """One frame: search it in full where that is due, and hand what was sighted to the tracker."""
     searched = FACES if settings.faces else frozenset()
-    scale = clip.width / look.small.shape[1], clip.height / look.small.shape[0]
+    scale = clip.width / frame.small.shape[1], clip.height / frame.small.shape[0]
     sightings = [_scaled(region, scale) for region in faces or ()]
-    if look.cut:
-        found.cuts.append(look.number)
-        shot.turns = frozenset({0})
-    if look.whole is not None and not look.full:
-        others = finder.glance_others(pixels(look.whole))
+    if frame.cut:
+        found.cuts.append(frame.number)
+        shot.rotations = frozenset({0})
+    if frame.whole is not None and not frame.full:
+        others = finder.quick_find_others(pixels(frame.whole))
         sightings += [region for region in others if region.certain]
-        found.doubt(look.number, others)
-    if look.whole is not None and look.full:
-        picture = pixels(look.whole)
-        known = () if look.cut else tracker.places(MARKS)
+        found.doubt(frame.number, others)
+    if frame.whole is not None and frame.full:
+        picture = pixels(frame.whole)
+        known = () if frame.cut else tracker.places(MARKS)
         full = _searched(finder, picture, known, settings)
         searched |= MARKS
-        shot.turned_due = look.number + tracker.frames_of(TURNED_EVERY)
+        shot.rotated_due = frame.number + tracker.frames_of(ROTATED_EVERY)
         sightings = [region for region in full if region.certain]
-        found.doubt(look.number, full)
-        _learn_turns(shot, sightings, fresh=True)
+        found.doubt(frame.number, full)
+        _learn_rotations(shot, sightings, fresh=True)
         small = SMALL_FACE * max(clip.width, clip.height)
         here = [r.box for r in _telling(sightings)]
-        shot.side = LOOK_SIDE if any(min(box.w, box.h) < small for box in here) else NEAR_SIDE
-    elif faces is not None and look.number >= shot.lost_due and tracker.losing([r.box for r in sightings]):
-        shot.lost_due = look.number + tracker.frames_of(LOST_PAUSE)
-        more = [_scaled(region, scale) for region in finder.faces(look.small)]
+        shot.side = SMALL_SIDE if any(min(box.w, box.h) < small for box in here) else NEAR_SIDE
+    elif faces is not None and frame.number >= shot.lost_due and tracker.losing([r.box for r in sightings]):
+        shot.lost_due = frame.number + tracker.frames_of(LOST_PAUSE)
+        more = [_scaled(region, scale) for region in finder.faces(frame.small)]
         sightings += _new([region for region in more if region.certain], sightings)
-        found.doubt(look.number, more)
-        _learn_turns(shot, sightings, fresh=False)
+        found.doubt(frame.number, more)
+        _learn_rotations(shot, sightings, fresh=False)
     elif sightings:
-        _learn_turns(shot, sightings, fresh=False)
-    tracker.add(look.small, sightings, cut=look.cut, searched=searched)
-    found.pts.append(look.pts)
+        _learn_rotations(shot, sightings, fresh=False)
+    tracker.add(frame.small, sightings, cut=frame.cut, searched=searched)
+    found.pts.append(frame.pts)
 
 
 def _searched(finder: Finder, picture: Pixels, known: Sequence[Box], settings: Settings) -> list[Region]:
@@ -269,8 +271,8 @@ def _searched(finder: Finder, picture: Pixels, known: Sequence[Box], settings: S
     known = [*known, *(face.box for face in faces if face.certain)]
     found = faces + finder.others(picture, known)
     hidden = [r.moved(r.box) for r in found if r.certain] + [Region(box, Kind.DRAWN, ()) for box in known]
-    clean, veils = redact(picture, hidden, settings)
-    again = left_over(finder.glance_others(clean), veils, clean, finder.glance_others)
+    clean, redactions = redact(picture, hidden, settings)
+    again = left_over(finder.quick_find_others(clean), redactions, clean, finder.quick_find_others)
     finder.make_room()
     return found + again
 
@@ -280,10 +282,10 @@ def _new(regions: Sequence[Region], known: Sequence[Region]) -> list[Region]:
     return [r for r in regions if all(r.box.iou(k.box) < 0.3 for k in known)]
 
 
-def _learn_turns(shot: _Shot, faces: Sequence[Region], *, fresh: bool) -> None:
+def _learn_rotations(shot: _Shot, faces: Sequence[Region], *, fresh: bool) -> None:
     """Look on in the turns in which the faces of this shot stand; ``fresh`` forgets those of before."""
-    turns = frozenset(upright_turn(r.landmarks) for r in _telling(faces) if r.landmarks)
-    shot.turns = turns if fresh and turns else shot.turns | turns
+    rotations = frozenset(upright_rotation(r.landmarks) for r in _telling(faces) if r.landmarks)
+    shot.rotations = rotations if fresh and rotations else shot.rotations | rotations
 
 
 def _telling(regions: Sequence[Region]) -> list[Region]:

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
-from anonymizer.core.geometry import alike, area, corners_of, inside, outline
+from anonymizer.core.geometry import area, corners_of, inside, outline, outline_iou
 from anonymizer.core.settings import Settings
 from anonymizer.core.types import Box, Evidence, Kind, Pixels, Region, Shape
 from anonymizer.redact.photo import redact
-from anonymizer.redact.uncovered import hidden, left_over, strokes_beside, unveiled
+from anonymizer.redact.residual import hidden, left_over, strokes_beside, unredacted
 
 EVIDENCE = (Evidence("test", 1.0),)
 
@@ -42,19 +42,19 @@ def field() -> Pixels:
 def test_a_line_beside_a_hidden_one_is_in_plain_sight(degrees: float) -> None:
     one = line(400, 300, 500, 24, degrees)
     beside = line(400 + 40, 300 - 40 * np.sign(degrees), 500, 24, degrees)
-    _, veils = redact(field(), [one], Settings())
+    _, redactions = redact(field(), [one], Settings())
     assert beside.box.covered_by(one.box) > 0.6
-    assert hidden(beside, veils) < 0.1 and unveiled([beside], veils) == [beside]
-    assert hidden(one, veils) == 1.0 and unveiled([one], veils) == []
+    assert hidden(beside, redactions) < 0.1 and unredacted([beside], redactions) == [beside]
+    assert hidden(one, redactions) == 1.0 and unredacted([one], redactions) == []
     assert inside(outline(one), outline(beside)) < 0.1
 
 
 def test_two_veils_over_one_part_leave_the_rest() -> None:
     whole = line(400, 300, 400, 30, 0)
     halves = [line(280, 300, 160, 30, 0), line(278, 300, 162, 30, 0)]
-    _, veils = redact(field(), halves, Settings())
-    assert 0.35 < hidden(whole, veils) < 0.5
-    assert unveiled([whole], veils) == [whole]
+    _, redactions = redact(field(), halves, Settings())
+    assert 0.35 < hidden(whole, redactions) < 0.5
+    assert unredacted([whole], redactions) == [whole]
 
 
 @pytest.mark.parametrize("legible", [True, False])
@@ -63,34 +63,34 @@ def test_half_a_name_beside_a_bar_is_found_again_and_a_bar_alone_is_not(legible:
     pen = ImageDraw.Draw(picture)
     if legible:
         pen.text((480, 286), "MUSTERMANN", fill=(20, 20, 20), font=ImageFont.load_default(28))
-    written, veils = redact(np.asarray(picture, np.uint8), [line(350, 300, 260, 40, 0)], Settings())
+    written, redactions = redact(np.asarray(picture, np.uint8), [line(350, 300, 260, 40, 0)], Settings())
     name = line(420, 300, 480, 56, 0)
-    assert hidden(name, veils) < 0.6
-    assert strokes_beside(name, veils, written) is legible
-    assert not strokes_beside(line(350, 300, 260, 44, 0), veils, written)
-    assert not strokes_beside(line(2000, 300, 260, 44, 0), veils, written)
+    assert hidden(name, redactions) < 0.6
+    assert strokes_beside(name, redactions, written) is legible
+    assert not strokes_beside(line(350, 300, 260, 44, 0), redactions, written)
+    assert not strokes_beside(line(2000, 300, 260, 44, 0), redactions, written)
 
 
 def test_the_corner_of_an_ellipse_hides_nothing() -> None:
     face = Region(Box(200, 150, 300, 300), Kind.FACE, EVIDENCE)
-    _, veils = redact(field(), [face], Settings())
-    left, top, *_ = veils[0].box
-    assert veils[0].shape is Shape.ELLIPSE
-    assert hidden(Region(Box(left, top, 30, 30), Kind.MARK, EVIDENCE), veils) < 0.1
-    assert hidden(face, veils) > 0.98
+    _, redactions = redact(field(), [face], Settings())
+    left, top, *_ = redactions[0].box
+    assert redactions[0].shape is Shape.ELLIPSE
+    assert hidden(Region(Box(left, top, 30, 30), Kind.MARK, EVIDENCE), redactions) < 0.1
+    assert hidden(face, redactions) > 0.98
 
 
 @given(st.floats(-90, 90), st.floats(20, 300), st.floats(6, 60), st.floats(-300, 900), st.floats(-200, 700))
 def test_what_is_said_to_be_hidden_is_what_was_drawn_over(
     degrees: float, length: float, height: float, x: float, y: float
 ) -> None:
-    veiled, seen = line(400, 300, 300, 40, 25), line(x, y, length, height, degrees)
+    redacted, seen = line(400, 300, 300, 40, 25), line(x, y, length, height, degrees)
     pixels = field()
-    clean, veils = redact(pixels, [veiled], Settings())
+    clean, redactions = redact(pixels, [redacted], Settings())
     mask = np.zeros(pixels.shape[:2], np.uint8)
     cv2.fillConvexPoly(mask, np.rint(np.array(seen.corners)).astype(np.int32), 1)
     there = (clean == 0).all(axis=2)[mask > 0]
-    share = hidden(seen, veils)
+    share = hidden(seen, redactions)
     assert 0 <= share <= 1
     if mask.sum() > 400 and seen.box.within(800, 600).area > 0.999 * seen.box.area:
         assert share == pytest.approx(float(there.mean()), abs=0.15)
@@ -100,22 +100,22 @@ def test_outlines_without_an_area_hide_and_hold_nothing() -> None:
     flat = Region(Box(10, 10, 0, 0), Kind.TEXT, EVIDENCE)
     assert area(outline(flat)) == 0 and hidden(flat, []) == 0
     assert inside(outline(flat), corners_of(Box(0, 0, 99, 99))) == 0
-    assert alike(corners_of(Box(0, 0, 9, 9)), corners_of(Box(0, 0, 9, 9))) == pytest.approx(1)
+    assert outline_iou(corners_of(Box(0, 0, 9, 9)), corners_of(Box(0, 0, 9, 9))) == pytest.approx(1)
 
 
 def test_left_over_is_what_is_found_without_the_veils_too() -> None:
     """A veil is a dark bar, which looks like text itself; a bare face and a bare line need no second look."""
-    veiled, far = line(400, 300, 200, 30, 0), line(400, 500, 200, 30, 0)
-    written, veils = redact(field(), [veiled], Settings())
+    redacted, far = line(400, 300, 200, 30, 0), line(400, 500, 200, 30, 0)
+    written, redactions = redact(field(), [redacted], Settings())
     about = line(400, 300, 300, 60, 0)
     face = Region(Box(100, 100, 80, 100), Kind.FACE, EVIDENCE)
-    looked: list[Pixels] = []
+    searched: list[Pixels] = []
 
-    def look(pixels: Pixels) -> list[Region]:
-        looked.append(pixels)
+    def detect(pixels: Pixels) -> list[Region]:
+        searched.append(pixels)
         return []
 
-    assert left_over([veiled, face, far], veils, written, look) == [face, far] and not looked
-    assert 0 < hidden(about, veils) < 0.5
-    assert left_over([about, face], veils, written, look) == [face] and len(looked) == 1
-    assert left_over([about], veils, written, lambda _: [about]) == [about]
+    assert left_over([redacted, face, far], redactions, written, detect) == [face, far] and not searched
+    assert 0 < hidden(about, redactions) < 0.5
+    assert left_over([about, face], redactions, written, detect) == [face] and len(searched) == 1
+    assert left_over([about], redactions, written, lambda _: [about]) == [about]

@@ -16,7 +16,7 @@ ASKED_WEIGHT = 1.0
 """What somebody asked for (keep clear, no faces) is the least surprising."""
 
 
-def doubt(report: Report) -> float:
+def review_priority(report: Report) -> float:
     """How urgently a person should look: larger is more doubtful."""
     weight = 0.0
     for check in report.checks:

@@ -23,15 +23,15 @@ from anonymizer.core import hdr
 from anonymizer.core.pixels import averages
 from anonymizer.core.prefetch import ahead
 from anonymizer.core.settings import Settings
-from anonymizer.core.types import Box, Check, Kind, Pixels, Progress, Region, Result, Shape, Style, Veil
+from anonymizer.core.types import Box, Check, Kind, Pixels, Progress, Redaction, Region, Result, Shape, Style
 from anonymizer.core.yuv import Plane, Planes, pixels, reduced, reduction
-from anonymizer.detect.faces.finder import ALL_TURNS, GLANCE_SIDE, NEAR_CONTEXT, NEAR_SIDE
+from anonymizer.detect.faces.finder import ALL_ROTATIONS, NEAR_CONTEXT, NEAR_SIDE, QUICK_SIDE
 from anonymizer.detect.finder import Finder
-from anonymizer.redact.clip import Cover, Rect, halved, veil
+from anonymizer.redact.clip import Rect, TrackRedaction, halved, redaction_at
 from anonymizer.redact.photo import drawn
-from anonymizer.redact.uncovered import left_over
+from anonymizer.redact.residual import left_over
 from anonymizer.verify import strength
-from anonymizer.verify.second_reader import Read, sampled
+from anonymizer.verify.second_reader import SecondReading, sampled
 
 FACES_EVERY = 2.0
 """Seconds between frames in which faces are searched once more."""
@@ -58,11 +58,11 @@ SHEET = 12
 SHEET_SIDE = 240
 
 
-class Covered(Protocol):
+class RedactedFrames(Protocol):
     """What lies over each frame; ``anonymizer.road.clip.process.Plan`` is one."""
 
     @property
-    def covers(self) -> tuple[Cover, ...]: ...
+    def redactions(self) -> tuple[TrackRedaction, ...]: ...
     @property
     def settings(self) -> Settings: ...
     @property
@@ -70,13 +70,13 @@ class Covered(Protocol):
     @property
     def transfer(self) -> int: ...
 
-    def at(self, frame: int) -> list[Cover]: ...
-    def veils(self, frame: int) -> list[Veil]: ...
+    def at(self, frame: int) -> list[TrackRedaction]: ...
+    def redactions_at(self, frame: int) -> list[Redaction]: ...
     def keep(self, frame: int) -> list[Box]: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class LeftOver:
     """What is left beside the covers in a frame of the output; ``colours`` are its grid averages there, RGB."""
 
     frame: int
@@ -85,23 +85,23 @@ class Found:
 
 
 @dataclass(slots=True)
-class Looked:
+class Verification:
     """What the second reader saw: ``found`` is what no cover hides, ``bare`` are the frames that lack a cover.
 
     ``searched`` counts the frames that a detector looked at, ``sheet`` is the contact sheet, JPEG.
     """
 
-    found: list[Found] = field(default_factory=list)
+    found: list[LeftOver] = field(default_factory=list)
     bare: list[int] = field(default_factory=list)
     searched: int = 0
     strength: Check | None = None
     sheet: bytes = b""
-    read: Read = field(default_factory=Read)
+    read: SecondReading = field(default_factory=SecondReading)
 
 
-def look_again(
+def verification_pass(
     path: Path,
-    plan: Covered,
+    plan: RedactedFrames,
     finder: Finder,
     *,
     length: int,
@@ -110,60 +110,60 @@ def look_again(
     sound: bool,
     among: set[int] | None,
     progress: Progress | None,
-) -> Looked:
+) -> Verification:
     """Decode a written clip of ``length`` frames with the second reader, end to end, and look at its frames.
 
     ``sound``: it has a sound track, which is decoded as well. ``among``: where detectors look; None for everywhere.
     """
-    looked = Looked()
+    verified = Verification()
     wanted = _wanted(plan, length, rate, cuts)
     if among is not None:
         wanted = wanted.among(among)
     shown = set(np.linspace(0, length - 1, min(SHEET, length)).round().astype(int).tolist())
     thumbnails: list[Pixels] = []
     measured: list[Check] = []
-    glanced: list[tuple[int, Planes]] = []
-    with ahead(sampled(path, range(length), plan.size, looked.read, sound=sound)) as decoded:
+    quick: list[tuple[int, Planes]] = []
+    with ahead(sampled(path, range(length), plan.size, verified.read, sound=sound)) as decoded:
         for number, planes in decoded:
-            if not covers_in_place(planes, plan, number):
-                looked.bare.append(number)
+            if not redactions_in_place(planes, plan, number):
+                verified.bare.append(number)
             if number in wanted.measured:
                 kept = [box.pixels(*plan.size) for box in plan.keep(number)]
-                measured.append(strength_of(planes, plan.veils(number), kept, plan.settings.grid))
+                measured.append(strength_of(planes, plan.redactions_at(number), kept, plan.settings.grid))
             if plan.transfer:
                 # From here on for detectors and for the eye.
                 planes = hdr.ordinary(planes[0], plan.transfer), *planes[1:]
             if number in wanted.whole:
                 picture = pixels(planes)
-                _note(looked, number, finder.recheck(picture), picture, plan, finder)
+                _note(verified, number, finder.verification_pass(picture), picture, plan, finder)
             elif number in wanted.careful:
                 picture = pixels(planes)
-                _note(looked, number, finder.recheck_faces(picture), picture, plan, finder)
+                _note(verified, number, finder.verification_pass_faces(picture), picture, plan, finder)
             elif number in wanted.near:
-                turns = ALL_TURNS if number in wanted.ends else (0, 1 + number // wanted.step % 3)
-                if found := _near(planes, wanted.near[number], turns, finder):
-                    _note(looked, number, found, pixels(planes), plan, finder)
+                rotations = ALL_ROTATIONS if number in wanted.ends else (0, 1 + number // wanted.step % 3)
+                if found := _near(planes, wanted.near[number], rotations, finder):
+                    _note(verified, number, found, pixels(planes), plan, finder)
             elif number in wanted.plain:
-                glanced.append((number, planes))
-            if len(glanced) == TOGETHER or number == length - 1:
-                _glance(looked, glanced, finder, plan)
-                glanced.clear()
+                quick.append((number, planes))
+            if len(quick) == TOGETHER or number == length - 1:
+                _quick_find(verified, quick, finder, plan)
+                quick.clear()
             if number in shown:
                 thumbnails.append(_thumbnail(planes))
             if progress:
                 progress("checking", number + 1, length)
-    _glance(looked, glanced, finder, plan)
-    looked.searched = len(wanted.searched())
-    looked.strength = _worst(measured)
-    looked.sheet = contact_sheet(thumbnails)
-    return looked
+    _quick_find(verified, quick, finder, plan)
+    verified.searched = len(wanted.searched())
+    verified.strength = _worst(measured)
+    verified.sheet = contact_sheet(thumbnails)
+    return verified
 
 
-def covers_in_place(planes: Planes, plan: Covered, frame: int) -> bool:
+def redactions_in_place(planes: Planes, plan: RedactedFrames, frame: int) -> bool:
     """Whether each cover of a frame lies on it: its brightness, reduced, against the cover's own drawing."""
     height, width = planes[0].shape
-    covers = plan.at(frame)
-    placed = [(one, found) for one in covers if (found := veil(one, frame, plan.size))]
+    redactions = plan.at(frame)
+    placed = [(one, found) for one in redactions if (found := redaction_at(one, frame, plan.size))]
     kept = [box.padded(2).pixels(width, height) for box in plan.keep(frame)]
     rects = np.array([found.box for _, found in placed], np.int64).reshape(-1, 4)
     # What a cover may have changed, its rim included.
@@ -201,7 +201,7 @@ def _meet(one: Sequence[int], other: Rect) -> bool:
 
 
 @lru_cache(maxsize=48)
-def _expected(one: Cover, size: tuple[int, int], side: tuple[int, int]) -> Plane:
+def _expected(one: TrackRedaction, size: tuple[int, int], side: tuple[int, int]) -> Plane:
     """A cover's brightness where ``size`` (width, height) of it is seen, reduced to ``side``.
 
     Its box keeps its size for many frames, so what is expected is kept too.
@@ -213,13 +213,13 @@ def _expected(one: Cover, size: tuple[int, int], side: tuple[int, int]) -> Plane
     return np.asarray(cv2.resize(shown, side, interpolation=cv2.INTER_AREA), np.uint8).reshape(side[::-1])
 
 
-def strength_of(planes: Planes, veils: Sequence[Veil], kept: Sequence[Rect], grid: int) -> Check:
+def strength_of(planes: Planes, redactions: Sequence[Redaction], kept: Sequence[Rect], grid: int) -> Check:
     """Every veil against its bound, brightness and colour each at their own size: nothing is interpolated."""
     y, u, v = planes
-    luma = strength.check(y[:, :, None], veils, kept, grid, EDGE)
-    if luma.result is not Result.PASS or not veils:
+    luma = strength.check(y[:, :, None], redactions, kept, grid, EDGE)
+    if luma.result is not Result.PASS or not redactions:
         return luma
-    halves = [replace(veil, box=halved(veil.box)) for veil in veils]
+    halves = [replace(redaction_at, box=halved(redaction_at.box)) for redaction_at in redactions]
     colour = strength.check(np.dstack([u, v]), halves, [halved(rect) for rect in kept], grid, EDGE)
     worse = float(colour.data.get("rms", 0.0)) > float(luma.data.get("rms", 0.0))
     return colour if colour.result is not Result.PASS or worse else luma
@@ -273,18 +273,18 @@ class _Wanted:
         return self.whole | self.careful | self.near.keys() | self.plain
 
 
-def _wanted(plan: Covered, length: int, rate: float, cuts: Sequence[int]) -> _Wanted:
+def _wanted(plan: RedactedFrames, length: int, rate: float, cuts: Sequence[int]) -> _Wanted:
     faces, step = max(1, round(FACES_EVERY * rate)), max(1, round(UNSEEN_EVERY * rate))
     whole = set(range(0, length, max(1, round(ALL_EVERY * rate)))) | {cut for cut in cuts if cut < length}
     # At regular places, and in the middle of every track: it has one grid, and where that lies every frame is compared.
-    measured = whole | {(one.track.first + one.track.last) // 2 for one in plan.covers}
+    measured = whole | {(one.track.first + one.track.last) // 2 for one in plan.redactions}
     if not plan.settings.faces:
         return _Wanted(step, set(), {}, set(), set(), whole, measured)
     careful = set(range(0, length, faces)) | {length - 1}
     plain: set[int] = set()
     ends: set[int] = set()
     near: dict[int, list[Box]] = {}
-    for one in plan.covers:
+    for one in plan.redactions:
         track = one.track
         if track.kind is not Kind.FACE:
             continue
@@ -302,27 +302,29 @@ def _wanted(plan: Covered, length: int, rate: float, cuts: Sequence[int]) -> _Wa
     return _Wanted(step, plain, near, ends, careful, whole, measured)
 
 
-def _glance(looked: Looked, frames: Sequence[tuple[int, Planes]], finder: Finder, plan: Covered) -> None:
+def _quick_find(
+    verified: Verification, frames: Sequence[tuple[int, Planes]], finder: Finder, plan: RedactedFrames
+) -> None:
     """One cheap look at each of a few frames."""
     if not frames:
         return
     height, width = frames[0][1][0].shape
-    size = reduction(width, height, GLANCE_SIDE / max(height, width))
-    answers = finder.glances([reduced(planes, size) for _, planes in frames])
+    size = reduction(width, height, QUICK_SIDE / max(height, width))
+    answers = finder.quick_find([reduced(planes, size) for _, planes in frames])
     for (number, planes), regions in zip(frames, answers, strict=True):
         if found := [r for r in regions if max(e.score for e in r.evidence) >= SEEN]:
             moved = _enlarged(found, width / size[0], height / size[1])
-            _note(looked, number, moved, pixels(planes), plan, finder)
+            _note(verified, number, moved, pixels(planes), plan, finder)
 
 
-def _near(planes: Planes, places: Sequence[Box], turns: Sequence[int], finder: Finder) -> list[Region]:
+def _near(planes: Planes, places: Sequence[Box], rotations: Sequence[int], finder: Finder) -> list[Region]:
     """The faces about these places of a frame, in a copy that is twice as fine as the look at the least of them."""
     height, width = planes[0].shape
     least = max(1.0, min(max(place.w, place.h) for place in places))
     size = reduction(width, height, 2 * NEAR_SIDE / (NEAR_CONTEXT * least))
     sx, sy = size[0] / width, size[1] / height
     within = [place.times(sx, sy) for place in places]
-    return _enlarged(finder.recheck_near(reduced(planes, size), within, turns), 1 / sx, 1 / sy)
+    return _enlarged(finder.verification_pass_near(reduced(planes, size), within, rotations), 1 / sx, 1 / sy)
 
 
 def _enlarged(regions: Sequence[Region], sx: float, sy: float) -> list[Region]:
@@ -330,16 +332,23 @@ def _enlarged(regions: Sequence[Region], sx: float, sy: float) -> list[Region]:
 
 
 def _note(
-    looked: Looked, frame: int, regions: Sequence[Region], picture: Pixels, plan: Covered, finder: Finder
+    verified: Verification,
+    frame: int,
+    regions: Sequence[Region],
+    picture: Pixels,
+    plan: RedactedFrames,
+    finder: Finder,
 ) -> None:
     """Keep what is left beside a frame's covers."""
     height, width = picture.shape[:2]
     settings = plan.settings
-    for region in left_over(regions, plan.veils(frame), picture, finder.recheck) if regions else []:
+    for region in (
+        left_over(regions, plan.redactions_at(frame), picture, finder.verification_pass) if regions else []
+    ):
         left, top, right, bottom = region.box.scaled(settings.margin).pixels(width, height)
         if right > left and bottom > top:
             grid = averages(picture[top:bottom, left:right], (settings.grid, settings.grid))
-            looked.found.append(Found(frame, region, grid))
+            verified.found.append(LeftOver(frame, region, grid))
 
 
 def _thumbnail(planes: Planes) -> Pixels:
@@ -360,7 +369,7 @@ def _worst(measured: Sequence[Check]) -> Check:
     return Check("strength", Result.PASS, said, {**worst.data, "frames": len(hidden)})
 
 
-def _box(found: Veil) -> Box:
+def _box(found: Redaction) -> Box:
     left, top, right, bottom = found.box
     return Box(left, top, right - left, bottom - top)
 

@@ -8,13 +8,13 @@ import pytest
 
 from anonymizer.core.settings import Limits, Settings, TextPolicy
 from anonymizer.detect.models.store import Store
-from anonymizer.road.recipe import changed, recipe, same, with_settings
+from anonymizer.road.fingerprint import changed, fingerprint, same, with_settings
 
 ONE = Settings()
 
 
 def test_limits_matter_for_failures_alone() -> None:
-    one, other = recipe(ONE), recipe(Settings(limits=Limits(max_pixels=5)))
+    one, other = fingerprint(ONE), fingerprint(Settings(limits=Limits(max_pixels=5)))
     assert same(one, other)
     assert not same(one, other, limits=True)
     assert changed(one, other) == "the limits were changed"
@@ -23,21 +23,21 @@ def test_limits_matter_for_failures_alone() -> None:
 @pytest.mark.parametrize(
     ("other", "said"),
     [
-        (recipe(Settings(margin=1.5)), "the settings were changed"),
-        (recipe(ONE, program="9.9"), "the program is another version"),
+        (fingerprint(Settings(margin=1.5)), "the settings were changed"),
+        (fingerprint(ONE, program="9.9"), "the program is another version"),
         (
-            recipe(Settings(margin=1.5), program="9.9"),
+            fingerprint(Settings(margin=1.5), program="9.9"),
             "the program is another version, the settings were changed",
         ),
     ],
 )
 def test_what_differs_is_said(other: str, said: str) -> None:
-    assert not same(recipe(ONE), other)
-    assert changed(recipe(ONE), other) == said
+    assert not same(fingerprint(ONE), other)
+    assert changed(fingerprint(ONE), other) == said
 
 
 def test_a_model_with_another_hash_is_another_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    one = recipe(ONE)
+    one = fingerprint(ONE)
     entry = Store.entry
 
     def newer(self: Store, name: str) -> object:
@@ -45,7 +45,7 @@ def test_a_model_with_another_hash_is_another_recipe(monkeypatch: pytest.MonkeyP
         return found if name != "centerface" else found.__class__(**{**_fields(found), "sha256": "0" * 64})
 
     monkeypatch.setattr(Store, "entry", newer)
-    assert changed(one, recipe(ONE)) == "the models were changed"
+    assert changed(one, fingerprint(ONE)) == "the models were changed"
 
 
 def _fields(entry: object) -> dict[str, object]:
@@ -56,10 +56,10 @@ def _fields(entry: object) -> dict[str, object]:
 
 def test_models_that_do_not_take_part_do_not_matter(tmp_path: Path) -> None:
     blind = Settings(faces=False, text=TextPolicy.NONE)
-    assert recipe(blind).split("/")[2] != recipe(ONE).split("/")[2]
-    assert with_settings(recipe(blind), ONE).split("/")[2] == recipe(blind).split("/")[2]
+    assert fingerprint(blind).split("/")[2] != fingerprint(ONE).split("/")[2]
+    assert with_settings(fingerprint(blind), ONE).split("/")[2] == fingerprint(blind).split("/")[2]
 
 
 def test_a_recipe_of_an_older_program_serves_nobody() -> None:
-    assert not same("0123456789abcdef", recipe(ONE))
-    assert "the program is another version" in changed("0123456789abcdef", recipe(ONE))
+    assert not same("0123456789abcdef", fingerprint(ONE))
+    assert "the program is another version" in changed("0123456789abcdef", fingerprint(ONE))

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.core.geometry import inside, outline
-from anonymizer.core.types import Box, Kind, Pixels, Region, Shape, Veil
+from anonymizer.core.types import Box, Kind, Pixels, Redaction, Region, Shape
 from anonymizer.redact.photo import coverage
 
 MEASURED = 256
 """Longer side, pixels, of the copy in which a place is measured, whatever its size."""
-VEILED = 0.5
+HIDDEN_SHARE = 0.5
 """A re-found region counts as hidden when this share of it lies under the veils, and nothing legible beside them."""
 LEGIBLE = frozenset({Kind.TEXT, Kind.CODE})
 """Half a name beside a bar is still a name, as half a face is none."""
@@ -32,22 +32,25 @@ CONTRAST, DENSE = 40, 0.06
 """Least difference between a stroke and what is beside it, of 255, and share of the rest that strokes cover."""
 
 
-def hidden(region: Region, veils: Sequence[Veil]) -> float:
+def hidden(region: Region, redactions: Sequence[Redaction]) -> float:
     """The share of a region's outline, 0 to 1, that lies under the veils as they were drawn, each pixel once."""
     box = region.box
     step = max(1.0, box.w / MEASURED, box.h / MEASURED)
     xs, ys = np.arange(box.x + step / 2, box.right, step), np.arange(box.y + step / 2, box.bottom, step)
     own = _within(region, xs, ys)
-    return float(_over(veils, xs, ys)[own].mean()) if own.any() else 0.0
+    return float(_over(redactions, xs, ys)[own].mean()) if own.any() else 0.0
 
 
-def unveiled(regions: Sequence[Region], veils: Sequence[Veil]) -> list[Region]:
+def unredacted(regions: Sequence[Region], redactions: Sequence[Redaction]) -> list[Region]:
     """The regions that no veil hides: less than half of each lies under what was drawn."""
-    return [region for region in regions if hidden(region, veils) < VEILED]
+    return [region for region in regions if hidden(region, redactions) < HIDDEN_SHARE]
 
 
 def left_over(
-    found: Sequence[Region], veils: Sequence[Veil], pixels: Pixels, look: Callable[[Pixels], list[Region]]
+    found: Sequence[Region],
+    redactions: Sequence[Redaction],
+    pixels: Pixels,
+    detect: Callable[[Pixels], list[Region]],
 ) -> list[Region]:
     """Of what was found in a written frame, what the veils do not hide: bare, or legible beside them.
 
@@ -56,23 +59,28 @@ def left_over(
     bare: list[Region] = []
     doubtful: list[Region] = []
     for region in found:
-        share = hidden(region, veils)
-        if region.kind in LEGIBLE and (0 < share < VEILED or legible_beside(region, veils, pixels)):
+        share = hidden(region, redactions)
+        if region.kind in LEGIBLE and (
+            0 < share < HIDDEN_SHARE or legible_beside(region, redactions, pixels)
+        ):
             doubtful.append(region)
-        elif share < VEILED:
+        elif share < HIDDEN_SHARE:
             bare.append(region)
-    return bare + still_legible(doubtful, veils, pixels, look)
+    return bare + still_legible(doubtful, redactions, pixels, detect)
 
 
-def legible_beside(region: Region, veils: Sequence[Veil], pixels: Pixels) -> bool:
+def legible_beside(region: Region, redactions: Sequence[Redaction], pixels: Pixels) -> bool:
     """Whether a line of text or a code in a written picture may be read in part beside the veils."""
-    return region.kind in LEGIBLE and strokes_beside(region, veils, pixels)
+    return region.kind in LEGIBLE and strokes_beside(region, redactions, pixels)
 
 
 def still_legible(
-    regions: Sequence[Region], veils: Sequence[Veil], pixels: Pixels, look: Callable[[Pixels], list[Region]]
+    regions: Sequence[Region],
+    redactions: Sequence[Redaction],
+    pixels: Pixels,
+    detect: Callable[[Pixels], list[Region]],
 ) -> list[Region]:
-    """Of the regions that :func:`legible_beside` names, those at which ``look`` finds something without the veils.
+    """Of the regions that :func:`legible_beside` names, those at which ``detect`` finds something without the veils.
 
     A veil between two straps is a dark bar on a light ground, and found for a line of text; hidden wider, it is found
     wider. So whoever has hidden what was found, and finds it again, looks once more with the veils painted over in
@@ -82,22 +90,23 @@ def still_legible(
         return []
     plain = pixels.copy()
     for region in regions:
-        _paint_over(plain, veils, region.box.scaled(2.0))
+        _paint_over(plain, redactions, region.box.scaled(2.0))
     seen = [
         found
-        for found in look(plain)
-        if found.kind in LEGIBLE and (hidden(found, veils) < 0.5 or strokes_beside(found, veils, pixels))
+        for found in detect(plain)
+        if found.kind in LEGIBLE
+        and (hidden(found, redactions) < 0.5 or strokes_beside(found, redactions, pixels))
     ]
     return [region for region in regions if any(inside(outline(region), outline(s)) > 0 for s in seen)]
 
 
-def _paint_over(pixels: Pixels, veils: Sequence[Veil], place: Box) -> None:
+def _paint_over(pixels: Pixels, redactions: Sequence[Redaction], place: Box) -> None:
     """Paint the veils within a place of a picture in what surrounds them, smoothly."""
     left, top, right, bottom = place.pixels(pixels.shape[1], pixels.shape[0])
     if right <= left or bottom <= top:
         return
     part = pixels[top:bottom, left:right]
-    covered = _over(veils, np.arange(left + 0.5, right), np.arange(top + 0.5, bottom)).astype(np.uint8)
+    covered = _over(redactions, np.arange(left + 0.5, right), np.arange(top + 0.5, bottom)).astype(np.uint8)
     over = cv2.dilate(covered, np.ones((2 * EDGE + 1,) * 2, np.uint8))
     f = min(1.0, MEASURED / max(part.shape[:2]))
     size = (max(1, round(part.shape[1] * f)), max(1, round(part.shape[0] * f)))
@@ -107,7 +116,7 @@ def _paint_over(pixels: Pixels, veils: Sequence[Veil], place: Box) -> None:
     part[over > 0] = cv2.resize(smooth, part.shape[1::-1], interpolation=cv2.INTER_LINEAR)[over > 0]
 
 
-def strokes_beside(region: Region, veils: Sequence[Veil], pixels: Pixels) -> bool:
+def strokes_beside(region: Region, redactions: Sequence[Redaction], pixels: Pixels) -> bool:
     """Whether what the veils leave of a region in a written picture holds strokes, as letters and bars have.
 
     A black bar on paper looks like a line of text itself: what is left about it is plain.
@@ -117,7 +126,9 @@ def strokes_beside(region: Region, veils: Sequence[Veil], pixels: Pixels) -> boo
     if not len(xs) or not len(ys):
         return False
     # A veil's edge, which JPEG makes ring, is no stroke.
-    covered = cv2.dilate(_over(veils, xs, ys).astype(np.uint8), np.ones((2 * EDGE + 1,) * 2, np.uint8)) > 0
+    covered = (
+        cv2.dilate(_over(redactions, xs, ys).astype(np.uint8), np.ones((2 * EDGE + 1,) * 2, np.uint8)) > 0
+    )
     rest = _within(region, xs, ys) & ~covered
     if rest.sum() < LEAST:
         return False
@@ -140,25 +151,27 @@ def _within(region: Region, xs: NDArray[np.float64], ys: NDArray[np.float64]) ->
     return own > 0
 
 
-def _over(veils: Sequence[Veil], xs: NDArray[np.float64], ys: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _over(
+    redactions: Sequence[Redaction], xs: NDArray[np.float64], ys: NDArray[np.float64]
+) -> NDArray[np.bool_]:
     """Which points of a lattice any veil is drawn over."""
     over: NDArray[np.bool_] = np.zeros((len(ys), len(xs)), np.bool_)
-    for veil in veils:
-        left, top, right, bottom = veil.box
+    for redaction in redactions:
+        left, top, right, bottom = redaction.box
         if left < xs[-1] and right > xs[0] and top < ys[-1] and bottom > ys[0]:
-            over |= _under(veil, xs, ys)
+            over |= _under(redaction, xs, ys)
     return over
 
 
-def _under(veil: Veil, xs: NDArray[np.float64], ys: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _under(redaction: Redaction, xs: NDArray[np.float64], ys: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which of the points of a lattice, ``(rows, columns)``, a veil is drawn over."""
-    left, top, right, bottom = veil.box
+    left, top, right, bottom = redaction.box
     across, down = (xs >= left) & (xs < right), (ys >= top) & (ys < bottom)
     over = down[:, None] & across[None, :]
-    if veil.shape is Shape.ELLIPSE:
+    if redaction.shape is Shape.ELLIPSE:
         x, y = (xs - (left + right) / 2) * 2 / (right - left), (ys - (top + bottom) / 2) * 2 / (bottom - top)
         return np.asarray(over & ((x * x)[None, :] + (y * y)[:, None] <= 1))
-    if veil.shape is Shape.QUAD:
-        drawn = coverage(veil.shape, veil.box, veil.corners, 0) >= 1
+    if redaction.shape is Shape.QUAD:
+        drawn = coverage(redaction.shape, redaction.box, redaction.corners, 0) >= 1
         over[np.ix_(down, across)] = drawn[np.ix_(ys[down].astype(int) - top, xs[across].astype(int) - left)]
     return over

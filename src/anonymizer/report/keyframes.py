@@ -12,11 +12,11 @@ MOST = 300
 OFF = 0.04
 """How far a left out place may be from the straight line between its neighbours, as a share of its size."""
 
-Path = tuple[tuple[float, int, int, int, int], ...]
+Keyframes = tuple[tuple[float, int, int, int, int], ...]
 """``(seconds, left, top, right, bottom)``, in between in a straight line."""
 
 
-def through(seconds: NDArray[np.float64], boxes: NDArray[np.int32]) -> Path:
+def keyframes(seconds: NDArray[np.float64], boxes: NDArray[np.int32]) -> Keyframes:
     """A path through boxes ``(n, 4)`` at these moments ``(n,)``, both ends included."""
     if not len(seconds):
         return ()

@@ -18,7 +18,7 @@ from anonymizer.detect.models.store import Store
 _PARTS = ("the program is another version", "the settings were changed", "the models were changed")
 
 
-def recipe(settings: Settings, store: Store | None = None, program: str = __version__) -> str:
+def fingerprint(settings: Settings, store: Store | None = None, program: str = __version__) -> str:
     """The recipe of a run. Raises :class:`anonymizer.core.errors.ModelError` where a model's manifest is not valid."""
     models = "\n".join(sorted(models_used(settings, store or Store())))
     return "/".join(

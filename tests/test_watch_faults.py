@@ -16,10 +16,10 @@ from anonymizer.core.errors import OutputError, UsageError
 from anonymizer.engine.scheduler import Engine
 from anonymizer.engine.worker_process import Answer, End, Job
 from anonymizer.gate.ledger import State
-from anonymizer.watch import faults as trouble
+from anonymizer.watch import faults as faults
 from anonymizer.watch import locks, status, watcher
-from anonymizer.watch.completeness import Why
-from anonymizer.watch.faults import Trouble
+from anonymizer.watch.completeness import WaitReason
+from anonymizer.watch.faults import OutputFault
 from anonymizer.watch.options import Options, check
 from anonymizer.watch.watcher import Watcher
 from conftest import QUICK, Ran, everything_written
@@ -41,8 +41,8 @@ def test_the_inbox_may_vanish_and_come_back(tmp_path: Path) -> None:
         drop(tmp_path / "in" / "a.jpg", 1)
         watching.done(1)
         (tmp_path / "in").rename(tmp_path / "away")
-        watching.told(Trouble.INBOX)
-        assert watching.look()["status"]["said"] == Trouble.INBOX
+        watching.told(OutputFault.INBOX)
+        assert watching.look()["status"]["said"] == OutputFault.INBOX
         drop(tmp_path / "away" / "b.jpg", 2)
         (tmp_path / "away").rename(tmp_path / "in")
         watching.told("going on after")
@@ -59,7 +59,7 @@ def test_the_output_folder_may_vanish_and_come_back_and_is_never_made_anew(tmp_p
         watching.until(lambda: watching.look()["status"]["doing"] == "idle")
         (tmp_path / "out").rename(tmp_path / "away")
         drop(tmp_path / "in" / "b.jpg", 2)
-        watching.told(Trouble.GONE)
+        watching.told(OutputFault.GONE)
         assert not (tmp_path / "out").exists()
         (tmp_path / "away").rename(tmp_path / "out")
         watching.told("going on after")
@@ -71,20 +71,20 @@ def test_the_output_folder_may_vanish_and_come_back_and_is_never_made_anew(tmp_p
 def test_a_full_disk_is_waited_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(tmp_path)
     free = [usage.free]
-    monkeypatch.setattr(trouble.shutil, "disk_usage", lambda path: usage._replace(free=free[0]))
+    monkeypatch.setattr(faults.shutil, "disk_usage", lambda path: usage._replace(free=free[0]))
     with Watching(tmp_path) as watching:
         free[0] = 1 << 20
         drop(tmp_path / "in" / "a.jpg", 1)
-        watching.told(Trouble.FULL)
+        watching.told(OutputFault.FULL)
         assert (
             watching.look()["status"]["doing"] == "paused"
-            and watching.look()["status"]["said"] == Trouble.FULL
+            and watching.look()["status"]["said"] == OutputFault.FULL
         )
         assert watching.worked() == []
-        free[0] = trouble.SPARE + 100
+        free[0] = faults.SPARE + 100
         watching.told("going on after")
         (waits,) = watching.until(lambda: watching.look()["waiting"])
-        assert waits["reason"] == Why.SPACE
+        assert waits["reason"] == WaitReason.SPACE
         free[0] = usage.free
         watching.done(1)
 
@@ -101,7 +101,7 @@ def test_a_disk_that_fills_up_in_the_middle_of_the_work_is_waited_out(tmp_path: 
 
     with Watching(tmp_path, spoil) as watching:
         drop(tmp_path / "in" / "a.jpg", 1)
-        watching.told(Trouble.FULL)
+        watching.told(OutputFault.FULL)
         watching.told("going on after")
         assert watching.done(1)["media"] == {"review": 1}
     assert tree(tmp_path / "out")["left"] == ["watch.json", "watch.lock", "watch.log"]
@@ -125,11 +125,11 @@ def test_a_machine_that_is_not_ready_is_waited_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (OSError(errno.ENOSPC, "No space left on device"), Trouble.FULL),
-        (OSError(errno.EDQUOT, "Quota exceeded"), Trouble.FULL),
-        (OSError(errno.EROFS, "Read-only file system"), Trouble.READ_ONLY),
-        (PermissionError(errno.EACCES, "Permission denied"), Trouble.READ_ONLY),
-        (OSError(errno.EIO, "Input/output error"), Trouble.FAULT),
+        (OSError(errno.ENOSPC, "No space left on device"), OutputFault.FULL),
+        (OSError(errno.EDQUOT, "Quota exceeded"), OutputFault.FULL),
+        (OSError(errno.EROFS, "Read-only file system"), OutputFault.READ_ONLY),
+        (PermissionError(errno.EACCES, "Permission denied"), OutputFault.READ_ONLY),
+        (OSError(errno.EIO, "Input/output error"), OutputFault.FAULT),
     ],
 )
 def test_what_the_person_reads_about_the_output_folder(tmp_path: Path, error: OSError, said: str) -> None:
@@ -138,8 +138,8 @@ def test_what_the_person_reads_about_the_output_folder(tmp_path: Path, error: OS
     (private / "ledger.sqlite").touch()
     wrapped = OutputError("The output folder cannot be written.")
     wrapped.__cause__ = error
-    assert trouble.sentence(wrapped, tmp_path) == trouble.sentence(error, tmp_path) == said
-    assert trouble.sentence(error, tmp_path / "nowhere") == Trouble.GONE
+    assert faults.sentence(wrapped, tmp_path) == faults.sentence(error, tmp_path) == said
+    assert faults.sentence(error, tmp_path / "nowhere") == OutputFault.GONE
 
 
 def test_a_burst_of_thousands_is_taken_a_few_at_a_time(tmp_path: Path) -> None:
@@ -177,8 +177,8 @@ def test_times_of_another_century_and_a_clock_that_is_set_change_nothing(
         watching.done(2)
         os.utime(path, (1_600_000_000, 1_600_000_000))
         watching.until(lambda: watching.look()["status"]["known"] == 1)
-        scans = watching.watcher._lookout.next
-        watching.until(lambda: watching.watcher._lookout.next > scans + 0.5)
+        scans = watching.watcher._scanner.next
+        watching.until(lambda: watching.watcher._scanner.next > scans + 0.5)
         assert watching.look()["media"] == {"review": 2}
     assert watching.worked() == ["a.jpg", "b.jpg"]
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anonymizer.report.paths import MOST, OFF, through
+from anonymizer.report.keyframes import MOST, OFF, keyframes
 
 
 @given(
@@ -20,7 +20,7 @@ def test_both_ends_are_kept_at_every_rate_and_start(start: float, count: int, ra
     seconds = start + np.arange(count) / rate
     corner = np.random.default_rng(seed).integers(0, 100, (count, 2))
     boxes = np.hstack([corner, corner + 50]).astype(np.int32)
-    path = through(seconds, boxes)
+    path = keyframes(seconds, boxes)
     assert [place[0] for place in path] == sorted({place[0] for place in path})
     assert path[0][1:] == tuple(boxes[0]) and path[-1][1:] == tuple(boxes[-1])
     assert len(path) <= MOST + 2
@@ -34,18 +34,18 @@ def test_steps_that_sum_up_to_more_than_the_length() -> None:
     beyond = [s for s in many if np.arange(s[0], s[1], 0.2)[-1] > s[1] - 1e-9]
     assert beyond, "rounding is not as it was: find other numbers"
     for seconds in beyond:
-        assert len(through(seconds, np.array([[0, 0, 9, 9], [9, 9, 18, 18]], np.int32))) == 2
+        assert len(keyframes(seconds, np.array([[0, 0, 9, 9], [9, 9, 18, 18]], np.int32))) == 2
 
 
 @pytest.mark.parametrize("step", [1, 7])
 def test_a_straight_way_is_told_by_its_ends(step: int) -> None:
     left = np.arange(0, 100, step)
     boxes = np.stack([left, left, left + 40, left + 40], axis=1).astype(np.int32)
-    path = through(np.arange(len(left)) / 25, boxes)
+    path = keyframes(np.arange(len(left)) / 25, boxes)
     assert len(path) == 2
     between = (path[0][1] + path[-1][1]) / 2
     assert abs(between - left.mean()) <= OFF * 40
 
 
 def test_nowhere_is_no_path() -> None:
-    assert through(np.empty(0), np.empty((0, 4), np.int32)) == ()
+    assert keyframes(np.empty(0), np.empty((0, 4), np.int32)) == ()

@@ -4,7 +4,7 @@
 
 The reference is a stronger search than either program makes: every frame (or every n-th, said in the table) of
 the clip as it is given to both, at full size, with the whole ensemble at all rotations and the effort
-``thorough``. What CenterFace gives :data:`FIRM` or more at some size and turn, with 24 pixels or more, counts as a
+``thorough``. What CenterFace gives :data:`FIRM` or more at some size and rotation, with 24 pixels or more, counts as a
 face (below, collars and chins begin: both programs' misses at .15 to .24 were looked at, and none was a face).
 It is left uncovered when more than :data:`RETAINED` of its
 detail is still there: the frame of the output at the same time is compared with the source, both band-passed
@@ -37,8 +37,8 @@ from anonymizer.detect.models.store import Store, cache_folder
 
 CORE, LEAST = 0.7, 24
 RETAINED = 0.5
-"""Share of a face's detail that counts as uncovered: re-encoding alone leaves .8 and more, a cover under .1 on large
-faces, and by its coarse grid and the luck of its noise up to .36 on one of 60 pixels."""
+"""Share of a face's detail that counts as uncovered: re-encoding alone leaves .8 and more, a redaction under .1 on
+large faces, and by its coarse grid and the luck of its noise up to .36 on one of 60 pixels."""
 FIRM = 0.3
 CLIPS = ("d11", "d19", "carphone_pristine", "mv_with_2_top_shots")
 VARIANTS = {

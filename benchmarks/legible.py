@@ -1,6 +1,6 @@
 """Codes, text and skin: what a reader other than ours still gets out of redacted photos; benchmarks/recall.py runs it.
 
-codes   photos listed in ``codes.json``, at four turns: how many of those that ZXing-C++ or OpenCV can decode
+codes   photos listed in ``codes.json``, at four rotations: how many of those that ZXing-C++ or OpenCV can decode
         (at full, half and double size) neither can decode after redaction.
 text    the pictures of ``text/``, and generated pages of names and dates (fonts, sizes from 8 px, angles,
         colours, on photo-like grounds): the words of three letters or more that Debian's tesseract reads
@@ -53,7 +53,7 @@ def load(path: Path) -> Pixels:
 
 
 def hide(pixels: Pixels, *finders: RegionFinder) -> tuple[Pixels, list[Region]]:
-    """As the program does it: find, redact, and redact again what the second look still finds."""
+    """As the program does it: find, redact, and redact again what the second opinion still finds."""
     regions = [r for finder in finders for r in finder.find(pixels) if r.certain]
     hidden, _ = redact(pixels, regions, SETTINGS)
     again = [r for finder in finders for r in finder.verification_pass(hidden) if r.certain]
@@ -102,7 +102,7 @@ def codes(labels: Path, limit: int | None) -> None:
                 after += 1
                 left.append(f"{entry['image']} at {90 * rotations}°")
     views = 4 * len(entries)
-    print(f"codes: {len(entries)} photos at four turns = {views} views")
+    print(f"codes: {len(entries)} photos at four rotations = {views} views")
     print(f"  decodable before, by ZXing-C++ or OpenCV: {before}")
     print(f"  of those no longer after: {before - after} = {(before - after) / max(1, before):.4f}")
     print(f"  of all {views} views not decodable after: {(views - after) / views:.4f}")

@@ -5,7 +5,7 @@
 marks   how many pictures the suggester of tattoos sends to review (photos of skin, of faces, pictures without
         skin), and how many of the generated tattoos on the same skin it sees.
 asked   how many photos of ``skin/`` and ``faces/`` wait for a person because of a face that is only half believed.
-time    milliseconds for 12 megapixels, find and recheck, per finder.
+time    milliseconds for 12 megapixels, find and verification pass, per finder.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def marks(folder: Path, limit: int | None) -> None:
         print(
             f"marks: {len(pictures)} pictures of {name}/, {alone} with a suggestion, {len(sent)} sent to review by it"
         )
-        print(f"  (not under a face's veil): {', '.join(sent)}", flush=True)
+        print(f"  (not under a face's redaction): {', '.join(sent)}", flush=True)
     rng = np.random.default_rng(2)
     seen: dict[str, list[bool]] = {}
     for _, pixels in opened(folder / "skin", limit):

@@ -6,13 +6,13 @@
 and how many codes and words can still be read after redaction, and what skin loses: see legible.py. What is
 scored goes by the name of the file or folder; ``--quick`` takes a sample of each that is done in a minute or two.
 
-The labels are a JSON list of ``{"image", "boxes": [[x, y, w, h], …], "loose"}`` in pixels of the stored file.
-A face counts as hidden when half of the middle of its box (the inscribed ellipse at 0.7 of its size) lies
-under what is drawn: many labels take in the whole head, and of a head in profile the face is half. A loose
-box takes in hair or hood: there a detection is asked for that lies mostly inside the box, and whose veil is a tenth
-of it. The falsely redacted area is the share of the picture drawn over outside all labelled boxes; some faces
-are unlabelled, so it is an upper bound.
-Every second picture was used to fit the thresholds (docs/detection.md says how far); both halves are reported.
+The labels are a JSON list of ``{"image", "boxes": [[x, y, w, h], …], "loose"}`` in pixels of the stored file. A face
+counts as hidden when half of the middle of its box (the inscribed ellipse at 0.7 of its size) lies under what is
+drawn: many labels take in the whole head, and of a head in profile the face is half. A loose box takes in hair or
+hood: there a detection is asked for that lies mostly inside the box, and whose redaction is a tenth of it. The
+falsely redacted area is the share of the picture drawn over outside all labelled boxes; some faces are unlabelled, so
+it is an upper bound. Every second picture was used to fit the thresholds (docs/detection.md says how far); both
+halves are reported.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def ellipse(x: NDArray[np.floating], y: NDArray[np.floating], box: Box) -> NDArr
 
 
 def hidden(face: Box, drawn: Sequence[Box], found: Sequence[Box], loose: bool) -> bool:
-    """See the module's docstring; ``drawn`` are the veils' boxes, ``found`` the detections'."""
+    """See the module's docstring; ``drawn`` are the redactions' boxes, ``found`` the detections'."""
     if loose:
         pairs = zip(found, drawn, strict=True)
         return any(f.covered_by(face) >= 0.5 and np.pi / 4 * d.area >= 0.1 * face.area for f, d in pairs)
@@ -115,7 +115,7 @@ def hidden(face: Box, drawn: Sequence[Box], found: Sequence[Box], loose: bool) -
 
 
 def false_area(size: tuple[int, int], faces: Iterable[Box], drawn: Iterable[Box]) -> float:
-    """The share of the picture under a veil and outside every labelled box grown by the margin."""
+    """The share of the picture under a redaction and outside every labelled box grown by the margin."""
     width, height = size
     step = max(1.0, max(size) / 240)
     y, x = np.mgrid[: round(height / step), : round(width / step)]

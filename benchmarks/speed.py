@@ -130,7 +130,7 @@ def main() -> None:
             if faces := sum(v for name, v in spent.items() if "FaceFinder" in name):
                 others = sum(v for name, v in spent.items() if "TextFinder" in name or "CodeFinder" in name)
                 print(
-                    f"  text and codes, search and recheck, take {others / faces:.2f} times as long as faces"
+                    f"  text and codes, search and verification pass, take {others / faces:.2f} times as long as faces"
                 )
 
 

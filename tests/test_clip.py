@@ -226,7 +226,7 @@ def test_a_label_that_shows_for_a_moment_between_the_full_searches_is_filled(
 def test_a_doubt_in_any_search_sends_a_clip_to_a_person_each_place_once(
     run: Callable[..., Ran], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the quick looks every two seconds, and in the output; what a cover hides is no doubt any more."""
+    """In the quick detections every two seconds, and in the output; what a redaction hides is no doubt any more."""
     found = {"quick_find_others": Box(100, 10, 40, 20), "verification_pass": Box(10, 60, 30, 30)}
     hidden = Box(62, 42, 36, 26)
     for name, box in found.items():

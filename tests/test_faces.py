@@ -1,4 +1,4 @@
-"""The face ensemble on a real, public-domain portrait, at every turn; and what it must leave alone."""
+"""The face ensemble on a real, public-domain portrait, at every rotation; and what it must leave alone."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ def truth(picture: Pixels) -> Box:
 
 
 @pytest.mark.parametrize("rotations", range(4))
-def test_the_face_is_found_once_at_every_turn(finder: FaceFinder, portrait: Pixels, rotations: int) -> None:
+def test_the_face_is_found_once_at_every_rotation(
+    finder: FaceFinder, portrait: Pixels, rotations: int
+) -> None:
     view = View(portrait.shape[1], portrait.shape[0], rotations)
     regions = finder.find(rotated(portrait, rotations))
     hits = [r for r in regions if view.box_back(r.box).iou(truth(portrait)) > 0.4]
@@ -63,7 +65,7 @@ def test_a_face_that_fills_the_frame_is_found(finder: FaceFinder, portrait: Pixe
     assert any(r.certain and r.box.area > 0.3 * 900 * 1200 for r in finder.find(close))
 
 
-def test_the_recheck_finds_a_face_and_is_silent_once_it_is_hidden(
+def test_the_verification_pass_finds_a_face_and_is_silent_once_it_is_hidden(
     finder: FaceFinder, portrait: Pixels
 ) -> None:
     assert any(r.box.iou(truth(portrait)) > 0.4 for r in finder.verification_pass(portrait))
@@ -121,14 +123,14 @@ def test_a_part_of_a_face_in_close_up_is_redacted_or_asked_about(
     assert finder.find(close)
 
 
-def test_a_glance_finds_the_upright_face(finder: FaceFinder, portrait: Pixels) -> None:
+def test_a_quick_detection_finds_the_upright_face(finder: FaceFinder, portrait: Pixels) -> None:
     small = np.asarray(cv2.resize(portrait, (320, 320), interpolation=cv2.INTER_AREA), np.uint8)
     assert any(r.box.iou(truth(small)) > 0.4 for r in finder.quick_find([small])[0])
 
 
 @pytest.mark.parametrize("quarter", range(4))
 @pytest.mark.parametrize("careful", [(0,), (1, 3)])
-def test_a_glance_around_finds_who_stands_and_who_lies(
+def test_a_quick_detection_around_finds_who_stands_and_who_lies(
     finder: FaceFinder, portrait: Pixels, quarter: int, careful: tuple[int, ...]
 ) -> None:
     scene = np.full((360, 640, 3), 120, np.uint8)

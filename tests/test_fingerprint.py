@@ -36,7 +36,7 @@ def test_what_differs_is_said(other: str, said: str) -> None:
     assert changed(fingerprint(ONE), other) == said
 
 
-def test_a_model_with_another_hash_is_another_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_with_another_hash_is_another_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
     one = fingerprint(ONE)
     entry = Store.entry
 
@@ -60,6 +60,6 @@ def test_models_that_do_not_take_part_do_not_matter(tmp_path: Path) -> None:
     assert with_settings(fingerprint(blind), ONE).split("/")[2] == fingerprint(blind).split("/")[2]
 
 
-def test_a_recipe_of_an_older_program_serves_nobody() -> None:
+def test_a_fingerprint_of_an_older_program_serves_nobody() -> None:
     assert not same("0123456789abcdef", fingerprint(ONE))
     assert "the program is another version" in changed("0123456789abcdef", fingerprint(ONE))

@@ -1,4 +1,4 @@
-"""Few places tell where a cover lies, and none is further off than is allowed."""
+"""Few places tell where a redaction lies, and none is further off than is allowed."""
 
 from __future__ import annotations
 

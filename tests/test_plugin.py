@@ -227,7 +227,7 @@ def test_boxes_in_another_unit_than_announced_stop_the_run(
         PluginFinder(store(output, units=units), "red").find(scene()[0])
 
 
-def test_another_way_to_read_a_detector_is_another_recipe(store: Callable[..., Store]) -> None:
+def test_another_way_to_read_a_detector_is_another_fingerprint(store: Callable[..., Store]) -> None:
     settings = Settings(faces=False, text=TextPolicy.NONE, codes=False, marks=False)
     one = fingerprint(settings, store("yolov8"))
     assert fingerprint(settings, store("yolov8")) == one

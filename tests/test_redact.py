@@ -58,7 +58,9 @@ def ways(draw: st.DrawFn) -> Settings:
 
 
 @given(st.lists(regions(), max_size=4), ways())
-def test_nothing_changes_outside_the_veils_and_their_rim(places: list[Region], settings: Settings) -> None:
+def test_nothing_changes_outside_the_redactions_and_their_rim(
+    places: list[Region], settings: Settings
+) -> None:
     before = noise_picture()
     kept = before.copy()
     after, redactions = redact(before, places, settings)
@@ -75,7 +77,7 @@ def test_nothing_changes_outside_the_veils_and_their_rim(places: list[Region], s
 
 
 @given(regions(), ways())
-def test_a_region_is_veiled_exactly_where_its_grown_box_meets_the_picture(
+def test_a_region_is_redacted_exactly_where_its_grown_box_meets_the_picture(
     place: Region, settings: Settings
 ) -> None:
     _, redactions = redact(noise_picture(), [place], settings)
@@ -89,7 +91,7 @@ def test_a_region_is_veiled_exactly_where_its_grown_box_meets_the_picture(
 
 @given(regions(), ways())
 def test_no_pixel_of_the_thing_itself_shows_through(place: Region, settings: Settings) -> None:
-    """Drawn over opposite colours the veil's inside must come out the same: nothing is blended."""
+    """Drawn over opposite colours the redaction's inside must come out the same: nothing is blended."""
     dark, light = np.zeros((HEIGHT, WIDTH, 3), np.uint8), np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
     solid = settings.model_copy(update={"style": Style.FILL})
     one, redactions = redact(dark, [place], solid)

@@ -1,4 +1,4 @@
-"""Covers in the planes of a frame: bounded, the same in every frame, and nowhere else."""
+"""Redactions in the planes of a frame: bounded, the same in every frame, and nowhere else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lies beside a veil is not hidden by it, however the boxes about the two overlap."""
+"""What lies beside a redaction is not hidden by it, however the boxes about the two overlap."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_line_beside_a_hidden_one_is_in_plain_sight(degrees: float) -> None:
     assert inside(outline(one), outline(beside)) < 0.1
 
 
-def test_two_veils_over_one_part_leave_the_rest() -> None:
+def test_two_redactions_over_one_part_leave_the_rest() -> None:
     whole = line(400, 300, 400, 30, 0)
     halves = [line(280, 300, 160, 30, 0), line(278, 300, 162, 30, 0)]
     _, redactions = redact(field(), halves, Settings())
@@ -103,8 +103,8 @@ def test_outlines_without_an_area_hide_and_hold_nothing() -> None:
     assert outline_iou(corners_of(Box(0, 0, 9, 9)), corners_of(Box(0, 0, 9, 9))) == pytest.approx(1)
 
 
-def test_left_over_is_what_is_found_without_the_veils_too() -> None:
-    """A veil is a dark bar, which looks like text itself; a bare face and a bare line need no second look."""
+def test_left_over_is_what_is_found_without_the_redactions_too() -> None:
+    """A redaction is a dark bar, which looks like text itself; a bare face and a bare line need no second search."""
     redacted, far = line(400, 300, 200, 30, 0), line(400, 500, 200, 30, 0)
     written, redactions = redact(field(), [redacted], Settings())
     about = line(400, 300, 300, 60, 0)

@@ -1,4 +1,4 @@
-"""Text is found from small print to a whole line, at any turn, and filled."""
+"""Text is found from small print to a whole line, at any rotation, and filled."""
 
 from __future__ import annotations
 

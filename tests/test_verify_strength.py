@@ -24,7 +24,7 @@ FACE = Region(Box(430, 90, 190, 240), Kind.FACE, (Evidence("a test", 1.0),))
 def claimed(
     shape: Shape = Shape.ELLIPSE, style: Style = Style.BLUR, grid: tuple[int, int] = (8, 8)
 ) -> Redaction:
-    """A veil over the portrait's face, whatever was really drawn there."""
+    """A redaction over the portrait's face, whatever was really drawn there."""
     return Redaction(Kind.FACE, shape, style, redaction_box(FACE, Settings()), grid, FACE.evidence)
 
 
@@ -88,7 +88,7 @@ def test_a_half_covered_face_fails(portrait: Pixels, style: Style, side: str) ->
     assert judged(hidden, redaction).result is Result.FAIL
 
 
-def test_a_veil_drawn_beside_the_face_fails(portrait: Pixels) -> None:
+def test_a_redaction_drawn_beside_the_face_fails(portrait: Pixels) -> None:
     aside = Region(FACE.box.scaled(1.0).padded(0), Kind.FACE, FACE.evidence).moved(Box(30, 500, 190, 240))
     hidden, _ = redact(portrait, [aside], Settings())
     assert judged(hidden, claimed()).result is Result.FAIL
@@ -111,7 +111,7 @@ def test_half_an_eye_left_clear_fails(portrait: Pixels, style: Style, shape: Sha
 
 
 @pytest.mark.parametrize("style", list(Style))
-def test_a_small_clear_face_under_a_large_veil_fails(portrait: Pixels, style: Style) -> None:
+def test_a_small_clear_face_under_a_large_redaction_fails(portrait: Pixels, style: Style) -> None:
     hidden, redactions = redact(
         portrait, [Region(Box(50, 50, 900, 900), Kind.FACE, ())], Settings(style=style)
     )
@@ -213,10 +213,10 @@ def test_what_was_kept_clear_on_request_is_left_out_and_nothing_else(portrait: P
 
 
 def test_a_clear_face_beside_a_later_ellipse_is_still_measured(portrait: Pixels) -> None:
-    """What a later veil is said to hide counts only where its outline lies, not in its box's corners."""
+    """What a later redaction is said to hide counts only where its outline lies, not in its box's corners."""
     left, top, right, bottom = claimed().box
     width, height = right - left, bottom - top
-    # The face lies in the upper left corner of the later veil's box, outside its ellipse.
+    # The face lies in the upper left corner of the later redaction's box, outside its ellipse.
     later = Region(Box(left, top, 8 * width, 8 * height), Kind.FACE, ())
     hidden, (redaction,) = redact(portrait, [later], Settings(margin=1.0))
     assert judged(hidden, redaction).result is Result.PASS

@@ -35,7 +35,7 @@ def test_what_is_there_at_the_start_and_what_comes_is_done_and_stays(tmp_path: P
         watching.done(1)
         drop(tmp_path / "in" / "2026" / "march" / "second.jpg", 2)
         assert watching.done(2)["media"] == {"review": 2}
-        watching.until(lambda: watching.look()["status"]["doing"] == "idle")
+        watching.until(lambda: watching.status()["status"]["doing"] == "idle")
     assert first.is_file() and (tmp_path / "in" / "2026" / "march" / "second.jpg").is_file()
     assert len(tree(tmp_path / "out")["review"]) == 4, "two media, each with its reasons"
     assert "index.html" in tree(tmp_path / "out")["reports"]
@@ -86,7 +86,7 @@ def test_the_next_watcher_knows_what_was_done_without_reading_it(
     monkeypatch.setattr("anonymizer.engine.known.look", refuse)
     monkeypatch.setattr("anonymizer.watch.inbox.examine", refuse)
     with Watching(tmp_path) as again:
-        again.until(lambda: again.look()["status"]["known"] == 3)
+        again.until(lambda: again.status()["status"]["known"] == 3)
     assert again.worked() == []
 
 
@@ -106,10 +106,10 @@ def test_the_same_photo_dropped_twice_is_recognised(tmp_path: Path) -> None:
         drop(tmp_path / "in" / "a.jpg", 7)
         watching.done(1)
         drop(tmp_path / "in" / "b.jpg", 7)
-        watching.until(lambda: watching.look()["status"]["known"] == 1)
+        watching.until(lambda: watching.status()["status"]["known"] == 1)
         (tmp_path / "in" / "a.jpg").rename(tmp_path / "in" / "c.jpg")
-        watching.until(lambda: watching.look()["status"]["known"] == 2)
-        assert watching.look()["media"] == {"review": 1}
+        watching.until(lambda: watching.status()["status"]["known"] == 2)
+        assert watching.status()["media"] == {"review": 1}
     assert watching.worked() == ["a.jpg"]
 
 
@@ -126,19 +126,19 @@ def test_a_copy_under_way_waits_and_says_so(tmp_path: Path) -> None:
     path = tmp_path / "in" / "slow.jpg"
     with Watching(tmp_path) as watching:
         path.write_bytes(whole[: len(whole) // 2])
-        (waits,) = watching.until(lambda: watching.look()["waiting"])
+        (waits,) = watching.until(lambda: watching.status()["waiting"])
         assert waits["path"] == path and waits["reason"] == WaitReason.UNFINISHED
         with path.open("ab") as file:
             file.write(whole[len(whole) // 2 :])
         assert watching.done(1)["media"] == {"review": 1}
-        watching.until(lambda: not watching.look()["waiting"])
+        watching.until(lambda: not watching.status()["waiting"])
     assert watching.worked() == ["slow.jpg"]
 
 
 def test_a_temporary_name_waits_for_its_real_one(tmp_path: Path) -> None:
     with Watching(tmp_path) as watching:
         part = drop(tmp_path / "in" / "a.jpg.part")
-        (waits,) = watching.until(lambda: watching.look()["waiting"])
+        (waits,) = watching.until(lambda: watching.status()["waiting"])
         assert waits["reason"] == WaitReason.NAME
         part.rename(tmp_path / "in" / "a.jpg")
         watching.done(1)
@@ -161,7 +161,7 @@ def test_what_is_no_medium_is_left_alone_and_a_broken_photo_is_set_aside(tmp_pat
         assert watching.done(2)["media"] == {"review": 1, "failed": 1}
         (tmp_path / "in" / "photo.jpg").unlink()
         drop(tmp_path / "in" / "photo.jpg", 6)
-        watching.until(lambda: watching.look()["media"] == {"review": 2}, "the repaired one took its place")
+        watching.until(lambda: watching.status()["media"] == {"review": 2}, "the repaired one took its place")
 
 
 def test_a_passing_failure_is_tried_again_and_leaves_no_trace(tmp_path: Path) -> None:
@@ -174,9 +174,9 @@ def test_a_passing_failure_is_tried_again_and_leaves_no_trace(tmp_path: Path) ->
 
     with Watching(tmp_path, spoil) as watching:
         drop(tmp_path / "in" / "a.jpg")
-        (waits,) = watching.until(lambda: watching.look()["waiting"])
+        (waits,) = watching.until(lambda: watching.status()["waiting"])
         assert waits["reason"] == said
-        watching.until(lambda: watching.look()["media"] == {"review": 1})
+        watching.until(lambda: watching.status()["media"] == {"review": 1})
     assert len(tries) == 3
     assert not any("failed" in said for said in watching.said)
 
@@ -193,8 +193,8 @@ def test_what_changes_while_it_is_in_work_is_done_as_it_is_in_the_end(tmp_path: 
     with Watching(tmp_path, spoil) as watching:
         drop(path, 1)
         watching.done(1)
-        watching.until(lambda: watching.look()["status"]["queued"] == 0)
-        assert watching.look()["media"] == {"review": 1}
+        watching.until(lambda: watching.status()["status"]["queued"] == 0)
+        assert watching.status()["media"] == {"review": 1}
     ledger = Ledger(tmp_path / "out" / ".anonymizer" / "ledger.sqlite")
     (row,) = ledger.entries()
     ledger.close()
@@ -207,8 +207,8 @@ def test_what_vanishes_while_it_waits_its_turn_leaves_no_trace(tmp_path: Path) -
 
     with Watching(tmp_path, spoil) as watching:
         drop(tmp_path / "in" / "a.jpg")
-        watching.until(lambda: watching.worked() and watching.look()["status"]["doing"] == "idle")
-        watching.until(lambda: watching.look()["media"] == {})
+        watching.until(lambda: watching.worked() and watching.status()["status"]["doing"] == "idle")
+        watching.until(lambda: watching.status()["media"] == {})
 
 
 def test_handled_originals_move_where_they_are_told_to(tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def test_handled_originals_move_where_they_are_told_to(tmp_path: Path) -> None:
     assert (done / "2026" / "a-2.jpg").read_bytes() == tiny(1)
     assert (done / "2026" / "a.jpg.toml").is_file(), "its own settings go with it"
     assert (tmp_path / "in" / "bad.jpg").is_file(), "what failed stays for the person to see"
-    assert watching.look()["media"] == {"review": 1, "failed": 1}
+    assert watching.status()["media"] == {"review": 1, "failed": 1}
 
 
 def test_an_original_that_cannot_be_moved_stays_and_is_told(
@@ -244,7 +244,7 @@ def test_an_original_that_cannot_be_moved_stays_and_is_told(
     done = tmp_path / "done"
     with Watching(tmp_path, done=done) as watching:
         drop(tmp_path / "in" / "a.jpg")
-        (waits,) = watching.until(lambda: watching.look()["waiting"])
+        (waits,) = watching.until(lambda: watching.status()["waiting"])
         assert waits["reason"] == WaitReason.UNMOVED
         eventually((done / "a.jpg").is_file)
     assert list(done.iterdir()) == [done / "a.jpg"] and len(watching.worked()) == 1
@@ -255,5 +255,5 @@ def test_a_passing_failure_that_a_killed_watcher_left_is_no_failure(tmp_path: Pa
         for source, passing in (("in/gone.jpg", True), ("in/bad.jpg", False), ("elsewhere.jpg", True)):
             gate.fail(gate.begin(tmp_path / source, "fingerprint"), "It failed.", passing=passing)
     with Watching(tmp_path) as watching:
-        names = [failed["source"].name for failed in watching.look()["failed"]]
+        names = [failed["source"].name for failed in watching.status()["failed"]]
     assert names == ["elsewhere.jpg", "bad.jpg"], "the newest first"

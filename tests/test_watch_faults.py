@@ -42,7 +42,7 @@ def test_the_inbox_may_vanish_and_come_back(tmp_path: Path) -> None:
         watching.done(1)
         (tmp_path / "in").rename(tmp_path / "away")
         watching.told(OutputFault.INBOX)
-        assert watching.look()["status"]["said"] == OutputFault.INBOX
+        assert watching.status()["status"]["said"] == OutputFault.INBOX
         drop(tmp_path / "away" / "b.jpg", 2)
         (tmp_path / "away").rename(tmp_path / "in")
         watching.told("going on after")
@@ -56,7 +56,7 @@ def test_the_output_folder_may_vanish_and_come_back_and_is_never_made_anew(tmp_p
     with Watching(tmp_path) as watching:
         drop(tmp_path / "in" / "a.jpg", 1)
         watching.done(1)
-        watching.until(lambda: watching.look()["status"]["doing"] == "idle")
+        watching.until(lambda: watching.status()["status"]["doing"] == "idle")
         (tmp_path / "out").rename(tmp_path / "away")
         drop(tmp_path / "in" / "b.jpg", 2)
         watching.told(OutputFault.GONE)
@@ -64,7 +64,7 @@ def test_the_output_folder_may_vanish_and_come_back_and_is_never_made_anew(tmp_p
         (tmp_path / "away").rename(tmp_path / "out")
         watching.told("going on after")
         assert watching.done(2)["media"] == {"review": 2}
-        assert watching.look()["running"]
+        assert watching.status()["running"]
     assert tree(tmp_path / "out")["left"] == ["watch.json", "watch.lock", "watch.log"]
 
 
@@ -77,13 +77,13 @@ def test_a_full_disk_is_waited_out(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         drop(tmp_path / "in" / "a.jpg", 1)
         watching.told(OutputFault.FULL)
         assert (
-            watching.look()["status"]["doing"] == "paused"
-            and watching.look()["status"]["said"] == OutputFault.FULL
+            watching.status()["status"]["doing"] == "paused"
+            and watching.status()["status"]["said"] == OutputFault.FULL
         )
         assert watching.worked() == []
         free[0] = faults.SPARE + 100
         watching.told("going on after")
-        (waits,) = watching.until(lambda: watching.look()["waiting"])
+        (waits,) = watching.until(lambda: watching.status()["waiting"])
         assert waits["reason"] == WaitReason.SPACE
         free[0] = usage.free
         watching.done(1)
@@ -159,7 +159,7 @@ def test_a_burst_of_thousands_is_taken_a_few_at_a_time(tmp_path: Path) -> None:
             return bool(watching.watcher._counts.total() == 1200)
 
         watching.until(all_done)
-        found = watching.look()
+        found = watching.status()
     assert found["media"] == {"review": 8} and len(watching.worked()) == 8
     assert most <= watcher.AHEAD
 
@@ -176,10 +176,10 @@ def test_times_of_another_century_and_a_clock_that_is_set_change_nothing(
         drop(tmp_path / "in" / "b.jpg", 2, at=at)
         watching.done(2)
         os.utime(path, (1_600_000_000, 1_600_000_000))
-        watching.until(lambda: watching.look()["status"]["known"] == 1)
+        watching.until(lambda: watching.status()["status"]["known"] == 1)
         scans = watching.watcher._scanner.next
         watching.until(lambda: watching.watcher._scanner.next > scans + 0.5)
-        assert watching.look()["media"] == {"review": 2}
+        assert watching.status()["media"] == {"review": 2}
     assert watching.worked() == ["a.jpg", "b.jpg"]
 
 
@@ -200,8 +200,8 @@ def test_one_watcher_for_each_folder(tmp_path: Path) -> None:
             f"Another watcher watches {tmp_path / 'link'} already; stop it first, or choose another inbox."
         )
     with Watching(tmp_path) as third:
-        assert third.look()["running"]
-    assert not third.look()["running"]
+        assert third.status()["running"]
+    assert not third.status()["running"]
 
 
 def test_a_batch_at_work_keeps_the_watcher_out(tmp_path: Path) -> None:
@@ -246,7 +246,7 @@ def test_log_and_status_are_private_hold_nothing_of_a_source_and_rotate(
             drop(tmp_path / "in" / "Musterfrau" / f"Musterfrau-{number}.jpg", number)
         drop(tmp_path / "in" / "Musterfrau.jpg.part", 77)
         watching.done(11)
-        watching.until(lambda: watching.look()["waiting"])
+        watching.until(lambda: watching.status()["waiting"])
     private = tmp_path / "out" / ".anonymizer"
     logs = sorted(private.glob("watch.log*"))
     assert [path.name for path in logs] == ["watch.log", "watch.log.1", "watch.log.2"]
@@ -334,8 +334,8 @@ def test_what_a_person_decided_stands_when_the_watcher_starts_again(tmp_path: Pa
         (entry,) = gate.ledger.entries(State.REVIEW)
         reject(gate, entry.id, "AB", "")
     with Watching(tmp_path) as again:
-        again.until(lambda: again.look()["status"]["known"] == 1)
-    assert again.worked() == [] and again.look()["media"] == {"rejected": 1}
+        again.until(lambda: again.status()["status"]["known"] == 1)
+    assert again.worked() == [] and again.status()["media"] == {"rejected": 1}
 
 
 WRONG = [

@@ -95,12 +95,12 @@ class Watching:
         """Wait until so many media stand in ready, review and failed together; what status says then."""
 
         def enough() -> Any:
-            found = self.look()
+            found = self.status()
             return sum(found["media"].get(s, 0) for s in ("ready", "review", "failed")) >= count and found
 
         return self.until(enough, f"never {count} done: {self.said}")
 
-    def watch_status(self) -> dict[str, Any]:
+    def status(self) -> dict[str, Any]:
         return watch_status(self.out)
 
 

@@ -202,7 +202,7 @@ class _Said:
 
 
 def unfit(worker: str, said: Any, wanted: str) -> str:
-    """What is wrong with a worker that said this of itself, for a driver with this recipe; empty if nothing."""
+    """What is wrong with a worker that said this of itself, for a driver with this fingerprint; empty if nothing."""
     if not isinstance(said, WorkerFacts):
         return (
             f"The worker {worker} cannot be asked for its version ({type(said).__name__}); install anonymizer "

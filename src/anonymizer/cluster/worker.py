@@ -46,7 +46,7 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class WorkerFacts:
-    """What a worker says of itself: the program's version and recipe, and whether it sees the driver's folder."""
+    """What a worker says of itself: the program's version and fingerprint, and whether it sees the driver's folder."""
 
     version: str
     fingerprint: str
@@ -66,7 +66,7 @@ class Returned:
 _TURN = threading.Lock()
 """A worker may have several threads; networks and the decoder serve one at a time."""
 _WORKERS: dict[str, tuple[Worker, str]] = {}
-"""A worker with its models loaded, and its recipe."""
+"""A worker with its models loaded, and its fingerprint."""
 
 
 def examine(mark: str, token: str, settings: Settings) -> WorkerFacts:

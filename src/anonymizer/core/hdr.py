@@ -1,4 +1,4 @@
-"""The two curves of high dynamic range, where it is kept: covers in its terms, and its pictures for detectors.
+"""The two curves of high dynamic range, where it is kept: redactions in its terms, and its pictures for detectors.
 
 Values of 8 bits stand for 10-bit ones here, four to one. ITU-R BT.2100 (the curves), BT.2087 (BT.709 to BT.2020),
 BT.2408 (where the white of ordinary video belongs).

@@ -69,7 +69,7 @@ class DrawnRegion(BaseModel):
 
     Filled like text by default, because nobody says what is in it; ``kind = "face"`` has it blurred. In a
     clip it stands from ``start`` to ``end``, seconds from the first frame: to the last one unless given. With
-    ``follow``, the moment at which the place is where ``rect`` says, it goes where its look goes, both ways.
+    ``follow``, the moment at which the place is where ``rect`` says, it goes where what it lies on goes, both ways.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

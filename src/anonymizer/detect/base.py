@@ -11,7 +11,7 @@ from anonymizer.core.types import Box, Model, Pixels, Region
 class RegionFinder(Protocol):
     """One family of detectors: faces, text, codes, marks, or a plug-in.
 
-    ``find`` is the search before redaction. ``verification_pass`` looks at the redacted picture in settings other
+    ``find`` is the detection before redaction. ``verification_pass`` searches the redacted picture in settings other
     than ``find``'s (scale, rotation, threshold), for the residual check. Both take a picture ``(h, w, 3)``
     uint8 RGB, do not change it, and give regions in its pixels; ``certain=False`` marks a doubt that a
     person should decide. Finders are not thread-safe; one per thread.
@@ -26,25 +26,25 @@ class RegionFinder(Protocol):
 
 @runtime_checkable
 class FaceRegionFinder(RegionFinder, Protocol):
-    """A finder of faces: between full searches of a clip it looks cheaply at small frames, and closely at places."""
+    """A finder of faces: between full searches of a clip it searches small frames quickly, and places closely."""
 
     def quick_find(
         self, pictures: Sequence[Pixels], rotations: tuple[int, ...], side: int
     ) -> list[list[Region]]:
-        """The faces of each of several frames at these quarter turns and this long side, pixels."""
+        """Quick detection: the faces of each of several frames at these quarter turns and this long side, pixels."""
 
     def quick_find_around(self, pixels: Pixels, rotations: Sequence[int]) -> list[Region]:
-        """The faces of one frame at all four turns, with most care at these."""
+        """Quick detection: the faces of one frame at all four rotations, with most care at these."""
 
     def verification_pass_near(
         self, pixels: Pixels, places: Sequence[Box], rotations: Sequence[int]
     ) -> list[Region]:
-        """What ``verification_pass`` says, of these places alone, at these turns."""
+        """What ``verification_pass`` says, of these places alone, at these rotations."""
 
 
 @runtime_checkable
 class FindsBeside(Protocol):
-    """A finder that spares itself a close look at places that are known to be hidden."""
+    """A finder that spares itself a close search of places that are known to be hidden."""
 
     def find_beside(self, pixels: Pixels, known: Sequence[Box]) -> list[Region]: ...
 

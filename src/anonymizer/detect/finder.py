@@ -106,7 +106,7 @@ class Finder:
         return [r for finder in self._of_faces() for r in finder.find(pixels)]
 
     def others(self, pixels: Pixels, known: Sequence[Box] = ()) -> list[Region]:
-        """What :meth:`find` says of everything but faces; less close a look at places that are known to be hidden."""
+        """What :meth:`find` says of everything but faces; less close a search of places that are known to be hidden."""
         found: list[Region] = []
         for finder in self._of_others():
             if isinstance(finder, FindsBeside):
@@ -130,19 +130,19 @@ class Finder:
     def quick_find(
         self, pictures: Sequence[Pixels], rotations: tuple[int, ...] = (0,), side: int = 640
     ) -> list[list[Region]]:
-        """The faces that one cheap look at each of several small frames finds, between full searches.
+        """Quick detection, between full searches: the faces of each of several small frames.
 
-        ``rotations`` are the quarter turns at which to look, ``side`` the long side of the look in pixels.
+        ``rotations`` are the quarter turns at which to search, ``side`` the long side for that in pixels.
         """
         answers = [finder.quick_find(pictures, rotations, side) for finder in self._of_faces()]
         return [[r for answer in answers for r in answer[number]] for number in range(len(pictures))]
 
     def quick_find_around(self, pixels: Pixels, rotations: Sequence[int]) -> list[Region]:
-        """The faces that one cheap look at a small frame finds at all four turns, with most care at these."""
+        """Quick detection: the faces of a small frame at all four rotations, with most care at these."""
         return [r for finder in self._of_faces() for r in finder.quick_find_around(pixels, rotations)]
 
     def quick_find_others(self, pixels: Pixels) -> list[Region]:
-        """What one look finds of everything but faces, between full searches."""
+        """Quick detection of everything but faces, between full searches."""
         return [r for finder in self._of_others() for r in finder.verification_pass(pixels)]
 
     def verification_pass(self, pixels: Pixels) -> list[Region]:
@@ -155,7 +155,7 @@ class Finder:
     def verification_pass_near(
         self, pixels: Pixels, places: Sequence[Box], rotations: Sequence[int]
     ) -> list[Region]:
-        """The faces at and about these places: a closer look at a part of the picture costs less than one at all."""
+        """The faces at and about these places: searching a part of the picture costs less than all of it."""
         return [
             r for finder in self._of_faces() for r in finder.verification_pass_near(pixels, places, rotations)
         ]

@@ -17,7 +17,7 @@ from anonymizer.detect.models.store import ModelEntry, Store
 from anonymizer.detect.runtime import Network, Tensor
 
 VERIFICATION_MORE = 0.1
-"""The recheck looks at the mirrored picture, from a score this much higher."""
+"""The verification pass searches the mirrored picture, from a score this much higher."""
 SLACK = 1e-3
 """A score may be so much beyond 0 to 1: rounding."""
 SHARE = 1.5
@@ -60,7 +60,7 @@ class DetectorSpec(BaseModel):
     """Each value, 0 to 255, becomes ``(value - mean) / scale``."""
     resize: Literal["letterbox", "stretch"] = "letterbox"
     turns: tuple[Annotated[int, Field(ge=0, le=3)], ...] = Field((0,), min_length=1)
-    """Quarter turns at which to look."""
+    """Quarter turns at which to search; the key that users write."""
     output: Output
     units: Literal["pixels", "share"] = "pixels"
     """Coordinates in pixels of the input, or from 0 to 1."""

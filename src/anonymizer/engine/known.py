@@ -98,7 +98,7 @@ def inspect(path: Path) -> InspectedSource:
 
 
 def lookup(gate: Gate, path: Path | str, sha256: str, wanted: str, *, retry: bool = False) -> Known | Todo:
-    """What to do with a source of this content at this path, for a run with this recipe.
+    """What to do with a source of this content at this path, for a run with this fingerprint.
 
     ``sha256`` is empty where it could not be read. ``retry`` does again what failed before.
     Raises :class:`anonymizer.core.errors.OutputError`.
@@ -129,7 +129,7 @@ def _note(ledger: Ledger, path: Path | str, row: LedgerEntry) -> str:
 
 
 def _prior(ledger: Ledger, path: Path | str, rows: list[LedgerEntry]) -> LedgerEntry | None:
-    """The standing output of this content that the path has stood for so far."""
+    """The output of this content that the path has stood for so far."""
     known = ledger.sighting(path)
     id = known.medium if known else ""
     while id and (entry := ledger.get(id)) and entry.state is State.REPLACED:

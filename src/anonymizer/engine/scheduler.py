@@ -91,7 +91,7 @@ class _Ticket:
 
     @property
     def key(self) -> tuple[str, str]:
-        """Content and recipe: two tickets with the same are one piece of work."""
+        """Content and fingerprint: two tickets with the same are one piece of work."""
         return (self.inspected.sha256 if self.inspected else self.id), self.wanted
 
 
@@ -157,7 +157,7 @@ class Engine:
 
     @property
     def settings_mark(self) -> str:
-        """The recipe that outcomes stand under in the ledger."""
+        """The fingerprint that outcomes stand under in the ledger."""
         return self.fingerprint
 
     def submit(self, source: Path, stamp: tuple[int, int] | None = None) -> None:
@@ -255,7 +255,7 @@ class Engine:
             self._only.release()
 
     def _consider_all(self) -> None:
-        """Look at what waits, as far as workers will soon want it, and decide what was looked at."""
+        """Inspect what waits, as far as workers will soon want it, and decide what was inspected."""
         for future in [future for future in self._inspecting if future.done()]:
             ticket = self._inspecting.pop(future)
             try:

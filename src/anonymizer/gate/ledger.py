@@ -57,7 +57,7 @@ MIGRATIONS = (
     );
     """,
     """
-    ALTER TABLE media ADD COLUMN asked TEXT NOT NULL DEFAULT '';     -- the run's fingerprint, before a person's corrections
+    ALTER TABLE media ADD COLUMN asked TEXT NOT NULL DEFAULT '';     -- the run's own fingerprint
     ALTER TABLE media ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;   -- of the output
     ALTER TABLE media ADD COLUMN regions INTEGER NOT NULL DEFAULT 0; -- hidden in it
     ALTER TABLE media ADD COLUMN report TEXT NOT NULL DEFAULT '';    -- SHA-256 of its report, data and page

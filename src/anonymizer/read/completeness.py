@@ -1,4 +1,4 @@
-"""Does a file reach its own end? A look at its container, to tell a copy under way from a finished one.
+"""Does a file reach its own end? Its container is walked, to tell a copy under way from a finished one.
 
 Nothing is decoded, and nothing is judged: content that is wrong in other ways counts as whole, for the road
 says what is wrong with it. Formats without a cheap sign of their end count as whole too.

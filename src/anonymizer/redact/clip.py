@@ -35,9 +35,9 @@ from anonymizer.track.tracker import Track
 
 Rect = tuple[int, int, int, int]
 STEP = 8
-"""Pixels: widths and heights of veils are multiples of it …"""
+"""Pixels: widths and heights of redactions are multiples of it …"""
 COARSE = 16
-"""… or of a power of two at most so many times smaller than they: a large face's veil keeps its size for long."""
+"""… or of a power of two at most so many times smaller than they: a large face's redaction keeps its size for long."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +57,7 @@ class TrackRedaction:
 def track_redaction(
     track: Track, settings: Settings, size: tuple[int, int], transfer: int = 0, seed: int | None = None
 ) -> TrackRedaction:
-    """A track's cover in a picture of ``size`` (width, height); its noise is drawn here. ``seed``: for tests.
+    """A track's redaction in a picture of ``size`` (width, height); its noise is drawn here. ``seed``: for tests.
 
     ``transfer``: the curve of high dynamic range (:mod:`anonymizer.core.hdr`) that the frames have, 0 for none.
     """
@@ -84,7 +84,7 @@ def track_redaction(
 
 
 def redaction_at(one: TrackRedaction, frame: int, size: tuple[int, int]) -> Redaction | None:
-    """What the cover draws in a frame, for whoever checks it; None where nothing of it is in the picture."""
+    """What the redaction draws in a frame, for whoever checks it; None where nothing of it is in the picture."""
     box = _rect(one.boxes[frame - one.track.first])
     seen = _seen(box, size)
     if seen[2] <= seen[0] or seen[3] <= seen[1]:
@@ -95,7 +95,7 @@ def redaction_at(one: TrackRedaction, frame: int, size: tuple[int, int]) -> Reda
 
 
 def shown(one: TrackRedaction, size: tuple[int, int]) -> NDArray[np.bool_]:
-    """In which of its track's frames ``(n,)`` the cover draws anything: where :func:`redaction_at` is one."""
+    """In which of its track's frames ``(n,)`` the redaction draws anything: where :func:`redaction_at` is one."""
     left, top, right, bottom = one.boxes.T
     return np.asarray((right > 0) & (bottom > 0) & (left < size[0]) & (top < size[1]))
 
@@ -107,7 +107,7 @@ def paint(
     settings: Settings,
     keep: Sequence[Box],
 ) -> int:
-    """Hide tracks of this frame in ``planes``, in place and in the order given; how many covers were drawn.
+    """Hide tracks of this frame in ``planes``, in place and in the order given; how many redactions were drawn.
 
     ``keep`` stays as it was.
     """
@@ -125,7 +125,7 @@ def paint(
 
 
 def _boxes(track: Track, settings: Settings) -> NDArray[np.int32]:
-    """The veil's boxes in all frames, grown to whole steps: they do not tremble with every frame."""
+    """The redaction's boxes in all frames, grown to whole steps: they do not tremble with every frame."""
     left, top, right, bottom = redaction_boxes(track.boxes, track.kind, settings).T
     if track.kind is not Kind.DRAWN or not track.seen.all():
         # At an even place, for colour is half as fine.
@@ -155,7 +155,7 @@ def halved(rect: Rect) -> Rect:
 
 
 def _draw(planes: AnyPlanes, one: TrackRedaction, found: Redaction) -> None:
-    """One cover over the luma rectangle and its half-size counterparts."""
+    """One redaction over the luma rectangle and its half-size counterparts."""
     height, width = planes[0].shape
     box = found.box
     if one.style is Style.FILL:
@@ -188,7 +188,7 @@ def _fill(planes: AnyPlanes, one: TrackRedaction, seen: Rect) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A veil's outline in a rectangle of even size; ``dx`` and ``dy`` are where its box begins there."""
+    """A redaction's outline in a rectangle of even size; ``dx`` and ``dy`` are where its box begins there."""
 
     shape: Shape
     width: int
@@ -199,7 +199,7 @@ class _Place:
 
 
 _Alpha = tuple[NDArray[np.float32], NDArray[np.float32]]
-"""How much of each pixel is the cover's and how much stays: ``(h, w)`` each, together 1."""
+"""How much of each pixel is the redaction's and how much stays: ``(h, w)`` each, together 1."""
 
 
 @lru_cache(maxsize=12)
@@ -240,7 +240,7 @@ def _blend(
     y, x = max(0, top - seen[1]), max(0, left - seen[0])
     wide = np.ascontiguousarray(wide[y : y + bottom - top, x : x + right - left])
     target = plane[top:bottom, left:right]
-    # Where alpha is 1 the cover's own value comes out, to the last bit: its weight is all there is.
+    # Where alpha is 1 the redaction's own value comes out, to the last bit: its weight is all there is.
     weights = np.ascontiguousarray(over[cut]), np.ascontiguousarray(stays[cut])
     if plane.dtype == np.uint8:
         np.copyto(target, cv2.blendLinear(wide, np.ascontiguousarray(target), *weights))
@@ -252,7 +252,7 @@ def _blend(
 
 @lru_cache(maxsize=36)
 def _patch(grid: bytes, cells: tuple[int, int], size: tuple[int, int], style: Style) -> Plane:
-    """One plane of a cover, drawn at ``size`` (width, height); the same in frame after frame, so it is kept."""
+    """One plane of a redaction, drawn at ``size`` (width, height); the same in frame after frame, so it is kept."""
     values = np.frombuffer(grid, np.float32).reshape(*cells, 1)
     return drawn(values, *size, style)[:, :, 0]
 

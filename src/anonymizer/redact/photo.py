@@ -213,7 +213,7 @@ def _blend(
     right, bottom = min(width, box[2] + feather), min(height, box[3] + feather)
     oy, ox = box[1] - feather, box[0] - feather
     alpha = alpha[top - oy : bottom - oy, left - ox : right - ox]
-    # The rim continues the cover's own edge colours; the original's edge is what it fades into.
+    # The rim continues the redaction's own edge colours; the original's edge is what it fades into.
     above, below = max(0, visible[1] - top), max(0, bottom - visible[3])
     before, after = max(0, visible[0] - left), max(0, right - visible[2])
     drawing = np.pad(drawing, ((above, below), (before, after), (0, 0)), mode="edge")

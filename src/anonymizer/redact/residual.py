@@ -19,11 +19,12 @@ from anonymizer.redact.photo import coverage
 MEASURED = 256
 """Longer side, pixels, of the copy in which a place is measured, whatever its size."""
 HIDDEN_SHARE = 0.5
-"""A re-found region counts as hidden when this share of it lies under the veils, and nothing legible beside them."""
+"""A re-found region counts as hidden when this share of it lies under the redactions, and nothing legible beside
+them."""
 LEGIBLE = frozenset({Kind.TEXT, Kind.CODE})
 """Half a name beside a bar is still a name, as half a face is none."""
 EDGE = 2
-"""Pixels about a veil that are not looked at for strokes."""
+"""Pixels about a redaction that are not looked at for strokes."""
 LEAST = 64
 """Pixels, at least, in which there can be anything to read."""
 STROKE, STROKES = 0.3, (5, 31)
@@ -33,7 +34,7 @@ CONTRAST, DENSE = 40, 0.06
 
 
 def hidden(region: Region, redactions: Sequence[Redaction]) -> float:
-    """The share of a region's outline, 0 to 1, that lies under the veils as they were drawn, each pixel once."""
+    """The share of a region's outline, 0 to 1, that lies under the redactions as they were drawn, each pixel once."""
     box = region.box
     step = max(1.0, box.w / MEASURED, box.h / MEASURED)
     xs, ys = np.arange(box.x + step / 2, box.right, step), np.arange(box.y + step / 2, box.bottom, step)
@@ -42,7 +43,7 @@ def hidden(region: Region, redactions: Sequence[Redaction]) -> float:
 
 
 def unredacted(regions: Sequence[Region], redactions: Sequence[Redaction]) -> list[Region]:
-    """The regions that no veil hides: less than half of each lies under what was drawn."""
+    """The regions that no redaction hides: less than half of each lies under what was drawn."""
     return [region for region in regions if hidden(region, redactions) < HIDDEN_SHARE]
 
 
@@ -52,9 +53,9 @@ def left_over(
     pixels: Pixels,
     detect: Callable[[Pixels], list[Region]],
 ) -> list[Region]:
-    """Of what was found in a written frame, what the veils do not hide: bare, or legible beside them.
+    """Of what was found in a written frame, what the redactions do not hide: bare, or legible beside them.
 
-    Text that a veil touches must be found without that veil, too: see :func:`still_legible`.
+    Text that a redaction touches must be found without that redaction, too: see :func:`still_legible`.
     """
     bare: list[Region] = []
     doubtful: list[Region] = []
@@ -70,7 +71,7 @@ def left_over(
 
 
 def legible_beside(region: Region, redactions: Sequence[Redaction], pixels: Pixels) -> bool:
-    """Whether a line of text or a code in a written picture may be read in part beside the veils."""
+    """Whether a line of text or a code in a written picture may be read in part beside the redactions."""
     return region.kind in LEGIBLE and strokes_beside(region, redactions, pixels)
 
 
@@ -80,11 +81,12 @@ def still_legible(
     pixels: Pixels,
     detect: Callable[[Pixels], list[Region]],
 ) -> list[Region]:
-    """Of the regions that :func:`legible_beside` names, those at which ``detect`` finds something without the veils.
+    """Of the regions that :func:`legible_beside` names, those at which ``detect`` finds something without the
+    redactions.
 
-    A veil between two straps is a dark bar on a light ground, and found for a line of text; hidden wider, it is found
-    wider. So whoever has hidden what was found, and finds it again, looks once more with the veils painted over in
-    the colours about them.
+    A redaction between two straps is a dark bar on a light ground, and found for a line of text; hidden wider, it is
+    found wider. So whoever has hidden what was found, and finds it again, looks once more with the redactions painted
+    over in the colours about them.
     """
     if not regions:
         return []
@@ -101,7 +103,7 @@ def still_legible(
 
 
 def _paint_over(pixels: Pixels, redactions: Sequence[Redaction], place: Box) -> None:
-    """Paint the veils within a place of a picture in what surrounds them, smoothly."""
+    """Paint the redactions within a place of a picture in what surrounds them, smoothly."""
     left, top, right, bottom = place.pixels(pixels.shape[1], pixels.shape[0])
     if right <= left or bottom <= top:
         return
@@ -117,7 +119,7 @@ def _paint_over(pixels: Pixels, redactions: Sequence[Redaction], place: Box) -> 
 
 
 def strokes_beside(region: Region, redactions: Sequence[Redaction], pixels: Pixels) -> bool:
-    """Whether what the veils leave of a region in a written picture holds strokes, as letters and bars have.
+    """Whether what the redactions leave of a region in a written picture holds strokes, as letters and bars have.
 
     A black bar on paper looks like a line of text itself: what is left about it is plain.
     """
@@ -125,7 +127,7 @@ def strokes_beside(region: Region, redactions: Sequence[Redaction], pixels: Pixe
     xs, ys = np.arange(left + 0.5, right), np.arange(top + 0.5, bottom)
     if not len(xs) or not len(ys):
         return False
-    # A veil's edge, which JPEG makes ring, is no stroke.
+    # A redaction's edge, which JPEG makes ring, is no stroke.
     covered = (
         cv2.dilate(_over(redactions, xs, ys).astype(np.uint8), np.ones((2 * EDGE + 1,) * 2, np.uint8)) > 0
     )
@@ -154,7 +156,7 @@ def _within(region: Region, xs: NDArray[np.float64], ys: NDArray[np.float64]) ->
 def _over(
     redactions: Sequence[Redaction], xs: NDArray[np.float64], ys: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
-    """Which points of a lattice any veil is drawn over."""
+    """Which points of a lattice any redaction is drawn over."""
     over: NDArray[np.bool_] = np.zeros((len(ys), len(xs)), np.bool_)
     for redaction in redactions:
         left, top, right, bottom = redaction.box
@@ -164,7 +166,7 @@ def _over(
 
 
 def _under(redaction: Redaction, xs: NDArray[np.float64], ys: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which of the points of a lattice, ``(rows, columns)``, a veil is drawn over."""
+    """Which of the points of a lattice, ``(rows, columns)``, a redaction is drawn over."""
     left, top, right, bottom = redaction.box
     across, down = (xs >= left) & (xs < right), (ys >= top) & (ys < bottom)
     over = down[:, None] & across[None, :]

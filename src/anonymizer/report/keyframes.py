@@ -1,4 +1,5 @@
-"""Where a cover lies from moment to moment, in few numbers: for the report, and for the outlines on the review page."""
+"""Where a redaction lies from moment to moment, in few numbers: for the report, and for the outlines on the review
+page."""
 
 from __future__ import annotations
 

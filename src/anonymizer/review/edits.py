@@ -34,7 +34,7 @@ class EditPlace(BaseModel):
     start: float = Field(0.0, ge=0)
     end: float | None = Field(None, ge=0)
     follow: FiniteFloat | None = Field(None, ge=0)
-    """The moment at which it lies there, and from which it goes where its look goes, in seconds."""
+    """The moment at which it lies there, and from which it goes where what it lies on goes, in seconds."""
 
 
 class Edits(BaseModel):

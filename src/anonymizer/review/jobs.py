@@ -1,9 +1,9 @@
 """The three threads behind the page: one holds the gate and decides, one works, one reads.
 
 The work on a medium takes seconds or, for a clip, minutes; a decision must not wait for it. So the road up to the
-gate runs on the work thread, and all that changes the output folder and its ledger on the gate thread. A decision examines its
-file once more, which takes a second; the next picture must not wait for that. So what is only shown is read on a
-thread of its own, through its own connection to the ledger.
+gate runs on the work thread, and all that changes the output folder and its ledger on the gate thread. A decision
+examines its file once more, which takes a second; the next picture must not wait for that. So what is only shown is
+read on a thread of its own, through its own connection to the ledger.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What an output was made with, as one short text in the ledger: does a source have to be done again?
 
-A recipe is ``program/settings/models/limits``: the program's version, then 16 hex digits each of a SHA-256 of
+A fingerprint is ``program/settings/models/limits``: the program's version, then 16 hex digits each of a SHA-256 of
 the settings, of the models that take part, and of the limits. Limits decide only whether something can be
 done, so they matter for what failed alone.
 """
@@ -19,7 +19,8 @@ _PARTS = ("the program is another version", "the settings were changed", "the mo
 
 
 def fingerprint(settings: Settings, store: Store | None = None, program: str = __version__) -> str:
-    """The recipe of a run. Raises :class:`anonymizer.core.errors.ModelError` where a model's manifest is not valid."""
+    """The fingerprint of a run. Raises :class:`anonymizer.core.errors.ModelError` where a model's manifest is not
+    valid."""
     models = "\n".join(sorted(models_used(settings, store or Store())))
     return "/".join(
         (program, _treatment(settings), _short(models), _short(settings.limits.model_dump_json()))
@@ -27,13 +28,13 @@ def fingerprint(settings: Settings, store: Store | None = None, program: str = _
 
 
 def with_settings(made: str, settings: Settings) -> str:
-    """The recipe of the same run for one source with settings of its own (its sidecar, a person's corrections)."""
+    """The fingerprint of the same run for one source with settings of its own (its sidecar, a person's corrections)."""
     program, _, models, _ = _split(made)
     return "/".join((program, _treatment(settings), models, _short(settings.limits.model_dump_json())))
 
 
 def same(made: str, wanted: str, *, limits: bool = False) -> bool:
-    """Whether an output made with one recipe serves where another is wanted; for failures, mind the ``limits``."""
+    """Whether an output made with one fingerprint serves where another is wanted; for failures, mind the ``limits``."""
     count = 4 if limits else 3
     return _split(made)[:count] == _split(wanted)[:count]
 

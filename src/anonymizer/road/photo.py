@@ -38,7 +38,7 @@ def process(still: Still, sha256: str, finder: RegionFinder, settings: Settings,
     found = heeded(again, settings)
     searched = "one search of the output"
     if any(region.certain for region in found):
-        # What the second look found is hidden too, and the output searched once more.
+        # What the verification pass found is hidden too, and the output searched once more.
         regions += [region for region in found if region.certain]
         staged.unlink()
         redactions, kept = _write(still.pixels, regions, settings, staged, form)
@@ -86,7 +86,7 @@ def _search_again(
 
 
 def _unheeded(regions: Sequence[Region], redactions: Sequence[Redaction]) -> list[Region]:
-    """Each doubt once, and only where no veil hides the place anyway."""
+    """Each doubt once, and only where no redaction hides the place anyway."""
     kept: list[Region] = []
     for region in unredacted([r for r in regions if not r.certain], redactions):
         if all(region.box.iou(other.box) < HIDDEN_SHARE for other in kept):
@@ -143,7 +143,7 @@ def residual(found: Sequence[Region], searched: str) -> Check:
 def _write(
     pixels: Pixels, regions: Sequence[Region], settings: Settings, staged: Path, form: str
 ) -> tuple[list[Redaction], list[tuple[int, int, int, int]]]:
-    """Redact and write; the veils, and the whole-pixel rectangles that were kept clear inside them."""
+    """Redact and write; the redactions, and the whole-pixel rectangles that were kept clear inside them."""
     height, width = pixels.shape[:2]
     clean, redactions = redact(pixels, [region for region in regions if region.certain], settings)
     kept = [box.pixels(width, height) for box in kept_boxes(regions, settings)]

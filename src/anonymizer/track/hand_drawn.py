@@ -1,4 +1,4 @@
-"""A person's regions of a clip as tracks: held where they were drawn, or followed by their look both ways.
+"""A person's regions of a clip as tracks: held where they were drawn, or followed by their appearance both ways.
 
 A region that is followed is where it was drawn in one frame, its anchor; before and after that it goes where its
 look goes, larger or smaller as that grows or shrinks. Where it cannot be known again it is held for a moment and
@@ -24,7 +24,7 @@ from anonymizer.track.template import STILL, Grey, Template, follow, template
 from anonymizer.track.tracker import FOLLOWED_CORRELATION, GROWTH, HELD, SMOOTH, Track, steady
 
 FRESH = 0.9
-"""Likeness under which a thing's look is taken anew: it turns, and the light changes."""
+"""Correlation under which a thing's appearance is taken anew: it turns, and the light changes."""
 POINTS = 12
 """Points along each side of a place whose flow is measured from one frame to the next."""
 LEAST_POINTS = 12
@@ -51,7 +51,7 @@ class _Direction:
     missed: int = 0
 
     def step(self, grey: Grey) -> None:
-        """One frame on: by the flow of its points, or by its look once that was lost."""
+        """One frame on: by the flow of its points, or by its appearance once that was lost."""
         box, correlation = self.box, 0.0
         if self.appearance and not self.missed and (moved := _flowed(self.grey, grey, self.box)):
             box, correlation = moved, _correlation(self.appearance, grey, moved)
@@ -284,7 +284,7 @@ def _distances(points: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _correlation(appearance: Template, grey: Grey, box: Box) -> float:
-    """How alike a place is to a look, from -1 to 1, at whatever size it has now."""
+    """The correlation of a place with an appearance, from -1 to 1, at whatever size it has now."""
     now = template(grey, box)
     if now is None:
         return 0.0

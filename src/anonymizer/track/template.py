@@ -1,4 +1,4 @@
-"""Follow a thing by its look from one small grey frame to the next, where no detector says where it is.
+"""Follow a thing by its appearance from one small grey frame to the next, where no detector says where it is.
 
 Normalised cross-correlation of a template (OpenCV's ``TM_CCOEFF_NORMED``: light that flickers does not matter),
 on a crop that is reduced so that a large face costs no more than a small one.
@@ -42,7 +42,7 @@ class Template:
 
 
 def template(grey: Grey, box: Box) -> Template | None:
-    """The look of ``box`` (pixels of this small frame); None where too little of it is visible."""
+    """The template of ``box`` (pixels of this small frame); None where too little of it is visible."""
     height, width = grey.shape
     left, top, right, bottom = box.pixels(width, height)
     if right - left < 4 or bottom - top < 4:
@@ -53,9 +53,9 @@ def template(grey: Grey, box: Box) -> Template | None:
 
 
 def follow(known: Template, grey: Grey, box: Box) -> tuple[Box, float]:
-    """Where the thing that was at ``box`` a frame ago is now, and how alike it is, from -1 to 1.
+    """Where the thing that was at ``box`` a frame ago is now, and its correlation, from -1 to 1.
 
-    With likeness 0 the box stays: the thing has nothing to be known by, or has left the picture.
+    With correlation 0 the box stays: the thing has nothing to be known by, or has left the picture.
     """
     height, width = grey.shape
     patch, factor = known.patch, known.factor

@@ -1,6 +1,6 @@
 """Detections over time into tracks without gaps: what is seen once stays hidden before, between and after.
 
-Sightings are linked frame by frame. Where a thing is not sighted it is followed by its look, forwards at once
+Sightings are linked frame by frame. Where a thing is not sighted it is followed by its appearance, forwards at once
 and backwards through the frames that are remembered; where it cannot be followed its place is held for a
 while. What the two directions leave open between two tracks of one thing is interpolated. Coordinates are
 pixels of the upright frame; frames are counted from 0.
@@ -23,7 +23,7 @@ from anonymizer.core.types import Box, Evidence, Kind, Pixels, Region
 from anonymizer.track.template import Grey, Template, follow, template
 
 FOLLOWED_CORRELATION = 0.6
-"""Likeness from which a thing counts as followed."""
+"""Correlation from which a thing counts as followed."""
 FOLLOWED = 3.0
 """Seconds that a well-attested face is followed beyond its last sighting: a head that turns away."""
 HELD = 0.7
@@ -39,7 +39,7 @@ BRIDGED = 2.0
 GROWTH = 0.012
 """Growth for each frame that a box is only held, as a share of its size: nobody knows where it went."""
 QUICK_EVERY = 0.13
-"""Seconds between looks for faces while all of them are in steady view: less than a head takes to turn away."""
+"""Seconds between quick detections while all of them are in steady view: less than a head takes to turn away."""
 LOSING = 0.12
 """Seconds without a sighting after which a well-attested face is searched for."""
 ROOMY = 1.6
@@ -55,7 +55,7 @@ class Track:
     """One thing from its first to its last hidden frame.
 
     ``boxes`` float32 ``(n, 4)``: x, y, w, h in frame ``first + i``. ``seen`` bool ``(n,)``: a detector saw it
-    there, or in the frames before and after; otherwise it was followed by its look, or its place is ``guessed``:
+    there, or in the frames before and after; otherwise it was followed by its appearance, or its place is ``guessed``:
     held or interpolated. ``colours`` float32 ``(rows, columns, 3)``: the grid's RGB averages over the whole track.
     ``mouths`` as ``boxes``, or None.
     """
@@ -165,7 +165,7 @@ class Tracker:
 
         Every one where a well-attested face was not sighted when it was last looked for, or only once or twice at
         all; twice as many as in calm where that is so of a faint one, which comes and goes. One that was not sighted
-        for a while is followed by its look alone: no glance will see it.
+        for a while is followed by its appearance alone: no quick detection will see it.
         """
         calm, moment = self.frames_of(QUICK_EVERY), self.frames_of(HELD)
         open_ = [
@@ -178,7 +178,7 @@ class Tracker:
         return calm if not open_ else 1 if any(open_) else -(-calm // 2)
 
     def places(self, kinds: frozenset[Kind]) -> list[Box]:
-        """Where things of these kinds were in the last frame, sighted or followed by their look."""
+        """Where things of these kinds were in the last frame, sighted or followed by their appearance."""
         return [live.box for live in self._live if live.kind in kinds and live.marks[-1] != "H"]
 
     def losing(self, seen: Sequence[Box]) -> bool:
@@ -268,7 +268,7 @@ class Tracker:
                 live.boxes[at] = live.boxes[at].union(straight)
         box = region.box
         if live.kind is not Kind.FACE and live.box.area < ROOMY * box.area:
-            # A quick look finds the line, and not always its last letter.
+            # A quick detection finds the line, and not always its last letter.
             box = box.union(live.box)
         live.boxes[-1], live.marks[-1] = box, "S"
         live.since = live.good = self._frame
@@ -362,7 +362,7 @@ class Tracker:
         unseen = self._frame - live.good
         if live.kind is Kind.FACE:
             return unseen > self.frames_of(HELD) or self._frame - live.since > self.frames_of(FOLLOWED)
-        # Text and codes are looked for now and then: only a look that finds nothing, and another picture at
+        # Text and codes are looked for now and then: only a detection that finds nothing, and another picture at
         # the place, end them.
         return live.kind in searched and unseen > self.frames_of(HELD)
 

@@ -1,11 +1,11 @@
 """Measured on the output's pixels: a redacted region carries no more than its grid's worth of information.
 
-A veil that says "eight by eight averages, drawn smooth" spans a linear space of 64 dimensions per channel.
-The nearest picture in that space is found by least squares from up to 256 by 256 pixels spread over the
-region; what is left over is detail that the veil does not account for. Clear skin, a Gaussian blur of 5 % of the face's
-width or a sixteen-cell mosaic leave several times more than JPEG does (docs/verification.md). It is judged
-three ways: over the whole region, by its largest values, and tile by tile, so that one clear eye or a small
-face under a large veil is not averaged away.
+A redaction that says "eight by eight averages, drawn smooth" spans a linear space of 64 dimensions per channel. The
+nearest picture in that space is found by least squares from up to 256 by 256 pixels spread over the region; what is
+left over is detail that the redaction does not account for. Clear skin, a Gaussian blur of 5 % of the face's width or
+a sixteen-cell mosaic leave several times more than JPEG does (docs/verification.md). It is judged three ways: over
+the whole region, by its largest values, and tile by tile, so that one clear eye or a small face under a large
+redaction is not averaged away.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ RIM = 0.08
 
 @dataclass(frozen=True, slots=True)
 class Remainder:
-    """What a veil's model does not explain, in grey levels of 255.
+    """What a redaction's model does not explain, in grey levels of 255.
 
     ``rms`` over the whole region, ``peak`` the 99th percentile of the absolute values, ``tile`` the largest
     root mean square of one tile (0 where the region is too small for tiles), ``count`` the pixels looked at.
@@ -63,7 +63,7 @@ def check(
     grid_limit: int,
     edge: int = 0,
 ) -> Check:
-    """Every veil against its bound; ``kept`` rectangles, which a person must judge anyway, are left out.
+    """Every redaction against its bound; ``kept`` rectangles, which a person must judge anyway, are left out.
 
     ``edge`` is how many pixels at a region's edge are left out: none for a photo, some for a frame of a clip.
     """
@@ -78,7 +78,7 @@ def check(
         measured += 1
         worst = max(worst, left.rms)
         small = min(redaction.box[2] - redaction.box[0], redaction.box[3] - redaction.box[1]) < SMALL
-        small = small or left.count < SMALL * SMALL  # the rest lies under later veils
+        small = small or left.count < SMALL * SMALL  # the rest lies under later redactions
         if left.rms > (SMALL_RMS if small else RMS) or left.peak > PEAK or left.tile > TILE_RMS:
             said = (
                 f"Region {number + 1} shows more than its bound allows (left over: {left.rms:.1f} of 255, "
@@ -107,9 +107,9 @@ def remainder(
     kept: Sequence[tuple[int, int, int, int]],
     edge: int = 0,
 ) -> Remainder | None:
-    """What the veil's model leaves unexplained of ``pixels`` ``(h, w, 3)``; None where nothing is seen of it.
+    """What the redaction's model leaves unexplained of ``pixels`` ``(h, w, 3)``; None where nothing is seen of it.
 
-    Pixels under a veil drawn later, or under its rim, are that veil's affair.
+    Pixels under a redaction drawn later, or under its rim, are that redaction's to check.
     """
     height, width = pixels.shape[:2]
     left, top = max(0, redaction.box[0]), max(0, redaction.box[1])
@@ -218,7 +218,7 @@ def _inside(
     xs: NDArray[np.intp],
     edge: int,
 ) -> NDArray[np.bool_]:
-    """Which of these rows and columns lie in the veil's shape, ``edge`` pixels inside it (ellipse: one more)."""
+    """Which of these rows and columns lie in the redaction's shape, ``edge`` pixels inside it (ellipse: one more)."""
     if redaction.shape is Shape.ELLIPSE:
         a, b = (redaction.box[2] - redaction.box[0]) / 2, (redaction.box[3] - redaction.box[1]) / 2
         cx, cy = (redaction.box[0] + redaction.box[2] - 1) / 2, (redaction.box[1] + redaction.box[3] - 1) / 2
@@ -238,7 +238,7 @@ def _inside(
 def _touched(
     redaction: Redaction, ys: NDArray[np.intp], xs: NDArray[np.intp], edge: int
 ) -> NDArray[np.bool_]:
-    """Which of these pixels a veil may have changed, its rim and what JPEG spreads included."""
+    """Which of these pixels a redaction may have changed, its rim and what JPEG spreads included."""
     left, top, right, bottom = redaction.box
     if redaction.shape is Shape.ELLIPSE:
         rim = 2 + edge + round(RIM * min(right - left, bottom - top))

@@ -17,7 +17,7 @@ from watchfiles import watch
 GROUPED = 500
 """Milliseconds for which changes are gathered before they are told."""
 STEP = 250
-"""Milliseconds between two looks of the library at what came in: fewer looks, less work when nothing happens."""
+"""Milliseconds between two polls of the library for what came in: fewer polls, less work when nothing happens."""
 MOST = 20_000
 """Paths that are kept until somebody asks; of more than that, only that there were many."""
 
@@ -76,7 +76,7 @@ class Hints:
                         self._paths, self._many = set(), True
                 self._wake.set()
         except (OSError, RuntimeError) as error:
-            # The system's limit of watched folders, or the folder is gone: looking by itself goes on.
+            # The system's limit of watched folders, or the folder is gone: scanning goes on.
             self.failure = str(getattr(error, "strerror", None) or type(error).__name__)
         else:
             self.failure = "ended"

@@ -1,4 +1,4 @@
-"""What lies in the inbox and is not done yet: looked at until it is complete, then handed out, oldest first.
+"""What lies in the inbox and is not done yet: inspected until it is complete, then handed out, oldest first.
 
 Time is a number of seconds on a clock that only goes forward, and comes from outside. Nothing is concluded from a
 file's absence, except that there is nothing to do for it.
@@ -26,9 +26,9 @@ from anonymizer.watch.completeness import (
 )
 
 LONGEST = 600.0
-"""Seconds between two looks at a file that keeps waiting, at most; any change to it is seen at once."""
+"""Seconds between two inspections of a file that keeps waiting, at most; any change to it is seen at once."""
 EXAMINED_AT_ONCE = 50
-"""Files that are looked at in one go."""
+"""Files that are inspected in one go."""
 NEVER = float("inf")
 
 
@@ -50,7 +50,7 @@ class _Pending:
     since: float
     """When this stamp was seen first."""
     due: float
-    """When to look again."""
+    """When to inspect it again."""
     why: str = WaitReason.SETTLING
     """Empty once it is complete and handed out."""
     delay: float = 0.0
@@ -99,7 +99,7 @@ class Inbox:
                     del listed[path]
 
     def hint(self, path: Path, now: float) -> None:
-        """Look at one path of which an event told: a file, or a folder that was moved in whole."""
+        """Inspect one path of which an event told: a file, or a folder that was moved in whole."""
         try:
             inner = path.relative_to(self.root)
         except ValueError:
@@ -148,7 +148,7 @@ class Inbox:
     def next(self, now: float) -> Arrival | None:
         """The next complete file; it stays in the list until :meth:`finish`, :meth:`postpone` or :meth:`drop`.
 
-        None where there is none, or where none was found in :data:`EXAMINED_AT_ONCE` looks.
+        None where there is none, or where none was found among :data:`EXAMINED_AT_ONCE` files.
         """
         for _ in range(EXAMINED_AT_ONCE):
             if self.due() > now:
@@ -194,7 +194,7 @@ class Inbox:
         heapq.heappush(self._queue, (when, next(self._number), path))
 
     def postpone(self, path: Path, why: str, now: float) -> None:
-        """Look at a file again later: each time after twice as long, and at once if it changes."""
+        """Inspect a file again later: each time after twice as long, and at once if it changes."""
         pending = self._pending.get(path)
         if pending is not None:
             pending.why = why
@@ -214,13 +214,13 @@ class Inbox:
         self._done.pop(path, None)
 
     def due(self) -> float:
-        """When the next look at a file is due; infinity if never."""
+        """When the next inspection of a file is due; infinity if never."""
         while self._queue:
             due, _, path = self._queue[0]
             pending = self._pending.get(path)
             if pending is not None and pending.due == due:
                 return due
-            heapq.heappop(self._queue)  # superseded by another look
+            heapq.heappop(self._queue)  # superseded by another entry
         return NEVER
 
     def counts(self) -> Counter[str]:

@@ -21,7 +21,7 @@ class Options:
     quiet: float = 5.0
     """How long a file must be unchanged."""
     every: float = 5.0
-    """Between two looks through the folder where there are no events."""
+    """Between two scans of the folder where there are no events."""
     rescan: float = 60.0
     """Between two where there are."""
     wait: bool = False

@@ -1,4 +1,4 @@
-"""Keeps an inbox's list true: events as they come, and a look through the whole folder every now and then."""
+"""Keeps an inbox's list true: events as they come, and a scan of the whole folder every now and then."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from anonymizer.watch.inbox import Inbox, InboxGoneError
 from anonymizer.watch.options import Options
 
 SHARE_OF_TIME = 200
-"""Looking through the folder may take one of so many parts of a processor's time."""
+"""Scanning the folder may take one of so many parts of a processor's time."""
 
 
 class Scanner:
-    """Looks into the inbox of ``options``. ``wake`` is set by events; ``tell`` gets a sentence now and then."""
+    """Scans the inbox of ``options``. ``wake`` is set by events; ``tell`` gets a sentence now and then."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Scanner:
         self._hints: Hints | None = None
         self._root: tuple[int, int] | None = None
         self._next_listen = self.next = -math.inf
-        """``next`` is when the next look through the whole folder is due."""
+        """``next`` is when the next scan of the whole folder is due."""
 
     @property
     def events(self) -> bool:
@@ -43,7 +43,7 @@ class Scanner:
         return self._hints is not None and self._hints.alive
 
     def learn(self, now: float) -> None:
-        """What is new: from a look through the whole folder if that is due, else from the events.
+        """What is new: from a scan of the whole folder if that is due, else from the events.
 
         Raises :class:`InboxGoneError`; what comes back may be mounted anew, and is listened to anew.
         """

@@ -44,7 +44,7 @@ class Doing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One look at a watcher. Times are UTC, ISO 8601; counts of outcomes are those since it started."""
+    """A watcher's state at one moment. Times are UTC, ISO 8601; counts of outcomes are those since it started."""
 
     doing: Doing = Doing.STARTING
     said: str = ""
@@ -55,7 +55,7 @@ class Status:
     updated: str = ""
     pid: int = 0
     events: bool = False
-    """Whether the system tells of changes; otherwise the folder is looked through every few seconds."""
+    """Whether the system tells of changes; otherwise the folder is scanned every few seconds."""
     queued: int = 0
     waiting: int = 0
     """Files that are not complete, or are to be tried again."""

@@ -1,6 +1,6 @@
 """A watch folder: whatever appears in the inbox and is complete is made publishable, until the watcher is stopped.
 
-Events of the system only wake it up early. The truth is a look through the whole folder, compared with the ledger:
+Events of the system only wake it up early. The truth is a scan of the whole folder, compared with the ledger:
 at the start, every minute, and every few seconds where there are no events. Time is read from a clock that
 nobody sets. What a killed watcher had begun is undone by the next one's gate, and begun anew.
 """
@@ -32,9 +32,9 @@ from anonymizer.watch.scanner import Scanner
 from anonymizer.watch.status import EVERY, Board, Doing, Status, open_log
 
 FIRST, LONGEST = 5.0, 60.0
-"""Seconds until the first new try after a trouble, and between tries at most; each wait is twice the last."""
+"""Seconds until the first new try after a fault, and between tries at most; each wait is twice the last."""
 AHEAD = 3
-"""Sources given to the engine for each of its workers: what comes later is looked at later."""
+"""Sources given to the engine for each of its workers: what comes later waits in the inbox."""
 TELL_AFTER = 60.0
 """Seconds for which a file waits before a person is told."""
 TELL_EVERY = 2.0
@@ -44,9 +44,9 @@ INDEX_EVERY = 60.0
 RELEASE_AFTER = 600.0
 """Seconds of rest after which the worker and its models leave the memory."""
 REST = 1.0 if sys.platform == "win32" else 60.0
-"""Seconds without a look at anything: on Windows a waiting thread does not hear Ctrl-C."""
+"""Seconds without checking anything: on Windows a waiting thread does not hear Ctrl-C."""
 TURN = 0.5
-"""Seconds of waiting for the engine before the inbox is looked at again."""
+"""Seconds of waiting for the engine before the inbox is scanned again."""
 
 
 class Watcher:

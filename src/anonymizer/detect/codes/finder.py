@@ -14,7 +14,7 @@ from anonymizer.detect.codes.bars import are_bars, full_height, one_way
 from anonymizer.detect.text.strokes import BLOCK, crowded
 
 SIDES = (0, 1200, 800)
-"""Long sides at which the reader looks (0: as it is): blur and moiré vanish at some and appear at others."""
+"""Long sides at which the reader searches (0: as it is): blur and moiré vanish at some and appear at others."""
 SMALL = 800
 """A picture up to this long side is looked at in half and double size as well."""
 MAX_SIDE = 3600

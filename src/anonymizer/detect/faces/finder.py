@@ -1,9 +1,9 @@
-"""Faces: an ensemble at several scales and at four rotations, then a sharper look at each large doubt.
+"""Faces: an ensemble at several scales and at four rotations, then a second opinion on each large doubt.
 
 What a candidate needs depends on what a mistake costs. A small one is redacted on little evidence: a face
 missed is a patient shown, and a small blur too many hides nothing of the finding. A large one would hide the
 very skin that the photo is about, so it needs more; where the networks disagree on it, it is cut out,
-enlarged and shown to all of them at every turn: confirmed, it is redacted; refuted, it is dropped; still
+enlarged and shown to all of them at every rotation: confirmed, it is redacted; refuted, it is dropped; still
 open, it is a region with ``certain=False``, for a person. docs/detection.md has the measurements behind
 every number here.
 """
@@ -32,16 +32,16 @@ ENLARGE = 4.0
 TINY = 7.0
 """Least side of a face that is reported, pixels of the picture. Nobody is recognised by ten, but boxes are tight."""
 Levels = tuple[tuple[int, tuple[int, ...]], ...]
-"""``(long side in pixels, quarter turns)`` at which CenterFace looks."""
+"""``(long side in pixels, quarter turns)`` at which CenterFace searches."""
 
 
 @dataclass(frozen=True, slots=True)
 class FacePlan:
-    """What one effort looks at."""
+    """What one effort searches."""
 
     levels: Levels
     fine: tuple[int, ...] = ()
-    """Further long sides, for pictures larger than they are and at the turn at which most was found: small
+    """Further long sides, for pictures larger than they are and at the rotation at which most was found: small
     faces are found a good deal off upright, and turning a large picture four times costs most of all."""
     fine_rotations: int = 1
     others: bool = True
@@ -76,10 +76,11 @@ VERIFICATION_SCORE = 0.4
 NEAR_CONTEXT = 3.0
 """The part of a picture about a face's place that is looked at for it, in sides of the face …"""
 NEAR_SIDE = 192
-"""… and the pixels it has then at most, with a face of 64; none is enlarged, for a small veil is a face when it is."""
+"""… and the pixels it has then at most, with a face of 64; none is enlarged, for a small redaction looks like a face
+when it is."""
 QUICK_SIDE = 640
 AROUND_SIDE = 480
-"""Long side of a glance at the turns at which nobody stands so far: who lies down is not small all at once."""
+"""Long side for the rotations at which nobody stands so far: who lies down is not small all at once."""
 TILE = 1280
 TILE_OVERLAP = 128
 
@@ -95,7 +96,7 @@ class Rules:
     doubt: float = 0.15
     """The least that keeps a large candidate open, together with :attr:`second`."""
     confirmed: float = 0.30
-    """After the second look, together with :attr:`second`."""
+    """After the second opinion, together with :attr:`second`."""
     second: float = 0.60
     """BlazeFace's or YuNet's score that counts as a second opinion."""
     alone: float = 0.80
@@ -160,7 +161,7 @@ class FaceFinder:
     def verification_pass(self, pixels: Pixels) -> list[Region]:
         """Plain faces left in a redacted picture, at another scale than ``find``'s.
 
-        The caller ignores what lies under a veil.
+        The caller ignores what lies under a redaction.
         """
         return _each_once(self._detect(pixels, VERIFICATION_LEVELS, VERIFICATION_SCORE))
 
@@ -181,9 +182,9 @@ class FaceFinder:
     def quick_find(
         self, pictures: Sequence[Pixels], rotations: tuple[int, ...] = (0,), side: int = QUICK_SIDE
     ) -> list[list[Region]]:
-        """The faces of one cheap look at each of several frames of one size: no second opinion.
+        """Quick detection: the faces of each of several frames of one size, without a second opinion.
 
-        ``rotations`` are the quarter turns at which each is looked at, ``side`` its long side for that, pixels.
+        ``rotations`` are the quarter turns at which each is searched, ``side`` its long side for that, pixels.
         """
         views: list[View] = []
         shown: list[Pixels] = []
@@ -197,7 +198,7 @@ class FaceFinder:
         return [_each_once(found) for found in each]
 
     def quick_find_around(self, pixels: Pixels, rotations: Sequence[int]) -> list[Region]:
-        """The faces of one cheap look at a frame at all turns, with most care at these."""
+        """Quick detection: the faces of one frame at all rotations, with most care at these."""
         others = tuple(rotation for rotation in ALL_ROTATIONS if rotation not in rotations)
         levels = (QUICK_SIDE, tuple(rotations)), (AROUND_SIDE, others)
         return _each_once(self._detect(pixels, levels, self.rules.large))
@@ -207,7 +208,7 @@ class FaceFinder:
         self._main.network.rest()
 
     def _detect(self, pixels: Pixels, levels: Levels, threshold: float) -> list[Detection]:
-        """CenterFace's word at each level and turn, in the picture's pixels."""
+        """CenterFace's word at each level and rotation, in the picture's pixels."""
         views: list[View] = []
         pictures: list[Pixels] = []
         source, origin = pixels, pixels.shape[:2]
@@ -254,7 +255,7 @@ class FaceFinder:
         return found
 
     def _settled(self, pixels: Pixels, candidates: Sequence[Detection]) -> list[Region]:
-        """One region per face; each large doubt looked at again."""
+        """One region per face; each large doubt given a second opinion."""
         height, width = pixels.shape[:2]
         certain: list[Region] = []
         open_: list[list[Detection]] = []
@@ -284,7 +285,7 @@ class FaceFinder:
         return certain + doubts
 
     def _detect_enlarged(self, pixels: Pixels, box: Box) -> list[Detection]:
-        """What every network says of the enlarged crop around a candidate, at the four turns."""
+        """What every network says of the enlarged crop around a candidate, at the four rotations."""
         views, pictures = _at_rotations(*cut(pixels, box, CROP_CONTEXT, CROP_SIDE), ALL_ROTATIONS)
         found: list[Detection] = []
         for network in (self._main, *self._others):

@@ -154,7 +154,7 @@ def landmarks(group: Sequence[Detection]) -> tuple[Point, ...]:
     """The five landmarks that the other detections of the same face bear out most; none if none is plausible.
 
     The best score is no guide: a network that is shown a face lying on its side may see it well and draw
-    its landmarks as if it stood. The others, at other turns, then agree with each other and not with it.
+    its landmarks as if it stood. The others, at other rotations, then agree with each other and not with it.
     """
 
     def agreement(one: Detection) -> float:

@@ -40,14 +40,14 @@ UNCLIP = 1.6
 MIN_SIDE = 3.0
 """Least height of a core in the shown picture, pixels."""
 LARGE = 72.0
-"""A core higher than this in the shown picture is left to a smaller look, where a line that large is read as
+"""A core higher than this in the shown picture is left to a smaller scale, where a line that large is read as
 well and a head against a wall is not taken for a letter …"""
 LARGE_SURE = 0.92
-"""… and at the smallest look must score so much …"""
+"""… and at the smallest scale must score so much …"""
 LARGE_ASPECT = 2.5
 """… and be a line: to this network a whole patch of skin, or a head before a wall, is one large sign."""
 HIGHEST = 40.0
-"""A core higher than this in a window is left to a smaller look, which has seen it at about half the size: with
+"""A core higher than this in a window is left to a smaller scale, which has seen it at about half the size: with
 little around it a crop of blisters or a toe is a sign to this network."""
 MULTIPLE = 32
 SAME = 0.5
@@ -55,9 +55,9 @@ SAME = 0.5
 WITHIN = 0.95
 """… and of the smaller so much lies in the larger, which is kept: any less, and an end may stick out."""
 SIGN_SIDE = 224
-"""Long side of a look at words so large that they are few letters wide, such as a door's number …"""
+"""Long side for words so large that they are few letters wide, such as a door's number …"""
 SIGN = 40.0
-"""… which are higher than this in it: what is lower, larger looks see …"""
+"""… which are higher than this in it: what is lower, larger scales see …"""
 SIGN_SURE = 0.85
 """… and of which it must be so sure: at this size arms and folds score up to 0.76, letters 0.87 and more. Turned
 by a quarter, a belly scores that much as well."""
@@ -66,14 +66,14 @@ Scales = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class TextPlan:
-    """Where the network looks: at the whole picture, and through tiles where there may be small print."""
+    """Where the network searches: the whole picture, and through tiles where there may be small print."""
 
     whole: Scales
     """Long sides, each with the quarter turns: it reads downwards too, but less surely."""
     tiled: tuple[int, ...]
     """Long sides of the picture that the tiles are cut from; 0 is its own."""
     most: int
-    """The work at most per such side, in whole tiles: first what a smaller look saw dimly, then the most strokes.
+    """The work at most per such side, in whole tiles: first what a smaller scale saw dimly, then the most strokes.
     Where more may be print, a person is asked: 48 are nearly all of twelve megapixels."""
 
 
@@ -83,12 +83,12 @@ PLANS: dict[Effort, TextPlan] = {
     Effort.THOROUGH: TextPlan(((736, 0), (1088, 1), (1440, 0), (SIGN_SIDE, 0)), (1440, 2880, 0), 400),
 }
 HINT = 0.01
-"""Chance, seen in the next smaller look, from which a place with strokes is looked at larger where it has none at
-the picture's own size: blurred hair, folds. Print half as high as that look finds leaves 0.06 and more there."""
+"""Chance, seen at the next smaller scale, from which a place with strokes is searched larger where it has none at
+the picture's own size: blurred hair, folds. Print half as high as that scale finds leaves 0.06 and more there."""
 FINER = 2.0
 """For that, the picture's own size has so many times as many squares."""
 UNSEEN = 0.1
-"""What a place counts for that the smaller look passed over: too faint for it to see strokes."""
+"""What a place counts for that the smaller scale passed over: too faint for it to see strokes."""
 ENDS = 2
 """Times that the ends of what was found last are looked at more closely."""
 VERIFICATION_SCALES: Scales = ((832, 0),)
@@ -123,8 +123,8 @@ class TextFinder:
         return self.find_beside(pixels, ())
 
     def find_beside(self, pixels: Pixels, known: Sequence[Box]) -> list[Region]:
-        """What :meth:`find` says; where it is known already that something is hidden there is no closer look."""
-        # Every smaller look is made from the next larger one: reading twelve megapixels once is enough.
+        """What :meth:`find` says; where it is known already that something is hidden there is no closer search."""
+        # Every smaller scale is made from the next larger one: reading twelve megapixels once is enough.
         views = [(side, in_blocks(pixels, side)) for side in self.plan.tiled]
         source = views[0][1] if views and views[0][0] else pixels
         found: list[Region] = []
@@ -173,7 +173,7 @@ class TextFinder:
     def _detect(
         self, pixels: Pixels, side: int, rotations: int, least: float, source: Pixels | None = None
     ) -> tuple[list[Region], NDArray[np.float32]]:
-        """The lines of one look at the whole picture, and the best chance in each square of :data:`BLOCK` pixels."""
+        """The lines of the whole picture at one scale, and the best chance in each square of :data:`BLOCK` pixels."""
         shown = resized(pixels, side, source)
         chances = self._chances(shown, rotations)
         back = pixels.shape[1] / shown.shape[1], pixels.shape[0] / shown.shape[0]
@@ -191,7 +191,7 @@ class TextFinder:
         hints: NDArray[np.float32] | None,
         own: NDArray[np.bool_] | None,
     ) -> tuple[list[Region], NDArray[np.float32], list[Region]]:
-        """Lines where ``shown`` may hold print and nothing that is known already; hints for a larger look; and
+        """Lines where ``shown`` may hold print and nothing that is known already; hints for a larger scale; and
         as a doubt, where there was more to look at than the plan allows.
 
         Hints are for each square of :data:`BLOCK` pixels the best chance there, -1 where nobody looked; ``own`` are
@@ -207,7 +207,7 @@ class TextFinder:
             around = cv2.resize(around, busy.shape[::-1], interpolation=cv2.INTER_NEAREST)
             near = np.where(around < 0, UNSEEN, around).astype(np.float32)
         if near is not None and own is not None and own.size >= FINER * busy.size:
-            # Print that is too small for the smaller look has thin strokes at the picture's own size.
+            # Print that is too small for the smaller scale has thin strokes at the picture's own size.
             fine = cv2.resize(own.astype(np.float32), busy.shape[::-1], interpolation=cv2.INTER_AREA) > 0
             busy &= (near > HINT) | (cv2.dilate(fine.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
         squares = np.full(busy.shape, -1.0, np.float32)
@@ -234,7 +234,7 @@ class TextFinder:
         return found
 
     def _chances(self, view: Pixels, rotations: int) -> NDArray[np.float32]:
-        """For each pixel of a view the chance that it is in the core of a line, as seen at these turns."""
+        """For each pixel of a view the chance that it is in the core of a line, as seen at these rotations."""
         h, w = view.shape[:2]
         answer = self.network.run(rotated(view, rotations)[None])[0]
         chances = np.asarray(answer, np.float32).reshape((w, h) if rotations % 2 else (h, w))

@@ -92,7 +92,9 @@ class Reader:
             if (line is None or number) and any(
                 inside(outline(regions[n]), outline(one)) >= PART for one in whole
             ):
-                kept[n] = True  # a tile's part of a line that another look saw whole: the "10" of "10 cm"
+                kept[n] = (
+                    True  # a tile's part of a line that another detection saw whole: the "10" of "10 cm"
+                )
             elif line and number:
                 numbers[n] = int(line.text)
         if _in_steps([(regions[n], value) for n, value in numbers.items()]):
@@ -149,7 +151,7 @@ def is_harmless(text: str) -> bool:
 
 def _in_steps(numbers: Sequence[tuple[Region, int]]) -> bool:
     """Whether numbers, each in a place of its own, are a ruler's: equal steps, evenly along one line."""
-    # Two looks may have seen the same number.
+    # Two detections may have seen the same number.
     numbers = [
         (region, value)
         for n, (region, value) in enumerate(numbers)

@@ -1,4 +1,4 @@
-"""A clip's display matrix as one of eight turns, applied to planes: the output's pixels stand upright."""
+"""A clip's display matrix as one of eight orientations, applied to planes: the output's pixels stand upright."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which covers lie over which frame of a clip: the search's tracks and a person's own regions and corrections."""
+"""Which redactions lie over which frame of a clip: the search's tracks and a person's own regions and corrections."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NEAR = 64
 
 @dataclass(frozen=True, slots=True)
 class RedactionPlan:
-    """Which covers lie over which frame: the tracks of the search and a person's own regions."""
+    """Which redactions lie over which frame: the tracks of the search and a person's own regions."""
 
     redactions: tuple[TrackRedaction, ...]
     settings: Settings
@@ -32,7 +32,7 @@ class RedactionPlan:
     dismissed: tuple[Track, ...] = ()
     """Tracks that a person knows to be harmless: they stay visible."""
     _near: dict[int, list[TrackRedaction]] = field(init=False, default_factory=dict)
-    """The covers of each :data:`NEAR` frames: an hour has thousands, a frame a few."""
+    """The redactions of each :data:`NEAR` frames: an hour has thousands, a frame a few."""
 
     def __post_init__(self) -> None:
         # Solid ones last: a fill is never softened by a blur beside it.
@@ -46,7 +46,7 @@ class RedactionPlan:
         return any(box.covered_by(known.scaled(1.5)) > 0.5 for known in here)
 
     def at(self, frame: int) -> list[TrackRedaction]:
-        """The covers of a frame, those that are drawn last at the end."""
+        """The redactions of a frame, those that are drawn last at the end."""
         here = self._near.get(frame // NEAR, ())
         return [one for one in here if one.track.first <= frame <= one.track.last]
 
@@ -67,9 +67,9 @@ class RedactionPlan:
 def planned(
     clip: Clip, searched: Searched, settings: Settings, earlier: RedactionPlan | None = None
 ) -> RedactionPlan:
-    """A cover for every track of the search and every region that a person drew.
+    """A redaction for every track of the search and every region that a person drew.
 
-    Tracks that are what they were in an ``earlier`` plan keep their covers, noise and all.
+    Tracks that are what they were in an ``earlier`` plan keep their redactions, noise and all.
     """
     size = clip.width, clip.height
     seconds = np.asarray(searched.pts * float(clip.time_base), np.float64)
@@ -86,7 +86,7 @@ def planned(
 
 
 def differing(one: RedactionPlan, other: RedactionPlan) -> set[int]:
-    """The frames in which two plans of one clip do not draw the same covers."""
+    """The frames in which two plans of one clip do not draw the same redactions."""
     alone = set(one.redactions) ^ set(other.redactions)
     return {
         frame

@@ -58,7 +58,7 @@ MOST_TOLD = 12
 class Written:
     """What the second pass wrote: times int64 ``(n,)`` in the clip's time base, and what it drew.
 
-    ``drawn`` int32 ``(n,)`` counts the covers in each frame; ``kept``: something hidden was uncovered again;
+    ``drawn`` int32 ``(n,)`` counts the redactions in each frame; ``kept``: something hidden was uncovered again;
     ``sound``: there is a sound track; ``notes`` on which it is.
     """
 
@@ -173,7 +173,7 @@ def write_again(
     before: Written,
     changed: set[int],
 ) -> Written:
-    """The second pass once more where covers have ``changed``; the rest of ``staged`` is taken over as it is coded.
+    """The second pass once more where redactions have ``changed``; the rest of ``staged`` is taken over as it is coded.
 
     Raises as :func:`process` does.
     """
@@ -202,7 +202,7 @@ def write(
 ) -> Written:
     """The second pass: decode its ``length`` frames again, hide, encode. Raises as :func:`process` does.
 
-    ``before`` is a writing with other covers, and what was drawn in it.
+    ``before`` is a writing with other redactions, and what was drawn in it.
     """
     settings = plan.settings
     pts: list[int] = []
@@ -258,7 +258,7 @@ def write(
 def _painted(
     clip: Clip, reading: Reading, plan: RedactionPlan, out: ClipWriter
 ) -> Iterator[tuple[Frame, int | None, bool]]:
-    """Each frame with its covers on it, how many they are, and whether something hidden was kept clear.
+    """Each frame with its redactions on it, how many they are, and whether something hidden was kept clear.
 
     None for how many where the frame is not painted: it is taken over from an earlier writing.
     """

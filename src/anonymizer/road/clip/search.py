@@ -1,10 +1,10 @@
-"""The first pass over a clip: look at every frame, and hard at some, until every track is known.
+"""The first pass over a clip: quick detection in every frame and full detection in some, until every track is known.
 
-Every frame is glanced at or followed: a cheap look in the turns at which the shot's faces stand, and every two
-seconds at all four; text and codes are looked for every two seconds. The full ensemble, at all rotations and full
-size, with the full search for text and codes, goes to the first frame, to every cut, and to a frame every eight
-seconds; and the ensemble to wherever a face that was well in view is suddenly not seen any more. The tracker
-covers what lies between.
+Every frame gets a quick detection or is followed: one small copy at the rotations at which the shot's faces stand,
+and every two seconds at all four; text and codes are searched for every two seconds. The full ensemble, at all
+rotations and full size, with the full search for text and codes, goes to the first frame, to every cut, and to a
+frame every eight seconds; and the ensemble to wherever a face that was well in view is suddenly not seen any more.
+The tracker bridges what lies between.
 """
 
 from __future__ import annotations
@@ -33,25 +33,25 @@ from anonymizer.track.hand_drawn import RegionFollower
 from anonymizer.track.tracker import Tracker
 
 SMALL_SIDE = 640
-"""Long side, pixels, of the small copy that every frame is looked at in."""
+"""Long side, pixels, of the small copy of every frame."""
 FULL_EVERY = 8.0
 """Seconds between searches for everything in a whole frame; cuts are searched at once."""
 MARKS_EVERY = 2.0
-"""Seconds between quick looks for text and codes in a whole frame: somebody may have turned a wrist."""
+"""Seconds between quick detections of text and codes in a whole frame: somebody may have turned a wrist."""
 ROTATED_EVERY = 2.0
-"""Seconds between glances at all four turns: somebody may have lain down."""
+"""Seconds between quick detections at all four rotations: somebody may have lain down."""
 NEAR_SIDE = 320
-"""Long side of the cheap look where the last full search found no small face …"""
+"""Long side for the quick detection where the last full search found no small face …"""
 SMALL_FACE = 0.055
 """… one whose lesser side is less than this share of the frame's long side: 17 pixels at 320."""
 TELLING = 0.4
-"""Score of a face from which its size and turn say how to look on: no quick look sees fainter ones."""
+"""Score of a face from which its size and rotation say how to go on: no quick detection sees fainter ones."""
 TOGETHER = 8
-"""Frames in a group: those of it that are looked at, two in calm at 30 a second, keep every core busy in one call."""
+"""Frames in a group: those of it that are searched, two in calm at 30 a second, keep every core busy in one call."""
 LOST_PAUSE = 0.5
 """Seconds at least between two searches for a face that was lost."""
 QuickFaces = list[Region] | None
-"""The faces of one cheap look at a frame, None where nobody looked."""
+"""The faces of a quick detection in a frame, None where there was none."""
 MARKS = frozenset({Kind.TEXT, Kind.CODE, Kind.MARK})
 FACES = frozenset({Kind.FACE})
 
@@ -91,8 +91,8 @@ class _Shot:
 
 @dataclass(frozen=True, slots=True)
 class _QuickSearch:
-    """How a group is glanced at: one frame of ``every``, at these turns and this long side; ``around``: one of it,
-    at the other turns as well."""
+    """The quick detection in a group: one frame of ``every``, at these rotations and this long side; ``around``: one of
+    it at the other rotations as well."""
 
     rotations: tuple[int, ...]
     side: int
@@ -157,9 +157,9 @@ def _quickly_searched(
     shot: _Shot,
     settings: Settings,
 ) -> Iterator[tuple[list[SearchFrame], list[QuickFaces]]]:
-    """Frames in small groups, with the faces of one cheap look at each, in the pixels of the small copies.
+    """Frames in small groups, with the faces of a quick detection in each, in the pixels of the small copies.
 
-    While the tracker takes one group, the next is looked at in a thread of its own.
+    While the tracker takes one group, the next is searched in a thread of its own.
     """
     waiting: deque[tuple[list[SearchFrame], Future[list[QuickFaces]]]] = deque()
     with ThreadPoolExecutor(1) as executor:
@@ -203,8 +203,8 @@ def _quick_finds(
 ) -> list[QuickFaces]:
     """The faces of each frame that is not searched in full.
 
-    One frame of several is looked at: in between the tracker follows the tracks by their look, and what first comes
-    into view in between is followed back.
+    One frame of several is searched: in between the tracker follows the tracks by their appearance, and what first
+    comes into view in between is followed back.
     """
     if not settings.faces or group[0].full:
         return [None for _ in group]
@@ -265,7 +265,7 @@ def _searched(finder: Finder, picture: Pixels, known: Sequence[Box], settings: S
 
     So a clip is seldom written and read from end to end again. ``known`` places are hidden already.
     """
-    finder.make_room()  # Of the looks before: together they would take more than a gigabyte.
+    finder.make_room()  # Of the detections before: together they would take more than a gigabyte.
     faces = finder.faces(picture)
     finder.make_room()
     known = [*known, *(face.box for face in faces if face.certain)]
@@ -283,7 +283,7 @@ def _new(regions: Sequence[Region], known: Sequence[Region]) -> list[Region]:
 
 
 def _learn_rotations(shot: _Shot, faces: Sequence[Region], *, fresh: bool) -> None:
-    """Look on in the turns in which the faces of this shot stand; ``fresh`` forgets those of before."""
+    """Go on at the rotations at which the faces of this shot stand; ``fresh`` forgets those of before."""
     rotations = frozenset(upright_rotation(r.landmarks) for r in _telling(faces) if r.landmarks)
     shot.rotations = rotations if fresh and rotations else shot.rotations | rotations
 

@@ -1,7 +1,7 @@
-"""A written clip under a second reader's eye: is every frame redacted where it must be, and nothing left?
+"""The verification pass over a written clip: is every frame redacted where it must be, and nothing left?
 
 The frames come from the ffmpeg program, not from the library that wrote them. Every frame is compared with the
-covers that must lie on it; faces are searched once more at regular frames, and about the place of a track
+redactions that must lie on it; faces are searched once more at regular frames, and about the place of a track
 wherever it begins or ends and, less often, where it was followed unseen; text and codes at fewer frames.
 """
 
@@ -39,18 +39,18 @@ ALL_EVERY = 4.0
 """Seconds between frames in which everything is."""
 UNSEEN_EVERY = 0.25
 """Seconds between frames in which a track that was not seen is searched for about its place, upright and at one
-other turn, each time the next; where its place was guessed, the others are glanced at."""
+other rotation, each time the next; where its place was guessed, the others get a quick detection."""
 FEW = 3
-"""Places in one frame up to which looking about each costs less than looking at all of it."""
+"""Places in one frame up to which searching about each costs less than searching all of it."""
 TOGETHER = 4
-"""Frames that are glanced at in one call: more of them keep every core busy."""
+"""Frames in one call of the quick detection: more of them keep every core busy."""
 COMPARED = 24
-"""Side, pixels, of the reduced picture in which a cover is compared."""
+"""Side, pixels, of the reduced picture in which a redaction is compared."""
 APART = 6.0
-"""Mean difference of brightness, of 255, from which a cover is not there. The encoder's own is under 2; the noise
-alone sets a bare face 10 apart from its cover."""
+"""Mean difference of brightness, of 255, from which a redaction is not there. The encoder's own is under 2; the noise
+alone sets a bare face 10 apart from its redaction."""
 SEEN = 0.4
-"""Score of a face at a glance that counts as left over: as sure as the searches with care are."""
+"""Score of a face in a quick detection that counts as left over: as sure as the careful searches are."""
 EDGE = 3
 """Pixels at a region's edge that are not measured: colour at half size and the encoder's smoothing reach so far."""
 SHEET = 12
@@ -77,7 +77,7 @@ class RedactedFrames(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LeftOver:
-    """What is left beside the covers in a frame of the output; ``colours`` are its grid averages there, RGB."""
+    """What is left beside the redactions in a frame of the output; ``colours`` are its grid averages there, RGB."""
 
     frame: int
     region: Region
@@ -86,7 +86,7 @@ class LeftOver:
 
 @dataclass(slots=True)
 class Verification:
-    """What the second reader saw: ``found`` is what no cover hides, ``bare`` are the frames that lack a cover.
+    """What the second reader saw: ``found`` is what no redaction hides, ``bare`` are the frames that lack a redaction.
 
     ``searched`` counts the frames that a detector looked at, ``sheet`` is the contact sheet, JPEG.
     """
@@ -160,19 +160,19 @@ def verification_pass(
 
 
 def redactions_in_place(planes: Planes, plan: RedactedFrames, frame: int) -> bool:
-    """Whether each cover of a frame lies on it: its brightness, reduced, against the cover's own drawing."""
+    """Whether each redaction of a frame lies on it: its brightness, reduced, against the redaction's own drawing."""
     height, width = planes[0].shape
     redactions = plan.at(frame)
     placed = [(one, found) for one in redactions if (found := redaction_at(one, frame, plan.size))]
     kept = [box.padded(2).pixels(width, height) for box in plan.keep(frame)]
     rects = np.array([found.box for _, found in placed], np.int64).reshape(-1, 4)
-    # What a cover may have changed, its rim included.
+    # What a redaction may have changed, its rim included.
     rims = 2 + np.ceil(0.1 * (rects[:, 2:] - rects[:, :2]).min(axis=1)).astype(np.int64)
     reach = rects + rims[:, None] * np.array([-1, -1, 1, 1])
     for number, (one, found) in enumerate(placed):
         left, top, right, bottom = _box(found).pixels(width, height)
         side = (min(COMPARED, right - left), min(COMPARED, bottom - top))
-        # What lies under a cover that is drawn later is that one's affair.
+        # What lies under a redaction that is drawn later is that one's to check.
         later = [
             rect for rect in reach[number + 1 :].tolist() + kept if _meet(rect, (left, top, right, bottom))
         ]
@@ -202,7 +202,7 @@ def _meet(one: Sequence[int], other: Rect) -> bool:
 
 @lru_cache(maxsize=48)
 def _expected(one: TrackRedaction, size: tuple[int, int], side: tuple[int, int]) -> Plane:
-    """A cover's brightness where ``size`` (width, height) of it is seen, reduced to ``side``.
+    """A redaction's brightness where ``size`` (width, height) of it is seen, reduced to ``side``.
 
     Its box keeps its size for many frames, so what is expected is kept too.
     """
@@ -214,7 +214,7 @@ def _expected(one: TrackRedaction, size: tuple[int, int], side: tuple[int, int])
 
 
 def strength_of(planes: Planes, redactions: Sequence[Redaction], kept: Sequence[Rect], grid: int) -> Check:
-    """Every veil against its bound, brightness and colour each at their own size: nothing is interpolated."""
+    """Every redaction against its bound, brightness and colour each at their own size: nothing is interpolated."""
     y, u, v = planes
     luma = strength.check(y[:, :, None], redactions, kept, grid, EDGE)
     if luma.result is not Result.PASS or not redactions:
@@ -243,7 +243,8 @@ def contact_sheet(thumbnails: Sequence[Pixels]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """Frames to glance at, to search for faces with care, to search for everything, to measure the veils in.
+    """Frames for a quick detection, to search for faces with care, to search for everything, to measure the
+    redactions in.
 
     ``near``: where else to search for faces with care, by frame: about a track's place. ``ends``: those of them
     where a track begins or ends; where it was not seen, they are ``step`` frames apart.
@@ -305,7 +306,7 @@ def _wanted(plan: RedactedFrames, length: int, rate: float, cuts: Sequence[int])
 def _quick_find(
     verified: Verification, frames: Sequence[tuple[int, Planes]], finder: Finder, plan: RedactedFrames
 ) -> None:
-    """One cheap look at each of a few frames."""
+    """A quick detection in each of a few frames."""
     if not frames:
         return
     height, width = frames[0][1][0].shape
@@ -318,7 +319,7 @@ def _quick_find(
 
 
 def _near(planes: Planes, places: Sequence[Box], rotations: Sequence[int], finder: Finder) -> list[Region]:
-    """The faces about these places of a frame, in a copy that is twice as fine as the look at the least of them."""
+    """The faces about these places of a frame, in a copy that is twice as fine as the crop of the least of them."""
     height, width = planes[0].shape
     least = max(1.0, min(max(place.w, place.h) for place in places))
     size = reduction(width, height, 2 * NEAR_SIDE / (NEAR_CONTEXT * least))
@@ -339,7 +340,7 @@ def _note(
     plan: RedactedFrames,
     finder: Finder,
 ) -> None:
-    """Keep what is left beside a frame's covers."""
+    """Keep what is left beside a frame's redactions."""
     height, width = picture.shape[:2]
     settings = plan.settings
     for region in (
@@ -383,7 +384,7 @@ def _centres(rect: Rect, side: tuple[int, int]) -> tuple[NDArray[np.float64], ND
 
 @lru_cache(maxsize=48)
 def _middle(shape: Shape, box: Rect, size: tuple[int, int], side: tuple[int, int]) -> NDArray[np.bool_]:
-    """Which cells of a rectangle of ``size``, reduced to ``side``, lie well inside a cover of this shape and box.
+    """Which cells of a rectangle of ``size``, reduced to ``side``, lie well inside a redaction of this shape and box.
 
     The box is in the rectangle's own pixels, so that the answer holds for as long as the two keep their sizes.
     """

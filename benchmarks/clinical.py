@@ -40,8 +40,8 @@ from numpy.typing import NDArray
 
 from anonymizer.core.errors import MediumError
 from anonymizer.core.settings import Settings
-from anonymizer.core.types import Box, Kind, Region, Veil, Verdict
-from anonymizer.redact.uncovered import hidden
+from anonymizer.core.types import Box, Kind, Redaction, Region, Verdict
+from anonymizer.redact.residual import hidden
 from anonymizer.road.pipeline import judge
 from anonymizer.road.worker import Worker
 
@@ -100,7 +100,7 @@ class Result:
     fate: Fate
     before: Image
     after: Image
-    veils: tuple[Veil, ...] = ()
+    redactions: tuple[Redaction, ...] = ()
 
 
 def run(worker: Worker, path: Path, row: dict[str, object]) -> Result:
@@ -126,12 +126,12 @@ def run(worker: Worker, path: Path, row: dict[str, object]) -> Result:
         else 1.0
     )
     regions: dict[str, int] = {}
-    for veil in processed.veils:
-        regions[veil.kind.value] = regions.get(veil.kind.value, 0) + 1
+    for redaction in processed.redactions:
+        regions[redaction.kind.value] = regions.get(redaction.kind.value, 0) + 1
     fate = Fate(
         path.name, kind, must, verdict.value, round(moved, 4), regions, reasons, round(seconds, 3), limit
     )
-    return Result(fate, np.asarray(before, np.uint8), np.asarray(after, np.uint8), processed.veils)
+    return Result(fate, np.asarray(before, np.uint8), np.asarray(after, np.uint8), processed.redactions)
 
 
 # The table --------------------------------------------------------------------------------------------
@@ -309,7 +309,9 @@ def dentdeid(corpus: Path, out: Path) -> None:
                 rest[max(0, top - pad) : bottom + pad, max(0, left - pad) : right + pad] = False
                 box = Box(left, top, right - left, bottom - top)
                 sort = f"{item['difficulty']}, {'identifying' if text['phi'] else 'not identifying'}"
-                found.setdefault(sort, []).append(hidden(Region(box, Kind.TEXT, ()), result.veils) >= COVERED)
+                found.setdefault(sort, []).append(
+                    hidden(Region(box, Kind.TEXT, ()), result.redactions) >= COVERED
+                )
             moved = np.abs(result.before.astype(int) - result.after).max(axis=2) > MOVED
             beside.setdefault(item["kind"], []).append(float((moved & rest).mean()))
             verdicts.append(result.fate.verdict)

@@ -49,7 +49,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "gate/ledger": ("test_ledger", "test_gate", "test_decide"),
     "redact/clip": ("test_redact_yuv",),
     "redact/photo": ("test_redact",),
-    "redact/uncovered": ("test_overlap",),
+    "redact/residual": ("test_residual",),
     "track/tracker": ("test_track",),
     "track/hand_drawn": ("test_drawn",),
 }

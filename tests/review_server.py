@@ -84,7 +84,7 @@ class Client:
         return self.send("POST", self.path("api/uploads"), headers, content)
 
     def finish(self, seconds: float = 60) -> list[dict[str, Any]]:
-        """Wait until nothing is in work; every job."""
+        """Wait until nothing is being processed; every job."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             jobs = self.get("api/poll").json()["jobs"]

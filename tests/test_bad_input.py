@@ -191,7 +191,7 @@ def test_a_defect_in_the_program_publishes_nothing_of_its_medium(
 
     monkeypatch.setattr("anonymizer.road.photo.examine", broken)
     out = tmp_path / "out"
-    said = r"a\.jpg: the program met a defect in itself \(ZeroDivisionError\)"
+    said = r"a\.jpg: internal error \(ZeroDivisionError\)"
     with Session(out, QUICK) as session, pytest.raises(DefectError, match=said) as error:
         session.run(path)
     assert isinstance(error.value.__cause__, ZeroDivisionError)
@@ -207,7 +207,7 @@ def test_a_report_never_raises_a_false_alarm_for_ordinary_words(tmp_path: Path) 
     path = folder / "portrait face blurred.jpg"
     path.write_bytes(GOOD)
     outcome = anonymize(path, QUICK, tmp_path / "out")
-    assert outcome.reasons == ("Faces were not looked for, as asked.",)
+    assert outcome.reasons == ("Faces were not looked for, as requested.",)
 
 
 def test_a_sources_own_string_in_a_report_keeps_it_from_ready(

@@ -123,18 +123,18 @@ def test_a_renamed_file_does_not_verify(run: Run, tmp_path: Path) -> None:
 def test_switching_faces_off_waits_for_a_person(run: Run, tmp_path: Path) -> None:
     ran = run("blur", plain(tmp_path / "a.jpg"), "--out", tmp_path / "out", *FAST)
     assert ran.code == 3
-    assert "Faces were not looked for, as asked." in ran.out
+    assert "Faces were not looked for, as requested." in ran.out
     (reasons,) = (tmp_path / "out" / "review").glob("*.reasons.txt")
-    assert reasons.read_text() == "Faces were not looked for, as asked.\n"
+    assert reasons.read_text() == "Faces were not looked for, as requested.\n"
 
 
 @pytest.mark.parametrize(
     ("flags", "reason"),
     [
-        (("--keep", "500,200,80,80"), "kept clear, as asked"),
-        (("--keep-mouth",), "kept clear, as asked"),
-        (("--grid", "12", "--unsafe-strength"), "weaker than the safe bound, as asked (grid)"),
-        (("--margin", "1.1", "--unsafe-strength"), "weaker than the safe bound, as asked (margin)"),
+        (("--keep", "500,200,80,80"), "kept clear, as requested"),
+        (("--keep-mouth",), "kept clear, as requested"),
+        (("--grid", "12", "--unsafe-strength"), "weaker than the safe bound, as requested (grid)"),
+        (("--margin", "1.1", "--unsafe-strength"), "weaker than the safe bound, as requested (margin)"),
     ],
 )
 def test_what_a_person_weakens_a_person_must_see(
@@ -167,7 +167,7 @@ def test_a_kept_name_is_kept_and_said(run: Run, tmp_path: Path) -> None:
     names = sorted(path.name for path in (tmp_path / "out" / "review").glob("*.jpg"))
     assert names == ["Lesion links-2.jpg", "Lesion links.jpg"]
     reports = [json.loads(path.read_text()) for path in (tmp_path / "out" / "reports").glob("*.json")]
-    assert all("The source's file name was kept, as asked." in report["notes"] for report in reports)
+    assert all("The source's file name was kept, as requested." in report["notes"] for report in reports)
 
 
 def test_json_is_one_object_per_line_and_nothing_else(run: Run, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from anonymizer.road.pipeline import Session
 from anonymizer.road.worker import Worker
 from conftest import QUICK, signed_report
 
-REASON = "Faces were not looked for, as asked."
+REASON = "Faces were not looked for, as requested."
 
 
 @pytest.fixture(scope="module")

@@ -67,7 +67,7 @@ def test_the_next_time_reads_no_source_again(
     def refuse(path: Path) -> None:
         raise AssertionError("it was read")
 
-    monkeypatch.setattr("anonymizer.engine.known.look", refuse)
+    monkeypatch.setattr("anonymizer.engine.known.inspect", refuse)
     assert len(go(out, paths)) == 3
     os.utime(paths[0], (OLD + 1, OLD + 1))
     with pytest.raises(AssertionError, match="it was read"):
@@ -326,7 +326,7 @@ def test_a_defect_fails_its_source_alone(tmp_path: Path, out: Path) -> None:
     def spoil(job: Job) -> Answer | None:
         if "00000" not in str(job.source):
             return None
-        said = "The program met a defect in itself (ValueError); nothing was published. Report it."
+        said = "Internal error (ValueError); nothing was published. Report it."
         return Answer(job.id, End.DEFECT, said=said, trace="Traceback …")
 
     found = go(out, photos(tmp_path / "in", 2), spoil=spoil)

@@ -93,7 +93,7 @@ def test_names_and_numbers_come_through() -> None:
         "The report itself: None of 48 strings from the source's metadata, name and folders is in it."
     )
     assert "48" in inner
-    two = say("Faces were not looked for, as asked. There was nothing to hide.")
+    two = say("Faces were not looked for, as requested. There was nothing to hide.")
     assert two == "Les visages n'ont pas été cherchés, comme demandé. Il n'y avait rien à masquer."
     assert say("something nobody translated") == "something nobody translated"
     assert speaker("en")("Ready to publish") == "Ready to publish"
@@ -117,12 +117,16 @@ def test_a_french_run_speaks_french_to_people_and_english_to_programs(
     Image.new("RGB", (64, 48), (90, 120, 150)).save(tmp_path / "a.jpg")
     out = tmp_path / "out"
     ran = run("--lang", "fr", "blur", tmp_path / "a.jpg", "--out", out, *FAST)
-    assert ran.code == 3 and "Les visages n'ont pas été cherchés" in ran.out and "à revoir" in ran.out
+    assert ran.code == 3 and "Les visages n'ont pas été cherchés" in ran.out and "à vérifier" in ran.out
     (data,) = (out / "reports").glob("*.json")
     report = json.loads(data.read_bytes())
-    assert report["reasons"] == ["Faces were not looked for, as asked."]
+    assert report["reasons"] == ["Faces were not looked for, as requested."]
     text = data.with_suffix(".html").read_text(encoding="utf-8")
-    assert '<html lang="fr">' in text and "Rapport de vérification" in text and "Attend une personne" in text
+    assert (
+        '<html lang="fr">' in text
+        and "Rapport de vérification" in text
+        and "À vérifier par une personne" in text
+    )
     missing = run("--lang", "fr", "blur", tmp_path / "b.jpg")
     assert missing.code == 2 and "n'existe pas" in missing.err
     wrong = run("--lang", "xx", "doctor")

@@ -42,11 +42,11 @@ def test_a_worker_that_a_file_kills_or_keeps_is_replaced_and_that_file_alone_fai
         rows = {row.source.stem: row for row in engine.gate.ledger.entries()}
         (child,) = multiprocessing.active_children()
     assert found["fatal"].reasons == (
-        "Two worker processes were lost on this file (it was ended by signal 9): it is made to do harm, or needs "
+        "Two worker processes were lost on this file (it was ended by signal 9): it is possibly malicious, or needs "
         "more memory than there is; nothing was published.",
     )
     assert found["stuck"].reasons == (
-        "Nothing moved for 1 s, twice: the file may be made to do harm; raise limits.work_seconds in the settings "
+        "Nothing moved for 1 s, twice: the file is possibly malicious; raise limits.work_seconds in the settings "
         "file if you trust it.",
     )
     assert rows["fatal"].attempts == rows["stuck"].attempts == 2

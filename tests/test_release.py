@@ -266,7 +266,7 @@ def test_a_chain_written_anew_without_the_key_is_noticed(run: Run, out: Path, si
             )
     ledger.close()
     (reason, *_) = said_of(run, out)["ledger.sqlite"]
-    assert ("not at hand" if signer else "is not signed") in reason
+    assert ("unknown key" if signer else "is not signed") in reason
 
 
 def test_decisions_that_were_cut_off_or_lost_their_medium_are_noticed(run: Run, out: Path) -> None:

@@ -129,7 +129,7 @@ def assert_sound(text: str) -> Page:
     ("verdict", "word"),
     [
         (Verdict.READY, "Ready to publish"),
-        (Verdict.REVIEW, "Waits for a person"),
+        (Verdict.REVIEW, "Needs review"),
         (Verdict.FAILED, "Not published"),
     ],
 )
@@ -173,7 +173,7 @@ def test_what_is_asked_has_its_place_and_the_very_moment_of_its_frame() -> None:
     region = Region(Box(10.04, -4.26, 30, 40), Kind.FACE, (Evidence("centerface", 0.4),), certain=False)
     one = question(region, 3.2345678)
     assert one.text.startswith("There may be a face 3.2 s into the clip, at x 10, y -4, 30 by 40 pixels")
-    sound = "The sound was kept, as asked: a voice identifies, so a person must listen to it."
+    sound = "The sound was kept, as requested: a voice identifies, so a person must listen to it."
     made = report(Verdict.REVIEW, [one.text, sound], questions=(one,))
     found = asked(Report.model_validate_json(made.model_dump_json()))
     assert list(found) == [one.text]
@@ -258,8 +258,8 @@ def test_what_was_switched_off_is_said() -> None:
         processed(), off, id="a", name="b.jpg", sha256="c", size=1, verdict=Verdict.REVIEW, reasons=[], checks=[]
     )  # fmt: skip
     said = " ".join(made.not_checked)
-    assert all(word in said for word in ("Faces, as asked", "Text, as asked", "codes, as asked"))
-    assert made.notes == ["The source's file name was kept, as asked."]
+    assert all(word in said for word in ("Faces, as requested", "Text, as requested", "codes, as requested"))
+    assert made.notes == ["The source's file name was kept, as requested."]
 
 
 def test_json_round_trip_and_schema() -> None:

@@ -409,7 +409,7 @@ def test_a_found_place_that_is_taken_off_waits_for_approval(opened: Window, out:
     page.click("#apply")
     opened.says("please look again")
     opened.shown("close-up-mask.jpg")
-    opened.says("1 found place was left visible, as asked")
+    opened.says("1 found place was left visible, as requested")
     assert page.locator(".places li.off").count() == 1
     page.fill("#initials", "AB")
     page.press("#initials", "Enter")

@@ -48,7 +48,7 @@ def test_every_file_ends_in_review_or_a_clear_refusal(ran: tuple[Path, list[Outc
         if outcome.verdict is Verdict.FAILED:
             assert outcome.output is None and outcome.report is None
         else:
-            assert outcome.reasons == ("Faces were not looked for, as asked.",), outcome.source.name
+            assert outcome.reasons == ("Faces were not looked for, as requested.",), outcome.source.name
             assert outcome.output and outcome.output.is_file() and outcome.report and outcome.report.is_file()
             opened += 1
         if outcome.source.suffix in NOT_OPENED:

@@ -47,7 +47,7 @@ def test_polling_finds_what_no_event_tells(tmp_path: Path) -> None:
         drop(tmp_path / "in" / "a.jpg")
         found = watching.done(1)
         assert not found["status"]["events"]
-    assert "looking through the inbox every 0.2 s: as asked" in watching.said
+    assert "looking through the inbox every 0.2 s: as requested" in watching.said
 
 
 def test_a_network_share_is_polled_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +83,7 @@ def test_the_next_watcher_knows_what_was_done_without_reading_it(
     def refuse(*_: Any) -> None:
         raise AssertionError("it was read")
 
-    monkeypatch.setattr("anonymizer.engine.known.look", refuse)
+    monkeypatch.setattr("anonymizer.engine.known.inspect", refuse)
     monkeypatch.setattr("anonymizer.watch.inbox.examine", refuse)
     with Watching(tmp_path) as again:
         again.until(lambda: again.status()["status"]["known"] == 3)

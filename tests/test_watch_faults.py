@@ -267,7 +267,7 @@ def test_of_a_defect_the_log_keeps_its_place_and_kind(tmp_path: Path) -> None:
         drop(tmp_path / "in" / "a.jpg")
         watching.done(1)
     log = (tmp_path / "out" / ".anonymizer" / "watch.log").read_text()
-    assert 'A defect: please report it. | File "/app/work.py", line 3, in process | ValueError\n' in log
+    assert 'Internal error: please report it. | File "/app/work.py", line 3, in process | ValueError\n' in log
 
 
 def test_a_defect_of_the_watcher_itself_names_nothing_on_stderr_and_its_place_in_the_log(
@@ -283,7 +283,7 @@ def test_a_defect_of_the_watcher_itself_names_nothing_on_stderr_and_its_place_in
     assert ran.code == 1 and ran.err.count("\n") == 1 and "KeyError" in ran.err
     assert "Musterfrau" not in ran.err and str(tmp_path) not in ran.err
     log = (tmp_path / "out" / ".anonymizer" / "watch.log").read_text()
-    assert "A defect: please report it." in log and "KeyError" in log and "Musterfrau" not in log
+    assert "Internal error: please report it." in log and "KeyError" in log and "Musterfrau" not in log
 
 
 def test_the_file_that_takes_an_agents_errors_is_emptied_when_it_is_long_and_no_other(

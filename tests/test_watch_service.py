@@ -177,9 +177,9 @@ def test_install_and_uninstall(tmp_path: Path, systemctl: Path, run: Callable[..
     calls = (tmp_path / "calls").read_text().splitlines()
     assert calls == ["--user daemon-reload", f"--user enable {unit.name}", f"--user restart {unit.name}"]
     said = run(*folders, "--uninstall")
-    assert said.code == 0 and said.out == "Taken away.\n" and not unit.exists()
+    assert said.code == 0 and said.out == "Service removed.\n" and not unit.exists()
     assert (tmp_path / "calls").read_text().splitlines()[3:] == [f"--user disable --now {unit.name}"]
-    assert run(*folders, "--uninstall").out == "There was nothing to take away.\n"
+    assert run(*folders, "--uninstall").out == "There was no service to remove.\n"
 
 
 def test_a_service_that_cannot_be_switched_on_is_said_with_what_to_run(

@@ -332,7 +332,7 @@ def verify(
 ) -> None:
     """Check published files again: their reports, who signed them, and what needs no original.
 
-    Each file is valid, changed, or unknown: not signed, or signed with a key that is not at hand. Exit code 0 only if
+    Each file is valid, changed, or unknown: not signed, or signed with an unknown key. Exit code 0 only if
     all are valid: ask this of a folder before you upload it.
     """
     from anonymizer.cli.verify import examined
@@ -469,7 +469,7 @@ def watch(
     )  # fmt: skip
     if uninstall:
         there = switch_off(command.wanted_service(options, None))
-        out_console.print("Taken away." if there else "There was nothing to take away.")
+        out_console.print("Service removed." if there else "There was no service to remove.")
         return
     file = _settings_file(settings_file)
     settings = _settings(file, {})
@@ -819,9 +819,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         else:
             # Its own words may name a file, and stderr may be a file that others read.
             kind = f"{type(error).__name__}{_cause(error)}"
-            said = (
-                f"The program met a defect in itself ({kind}); what was under way was not published. {REPORT}"
-            )
+            said = f"Internal error ({kind}); what was under way was not published. {REPORT}"
             err_console.print(f"[red]anonymizer:[/] {escape(_shown(_say(said)))}")
             code = ExitCode.UNEXPECTED
             _show_defect(code)

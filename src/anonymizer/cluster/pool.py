@@ -34,7 +34,7 @@ CONNECT_SECONDS = 30
 COUNT_SECONDS = 10
 """Between two counts of the workers."""
 AHEAD = 2
-"""Jobs that are with the cluster for each worker: one in work, one behind it."""
+"""Jobs that are with the cluster for each worker: one being processed, one behind it."""
 MARK = "cluster"
 
 
@@ -188,7 +188,7 @@ class ClusterPool:
 
 
 GONE = "The Dask cluster no longer answers; start it again and run the same command to go on."
-DEFECT = "A worker of the cluster met a defect ({}); nothing was published. Report it."
+DEFECT = "Internal error in a worker of the cluster ({}); nothing was published. Report it."
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ class SignatureStatus(StrEnum):
     CHANGED = "changed"
     """Not what the key signed."""
     UNKNOWN = "unknown"
-    """Not signed, or signed with a key that is not at hand: nothing can be said."""
+    """Not signed, or signed with an unknown key: nothing can be said."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,11 +47,11 @@ SLICE = 0.02
 MANY = 64
 """Outcomes that are handed out before more sources are looked at."""
 DIED = (
-    "Two worker processes were lost on this file ({how}): it is made to do harm, or needs more memory than there "
+    "Two worker processes were lost on this file ({how}): it is possibly malicious, or needs more memory than there "
     "is; nothing was published."
 )
 HUNG = (
-    "Nothing moved for {limit} s, twice: the file may be made to do harm; raise limits.work_seconds in the "
+    "Nothing moved for {limit} s, twice: the file is possibly malicious; raise limits.work_seconds in the "
     "settings file if you trust it."
 )
 CHANGING = "The file keeps changing while it is read; wait until it is complete and try again."
@@ -287,7 +287,7 @@ class Engine:
             self._decide(ticket)
 
     def _decide(self, ticket: _Ticket) -> None:
-        """Known, in work already, or to be queued."""
+        """Known, being processed already, or to be queued."""
         assert ticket.inspected
         try:
             ticket.settings = with_sidecar(self.settings, ticket.path)
@@ -366,7 +366,7 @@ class Engine:
                 self._start_over(ticket)
             else:
                 if answer.trace:
-                    logging.getLogger(__name__).error("A defect: please report it.\n%s", answer.trace)
+                    logging.getLogger(__name__).error("Internal error: please report it.\n%s", answer.trace)
                 self._fail(ticket, answer.said, passing=answer.end is End.PASSING)
 
     def _admit(self, ticket: _Ticket, worked: Worked) -> None:
@@ -457,7 +457,7 @@ class Engine:
             ledger.sight(ticket.path, seen)
 
     def _close_ticket(self, ticket: _Ticket) -> None:
-        """No longer in work: those with the same content are decided anew."""
+        """No longer being processed: those with the same content are decided anew."""
         if self._open.get(ticket.key) is ticket:
             del self._open[ticket.key]
         for follower in ticket.followers:

@@ -46,7 +46,7 @@ class End(StrEnum):
     NOT_READY = "not ready"
     """The machine lacks something: every other source would fail too."""
     DEFECT = "defect"
-    """The program met a defect in itself."""
+    """Internal error."""
     DIED = "died"
     """The worker process ended in the middle."""
     HUNG = "hung"
@@ -94,9 +94,7 @@ def answer(job: Job, work: Callable[[], Worked]) -> Answer:
         said = "It does not fit into this machine's memory; close other programs or make it smaller."
         return Answer(job.id, End.REFUSED, said=said)
     except Exception as error:  # noqa: BLE001  one file's defect must not end the others; it is reported as one
-        said = (
-            f"The program met a defect in itself ({type(error).__name__}); nothing was published. Report it."
-        )
+        said = f"Internal error ({type(error).__name__}); nothing was published. Report it."
         return Answer(job.id, End.DEFECT, said=said, trace=traceback.format_exc())
 
 

@@ -178,7 +178,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A decision as it stands in the chain. ``signer`` and ``signature`` are empty where no key was at hand."""
+    """A decision as it stands in the chain. ``signer`` and ``signature`` are empty where there was no key."""
 
     number: int
     decision: Decision

@@ -147,7 +147,7 @@ def _signature(path: Path, found: ReadReport, sha256: str) -> tuple[SignatureSta
         return (SignatureStatus.CHANGED if problems else SignatureStatus.VALID), problems
     signature = found.report.signature
     unknown = (
-        f"Its report was signed with a key that is not at hand ({signature.key}); give its public half with --key."
+        f"Its report was signed with an unknown key ({signature.key}); give its public half with --key."
         if signature
         else NOT_SIGNED
     )

@@ -58,7 +58,7 @@ def decision_flaws(ledger: Ledger, keys: PublicKeys) -> Iterator[LedgerFlaw]:
     for signer, number in strangers.items():
         if number > vouched:
             yield LedgerFlaw(
-                f"Decisions up to {number} were signed with a key that is not at hand ({signer}); "
+                f"Decisions up to {number} were signed with an unknown key ({signer}); "
                 "give its public half with --key.",
                 SignatureStatus.UNKNOWN,
             )

@@ -268,7 +268,7 @@ def flaws(folder: Path, keys: PublicKeys) -> Iterator[Flaw]:
         why = (
             "The manifest was changed since it was signed."
             if said is SignatureStatus.CHANGED
-            else "The manifest was signed with a key that is not at hand; give its public half with --key."
+            else "The manifest was signed with an unknown key; give its public half with --key."
         )
         yield Flaw(MANIFEST, why, said)
         return

@@ -81,7 +81,7 @@ def build(
             for one in processed.questions
         ],
         notes=list(processed.notes)
-        + (["The source's file name was kept, as asked."] if settings.keep_name else []),
+        + (["The source's file name was kept, as requested."] if settings.keep_name else []),
         checks=[
             CheckRecord(name=c.name, result=c.result, evidence=c.evidence, data=dict(c.data)) for c in checks
         ],
@@ -99,15 +99,15 @@ def build(
 def _switched_off(settings: Settings) -> list[str]:
     off = []
     if not settings.faces:
-        off.append("Faces, as asked.")
+        off.append("Faces, as requested.")
     if settings.text == "none":
-        off.append("Text, as asked.")
+        off.append("Text, as requested.")
     if settings.text == "identifying":
-        off.append("Text that was read as a scale, a ruler's number or a side's marker, as asked.")
+        off.append("Text that was read as a scale, a ruler's number or a side's marker, as requested.")
     if not settings.codes:
-        off.append("Barcodes and QR codes, as asked.")
+        off.append("Barcodes and QR codes, as requested.")
     if not settings.marks:
-        off.append("Tattoos, as asked.")
+        off.append("Tattoos, as requested.")
     return off
 
 

@@ -50,7 +50,7 @@ def render_index(counts: Mapping[Verdict, int], lines: Sequence[IndexLine]) -> s
     more = sum(counts.values()) - len(lines)
     rest = f"<p>{more} more are not listed here; each has its report in this folder.</p>" if more > 0 else ""
     foot = (
-        "<footer>What waits for a person stands in the folder review, what may be published in the folder ready; "
+        "<footer>What needs review stands in the folder review, what may be published in the folder ready; "
         "each has a report of its own, which can be handed out with it.</footer>"
     )
     return document("Overview", f"<header><h1>Overview</h1></header>{figures}<p></p>{table}{rest}{foot}")

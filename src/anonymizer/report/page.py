@@ -20,7 +20,7 @@ VERDICTS = {
         "Ready to publish",
         "Every check that was made passed, and nothing is left for a person to decide.",
     ),
-    Verdict.REVIEW: ("Waits for a person", "Do not publish before somebody has looked at the points below."),
+    Verdict.REVIEW: ("Needs review", "Do not publish before somebody has looked at the points below."),
     Verdict.FAILED: ("Not published", "The medium could not be shown to be safe."),
 }
 CHECKS = {

@@ -37,7 +37,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 ENDED = 100
 """Finished jobs that are remembered for pages that have not heard of them yet."""
-DEFECT = "The program met a defect in itself; nothing was published. Close it, start it again, and report it."
+DEFECT = "Internal error; nothing was published. Close it, start it again, and report it."
 
 
 class Stage(StrEnum):
@@ -278,4 +278,4 @@ def _ended(job: PageJob, future: Future[None]) -> None:
 def _log(future: Future[Any]) -> None:
     error = future.exception()
     if error and not isinstance(error, AnonymizerError):
-        logging.getLogger(__name__).error("A defect: please report it.", exc_info=error)
+        logging.getLogger(__name__).error("Internal error: please report it.", exc_info=error)

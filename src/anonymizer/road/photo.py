@@ -157,11 +157,11 @@ def reasons(settings: Settings, kept: bool, dismissed: int = 0) -> list[str]:
     said = []
     if dismissed:
         places = "1 found place was" if dismissed == 1 else f"{dismissed} found places were"
-        said.append(f"{places} left visible, as asked: a person must judge it.")
+        said.append(f"{places} left visible, as requested: a person must judge it.")
     if kept:
-        said.append("A part of a redacted region was kept clear, as asked: a person must judge it.")
+        said.append("A part of a redacted region was kept clear, as requested: a person must judge it.")
     if weak := settings.below_safe_bound():
-        said.append(f"The redaction is weaker than the safe bound, as asked ({', '.join(weak)}).")
+        said.append(f"The redaction is weaker than the safe bound, as requested ({', '.join(weak)}).")
     if not settings.faces:
-        said.append("Faces were not looked for, as asked.")
+        said.append("Faces were not looked for, as requested.")
     return said

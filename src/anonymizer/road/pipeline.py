@@ -107,7 +107,7 @@ class Session:
             if isinstance(error, AnonymizerError) or not isinstance(error, Exception):
                 raise
             raise DefectError(
-                f"{path}: the program met a defect in itself ({type(error).__name__}); nothing of it was published. "
+                f"{path}: internal error ({type(error).__name__}); nothing of it was published. "
                 "Report it, with what 'anonymizer --debug blur' says of it."
             ) from error
         finally:

@@ -30,7 +30,7 @@ def check(path: Path, keep_name: bool) -> Check:
             "name-and-times", Result.FAIL, f"The written file gives something away: {', '.join(wrong)}."
         )
     if keep_name:
-        said = "The source's name was kept, as asked; times are neutral and there are no extended attributes."
+        said = "The source's name was kept, as requested; times are neutral and there are no extended attributes."
     else:
         said = "Random name, neutral times, no extended attributes."
     return Check("name-and-times", Result.PASS, said)

@@ -79,7 +79,7 @@ class Scanner:
         if not self._options.poll and not kind:
             self._hints = Hints(self._options.inbox, self._wake)
         elif not same:
-            why = f"the inbox lies on the network ({kind})" if kind else "as asked"
+            why = f"the inbox lies on the network ({kind})" if kind else "as requested"
             self._tell(f"looking through the inbox every {self._options.every:g} s: {why}")
 
     def close(self) -> None:

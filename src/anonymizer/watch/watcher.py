@@ -85,7 +85,7 @@ class Watcher:
         self._delay = FIRST
 
     def stop(self) -> None:
-        """Ask it to end: what is in work is undone, and begun anew next time. May be called from anywhere."""
+        """Ask it to end: what is being processed is undone, and begun anew next time. May be called from anywhere."""
         self._stopping = True
         self._wake.set()
 
@@ -108,7 +108,7 @@ class Watcher:
                 while not self._stopping:
                     self._turn()
             except Exception:
-                self._log.exception("A defect: please report it.")
+                self._log.exception("Internal error: please report it.")
                 raise
             finally:
                 self._scanner.close()

@@ -63,7 +63,7 @@ def main() -> int:
     except AnonymizerError as error:
         write_message(outside, {"error": type(error).__name__, "said": str(error)})
     except MemoryError:
-        said = "Decoding needs more memory than the limit; the clip may be made to do harm."
+        said = "Decoding needs more memory than the limit; the clip is possibly malicious."
         write_message(outside, {"error": "LimitError", "said": said})
     except BrokenPipeError:
         return 0

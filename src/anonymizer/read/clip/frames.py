@@ -27,7 +27,7 @@ from anonymizer.read.sniff import AVI, MATROSKA, MP4
 
 MAX_SIDE = 8192
 MAX_FRAMES = 2_000_000
-"""Nine hours at 60 frames a second: more is a file made to do harm."""
+"""Nine hours at 60 frames a second: more is a malicious file."""
 MAX_STREAMS = 64
 HIGH_RATE = 120
 """Frames per second beyond which a container's word is tried on …"""

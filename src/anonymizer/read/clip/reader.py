@@ -170,7 +170,7 @@ class Reading:
         except queue.Empty:
             self._process.kill()
             raise LimitError(
-                f"Nothing was decoded for {self.limits.decode_seconds:g} s; the clip may be made to do harm; "
+                f"Nothing was decoded for {self.limits.decode_seconds:g} s; the clip is possibly malicious; "
                 "raise limits.decode_seconds in the settings file if you trust it."
             ) from None
         if isinstance(item, BaseException):
@@ -227,7 +227,7 @@ class Reading:
             return NotReadyError(
                 "The decoding process cannot start; run 'anonymizer doctor' to see which library is missing."
             )
-        said = DamagedError("The decoder gave up on this clip; it is damaged or made to do harm.")
+        said = DamagedError("The decoder gave up on this clip; it is damaged or possibly malicious.")
         said.__cause__ = error
         return said
 
@@ -274,9 +274,11 @@ def _clip(path: Path, form: Format, limits: Limits, told: dict[str, Any]) -> Cli
             colour=Colour(*(int(number) for number in told["colour"])) if told["colour"] else None,
         )
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-        raise DamagedError("The decoder gave up on this clip; it is damaged or made to do harm.") from error
+        raise DamagedError(
+            "The decoder gave up on this clip; it is damaged or possibly malicious."
+        ) from error
     if width < 2 or height < 2 or width % 2 or height % 2 or width * height > limits.max_pixels * 2:
-        raise DamagedError("The clip's frames have no size that can be; it is damaged or made to do harm.")
+        raise DamagedError("The clip's frames have no size that can be; it is damaged or possibly malicious.")
     return clip
 
 
@@ -297,7 +299,7 @@ def search_frames(clip: Clip, reading: Reading, small: tuple[int, int]) -> Itera
     near = small[0] * small[1] * 3
     for number, (pts, _, flags, buffer) in enumerate(reading.records()):
         if len(buffer) != near + (frame_bytes(clip.width, clip.height) if flags & WHOLE else 0):
-            raise DamagedError("The decoder gave up on this clip; it is damaged or made to do harm.")
+            raise DamagedError("The decoder gave up on this clip; it is damaged or possibly malicious.")
         whole = split(buffer[near:], clip.width, clip.height) if flags & WHOLE else None
         picture = buffer[:near].reshape(small[1], small[0], 3)
         yield SearchFrame(
@@ -316,7 +318,7 @@ def frames(clip: Clip, reading: Reading) -> Iterator[Frame]:
     parts = split_deep if deep else split
     for number, (pts, duration, _, buffer) in enumerate(reading.records()):
         if len(buffer) != frame_bytes(clip.width, clip.height, deep=deep):
-            raise DamagedError("The decoder gave up on this clip; it is damaged or made to do harm.")
+            raise DamagedError("The decoder gave up on this clip; it is damaged or possibly malicious.")
         yield Frame(number, pts, duration, parts(buffer, clip.width, clip.height))
 
 

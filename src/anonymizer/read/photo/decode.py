@@ -33,7 +33,7 @@ from anonymizer.read.photo.colour import Step, plan
 from anonymizer.read.traces.isobmff import read_heif
 
 TOO_MUCH = (
-    "Decoding needs more memory than the limit; the file may be made to do harm; raise limits.decode_memory "
+    "Decoding needs more memory than the limit; the file is possibly malicious; raise limits.decode_memory "
     "in the settings file if you trust it."
 )
 MAX_TEXT = 1 << 22

@@ -156,7 +156,7 @@ def _cut_off(process: subprocess.Popen[bytes], limits: Limits) -> MediumError | 
         )
     if code in (-9, -24):  # killed by our clock, or by the kernel at the limit of processor time
         return LimitError(
-            f"Decoding took more than {limits.decode_seconds:g} s or too much memory; the file may be made "
-            "to do harm; raise limits.decode_seconds in the settings file if you trust it."
+            f"Decoding took more than {limits.decode_seconds:g} s or too much memory; the file is possibly "
+            "malicious; raise limits.decode_seconds in the settings file if you trust it."
         )
-    return DamagedError("The decoder gave up on this file; it is damaged or made to do harm.")
+    return DamagedError("The decoder gave up on this file; it is damaged or possibly malicious.")

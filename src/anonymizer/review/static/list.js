@@ -1,4 +1,4 @@
-// The left column: what waits, each with its first reason; and what is in work.
+// The left column: what waits, each with its first reason; and what is being processed.
 
 import { $, el, fill, icon } from "./dom.js";
 import { language, n, t } from "./words.js";

@@ -368,7 +368,7 @@ def _reasons(
         said.append(f"There are {len(asked) - MOST_TOLD} more such places: please watch the whole clip.")
     said += _followed(clip, searched, settings)
     if written.sound:
-        said.append("The sound was kept, as asked: a voice identifies, so a person must listen to it.")
+        said.append("The sound was kept, as requested: a voice identifies, so a person must listen to it.")
     return said + reasons(settings, written.kept, len(plan.dismissed))
 
 

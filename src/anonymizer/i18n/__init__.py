@@ -1,4 +1,4 @@
-"""What people read, in their language: English in the code, the others in gettext catalogues, ``locale/*.po``.
+"""What people read, in their language: English in the code, the others in gettext catalogues, ``*.po``.
 
 A sentence is made in English where it belongs, with its names and numbers in it, and put into another language where
 it is shown: the catalogue's ``msgid`` is the sentence with ``{0}``, ``{1}`` … in the places of what varies, and is

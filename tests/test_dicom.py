@@ -33,9 +33,10 @@ from pydicom.uid import (
 
 from anonymizer.core.errors import DamagedError, LimitError, MediumError, UnsupportedError
 from anonymizer.core.settings import Limits
-from anonymizer.read.photo.dicom import decode, harvest
+from anonymizer.read.photo.dicom import decode
 from anonymizer.read.photo.reader import Decoder, Still, open_still
 from anonymizer.read.source import Source
+from anonymizer.read.traces.dicom import harvest
 from anonymizer.road.pipeline import Session
 from conftest import QUICK
 

@@ -18,7 +18,7 @@ from PIL import Image, ImageCms
 from anonymizer.core.settings import Limits
 from anonymizer.core.types import Pixels
 from anonymizer.read import sniff
-from anonymizer.read.photo import colour, decode
+from anonymizer.read.photo import colour, decode, decoded
 from anonymizer.read.photo.child import read_message, write_message
 from anonymizer.read.photo.reader import Decoder, Still, open_still
 from anonymizer.read.source import Source, read
@@ -37,12 +37,12 @@ def opened(content: bytes, decoder: Decoder, path: Path = HERE) -> Still:
     return open_still(Source(content, "0" * 64, path), Limits(), decoder)
 
 
-def here(content: bytes) -> tuple[Pixels, decode.DecodedPhoto]:
+def here(content: bytes) -> tuple[Pixels, decoded.DecodedPhoto]:
     """Decoded in this process: for what concerns pixels alone."""
     form = sniff.sniff(content).name
     decode.prepare(form)
     found = decode.decode(content, form, 10**8)
-    raw = b"".join(bytes(strip) for strip in decode.strips(found))
+    raw = b"".join(bytes(strip) for strip in decoded.strips(found))
     return np.frombuffer(raw, np.uint8).reshape(found.pixels.shape), found
 
 
@@ -95,7 +95,7 @@ def test_a_heif_is_turned_once_and_not_twice(orientation: int) -> None:
 @pytest.mark.parametrize("strip", [1, 1000, 1 << 20])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_strips_of_any_height_make_the_same_picture(orientation, strip, monkeypatch) -> None:
-    monkeypatch.setattr(decode, "STRIP", strip)
+    monkeypatch.setattr(decoded, "STRIP", strip)
     assert close(here(turned("PNG", orientation))[0], PICTURE, 0)
 
 

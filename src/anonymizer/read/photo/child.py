@@ -84,7 +84,7 @@ def main() -> int:
     # The imports that cost time, before the job comes: a spare process waits with them done.
     try:
         from anonymizer.core.errors import AnonymizerError
-        from anonymizer.read.photo import decode
+        from anonymizer.read.photo import decode, decoded
         from anonymizer.read.traces import harvest as traces
     except ImportError:
         return CANNOT_START
@@ -121,7 +121,7 @@ def main() -> int:
             "strings": sorted(found.strings),
         }
         write_message(outside, answer)
-        for strip in decode.strips(picture):
+        for strip in decoded.strips(picture):
             outside.write(strip)
     outside.flush()
     return 0

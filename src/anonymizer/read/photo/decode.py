@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import codecs
-import importlib
 import io
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from PIL import (
@@ -27,9 +24,9 @@ from PIL import (
 )
 
 from anonymizer.core.errors import DamagedError, LimitError, UnsupportedError
-from anonymizer.core.types import Pixels
 from anonymizer.read import sniff
-from anonymizer.read.photo.colour import Step, plan
+from anonymizer.read.photo.colour import plan
+from anonymizer.read.photo.decoded import DecodedPhoto, Upright, too_many
 from anonymizer.read.traces.isobmff import read_heif
 
 TOO_MUCH = (
@@ -38,8 +35,6 @@ TOO_MUCH = (
 )
 MAX_TEXT = 1 << 22
 """Bytes that a PNG's compressed text may inflate to: it is left behind anyway."""
-STRIP = 1 << 20
-"""Pixels that are converted and sent at a time: the decoding process never holds a second full picture."""
 FORMATS = {
     form.name: form
     for form in (
@@ -62,50 +57,6 @@ PngImagePlugin.MAX_TEXT_MEMORY = 4 * MAX_TEXT
 Image._initialized = 2
 
 
-@dataclass(slots=True)
-class Upright:
-    """A loaded picture that is turned and converted only when its strips are asked for."""
-
-    image: Image.Image
-    orientation: int
-    convert: Step
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of the upright picture."""
-        width, height = self.image.size
-        return (width, height, 3) if self.orientation > 4 else (height, width, 3)
-
-    def strips(self) -> Iterator[bytes]:
-        """Its RGB bytes, some rows at a time, from the top."""
-        high, wide, _ = self.shape
-        rows = max(1, STRIP // wide)
-        for top in range(0, high, rows):
-            bottom = min(high, top + rows)
-            part = self.image.crop(_stored(self.orientation, top, bottom, high, wide))
-            part = self.convert(part)
-            how = _TRANSPOSES.get(self.orientation)
-            yield (part if how is None else part.transpose(how)).tobytes()
-
-
-@dataclass
-class DecodedPhoto:
-    """A decoded picture; ``notes`` are published, ``flags`` are kinds of traces only a decoder can see."""
-
-    pixels: Pixels | Upright
-    notes: list[str] = field(default_factory=list)
-    flags: list[str] = field(default_factory=list)
-    frames: int = 1
-
-
-def strips(picture: DecodedPhoto) -> Iterator[bytes | memoryview]:
-    """The picture's RGB bytes from the top, row by row."""
-    if isinstance(picture.pixels, Upright):
-        yield from picture.pixels.strips()
-    else:
-        yield picture.pixels.reshape(-1).data
-
-
 def prepare(form: str) -> None:
     """Import what decodes this format: afterwards the process can open no file.
 
@@ -123,7 +74,8 @@ def prepare(form: str) -> None:
         )
     elif form == "DICOM":
         try:
-            importlib.import_module("anonymizer.read.photo.dicom")
+            import anonymizer.read.photo.dicom
+            import anonymizer.read.traces.dicom  # noqa: F401  what its metadata held is asked for next
         except ModuleNotFoundError as error:
             raise UnsupportedError("DICOM is not supported here; export the picture as PNG.") from error
 
@@ -138,10 +90,9 @@ def decode(content: bytes, form: str, max_pixels: int) -> DecodedPhoto:
     if form not in FORMATS:
         raise UnsupportedError(f"{form} is a format of clips, not of photos.")
     if form == "DICOM":
-        picture: DecodedPhoto = importlib.import_module("anonymizer.read.photo.dicom").decode(
-            content, max_pixels
-        )
-        return picture
+        from anonymizer.read.photo import dicom
+
+        return dicom.decode(content, max_pixels)
     if not _is_complete(content, form):
         # Decoders fill the missing part with grey, or say nothing.
         raise _damaged(form)
@@ -154,7 +105,7 @@ def decode(content: bytes, form: str, max_pixels: int) -> DecodedPhoto:
             with Image.open(io.BytesIO(content), formats=[FORMATS[form].pillow]) as image:
                 return _first_picture(image, form, max_pixels)
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-            raise LimitError(_too_many(max_pixels)) from error
+            raise LimitError(too_many(max_pixels)) from error
         except NotImplementedError as error:
             raise UnsupportedError(
                 f"This variant of {form} is not supported; export it as JPEG or PNG."
@@ -170,13 +121,6 @@ def decode(content: bytes, form: str, max_pixels: int) -> DecodedPhoto:
 
 def _damaged(form: str) -> DamagedError:
     return DamagedError(f"The {form} is damaged or incomplete; copy it from the camera again.")
-
-
-def _too_many(max_pixels: int) -> str:
-    return (
-        f"The picture has more than {max_pixels / 1e6:.0f} megapixels, the limit; raise limits.max_pixels in "
-        "the settings file if you trust it."
-    )
 
 
 def _is_complete(content: bytes, form: str) -> bool:
@@ -198,7 +142,7 @@ def _is_complete(content: bytes, form: str) -> bool:
 
 def _first_picture(image: Any, form: str, max_pixels: int) -> DecodedPhoto:
     if image.width * image.height > max_pixels:
-        raise LimitError(_too_many(max_pixels))
+        raise LimitError(too_many(max_pixels))
     if form == "TIFF" and _is_raw(image):
         raise UnsupportedError("The content is a camera's raw picture; export it as JPEG, PNG or TIFF.")
     notes: list[str] = []
@@ -212,30 +156,11 @@ def _first_picture(image: Any, form: str, max_pixels: int) -> DecodedPhoto:
     image.load()
     if image.width * image.height > max_pixels:
         # libheif may find another size than the one announced.
-        raise LimitError(_too_many(max_pixels))
+        raise LimitError(too_many(max_pixels))
     # Asked after loading: a PNG may hold its EXIF behind the pixels, and Pillow turns a TIFF by itself.
     orientation = _orientation(image, form)
     convert = plan(image, profile if isinstance(profile, bytes) else None, notes, flags)
     return DecodedPhoto(Upright(image, orientation, convert), notes, flags, frames)
-
-
-_TRANSPOSES = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""What undoes each value of the EXIF orientation tag (EXIF 2.32, tag 0x0112)."""
-
-
-def _stored(orientation: int, top: int, bottom: int, high: int, wide: int) -> tuple[int, int, int, int]:
-    """Where the rows ``top`` to ``bottom`` of the upright picture lie in the stored one: its crop box."""
-    if orientation in (3, 4, 7, 8):
-        top, bottom = high - bottom, high - top
-    return (top, 0, bottom, wide) if orientation > 4 else (0, top, wide, bottom)
 
 
 def _orientation(image: Any, form: str) -> int:

@@ -29,10 +29,7 @@ from pydicom.uid import UID
 from anonymizer.core.errors import DamagedError, LimitError, UnsupportedError
 from anonymizer.core.types import Pixels
 from anonymizer.read.photo.colour import plan
-from anonymizer.read.photo.decode import DecodedPhoto, Upright
-from anonymizer.read.traces.dicom import harvest
-
-__all__ = ["decode", "harvest"]
+from anonymizer.read.photo.decoded import DecodedPhoto, Upright, too_many
 
 _LOADED = (Jpeg2KImagePlugin, JpegImagePlugin)
 for _name in set(python_encoding.values()):
@@ -63,7 +60,7 @@ def decode(content: bytes, max_pixels: int) -> DecodedPhoto:
         try:
             return _picture(pydicom.dcmread(io.BytesIO(content)), max_pixels)
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-            raise LimitError(_too_many(max_pixels)) from error
+            raise LimitError(too_many(max_pixels)) from error
         except (UnsupportedError, LimitError):
             raise
         except PARSING as error:
@@ -76,7 +73,7 @@ def _picture(dataset: Dataset, max_pixels: int) -> DecodedPhoto:
     if width < 1 or height < 1:
         raise DamagedError(DAMAGED)
     if width * height > max_pixels:
-        raise LimitError(_too_many(max_pixels))
+        raise LimitError(too_many(max_pixels))
     notes: list[str] = []
     flags: list[str] = []
     frames = int(dataset.get("NumberOfFrames") or 1)
@@ -215,10 +212,3 @@ def _eight_bits(values: NDArray[Any], bits: int) -> Pixels:
 
 def _on_three(grey: NDArray[np.uint8]) -> Pixels:
     return np.ascontiguousarray(np.repeat(grey[:, :, None], 3, axis=2))
-
-
-def _too_many(max_pixels: int) -> str:
-    return (
-        f"The picture has more than {max_pixels / 1e6:.0f} megapixels, the limit; raise limits.max_pixels in "
-        "the settings file if you trust it."
-    )

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from anonymizer.read.clip.moving_image import durations, is_moving
+from anonymizer.read.moving_image import durations, is_moving
 from anonymizer.read.sniff import sniff_file
 from clips import number_of, numbered
 from conftest import FAST, Ran

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from anonymizer.core.errors import DamagedError, UnreadableError, UnsupportedError
-from anonymizer.read.clip.moving_image import is_moving
+from anonymizer.read.moving_image import is_moving
 
 HEAD = 4096
 """Bytes that :func:`sniff` wants to see."""

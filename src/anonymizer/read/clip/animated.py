@@ -17,8 +17,9 @@ from PIL import (
 
 from anonymizer.core.errors import DamagedError, LimitError
 from anonymizer.core.yuv import Planes
-from anonymizer.read.clip.frames import MAX_FRAMES, MAX_SIDE, ClipPicture, VideoTrack
-from anonymizer.read.clip.moving_image import USUAL, durations
+from anonymizer.read.clip.frames import MAX_FRAMES, MAX_SIDE
+from anonymizer.read.clip.picture import ClipPicture, VideoTrack
+from anonymizer.read.moving_image import USUAL, durations
 
 FINEST = 1_000_000
 """Ticks per second at most: fractions that need more are rounded to it."""

@@ -41,8 +41,8 @@ def main() -> int:
 
         from anonymizer.core.errors import AnonymizerError
         from anonymizer.read.clip import frames as clip_frames  # noqa: F401
+        from anonymizer.read.clip import traces as clip_traces  # noqa: F401
         from anonymizer.read.sniff import open_regular
-        from anonymizer.read.traces import clip as clip_traces  # noqa: F401
     except ImportError:
         return CANNOT_START
     av.logging.set_level(None)
@@ -86,7 +86,7 @@ def _prepare(job: dict[str, Any]) -> None:
         "read.clip.animated",
         "read.clip.frames",
         "read.clip.sound_child",
-        "read.traces.clip",
+        "read.clip.traces",
         "core.yuv",
     ):
         importlib.import_module(f"anonymizer.{own}")
@@ -117,7 +117,7 @@ def _pictures(file: BinaryIO, job: dict[str, Any], track: Any) -> Iterator[Any]:
 
 def _frames(file: BinaryIO, job: dict[str, Any], outside: IO[bytes]) -> None:
     from anonymizer.core.errors import DamagedError
-    from anonymizer.read.clip.frames import VideoTrack
+    from anonymizer.read.clip.picture import VideoTrack
 
     track = VideoTrack()
     search = _SearchMode(job) if job["mode"] == "search" else None
@@ -172,7 +172,7 @@ def _check_seconds(seconds: float, job: dict[str, Any]) -> None:
 
 def _description(file: BinaryIO, job: dict[str, Any], track: Any) -> dict[str, Any]:
     """What the parent must know before the first frame."""
-    from anonymizer.read.traces import clip as clip_traces
+    from anonymizer.read.clip import traces as clip_traces
 
     told = {
         "width": track.width,

@@ -8,7 +8,6 @@ import math
 import re
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, BinaryIO
 
@@ -18,10 +17,8 @@ from av.error import FFmpegError
 from av.stream import Disposition
 
 from anonymizer.core.errors import DamagedError, LimitError, UnsupportedError
-from anonymizer.core.types import Pixels
-from anonymizer.core.yuv import AnyPlanes, Colour, pixels, reduced
 from anonymizer.read.clip.normalise import FrameForm
-from anonymizer.read.clip.wide_gamut import Wide
+from anonymizer.read.clip.picture import ClipPicture, VideoTrack
 from anonymizer.read.completeness import is_whole
 from anonymizer.read.sniff import AVI, MATROSKA, MP4
 
@@ -45,61 +42,6 @@ DEMUXERS = {
 }
 """A demuxer's short name and all its names, as libavformat's allow-list wants them."""
 BY_DEMUXER = {form.demuxer: form for form in (AVI, MATROSKA, MP4)}
-
-
-@dataclass(frozen=True, slots=True)
-class ClipPicture:
-    """One frame: planes as in :mod:`anonymizer.core.yuv`, even sides, upright, and its time.
-
-    ``pts`` and ``duration`` are in units of the track's time base; the first frame's ``pts`` is 0. Where there is a
-    table, ``wide``, the planes have 10 bits and are not yet mapped by it.
-    """
-
-    planes: AnyPlanes
-    pts: int
-    duration: int
-    corrupt: bool
-    wide: Wide | None = None
-
-    def whole(self) -> AnyPlanes:
-        """The planes in the one form."""
-        return self.wide.planes(self.planes) if self.wide else self.planes
-
-    def small(self, size: tuple[int, int]) -> Pixels:
-        """A small RGB copy of ``size`` = (width, height)."""
-        if self.wide:
-            return self.wide.reduced(self.planes, size)
-        planes: Any = self.planes
-        height, width = planes[0].shape
-        return pixels(planes) if size == (width, height) else reduced(planes, size)
-
-
-@dataclass(slots=True)
-class VideoTrack:
-    """What is known of the video track: filled in as it is read, complete at the end."""
-
-    width: int = 0
-    height: int = 0
-    time_base: Fraction = Fraction(1, 1000)
-    rate: Fraction = Fraction(25)
-    aspect: Fraction = Fraction(1)
-    expected: int = 0
-    """Frames that the container announces, counted or by its length; 0 where it does not say."""
-    seconds: float = 0.0
-    """Duration that the container announces; 0 where it does not say."""
-    colour: Colour | None = None
-    """What the frames' colours are where they are kept as they came: 10 bit, high dynamic range."""
-    notes: dict[str, None] = field(default_factory=dict)
-    frames: int = 0
-    corrupt: int = 0
-    lost: int = 0
-    """Packets that no picture could be decoded from."""
-    retimed: int = 0
-    """Frames whose time stamp was missing or ran backwards."""
-    last: int = 0
-    """Where the last frame ends."""
-    broken_off: bool = False
-    """The file ended, or could not be read or decoded on, before its announced end."""
 
 
 def open_container(file: BinaryIO, demuxer: str, max_pixels: int) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from av.error import EOFError as AvEOFError
@@ -19,10 +19,8 @@ from av.sidedata.sidedata import Type as SideData
 
 from anonymizer.core.yuv import AnyPlanes, Colour
 from anonymizer.read.clip.orientation import UPRIGHT, Matrix, matrix, swaps, upright
+from anonymizer.read.clip.picture import VideoTrack
 from anonymizer.read.clip.wide_gamut import BT601, BT709, BT2020, MATRICES, NTSC, P3, PRIMARIES, Wide, wide
-
-if TYPE_CHECKING:
-    from anonymizer.read.clip.frames import VideoTrack
 
 UNSPECIFIED = 2
 NAMES = {BT709: "bt709", BT601: "bt601", NTSC: "bt601", BT2020: "bt2020"}

@@ -12,7 +12,8 @@ from av.error import FFmpegError
 from av.stream import Disposition
 from numpy.typing import NDArray
 
-from anonymizer.read.clip.frames import VideoTrack, open_container, playing
+from anonymizer.read.clip.frames import open_container, playing
+from anonymizer.read.clip.picture import VideoTrack
 
 RATE = 48_000
 CHANNELS = 2

@@ -118,7 +118,7 @@ def reference(path: Path, finder: FaceFinder, every: int) -> list[tuple[int, flo
 def is_face(region: Region) -> bool:
     """Whether the reference counts a region as a face: see the module's docstring."""
     score = max((e.score for e in region.evidence if e.detector == centerface.NAME), default=0.0)
-    return region.certain and score >= FIRM and min(region.box.w, region.box.h) >= LEAST
+    return region.hidden and score >= FIRM and min(region.box.w, region.box.h) >= LEAST
 
 
 def detail(patch: NDArray[np.uint8], width: float) -> NDArray[np.float32]:

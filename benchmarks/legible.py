@@ -54,9 +54,9 @@ def load(path: Path) -> Pixels:
 
 def hide(pixels: Pixels, *finders: RegionFinder) -> tuple[Pixels, list[Region]]:
     """As the program does it: find, redact, and redact again what the second opinion still finds."""
-    regions = [r for finder in finders for r in finder.find(pixels) if r.certain]
+    regions = [r for finder in finders for r in finder.find(pixels) if r.hidden]
     hidden, _ = redact(pixels, regions, SETTINGS)
-    again = [r for finder in finders for r in finder.verification_pass(hidden) if r.certain]
+    again = [r for finder in finders for r in finder.verification_pass(hidden) if r.hidden]
     return redact(pixels, regions + again, SETTINGS)[0], regions + again
 
 
@@ -264,9 +264,9 @@ def skin(folder: Path, limit: int | None) -> None:
         pixels = load(path)
         count += 1
         found = finder.find(pixels)
-        certain = [region for region in found if region.certain]
+        certain = [region for region in found if region.hidden]
         hidden, redactions = redact(pixels, certain, SETTINGS)
-        left = [region for region in unredacted(found, redactions) if not region.certain]
+        left = [region for region in unredacted(found, redactions) if not region.hidden]
         asked += bool(left)
         for kind in {region.kind.value for region in left}:
             waiting[kind] = waiting.get(kind, 0) + 1

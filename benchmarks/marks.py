@@ -122,7 +122,7 @@ def marks(folder: Path, limit: int | None) -> None:
         for path, pixels in pictures:
             if found := finder.find(pixels):
                 alone += 1
-                _, redactions = redact(pixels, [r for r in faces.find(pixels) if r.certain], SETTINGS)
+                _, redactions = redact(pixels, [r for r in faces.find(pixels) if r.hidden], SETTINGS)
                 sent += [path.name] if unredacted(found, redactions) else []
         print(
             f"marks: {len(pictures)} pictures of {name}/, {alone} with a suggestion, {len(sent)} sent to review by it"
@@ -152,9 +152,9 @@ def asked(folder: Path, limit: int | None) -> None:
         pictures = opened(folder / name, limit)
         for path, pixels in pictures:
             regions = faces.find(pixels)
-            _, redactions = redact(pixels, [r for r in regions if r.certain], SETTINGS)
+            _, redactions = redact(pixels, [r for r in regions if r.hidden], SETTINGS)
             redacted += bool(redactions)
-            waiting += [path.name] if any(not r.certain for r in unredacted(regions, redactions)) else []
+            waiting += [path.name] if any(not r.hidden for r in unredacted(regions, redactions)) else []
         print(
             f"asked: {len(pictures)} photos of {name}/, a face redacted in {redacted}, {len(waiting)} wait for a "
             f"person because of a face: {', '.join(waiting)}",

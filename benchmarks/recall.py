@@ -159,8 +159,8 @@ def ours(finder: FaceFinder, photos: Sequence[Photo], rotations: int, certain: b
         start = time.perf_counter()
         regions = finder.find(pixels)
         tally.seconds.append(time.perf_counter() - start)
-        tally.asked += any(not region.certain for region in regions)
-        chosen = [region for region in regions if region.certain or not certain]
+        tally.asked += any(not region.hidden for region in regions)
+        chosen = [region for region in regions if region.hidden or not certain]
         score(tally, photo, view, [redaction(r, settings) for r in chosen], [r.box for r in chosen])
     return tally
 

@@ -23,7 +23,7 @@ from rich.console import Console
 
 from anonymizer.cli import main as cli
 from anonymizer.core.settings import Settings
-from anonymizer.core.types import Box, Evidence, Kind, Pixels, Region
+from anonymizer.core.types import Action, Box, Evidence, Kind, Pixels, Region
 from anonymizer.core.yuv import Planes
 from anonymizer.detect.finder import Finder
 from anonymizer.redact.clip import TrackRedaction, paint
@@ -103,7 +103,7 @@ def test_a_clip_comes_out_without_its_face_and_its_traces(
     finder = finders(Settings())
     for number in (0, 7, 15):
         before_ = np.ascontiguousarray(np.rot90(pan(portrait, 16)[number], -1))
-        (face,) = (r.box for r in finder.faces(before_) if r.certain)
+        (face,) = (r.box for r in finder.faces(before_) if r.hidden)
         assert retained(before_, shown[number][1], face) < 0.2
     with av.open(str(clip)) as container:
         assert len(container.streams) == 1 and not container.metadata.get("title")
@@ -230,7 +230,9 @@ def test_a_doubt_in_any_search_sends_a_clip_to_a_person_each_place_once(
     found = {"quick_find_others": Box(100, 10, 40, 20), "verification_pass": Box(10, 60, 30, 30)}
     hidden = Box(62, 42, 36, 26)
     for name, box in found.items():
-        found = [Region(place, Kind.MARK, (Evidence("mine", 0.5),), certain=False) for place in (box, hidden)]
+        found = [
+            Region(place, Kind.MARK, (Evidence("mine", 0.5),), action=Action.ASK) for place in (box, hidden)
+        ]
         monkeypatch.setattr(Finder, name, lambda *_, found=found: found)
     source = make_clip(tmp_path / "a.mp4", [marked(1)] * 40, fps=4)
     out = tmp_path / "out"

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from anonymizer.core.settings import Settings
-from anonymizer.core.types import Box, Evidence, Kind, Model, Pixels, Region
+from anonymizer.core.types import Action, Box, Evidence, Kind, Model, Pixels, Region
 from anonymizer.detect.finder import Finder
 from clips import make_clip
 from conftest import FAST, QUICK, Ran
@@ -80,7 +80,7 @@ class RedAsked:
     def find(self, pixels: Pixels) -> list[Region]:
         red = (pixels[..., 0] > 180) & (pixels[..., 1] < 80)
         box = Box(200, 150, 50, 20)
-        return [Region(box, Kind.MARK, (Evidence("red", 0.4),), certain=False)] if red.any() else []
+        return [Region(box, Kind.MARK, (Evidence("red", 0.4),), action=Action.ASK)] if red.any() else []
 
     verification_pass = find
 

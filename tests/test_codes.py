@@ -45,7 +45,7 @@ def test_a_filled_code_is_read_no_more(name: str, tilt: float) -> None:
         pytest.skip("the readers cannot read this one to begin with")
     regions = CodeFinder().find(pixels)
     assert regions
-    assert all(region.kind is Kind.CODE and region.certain for region in regions)
+    assert all(region.kind is Kind.CODE and region.hidden for region in regions)
     hidden, redactions = redact(pixels, regions, Settings())
     assert not readable(hidden)
     assert all(redaction.style is Style.FILL and redaction.shape is Shape.QUAD for redaction in redactions)

@@ -45,7 +45,7 @@ def test_the_face_is_found_once_at_every_rotation(
     view = View(portrait.shape[1], portrait.shape[0], rotations)
     regions = finder.find(rotated(portrait, rotations))
     hits = [r for r in regions if view.box_back(r.box).iou(truth(portrait)) > 0.4]
-    assert len(hits) == 1 and hits[0].certain
+    assert len(hits) == 1 and hits[0].hidden
     names = {e.detector for e in hits[0].evidence}
     assert "centerface" in names and names & {"blazeface-short", "blazeface-full"}
     right, left, nose, mouth_right, mouth_left = (view.point_back(p) for p in hits[0].landmarks)
@@ -56,13 +56,13 @@ def test_the_face_is_found_once_at_every_rotation(
 @pytest.mark.parametrize("size", [(96, 96), (300, 300), (3024, 3024)])
 def test_the_face_is_found_at_every_size(finder: FaceFinder, portrait: Pixels, size: tuple[int, int]) -> None:
     picture = np.asarray(cv2.resize(portrait, size, interpolation=cv2.INTER_AREA), np.uint8)
-    assert any(r.certain and r.box.iou(truth(picture)) > 0.4 for r in finder.find(picture))
+    assert any(r.hidden and r.box.iou(truth(picture)) > 0.4 for r in finder.find(picture))
 
 
 def test_a_face_that_fills_the_frame_is_found(finder: FaceFinder, portrait: Pixels) -> None:
     left, top, right, bottom = truth(portrait).pixels(512, 512)
     close = np.asarray(cv2.resize(portrait[top:bottom, left:right], (900, 1200)), np.uint8)
-    assert any(r.certain and r.box.area > 0.3 * 900 * 1200 for r in finder.find(close))
+    assert any(r.hidden and r.box.area > 0.3 * 900 * 1200 for r in finder.find(close))
 
 
 def test_the_verification_pass_finds_a_face_and_is_silent_once_it_is_hidden(
@@ -103,7 +103,7 @@ def test_a_face_on_a_screen_or_in_a_mirror_is_a_face(
 ) -> None:
     middle = Box(300 + 0.3 * side, 100 + 0.35 * side, 0.3 * side, 0.3 * side)
     regions = finder.find(framed(portrait, side, aslant, mirrored))
-    assert any(region.certain and region.box.intersection(middle).area > 0 for region in regions)
+    assert any(region.hidden and region.box.intersection(middle).area > 0 for region in regions)
 
 
 PARTS = {
@@ -145,7 +145,7 @@ def test_a_quick_detection_around_finds_who_stands_and_who_lies(
 def test_other_efforts_find_it_too(portrait: Pixels, effort: Effort) -> None:
     other = FaceFinder(Store(), effort)
     picture = np.asarray(cv2.resize(portrait, (1600, 1600)), np.uint8)
-    assert any(r.certain and r.box.iou(truth(picture)) > 0.4 for r in other.find(rotated(picture, 0)))
+    assert any(r.hidden and r.box.iou(truth(picture)) > 0.4 for r in other.find(rotated(picture, 0)))
 
 
 def test_nothing_is_found_where_nothing_is(finder: FaceFinder) -> None:
@@ -194,7 +194,7 @@ def test_skin_keeps_its_finding(finder: FaceFinder) -> None:
         stored = cv2.imread(str(folder / name), cv2.IMREAD_COLOR)
         assert stored is not None
         picture = np.ascontiguousarray(stored[:, :, ::-1])
-        assert [r for r in finder.find(picture) if r.certain and r.box.w > 80] == []
+        assert [r for r in finder.find(picture) if r.hidden and r.box.w > 80] == []
 
 
 @pytest.mark.parametrize("rotations", range(4))

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from anonymizer.core.settings import Settings, TextPolicy
-from anonymizer.core.types import Box, Kind, Pixels
+from anonymizer.core.types import Box, Kind, Pixels, QuestionKind
 from anonymizer.detect.finder import Finder, questions
 from anonymizer.detect.marks.finder import MarkFinder
 from anonymizer.detect.marks.skin import skin
@@ -51,7 +51,7 @@ def test_ink_on_skin_is_asked_about(
     pixels = np.ascontiguousarray(np.rot90(star(body(tone), colour), rotations))
     (region,) = MarkFinder().find(pixels)
     place = PLACE if rotations == 0 else Box(180, 640 - 370, 120, 120)
-    assert region.kind is Kind.MARK and not region.certain
+    assert region.kind is Kind.MARK and not region.hidden
     assert region.box.iou(place) > 0.7
 
 
@@ -60,9 +60,9 @@ def test_the_place_is_told_and_nothing_is_drawn_over() -> None:
     finder = Finder(Settings(faces=False, text=TextPolicy.NONE, codes=False))
     regions = finder.find(pixels)
     (asked,) = questions(regions)
-    assert asked.kind is Kind.MARK and asked.box.iou(PLACE) > 0.7
-    assert asked.text.startswith("There may be a tattoo or another mark at x ")
-    drawn, redactions = redact(pixels, [r for r in regions if r.certain], Settings())
+    assert asked.kind is QuestionKind.MARK and asked.box.iou(PLACE) > 0.7
+    assert str(asked.message).startswith("There may be a tattoo or another mark at x ")
+    drawn, redactions = redact(pixels, [r for r in regions if r.hidden], Settings())
     assert redactions == [] and (drawn == pixels).all()
     off = Settings(faces=False, text=TextPolicy.NONE, codes=False, marks=False)
     assert Finder(off).find(pixels) == []

@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import ast
-import json
-import pickle
 import string
 from collections.abc import Iterator
 from pathlib import Path
 
-import polib
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 import anonymizer
 from anonymizer.core import errors
-from anonymizer.core.box import Box
-from anonymizer.core.message import Message, as_json, from_json, packed, texts, unpacked
 from anonymizer.core.sentences import ENGLISH
-from anonymizer.i18n import FOLDER, PAGE, speaker
+from anonymizer.i18n import FOLDER
 
 PACKAGE = Path(anonymizer.__file__).parent
 CATALOGUES = sorted(FOLDER.glob("*.po"))

@@ -176,7 +176,7 @@ def test_every_layout_finds_the_same(output: str, store: Callable[..., Store]) -
     pixels, box = scene()
     finder = PluginFinder(store(output), "red")
     regions = finder.find(pixels)
-    assert on(regions, box) and all(r.certain and r.kind is Kind.MARK for r in regions)
+    assert on(regions, box) and all(r.hidden and r.kind is Kind.MARK for r in regions)
     assert [evidence.detector for evidence in regions[0].evidence] == ["red"]
     assert on(finder.verification_pass(pixels), box)
     assert finder.find(np.full((90, 120, 3), 128, np.uint8)) == []
@@ -195,10 +195,10 @@ def test_what_is_between_asking_and_redacting_is_a_doubt(store: Callable[..., St
     pixels, _ = scene()
     pixels[40:80, 200:240] = (140, 50, 30)  # red by 0.35
     (region,) = PluginFinder(store("yolov8", threshold=0.5, ask=0.2), "red").find(pixels)
-    assert not region.certain and "please look" in questions([region])[0].text
+    assert not region.hidden and "please look" in str(questions([region])[0].message)
     assert PluginFinder(store("yolov8", threshold=0.5), "red").find(pixels) == []
     pixels, _ = scene()
-    assert not any(r.certain for r in PluginFinder(store("yolov8", action="ask"), "red").find(pixels))
+    assert not any(r.hidden for r in PluginFinder(store("yolov8", action="ask"), "red").find(pixels))
 
 
 def test_classes_have_kinds_and_others_are_ignored(store: Callable[..., Store]) -> None:

@@ -15,12 +15,14 @@ from pydantic import ValidationError
 
 from anonymizer.core.settings import Settings, TextPolicy
 from anonymizer.core.types import (
+    Action,
     Box,
     Check,
     Evidence,
     Kind,
     Model,
     Processed,
+    QuestionKind,
     Redaction,
     Region,
     Result,
@@ -160,9 +162,11 @@ def test_no_metadata_and_nothing_hidden_are_said() -> None:
 
 @pytest.mark.parametrize("redactions", [(), (FACE, LABEL)])
 def test_the_plan_marks_the_places_to_look_at(redactions: tuple[Redaction, ...]) -> None:
-    doubt = Region(Box(100, 50, 80, 60), Kind.MARK, (Evidence("ink on skin", 0.9),), certain=False)
+    doubt = Region(Box(100, 50, 80, 60), Kind.MARK, (Evidence("ink on skin", 0.9),), action=Action.ASK)
     (one,) = questions([doubt])
-    made = report(Verdict.REVIEW, [one.text, "The file is odd."], redactions=redactions, questions=(one,))
+    made = report(
+        Verdict.REVIEW, [str(one.message), "The file is odd."], redactions=redactions, questions=(one,)
+    )
     page = assert_sound(render(made))
     boxes = [attributes for _, attributes in page.tags if attributes.get("class") == "asked"]
     assert [(b["x"], b["y"], b["width"], b["height"]) for b in boxes] == [("100", "50", "80", "60")]
@@ -170,28 +174,31 @@ def test_the_plan_marks_the_places_to_look_at(redactions: tuple[Redaction, ...])
 
 
 def test_what_is_asked_has_its_place_and_the_very_moment_of_its_frame() -> None:
-    region = Region(Box(10.04, -4.26, 30, 40), Kind.FACE, (Evidence("centerface", 0.4),), certain=False)
+    region = Region(Box(10.04, -4.26, 30, 40), Kind.FACE, (Evidence("centerface", 0.4),), action=Action.ASK)
     one = question(region, 3.2345678)
-    assert one.text.startswith("There may be a face 3.2 s into the clip, at x 10, y -4, 30 by 40 pixels")
+    assert str(one.message).startswith(
+        "There may be a face 3.2 s into the clip, at x 10, y -4, 30 by 40 pixels"
+    )
     sound = "The sound was kept, as requested: a voice identifies, so a person must listen to it."
-    made = report(Verdict.REVIEW, [one.text, sound], questions=(one,))
+    made = report(Verdict.REVIEW, [str(one.message), sound], questions=(one,))
     found = asked(Report.model_validate_json(made.model_dump_json()))
-    assert list(found) == [one.text]
-    said = found[one.text]
+    assert list(found) == [str(one.message)]
+    said = found[str(one.message)]
     assert (said.kind, said.box, said.seconds) == (Kind.FACE, (10.0, -4.3, 40.0, 35.7), 3.2345678)
     # What is decided is asked no more.
     assert asked(made.model_copy(update={"reasons": []})) == {}
 
 
-def test_a_report_from_before_places_were_listed_tells_them_by_its_sentences() -> None:
-    region = Region(Box(10, -4, 30, 40), Kind.FACE, (Evidence("centerface", 0.4),), certain=False)
-    clip, photo = question(region, 3.2345678).text, question(region).text
-    old = report(Verdict.REVIEW, [clip, "The file is odd.", photo]).model_dump(mode="json")
-    del old["questions"]
-    found = asked(Report.model_validate(old))
-    assert list(found) == [clip, photo]
-    assert found[clip].kind is Kind.FACE and found[clip].box == (10, -4, 40, 36)
-    assert (found[clip].seconds, found[photo].seconds) == (3.2, None)
+def test_what_is_hidden_until_somebody_has_looked_says_so() -> None:
+    region = Region(
+        Box(10, -4, 30, 40), Kind.FACE, (), action=Action.HIDE_AND_ASK, question=QuestionKind.FACE_PART
+    )
+    (one,) = questions([region, Region(Box(0, 0, 9, 9), Kind.TEXT, (), action=Action.LEAVE)])
+    told = str(one.message)
+    assert told.startswith("What may be a part of a face is hidden at x 10, y -4, 30 by 40 pixels")
+    made = report(Verdict.REVIEW, [told], questions=(one,))
+    (said,) = asked(Report.model_validate_json(made.model_dump_json())).values()
+    assert (said.kind, said.kind.kind, said.hidden) == (QuestionKind.FACE_PART, Kind.FACE, True)
 
 
 def test_hostile_strings_stay_text() -> None:

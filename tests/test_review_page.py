@@ -13,7 +13,7 @@ import polib
 import pytest
 
 from anonymizer.core.settings import Settings, TextPolicy
-from anonymizer.core.types import Kind, Model, Pixels, Region, Verdict
+from anonymizer.core.types import Action, Kind, Model, Pixels, QuestionKind, Region, Verdict
 from anonymizer.detect.finder import Finder
 from anonymizer.i18n import FOLDER, languages, page_words
 from anonymizer.review.jobs import JobRunner
@@ -74,7 +74,7 @@ class Unsure:
         self.real = real
 
     def find(self, pixels: Pixels) -> list[Region]:
-        return [Region(r.box, r.kind, r.evidence, certain=False) for r in self.real.find(pixels)]
+        return [Region(r.box, r.kind, r.evidence, action=Action.ASK) for r in self.real.find(pixels)]
 
     def verification_pass(self, pixels: Pixels) -> list[Region]:
         return []
@@ -647,4 +647,6 @@ def _places(text: str) -> list[str]:
 def test_kinds_of_places_have_names() -> None:
     words = page_strings()
     for kind in Kind:
-        assert f"place.{kind}" in words and f"reason.{kind}" in words
+        assert f"place.{kind}" in words
+    for question in QuestionKind:
+        assert f"reason.{question}" in words and f"reason.{question}.hidden" in words

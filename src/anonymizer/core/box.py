@@ -1,4 +1,4 @@
-"""An axis-aligned rectangle, the place of everything that is found, asked about or hidden.
+"""An axis-aligned rectangle: the place of everything that is found, asked about or hidden.
 
 Coordinates are pixels of the upright picture, ``x, y, w, h``, origin top-left, x to the right, y down.
 A pixel's area is ``[i, i + 1)``, so a box of a whole picture is ``(0, 0, width, height)``.

@@ -24,7 +24,7 @@ from anonymizer.core.sentences import ENGLISH
 
 Value: TypeAlias = Union[str, int, float, Box, "Message", tuple["Value", ...]]
 """What fills a place: a text, a number (seconds, bytes, a count), a box in pixels, a message, or several of these."""
-Given: TypeAlias = Union[Value, os.PathLike[str], Sequence["Given"]]
+Given: TypeAlias = Value | os.PathLike[str] | Sequence["Given"]
 """What may be given for one: a path becomes its text, a list a tuple."""
 Template = Callable[[str, float | None], str | None]
 """The sentence of a code, for a ``count``; None for a code that is not known."""

@@ -1,12 +1,10 @@
 """The plain types that travel down the road: boxes, detections, regions, checks, verdicts.
 
-Coordinates are pixels of the upright picture, ``x, y, w, h``, origin top-left, x to the right, y down.
-A pixel's area is ``[i, i + 1)``, so a box of a whole picture is ``(0, 0, width, height)``.
+Coordinates are those of :class:`anonymizer.core.box.Box`: pixels of the upright picture.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -16,14 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymizer.core.box import Box as Box
+from anonymizer.core.box import Point as Point
+from anonymizer.core.message import Message
+
 Pixels = NDArray[np.uint8]
 """A picture: shape ``(height, width, 3)``, dtype uint8, RGB in sRGB, upright."""
 
 Progress = Callable[[str, int, int], None]
 """Told of a clip's work: the stage ("searching", "hiding", "checking"), frames done, frames in all (0: unknown)."""
-
-Point = tuple[float, float]
-"""``(x, y)`` in pixels of the upright picture."""
 
 
 class Kind(StrEnum):
@@ -34,6 +33,38 @@ class Kind(StrEnum):
     CODE = "code"
     MARK = "mark"
     DRAWN = "drawn"
+
+
+class Action(StrEnum):
+    """What is done with a region: it is hidden, it is shown to a person, both, or neither.
+
+    ``ASK`` leaves it in view until a person has decided; ``HIDE_AND_ASK`` hides it first.
+    """
+
+    HIDE = "hide"
+    HIDE_AND_ASK = "hide-and-ask"
+    ASK = "ask"
+    LEAVE = "leave"
+
+
+class QuestionKind(StrEnum):
+    """What a person is asked about a place: whether it is one of these, or whether what is hidden there took all of
+    the case away."""
+
+    FACE = "face"
+    FACE_PART = "face-part"
+    TEXT = "text"
+    CODE = "code"
+    MARK = "mark"
+    DRAWN = "drawn"
+    NOTHING_LEFT = "nothing-left"
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of region that hides such a place."""
+        return {QuestionKind.FACE_PART: Kind.FACE, QuestionKind.NOTHING_LEFT: Kind.DRAWN}.get(self) or Kind(
+            self
+        )
 
 
 class Shape(StrEnum):
@@ -70,81 +101,6 @@ class Result(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
-    """An axis-aligned rectangle in pixels; ``w`` and ``h`` are not negative."""
-
-    x: float
-    y: float
-    w: float
-    h: float
-
-    @property
-    def right(self) -> float:
-        return self.x + self.w
-
-    @property
-    def bottom(self) -> float:
-        return self.y + self.h
-
-    @property
-    def area(self) -> float:
-        return self.w * self.h
-
-    @property
-    def centre(self) -> Point:
-        return self.x + self.w / 2, self.y + self.h / 2
-
-    def scaled(self, factor: float) -> Box:
-        """The box grown or shrunk about its own centre."""
-        return Box(
-            self.x - self.w * (factor - 1) / 2,
-            self.y - self.h * (factor - 1) / 2,
-            self.w * factor,
-            self.h * factor,
-        )
-
-    def times(self, fx: float, fy: float) -> Box:
-        """The box in a picture that is ``fx`` times as wide and ``fy`` times as high."""
-        return Box(self.x * fx, self.y * fy, self.w * fx, self.h * fy)
-
-    def padded(self, pixels: float) -> Box:
-        """The box with the same number of pixels added on each side."""
-        return Box(self.x - pixels, self.y - pixels, self.w + 2 * pixels, self.h + 2 * pixels)
-
-    def intersection(self, other: Box) -> Box:
-        """The part both boxes share; width or height 0 where they do not meet."""
-        x, y = max(self.x, other.x), max(self.y, other.y)
-        w = max(0.0, min(self.right, other.right) - x)
-        h = max(0.0, min(self.bottom, other.bottom) - y)
-        return Box(x, y, w, h)
-
-    def union(self, other: Box) -> Box:
-        """The smallest box that holds both."""
-        x, y = min(self.x, other.x), min(self.y, other.y)
-        return Box(x, y, max(self.right, other.right) - x, max(self.bottom, other.bottom) - y)
-
-    def iou(self, other: Box) -> float:
-        """Intersection over union, 0 to 1."""
-        shared = self.intersection(other).area
-        total = self.area + other.area - shared
-        return shared / total if total > 0 else 0.0
-
-    def covered_by(self, other: Box) -> float:
-        """The share of this box, 0 to 1, that lies inside the other."""
-        return self.intersection(other).area / self.area if self.area > 0 else 0.0
-
-    def within(self, width: int, height: int) -> Box:
-        """The part that lies inside a picture of this size."""
-        return self.intersection(Box(0, 0, width, height))
-
-    def pixels(self, width: int, height: int) -> tuple[int, int, int, int]:
-        """``(left, top, right, bottom)`` of the whole pixels touched, clipped to a picture of this size."""
-        left, top = max(0, math.floor(self.x)), max(0, math.floor(self.y))
-        right, bottom = min(width, math.ceil(self.right)), min(height, math.ceil(self.bottom))
-        return left, top, max(left, right), max(top, bottom)
-
-
-@dataclass(frozen=True, slots=True)
 class Detection:
     """One detector's word on one place of one frame.
 
@@ -170,10 +126,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A place to hide: the fused opinion of every detector that saw it.
+    """A place that was found: the fused opinion of every detector that saw it, and what is to be done with it.
 
-    ``box`` is the thing itself (a face's box, not yet grown by the margin). ``certain`` is False in the
-    band between ignoring and redacting: such a region is shown to a person and never drawn by itself.
+    ``box`` is the thing itself (a face's box, not yet grown by the margin). ``question`` is what a person is asked
+    about it, where ``action`` asks; None asks whether it is what ``kind`` says.
     """
 
     box: Box
@@ -181,7 +137,23 @@ class Region:
     evidence: tuple[Evidence, ...]
     landmarks: tuple[Point, ...] = ()
     corners: tuple[Point, ...] = ()
-    certain: bool = True
+    action: Action = Action.HIDE
+    question: QuestionKind | None = None
+
+    @property
+    def hidden(self) -> bool:
+        """Whether it is drawn over."""
+        return self.action in (Action.HIDE, Action.HIDE_AND_ASK)
+
+    @property
+    def asked(self) -> bool:
+        """Whether a person must look at it."""
+        return self.action in (Action.ASK, Action.HIDE_AND_ASK)
+
+    @property
+    def asks(self) -> QuestionKind:
+        """What a person is asked about it."""
+        return self.question or QuestionKind(self.kind)
 
     def moved(self, box: Box) -> Region:
         """The same region at another place (landmarks and corners are dropped: they no longer fit)."""
@@ -207,7 +179,7 @@ class Redaction:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check's outcome. ``evidence`` is a sentence for a person, ``data`` the same for a program.
+    """One check's outcome. ``evidence`` is for a person, ``data`` the same for a program.
 
     Neither may hold a name, a value or a hash taken from the source: both are published.
     """
@@ -230,13 +202,25 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A place that a person must look at. ``text`` is its sentence among the reasons; ``seconds`` from a clip's first
-    frame: the time of the frame in which it was seen, to the digit."""
+    """A place that a person must look at: what is asked, where, and whether it is hidden meanwhile.
 
-    text: str
-    kind: Kind
+    ``box`` in pixels of the output; ``seconds`` from a clip's first frame: the time of the frame in which it was seen,
+    to the digit, None for a photo.
+    """
+
+    kind: QuestionKind
     box: Box
     seconds: float | None = None
+    hidden: bool = False
+
+    @property
+    def message(self) -> Message:
+        """The question as it stands among the reasons: its code is ``ask.KIND``, or ``ask.KIND.hidden``."""
+        if self.seconds is None:
+            where = Message("ask.at", box=self.box)
+        else:
+            where = Message("ask.at-moment", box=self.box, seconds=self.seconds)
+        return Message(f"ask.{self.kind}.hidden" if self.hidden else f"ask.{self.kind}", where=where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +240,7 @@ class Traces:
 class Processed:
     """One medium at the end of its road, staged and examined, before the report and the gate.
 
-    ``path`` is the written file in the work folder, fsynced. ``reasons`` are sentences that send it to a
+    ``path`` is the written file in the work folder, fsynced. ``reasons`` send it to a
     person whatever the checks say; ``notes`` only inform. Clips give their tracks as ``tracks``.
     """
 

@@ -13,7 +13,7 @@ class RegionFinder(Protocol):
 
     ``find`` is the detection before redaction. ``verification_pass`` searches the redacted picture in settings other
     than ``find``'s (scale, rotation, threshold), for the residual check. Both take a picture ``(h, w, 3)``
-    uint8 RGB, do not change it, and give regions in its pixels; ``certain=False`` marks a doubt that a
+    uint8 RGB, do not change it, and give regions in its pixels; ``Action.ASK`` marks a doubt that a
     person should decide. Finders are not thread-safe; one per thread.
     """
 

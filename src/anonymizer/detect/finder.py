@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 
 from anonymizer.core.settings import Settings, TextPolicy
-from anonymizer.core.types import Box, Kind, Model, Pixels, Question, Region
+from anonymizer.core.types import Box, Model, Pixels, Question, Region
 from anonymizer.detect.base import FaceRegionFinder, FindsBeside, RegionFinder, ReleasesMemory
 from anonymizer.detect.models.store import Store
 from anonymizer.detect.runtime import hand_back
@@ -170,27 +170,12 @@ class Finder:
         return [finder for finder in self.finders if not isinstance(finder, FaceRegionFinder)]
 
 
-def question(region: Region, seconds: float | None = None) -> Question:
-    """What a person is asked about a place, in whole pixels; in a clip at a moment, told to a tenth of a second."""
-    words, box = WORDS[region.kind], region.box
-    text = (
-        f"{words} at x {box.x:.0f}, y {box.y:.0f}, {box.w:.0f} by {box.h:.0f} pixels: please look."
-        if seconds is None
-        else f"{words} {seconds:.1f} s into the clip, at x {box.x:.0f}, y {box.y:.0f}, "
-        f"{box.w:.0f} by {box.h:.0f} pixels: please look."
-    )
-    return Question(text, region.kind, box, seconds)
+def question(region: Region, seconds: float | None = None, *, hidden: bool | None = None) -> Question:
+    """What a person is asked about a region, in a clip at a moment; ``hidden`` says whether it is drawn over, where
+    that is another matter than what was to be done with it."""
+    return Question(region.asks, region.box, seconds, region.hidden if hidden is None else hidden)
 
 
 def questions(regions: Sequence[Region]) -> list[Question]:
-    """One question for each region that a person must decide."""
-    return [question(region) for region in regions if not region.certain]
-
-
-WORDS = {
-    Kind.FACE: "There may be a face",
-    Kind.TEXT: "There may be text",
-    Kind.CODE: "There may be a code",
-    Kind.MARK: "There may be a tattoo or another mark",
-    Kind.DRAWN: "There may be something to hide",
-}
+    """One question for each region that a person must look at."""
+    return [question(region) for region in regions if region.asked]

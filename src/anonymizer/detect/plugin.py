@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from anonymizer.core.errors import ModelError
-from anonymizer.core.types import Box, Evidence, Kind, Model, Pixels, Region
+from anonymizer.core.types import Action, Box, Evidence, Kind, Model, Pixels, Region
 from anonymizer.detect.faces.fusion import View, rotated, suppress
 from anonymizer.detect.models.store import ModelEntry, Store
 from anonymizer.detect.runtime import Network, Tensor
@@ -156,9 +156,10 @@ class PluginFinder:
                 if box.area <= 0:
                     continue
                 score = float(own[index, 4])
-                certain = r.action == "redact" and score >= r.threshold + more
+                sure = r.action == "redact" and score >= r.threshold + more
+                action = Action.HIDE if sure else Action.ASK
                 evidence = (Evidence(self.entry.name, round(min(1.0, score), 3)),)
-                regions.append(Region(box, Kind(named), evidence, certain=certain))
+                regions.append(Region(box, Kind(named), evidence, action=action))
         return regions
 
     def _wrong(self, said: str) -> ModelError:

@@ -68,8 +68,9 @@ def build(
         reasons=list(reasons),
         questions=[
             QuestionRecord(
-                text=one.text,
+                text=str(one.message),
                 kind=one.kind,
+                hidden=one.hidden,
                 box=(
                     round(one.box.x, 1),
                     round(one.box.y, 1),

@@ -28,7 +28,7 @@ def review_priority(report: Report) -> float:
     questions = asked(report)
     for reason in report.reasons:
         if one := questions.get(reason):
-            weight += FACE_WEIGHT if one.kind is Kind.FACE else OTHER_WEIGHT
+            weight += FACE_WEIGHT if one.kind.kind is Kind.FACE else OTHER_WEIGHT
         elif reason not in evidence:
             weight += ASKED_WEIGHT
     return weight

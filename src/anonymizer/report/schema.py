@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from anonymizer.core.types import Kind, Result, Shape, Style, Verdict
+from anonymizer.core.types import Kind, QuestionKind, Result, Shape, Style, Verdict
 
 
 class _Part(BaseModel):
@@ -66,7 +66,9 @@ class QuestionRecord(_Part):
 
     text: str
     """The sentence among the reasons that asks it."""
-    kind: Kind
+    kind: QuestionKind
+    hidden: bool = False
+    """Whether it is drawn over until somebody has decided."""
     box: tuple[float, float, float, float]
     seconds: float | None = None
     """Of a clip: the time of the frame in which it was seen, from the first one."""

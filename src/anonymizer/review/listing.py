@@ -47,7 +47,8 @@ class Reports:
 
 
 def reasons(report: Report) -> list[dict[str, Any]]:
-    """The reasons, each with the place it points at, if it does: ``{text, kind, rect, seconds}``."""
+    """The reasons, each with the place it points at, if it does: ``{text, kind, question, rect,
+    seconds}``."""
     said = []
     failed = {check.evidence for check in report.checks if check.result is Result.FAIL}
     questions = asked(report)
@@ -57,13 +58,19 @@ def reasons(report: Report) -> list[dict[str, Any]]:
         said.append(
             {
                 "text": reason,
-                "kind": one.kind if one else None,
+                "kind": one.kind.kind if one else None,
+                "question": _words(one) if one else None,
                 "rect": [box.x, box.y, box.w, box.h] if box else None,
                 "seconds": one.seconds if one else None,
                 "failed": reason in failed,
             }
         )
     return said
+
+
+def _words(one: QuestionRecord) -> str:
+    """Which of the page's words ask it: ``reason.WORDS``."""
+    return f"{one.kind}.hidden" if one.hidden else one.kind
 
 
 def _box(one: QuestionRecord) -> Box:
@@ -121,8 +128,10 @@ def detail(gate: Gate, reports: Reports, entry: LedgerEntry, inbox: Path) -> dic
     doubts = [
         {
             "text": one.text,
-            "kind": one.kind,
-            "rect": drawn_over(one.kind, _box(one), settings),
+            "kind": one.kind.kind,
+            "question": _words(one),
+            "hidden": one.hidden,
+            "rect": drawn_over(one.kind.kind, _box(one), settings),
             "seconds": one.seconds,
         }
         for one in asked(report).values()

@@ -7,7 +7,18 @@ from pathlib import Path
 
 from anonymizer.core.geometry import mouth_box
 from anonymizer.core.settings import PERSON, Settings
-from anonymizer.core.types import Box, Check, Evidence, Kind, Pixels, Processed, Redaction, Region, Result
+from anonymizer.core.types import (
+    Action,
+    Box,
+    Check,
+    Evidence,
+    Kind,
+    Pixels,
+    Processed,
+    Redaction,
+    Region,
+    Result,
+)
 from anonymizer.detect.base import RegionFinder
 from anonymizer.detect.finder import questions
 from anonymizer.read.photo.reader import Still
@@ -37,9 +48,9 @@ def process(still: Still, sha256: str, finder: RegionFinder, settings: Settings,
     seen += (again := _search_again(finder, written, redactions))
     found = heeded(again, settings)
     searched = "one search of the output"
-    if any(region.certain for region in found):
+    if any(region.hidden for region in found):
         # What the verification pass found is hidden too, and the output searched once more.
-        regions += [region for region in found if region.certain]
+        regions += [region for region in found if region.hidden]
         staged.unlink()
         redactions, kept = _write(still.pixels, regions, settings, staged, form)
         written = decode(staged)
@@ -56,7 +67,7 @@ def process(still: Still, sha256: str, finder: RegionFinder, settings: Settings,
         keep_name=settings.keep_name,
         grid_limit=settings.grid,
     )
-    asked = questions(_unheeded([*regions, *found], redactions))
+    asked = questions(_to_ask([*regions, *found], redactions))
     return Processed(
         path=staged,
         type="photo",
@@ -67,7 +78,7 @@ def process(still: Still, sha256: str, finder: RegionFinder, settings: Settings,
         checks=(residual(found, searched), *examine(staged, expected, written)),
         traces=still.traces,
         reasons=(
-            *(one.text for one in asked),
+            *(str(one.message) for one in asked),
             *reasons(settings, bool(kept), taken_off(seen, settings)),
         ),
         questions=tuple(asked),
@@ -85,11 +96,18 @@ def _search_again(
     return bare + (still_legible(beside, redactions, written, finder.verification_pass) if last else beside)
 
 
-def _unheeded(regions: Sequence[Region], redactions: Sequence[Redaction]) -> list[Region]:
-    """Each doubt once, and only where no redaction hides the place anyway."""
+def _to_ask(regions: Sequence[Region], redactions: Sequence[Redaction]) -> list[Region]:
+    """What a person must look at, each place once: doubts that are in view, and what is hidden for a person to judge.
+
+    A doubt that lies under another redaction anyway is none any more.
+    """
     kept: list[Region] = []
-    for region in unredacted([r for r in regions if not r.certain], redactions):
+    for region in unredacted([r for r in regions if r.action is Action.ASK], redactions):
         if all(region.box.iou(other.box) < HIDDEN_SHARE for other in kept):
+            kept.append(region)
+    for region in (r for r in regions if r.action is Action.HIDE_AND_ASK):
+        same = (other for other in kept if other.asks is region.asks)
+        if all(region.box.iou(other.box) < HIDDEN_SHARE for other in same):
             kept.append(region)
     return kept
 
@@ -122,7 +140,7 @@ def _dismissed(region: Region, settings: Settings) -> list[int]:
 
 def kept_boxes(regions: Sequence[Region], settings: Settings) -> list[Box]:
     """What must stay visible for the clinical subject, even inside a face."""
-    mouths = [mouth_box(region) for region in regions if region.kind is Kind.FACE and region.certain]
+    mouths = [mouth_box(region) for region in regions if region.kind is Kind.FACE and region.hidden]
     return [Box(*rect) for rect in settings.keep] + [
         mouth for mouth in mouths if settings.keep_mouth and mouth
     ]
@@ -130,7 +148,7 @@ def kept_boxes(regions: Sequence[Region], settings: Settings) -> list[Box]:
 
 def residual(found: Sequence[Region], searched: str) -> Check:
     """The residual search's outcome: anything certain that is still visible fails the medium."""
-    left = [region for region in found if region.certain]
+    left = [region for region in found if region.hidden]
     data = {"left": len(left), "doubtful": len(found) - len(left)}
     if left:
         kinds = ", ".join(sorted({region.kind.value for region in left}))
@@ -145,7 +163,7 @@ def _write(
 ) -> tuple[list[Redaction], list[tuple[int, int, int, int]]]:
     """Redact and write; the redactions, and the whole-pixel rectangles that were kept clear inside them."""
     height, width = pixels.shape[:2]
-    clean, redactions = redact(pixels, [region for region in regions if region.certain], settings)
+    clean, redactions = redact(pixels, [region for region in regions if region.hidden], settings)
     kept = [box.pixels(width, height) for box in kept_boxes(regions, settings)]
     changed = restore(clean, pixels, kept_boxes(regions, settings))
     write_photo(clean, staged, form, settings.jpeg_quality)

@@ -4,7 +4,7 @@ What a candidate needs depends on what a mistake costs. A small one is redacted 
 missed is a patient shown, and a small blur too many hides nothing of the finding. A large one would hide the
 very skin that the photo is about, so it needs more; where the networks disagree on it, it is cut out,
 enlarged and shown to all of them at every rotation: confirmed, it is redacted; refuted, it is dropped; still
-open, it is a region with ``certain=False``, for a person. docs/detection.md has the measurements behind
+open, it is a region with ``Action.ASK``, for a person. docs/detection.md has the measurements behind
 every number here.
 """
 
@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 from anonymizer.core.settings import Effort
-from anonymizer.core.types import Box, Detection, Model, Pixels, Point, Region
+from anonymizer.core.types import Action, Box, Detection, Model, Pixels, Point, Region
 from anonymizer.detect.faces import blazeface, centerface, yunet
 from anonymizer.detect.faces.centerface import MULTIPLE
 from anonymizer.detect.faces.fusion import View, clusters, fused, landmarks, rotated
@@ -281,7 +281,7 @@ class FaceFinder:
             if main >= self.rules.confirmed and second >= self.rules.second:
                 certain.append(fused(both))
             elif (main >= self.rules.doubt and second >= self.rules.second) or second >= self.rules.alone:
-                doubts.append(fused(both, certain=False))
+                doubts.append(fused(both, Action.ASK))
         return certain + doubts
 
     def _detect_enlarged(self, pixels: Pixels, box: Box) -> list[Detection]:

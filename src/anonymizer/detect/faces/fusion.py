@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer.core.types import Box, Detection, Evidence, Kind, Pixels, Point, Region
+from anonymizer.core.types import Action, Box, Detection, Evidence, Kind, Pixels, Point, Region
 
 
 def suppress(boxes: NDArray[np.floating], scores: NDArray[np.floating], overlap: float) -> list[int]:
@@ -111,7 +111,7 @@ def clusters(detections: Sequence[Detection]) -> list[list[Detection]]:
     return groups
 
 
-def fused(group: Sequence[Detection], certain: bool = True) -> Region:
+def fused(group: Sequence[Detection], action: Action = Action.HIDE) -> Region:
     """One region from the detections of one face.
 
     Its box is the mean of the boxes weighted by the square of their scores; its evidence the best score of
@@ -129,7 +129,7 @@ def fused(group: Sequence[Detection], certain: bool = True) -> Region:
         Kind.FACE,
         tuple(Evidence(name, round(score, 4)) for name, score in ranked),
         landmarks(group),
-        certain=certain,
+        action=action,
     )
 
 

@@ -1,7 +1,7 @@
 """Suggest likely tattoos: ink is bluer or greyer than skin, darker, sharply bounded, and skin is all around it.
 
 A suggestion only: there is no free detector to rely on, and a lesion that is blurred by mistake destroys the
-case. Everything found here is a doubt (``certain=False``), which sends the file to a person. Naevi, crusts and
+case. Everything found here is a doubt (``Action.ASK``), which sends the file to a person. Naevi, crusts and
 rashes are brown or red, so colour tells most of them apart; by the same rule red ink is not seen.
 docs/detection.md has the measurements behind the numbers here.
 """
@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer.core.types import Box, Evidence, Kind, Model, Pixels, Region
+from anonymizer.core.types import Action, Box, Evidence, Kind, Model, Pixels, Region
 from anonymizer.detect.marks.skin import skin
 
 SIDE = 640
@@ -72,7 +72,7 @@ class MarkFinder:
                 box.times(1 / factor, 1 / factor).within(width, height),
                 Kind.MARK,
                 (Evidence(NAME, score),),
-                certain=False,
+                action=Action.ASK,
             )
             for box, score in suggestions(shown)
         ]

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from anonymizer.core.geometry import area, inside, outline, outline_iou
 from anonymizer.core.pixels import shrunk
 from anonymizer.core.settings import Effort, TextPolicy
-from anonymizer.core.types import Box, Evidence, Kind, Model, Pixels, Point, Region
+from anonymizer.core.types import Action, Box, Evidence, Kind, Model, Pixels, Point, Region
 from anonymizer.detect.faces.fusion import rotated
 from anonymizer.detect.models.store import Store
 from anonymizer.detect.runtime import Network
@@ -222,7 +222,7 @@ class TextFinder:
             found += [_region((quad + np.array((one.x, one.y))) * back, score, size) for quad, score in lines]
         places = [Box(one.x, one.y, one.w, one.h).times(*back) for one in left]
         evidence = (Evidence(NAME, 0.0),)
-        doubt = [Region(reduce(Box.union, places), Kind.TEXT, evidence, certain=False)] if places else []
+        doubt = [Region(reduce(Box.union, places), Kind.TEXT, evidence, action=Action.ASK)] if places else []
         return found, squares, doubt
 
     def _ends(self, pixels: Pixels, lines: list[Region]) -> list[Region]:

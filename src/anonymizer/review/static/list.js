@@ -6,7 +6,7 @@ import { language, n, t } from "./words.js";
 const level = (weight) => (weight >= 30 ? "high" : weight >= 4 ? "middle" : "low");
 
 // A reason in the page's language where the page knows it, else in the program's own words.
-export const reason = (said) => (said.kind ? t(`reason.${said.kind}`) : said.text);
+export const reason = (said) => (said.question ? t(`reason.${said.question}`) : said.text);
 
 function why(item) {
   if (item.state === "review" || item.state === "failed") {

@@ -413,8 +413,10 @@ const act = {
     stage.reveal(doubt.rect);
   },
   hide(doubt) {
+    // What is hidden until somebody has looked is among the places: there it can be taken off.
+    if (doubt.hidden) return act.look(doubt);
     const more = page.film ? { follow: doubt.seconds } : {};
-    page.edits.add(doubt.rect, doubt.kind, { doubt: page.doubts.indexOf(doubt), ...more });
+    return page.edits.add(doubt.rect, doubt.kind, { doubt: page.doubts.indexOf(doubt), ...more });
   },
   pick(place) {
     page.edits.select(place.key);

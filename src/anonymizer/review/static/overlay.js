@@ -40,7 +40,7 @@ export function draw(svg, { edits, doubts, view, visible, rectOf, spoken, focuse
     if (doubt.settled) return;
     const box = view.toScreen(doubt.rect);
     const spokenAs = spoken
-      ? { tabindex: "0", role: "button", "aria-label": t("place.doubt.aria", { number: doubt.number, what: t(`reason.${doubt.kind}`) }) }
+      ? { tabindex: "0", role: "button", "aria-label": t("place.doubt.aria", { number: doubt.number, what: t(`reason.${doubt.question}`) }) }
       : { "aria-hidden": "true" };
     const group = el("g", { class: `region doubt${doubt.shown ? " selected" : ""}`, "data-doubt": String(index), ...spokenAs });
     group.append(outline(doubt.kind === "face" ? "ellipse" : "box", box, "under"), outline(doubt.kind === "face" ? "ellipse" : "box", box, "over"));

@@ -86,7 +86,7 @@ function reasons(medium, doubts, act) {
     return el("li", {}, el("span", { class: said.failed ? "fail" : null }, doubt ? `${doubt.number}. ${reason(said)}` : reason(said)),
       doubt && el("span", { class: "acts" },
         el("button", { type: "button", class: "small icon", title: t("reason.look"), "aria-label": `${t("reason.look")}: ${reason(said)}`, onclick: () => act.look(doubt) }, icon("look")),
-        medium.state === "review" && !act.running && el("button", { type: "button", class: "small", "aria-label": `${t("reason.hide")}: ${reason(said)}`, onclick: () => act.hide(doubt) }, t("reason.hide"))));
+        medium.state === "review" && !act.running && !doubt.hidden && el("button", { type: "button", class: "small", "aria-label": `${t("reason.hide")}: ${reason(said)}`, onclick: () => act.hide(doubt) }, t("reason.hide"))));
   }));
 }
 

@@ -18,11 +18,13 @@ from anonymizer.core.errors import UnreadableError
 from anonymizer.core.prefetch import ahead
 from anonymizer.core.settings import HdrPolicy, Settings
 from anonymizer.core.types import (
+    Action,
     Box,
     Check,
     Processed,
     Progress,
     Question,
+    QuestionKind,
     Redaction,
     Result,
     Shape,
@@ -107,9 +109,9 @@ def process(
             progress=progress,
         )
         bare = [f for f in verified.found if not plan.lets_be(f.frame, f.region.box)]
-        doubts += [Doubt(f.frame, f.region) for f in bare if not f.region.certain]
+        doubts += [Doubt(f.frame, f.region) for f in bare if f.region.asked]
         searched_frames.append(verified.searched)
-        left = [f for f in bare if f.region.certain]
+        left = [f for f in bare if f.region.hidden]
         if not left or attempt == ATTEMPTS:
             break
         for one in left:
@@ -362,7 +364,7 @@ def _reasons(
         for one in settings.regions
         if not lies_inside(one, clip, searched.pts)
     ]
-    said += [one.text for one in asked[:MOST_TOLD]]
+    said += [str(one.message) for one in asked[:MOST_TOLD]]
     if len(asked) > MOST_TOLD:
         # What moves is in another place each time.
         said.append(f"There are {len(asked) - MOST_TOLD} more such places: please watch the whole clip.")
@@ -375,14 +377,25 @@ def _reasons(
 def _questions(
     clip: Clip, searched: Searched, plan: RedactionPlan, doubts: Sequence[Doubt]
 ) -> list[Question]:
-    """What a person is asked to look at; the same place in several frames once."""
-    open_ = [d for d in doubts if unredacted([d.region], plan.redactions_at(d.frame))]
-    told: list[Doubt] = []
-    for doubt in open_:
-        near = (d for d in told if d.region.kind is doubt.region.kind)
-        if all(d.region.box.iou(doubt.region.box) < 0.3 for d in near):
-            told.append(doubt)
-    return [question(d.region, float(searched.pts[d.frame] * clip.time_base)) for d in told]
+    """What a person must look at: a place in view once for several frames, what is hidden once for each track."""
+    in_view: list[Doubt] = []
+    hidden: dict[tuple[TrackRedaction | None, QuestionKind], Doubt] = {}
+    for doubt in doubts:
+        region = doubt.region
+        bare = bool(unredacted([region], plan.redactions_at(doubt.frame)))
+        if bare and region.action is Action.ASK:
+            near = (one for one in in_view if one.region.asks is region.asks)
+            if all(one.region.box.iou(region.box) < 0.3 for one in near):
+                in_view.append(doubt)
+        elif not bare and region.action is Action.HIDE_AND_ASK:
+            over = max(
+                plan.at(doubt.frame),
+                key=lambda one: one.track.box(doubt.frame).intersection(region.box).area,
+                default=None,
+            )
+            hidden.setdefault((over, region.asks), doubt)
+    told = sorted([*in_view, *hidden.values()], key=lambda one: one.frame)
+    return [question(one.region, float(searched.pts[one.frame] * clip.time_base)) for one in told]
 
 
 def _damaged(searched: Searched, written: Written) -> int:

@@ -107,8 +107,8 @@ class _Collected:
     doubts: list[Doubt] = field(default_factory=list)
 
     def doubt(self, frame: int, regions: Sequence[Region]) -> None:
-        """Keep what is not certain among the regions of a frame."""
-        self.doubts += [Doubt(frame, region) for region in regions if not region.certain]
+        """Keep what a person must look at among the regions of a frame."""
+        self.doubts += [Doubt(frame, region) for region in regions if region.asked]
 
 
 def begun(path: Path, form: Format, settings: Settings) -> AbstractContextManager[tuple[Clip, Reading]]:
@@ -234,7 +234,7 @@ def _take(
         shot.rotations = frozenset({0})
     if frame.whole is not None and not frame.full:
         others = finder.quick_find_others(pixels(frame.whole))
-        sightings += [region for region in others if region.certain]
+        sightings += [region for region in others if region.hidden]
         found.doubt(frame.number, others)
     if frame.whole is not None and frame.full:
         picture = pixels(frame.whole)
@@ -242,7 +242,7 @@ def _take(
         full = _searched(finder, picture, known, settings)
         searched |= MARKS
         shot.rotated_due = frame.number + tracker.frames_of(ROTATED_EVERY)
-        sightings = [region for region in full if region.certain]
+        sightings = [region for region in full if region.hidden]
         found.doubt(frame.number, full)
         _learn_rotations(shot, sightings, fresh=True)
         small = SMALL_FACE * max(clip.width, clip.height)
@@ -251,7 +251,7 @@ def _take(
     elif faces is not None and frame.number >= shot.lost_due and tracker.losing([r.box for r in sightings]):
         shot.lost_due = frame.number + tracker.frames_of(LOST_PAUSE)
         more = [_scaled(region, scale) for region in finder.faces(frame.small)]
-        sightings += _new([region for region in more if region.certain], sightings)
+        sightings += _new([region for region in more if region.hidden], sightings)
         found.doubt(frame.number, more)
         _learn_rotations(shot, sightings, fresh=False)
     elif sightings:
@@ -268,9 +268,9 @@ def _searched(finder: Finder, picture: Pixels, known: Sequence[Box], settings: S
     finder.make_room()  # Of the detections before: together they would take more than a gigabyte.
     faces = finder.faces(picture)
     finder.make_room()
-    known = [*known, *(face.box for face in faces if face.certain)]
+    known = [*known, *(face.box for face in faces if face.hidden)]
     found = faces + finder.others(picture, known)
-    hidden = [r.moved(r.box) for r in found if r.certain] + [Region(box, Kind.DRAWN, ()) for box in known]
+    hidden = [r.moved(r.box) for r in found if r.hidden] + [Region(box, Kind.DRAWN, ()) for box in known]
     clean, redactions = redact(picture, hidden, settings)
     again = left_over(finder.quick_find_others(clean), redactions, clean, finder.quick_find_others)
     finder.make_room()
@@ -299,5 +299,6 @@ def _scaled(region: Region, scale: tuple[float, float]) -> Region:
         region.kind,
         region.evidence,
         tuple((x * sx, y * sy) for x, y in region.landmarks),
-        certain=region.certain,
+        action=region.action,
+        question=region.question,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import struct
@@ -347,7 +348,8 @@ def test_the_process_can_open_nothing_once_the_file_is_there(tmp_path: Path) -> 
         text=True,
         check=True,
     )
-    assert ran.stdout.split() == ["24", "24", "24"]  # EMFILE
+    # Refused by the list of system calls (EPERM), or where there is none by the limit of descriptors (EMFILE).
+    assert set(ran.stdout.split()) <= {str(errno.EPERM), str(errno.EMFILE)} and len(ran.stdout.split()) == 3
 
 
 def test_nothing_is_imported_from_the_folder_it_runs_in(tmp_path, monkeypatch) -> None:

@@ -4,11 +4,15 @@ JPEG behind its end valid. What it lists must be on the list of mere structure."
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from anonymizer.core.confinement.apply import CANNOT_CONFINE
+from anonymizer.core.confinement.launch import launch
 from anonymizer.core.types import Check, Result
 
 SECONDS = 60
@@ -22,16 +26,49 @@ FILE_TAGS = frozenset({"Comment", "ExifByteOrder", "CurrentIPTCDigest"})
 """Tags of the group File that are not structure."""
 
 
+PERL = ("/usr/share/perl", "/usr/share/perl5", "/usr/local/share/perl", "/etc/perl")
+"""Where a system's Perl looks for modules beside its libraries."""
+
+
+def command() -> list[str]:
+    """How ExifTool is called, without a file; nothing where it is not there.
+
+    On Linux by Perl, so that it can be confined: nothing as well where ExifTool is no Perl script.
+    """
+    program = shutil.which("exiftool")
+    if program is None or sys.platform != "linux":
+        return [program] if program else []
+    with Path(program).open("rb") as file:
+        first = file.readline(200)
+    perl = shutil.which("perl")
+    return [perl, str(Path(program).resolve())] if perl and first.startswith(b"#!") and b"perl" in first else []
+
+
+def run(*arguments: str, path: Path | None = None) -> subprocess.Popen[bytes]:
+    """Start ExifTool, confined where the system can; it reads ``path`` as its standard input. Raises OSError."""
+    called = command()
+    named = os.environ.get("PERL5LIB", "")
+    own = [Path(called[-1]), Path(called[-1]).parent / "lib", *map(Path, PERL), *_folders(named)]
+    variables = {"PERL5LIB": named} if named else {}
+    if path is None:
+        return launch([*called, *arguments], stdin=subprocess.DEVNULL, seconds=SECONDS, read=own, **variables)
+    with path.open("rb") as file:
+        return launch([*called, *arguments, "-"], stdin=file, seconds=SECONDS, read=own, **variables)
+
+
+def _folders(named: str) -> list[Path]:
+    return [Path(folder).resolve() for folder in named.split(os.pathsep) if folder]
+
+
 def start(path: Path) -> Callable[[], Check]:
     """Start ExifTool beside the other checks; call the answer to wait for its verdict."""
-    program = shutil.which("exiftool")
-    if program is None:
+    if shutil.which("exiftool") is None:
         said = "ExifTool is not installed; the program's own audit does not need it."
         return lambda: Check("second-opinion", Result.SKIPPED, said)
-    command = [program, "-json", "-a", "-G1", "-u", "-ee", "-api", "requestall=3", str(path.absolute())]
-    process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
+    if not command():
+        said = "ExifTool is installed in a form that cannot be confined; the program's own audit does not need it."
+        return lambda: Check("second-opinion", Result.SKIPPED, said)
+    process = run("-json", "-a", "-G1", "-u", "-ee", "-api", "requestall=3", path=path)
 
     def answer() -> Check:
         try:
@@ -39,7 +76,11 @@ def start(path: Path) -> Callable[[], Check]:
             tags = json.loads(output)[0]
         except (subprocess.TimeoutExpired, ValueError, IndexError):
             process.kill()
-            return Check("second-opinion", Result.FAIL, "ExifTool could not read the written file.")
+            process.wait()
+            said = "ExifTool could not read the written file."
+            if process.returncode == CANNOT_CONFINE:
+                said = "ExifTool cannot be confined, so it was not started; run 'anonymizer doctor' to see why."
+            return Check("second-opinion", Result.FAIL, said)
         odd = [tag for tag in tags if not _structure(tag)]
         if odd:
             said = f"ExifTool lists {len(odd)} tags that are more than structure."

@@ -1,7 +1,8 @@
 """The second reader: the ffmpeg program, in a process of its own, decodes what the first library wrote.
 
-It is driven through ffmpeg-python and comes with imageio-ffmpeg, so it is there wherever the program is. It
-opens that one file and no other (``file:``, one demuxer, one protocol), and stops at the first error.
+It is driven through ffmpeg-python and comes with imageio-ffmpeg, so it is there wherever the program is. It is given
+that one file as its standard input and opens no other (``fd:``, one demuxer, one protocol; on Linux the system keeps
+it to that, :mod:`anonymizer.core.confinement.launch`), and stops at the first error.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer.core.errors import DamagedError
+from anonymizer.core.confinement.apply import CANNOT_CONFINE
+from anonymizer.core.confinement.launch import launch
+from anonymizer.core.errors import DamagedError, NotReadyError
 
 Plane = NDArray[np.uint8]
 Planes = tuple[Plane, Plane, Plane]
@@ -33,6 +36,8 @@ _KEY = re.compile(r"^\s+([\w.©-]+)\s*: ")
 PIPE = 1 << 20
 MOST = 1 << 16
 """Bytes of the program's messages that are kept."""
+CPU_SECONDS = 24 * 3600.0
+"""Bound on processor time; whoever reads on watches the clock."""
 
 
 @dataclass(slots=True)
@@ -58,7 +63,7 @@ def sampled(
 
     ``size`` is (width, height), even; planes are 8-bit 4:2:0, not writable. ``sound``: there is a sound track, and
     it is decoded as well. ``read`` is complete when the iterator ends. Raises :class:`DamagedError` where the
-    program cannot be started.
+    program cannot be started, and :class:`NotReadyError` where it cannot be confined.
     """
     width, height = size
     luma, chroma = width * height, width * height // 4
@@ -85,6 +90,11 @@ def sampled(
                 )
             read.frames += 1
         code = process.wait()
+        if code == CANNOT_CONFINE:
+            raise NotReadyError(
+                "The second reader, ffmpeg, cannot be confined, so it was not started; run 'anonymizer doctor' "
+                "to see why."
+            )
         listener.join(timeout=5)
         _understand(b"".join(said).decode("utf-8", "replace"), read)
         read.complete = code == 0
@@ -99,9 +109,9 @@ def sampled(
 
 def _start(path: Path, size: tuple[int, int], sound: bool) -> subprocess.Popen[bytes]:
     source = ffmpeg.input(
-        f"file:{path.absolute()}",
+        "fd:",
         format="mov",
-        protocol_whitelist="file",
+        protocol_whitelist="fd",
         format_whitelist="mov,mp4,m4a,3gp,3g2,mj2",
         err_detect="explode",
     )
@@ -114,9 +124,8 @@ def _start(path: Path, size: tuple[int, int], sound: bool) -> subprocess.Popen[b
         "-nostdin", "-xerror", "-hide_banner", "-nostats", "-copy_unknown"
     ).compile(cmd=imageio_ffmpeg.get_ffmpeg_exe())
     try:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
-        )
+        with path.open("rb") as file:
+            process = launch(command, stdin=file, seconds=CPU_SECONDS, stderr=subprocess.PIPE)
     except OSError as error:
         raise DamagedError(
             "The second reader, ffmpeg, cannot be started; run 'anonymizer doctor' to see why."

@@ -1,8 +1,8 @@
 """The decoding process of a clip: a file in, frames out. Run as ``python -m anonymizer.read.clip.child``.
 
-It takes one job on standard input, opens the file, and then gives up what it does not need: from then on it
-cannot open another file or a socket, write to a disk, or use more memory than its limit (a playlist in a clip's
-clothes has nothing to open). On standard output: a message that says what the clip is, then one record per
+It takes one job on standard input, opens the file, and is then confined (:mod:`anonymizer.core.confinement`):
+nothing is left to it but to read this file, to compute, and to answer (a playlist in a clip's clothes has nothing to
+open). On standard output: a message that says what the clip is, then one record per
 frame, then a message that says how it ended. The parent's clock ends it when no frame comes for too long.
 
 Mode ``search`` sends a small RGB copy of each frame, and the whole frame at the start, where the picture changes
@@ -20,7 +20,9 @@ from dataclasses import asdict
 from itertools import chain
 from typing import IO, Any, BinaryIO
 
-from anonymizer.read.photo.child import CANNOT_START, confine, read_message, write_message
+from anonymizer.core.confinement.apply import CANNOT_CONFINE, confine
+from anonymizer.read.photo.child import read_message, write_message
+from anonymizer.read.process import CANNOT_START
 
 RECORD = struct.Struct(">BqqBBI")
 """A frame: :data:`FRAME`, pts, duration, flags, 0, and how many bytes follow."""
@@ -55,7 +57,10 @@ def main() -> int:
 
         with open_regular(Path(job["path"])) as file:
             _prepare(job)
-            confine(job["memory"], CPU_SECONDS)
+            try:
+                confine(job["memory"], CPU_SECONDS, keep=[file.fileno()])
+            except OSError:
+                return CANNOT_CONFINE
             if job["mode"] == "sound":
                 _sound(file, job, outside)
             else:

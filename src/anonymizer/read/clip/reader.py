@@ -29,8 +29,8 @@ from anonymizer.core.settings import Limits
 from anonymizer.core.types import Pixels, Traces
 from anonymizer.core.yuv import AnyPlanes, Colour, Planes, frame_bytes, reduction, split, split_deep
 from anonymizer.read.clip.child import CORRUPT, CUT, END, FULL, RECORD, WHOLE
-from anonymizer.read.photo.child import CANNOT_START, read_exactly, read_message, write_message
-from anonymizer.read.process import end, start
+from anonymizer.read.photo.child import read_exactly, read_message, write_message
+from anonymizer.read.process import end, not_ready, start
 from anonymizer.read.sniff import Format
 from anonymizer.read.traces.harvest import path_strings
 
@@ -223,10 +223,8 @@ class Reading:
             code = self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             code = 0
-        if code == CANNOT_START:
-            return NotReadyError(
-                "The decoding process cannot start; run 'anonymizer doctor' to see which library is missing."
-            )
+        if unready := not_ready(code):
+            return unready
         said = DamagedError("The decoder gave up on this clip; it is damaged or possibly malicious.")
         said.__cause__ = error
         return said

@@ -14,8 +14,8 @@ import numpy as np
 from anonymizer.core.errors import DamagedError, LimitError, MediumError, NotReadyError, UnsupportedError
 from anonymizer.core.settings import Limits
 from anonymizer.core.types import Pixels, Traces
-from anonymizer.read.photo.child import CANNOT_START, MAX_MESSAGE, read_message, write_message
-from anonymizer.read.process import end, start
+from anonymizer.read.photo.child import MAX_MESSAGE, read_message, write_message
+from anonymizer.read.process import end, not_ready, start
 from anonymizer.read.sniff import HEAD, sniff
 from anonymizer.read.source import Source
 from anonymizer.read.traces.harvest import path_strings
@@ -150,10 +150,8 @@ def _cut_off(process: subprocess.Popen[bytes], limits: Limits) -> MediumError | 
         code = process.wait(timeout=5)
     except subprocess.TimeoutExpired:
         code = 0
-    if code == CANNOT_START:
-        return NotReadyError(
-            "The decoding process cannot start; run 'anonymizer doctor' to see which library is missing."
-        )
+    if unready := not_ready(code):
+        return unready
     if code in (-9, -24):  # killed by our clock, or by the kernel at the limit of processor time
         return LimitError(
             f"Decoding took more than {limits.decode_seconds:g} s or too much memory; the file is possibly "

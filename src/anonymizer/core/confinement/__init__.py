@@ -1,0 +1,1 @@
+"""What a process may still do that reads what somebody else wrote (docs/threat-model.md)."""

@@ -1,12 +1,13 @@
 """What a decoder that was taken over would try, in Python and in Perl: each try, and whether it succeeded."""
 
+# ruff: noqa: PTH101, PTH102, PTH104, PTH108, PTH116, PTH208, PTH211
+
 from __future__ import annotations
 
 import ctypes
 import mmap
 import os
 import platform
-import resource
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -40,7 +41,9 @@ def untouched(folder: Path) -> bool:
     """Whether all victims are as they were laid out, and nothing was added."""
     there = {path.name: path for path in folder.iterdir()}
     return set(there) == set(FILES) and all(
-        path.read_text() == "of another patient" and path.stat().st_mode & 0o777 == 0o600 and path.stat().st_mtime > 1e9
+        path.read_text() == "of another patient"
+        and path.stat().st_mode & 0o777 == 0o600
+        and path.stat().st_mtime > 1e9
         for path in there.values()
     )
 
@@ -78,6 +81,8 @@ def tries(folder: str, left_open: int) -> dict[str, str]:
         return checked(call(279 if arm else 319, b"x", 0))
 
     def more() -> None:
+        import resource
+
         resource.setrlimit(resource.RLIMIT_FSIZE, resource.getrlimit(resource.RLIMIT_FSIZE))
 
     def environment() -> str:
@@ -146,4 +151,3 @@ print join("\n", map { "$_" } sort keys %done), "\n.\n";
 print "still here\n";
 """
 """The same tries for a program that was started. It says "still here" where it could not become another program."""
-

@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import probe
 import pytest
 from PIL import Image
 
+import probe
 from anonymizer.core.confinement import landlock, seccomp
 from anonymizer.core.confinement.apply import CANNOT_CONFINE, environment
 from anonymizer.core.confinement.launch import launch
@@ -84,7 +84,7 @@ def test_second_reader(victims: Path, left_open: int, monkeypatch: pytest.Monkey
     medium = victims.parent / "clip.mp4"
     medium.write_bytes(b"a clip")
     monkeypatch.setattr(second_reader, "launch", taken_over)
-    list(second_reader.sampled(medium, (), (2, 2), second_reader.Read()))
+    list(second_reader.sampled(medium, (), (2, 2), second_reader.SecondReading()))
     judged(said[0], victims)
 
 
@@ -133,9 +133,12 @@ sys.exit(child.main())
 """
 
 
-def in_python(kind: str, victims: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[set[str], int]:
+def in_python(
+    kind: str, victims: Path, monkeypatch: pytest.MonkeyPatch, before: str = ""
+) -> tuple[set[str], int]:
     """The tries in a decoding process, in place of its decoder; what succeeded, and the exit status."""
-    code = CHILD.format(tests=str(Path(__file__).parent), victims=str(victims), child=CHILDREN[kind])
+    child = CHILDREN[kind] + before
+    code = CHILD.format(tests=str(Path(__file__).parent), victims=str(victims), child=child)
     launched = subprocess.Popen
 
     def started(command: list[str], **more: Any) -> subprocess.Popen[bytes]:
@@ -172,6 +175,22 @@ def test_decoding_process(kind: str, victims: Path, monkeypatch: pytest.MonkeyPa
     assert probe.untouched(victims)
 
 
+@pytest.mark.skipif(
+    sys.platform != "linux" or landlock.version() < 6, reason="needs a Landlock that knows signals"
+)
+def test_landlock_alone_keeps_files_and_processes(victims: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    without = "from anonymizer.core.confinement import seccomp\nseccomp.apply = lambda _: False"
+    done, code = in_python("photo", victims, monkeypatch, without)
+    other = {"change a mode", "change times", "ask for a file's size", "fork", "raise a limit"}
+    assert done <= other | {"make memory executable", "make a file in memory"}
+    assert code == 7
+
+
+def test_the_list_of_calls_alone_keeps_everything(victims: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    without = "from anonymizer.core.confinement import landlock\nlandlock.apply = lambda: 0"
+    assert in_python("photo", victims, monkeypatch, without) == (set(), 7)
+
+
 def test_environment_of_children_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     monkeypatch.setenv("LD_LIBRARY_PATH", "/opt/lib")
@@ -181,9 +200,7 @@ def test_environment_of_children_is_empty(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("module", ["read.photo.child", "read.clip.child"])
-def test_nothing_is_opened_unconfined(
-    module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_is_opened_unconfined(module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fence that the kernel offers and does not put up: the child ends before it reads a byte."""
     code = (
         f"import sys; import anonymizer.{module} as child; from anonymizer.core.confinement import seccomp\n"

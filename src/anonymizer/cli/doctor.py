@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
+import subprocess
 import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
+from anonymizer.core.confinement.launch import launch
 from anonymizer.core.errors import ModelError
 from anonymizer.core.version import __version__
+from anonymizer.read.process import end, start
+from anonymizer.verify import exiftool
 
+SECONDS = 60
+"""How long a program may take to say who it is."""
 OPENCV_CURE = "pip install --force-reinstall --no-deps opencv-python-headless==5.0.0.93"
 
 
@@ -31,7 +39,7 @@ def examine() -> list[MachineFinding]:
     findings += [
         _library(name) for name in ("numpy", "pillow", "pillow-heif", "mediapipe", "av", "zxing-cpp")
     ]
-    findings += [_opencv(), _runtime(), *_models(), _ffmpeg(), _exiftool()]
+    findings += [_opencv(), _runtime(), *_models(), _confinement(), _ffmpeg(), _exiftool()]
     return findings
 
 
@@ -82,19 +90,65 @@ def _models() -> list[MachineFinding]:
     return findings
 
 
+def _confinement() -> MachineFinding:
+    """What holds a process that reads what somebody else wrote: tried, not asked for."""
+    process = start("anonymizer.core.confinement")
+    try:
+        said, _ = process.communicate(timeout=SECONDS)
+        level = json.loads(said)
+        limits, landlock, calls = level["limits"], level["landlock"], level["calls"]
+    except (ValueError, KeyError, subprocess.TimeoutExpired):
+        return MachineFinding(
+            "confinement",
+            False,
+            True,
+            "the kernel offers it and it fails: no file will be opened on this machine",
+        )
+    finally:
+        end(process)
+    held = [
+        *(["limits of memory, time and descriptors"] if limits else []),
+        *([f"no file, socket or other process (Landlock {landlock})"] if landlock else []),
+        *(["a list of system calls (seccomp)"] if calls else []),
+    ]
+    if landlock and calls and not level["open"]:
+        return MachineFinding("confinement", True, False, f"full: {', '.join(held)}")
+    kind = "partial" if held else "none but the parent's clock"
+    more = "open only files that you trust (docs/threat-model.md)"
+    return MachineFinding("confinement", False, False, "; ".join([f"{kind}: {', '.join(held)}", more]))
+
+
 def _ffmpeg() -> MachineFinding:
     try:
         import imageio_ffmpeg
 
-        return MachineFinding(
-            "ffmpeg", True, True, f"second reader of clips: {imageio_ffmpeg.get_ffmpeg_version()}"
+        process = launch(
+            [imageio_ffmpeg.get_ffmpeg_exe(), "-version"], stdin=subprocess.DEVNULL, seconds=SECONDS
         )
-    except (ImportError, RuntimeError) as error:
+        said, _ = process.communicate(timeout=SECONDS)
+    except (ImportError, OSError, RuntimeError, subprocess.TimeoutExpired) as error:
         return MachineFinding("ffmpeg", False, True, f"not found ({error}); run the set-up again")
+    found = re.match(r"ffmpeg version (\S+)", said.decode("utf-8", "replace"))
+    if process.returncode or found is None:
+        wrong = f"does not start confined (status {process.returncode}); run the set-up again"
+        return MachineFinding("ffmpeg", False, True, wrong)
+    return MachineFinding("ffmpeg", True, True, f"second reader of clips: {found[1]}")
 
 
 def _exiftool() -> MachineFinding:
     found = shutil.which("exiftool")
-    return MachineFinding(
-        "exiftool", bool(found), False, found or "not installed; an optional outside checker"
-    )
+    if found is None:
+        return MachineFinding("exiftool", False, False, "not installed; an optional outside checker")
+    if not exiftool.command():
+        return MachineFinding(
+            "exiftool", False, False, f"{found} is no Perl script: it cannot be confined and is not used"
+        )
+    try:
+        process = exiftool.run("-ver")
+        said, _ = process.communicate(timeout=SECONDS)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return MachineFinding("exiftool", False, True, f"{found} cannot be started ({error})")
+    if process.returncode:
+        wrong = f"{found} does not start confined (status {process.returncode}), so every file would wait"
+        return MachineFinding("exiftool", False, True, wrong)
+    return MachineFinding("exiftool", True, False, f"{found} {said.decode('ascii', 'replace').strip()}")

@@ -18,7 +18,7 @@ CANNOT_START = 70
 
 
 def start(module: str) -> subprocess.Popen[bytes]:
-    """A process that runs a module: no terminal, nothing of the user's environment, no import from where it runs (-P)."""
+    """A process that runs a module: no terminal, no environment of the user's, no import from where it runs (-P)."""
     package = str(Path(version.__file__).parents[2])
     own = [site.getusersitepackages()] if site.ENABLE_USER_SITE else []
     search = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")]), *own])

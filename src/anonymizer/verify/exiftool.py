@@ -41,7 +41,9 @@ def command() -> list[str]:
     with Path(program).open("rb") as file:
         first = file.readline(200)
     perl = shutil.which("perl")
-    return [perl, str(Path(program).resolve())] if perl and first.startswith(b"#!") and b"perl" in first else []
+    return (
+        [perl, str(Path(program).resolve())] if perl and first.startswith(b"#!") and b"perl" in first else []
+    )
 
 
 def run(*arguments: str, path: Path | None = None) -> subprocess.Popen[bytes]:
@@ -49,11 +51,14 @@ def run(*arguments: str, path: Path | None = None) -> subprocess.Popen[bytes]:
     called = command()
     named = os.environ.get("PERL5LIB", "")
     own = [Path(called[-1]), Path(called[-1]).parent / "lib", *map(Path, PERL), *_folders(named)]
-    variables = {"PERL5LIB": named} if named else {}
-    if path is None:
-        return launch([*called, *arguments], stdin=subprocess.DEVNULL, seconds=SECONDS, read=own, **variables)
-    with path.open("rb") as file:
-        return launch([*called, *arguments, "-"], stdin=file, seconds=SECONDS, read=own, **variables)
+    with Path(path or os.devnull).open("rb") as file:
+        return launch(
+            [*called, *arguments, *(["-"] if path else [])],
+            stdin=file,
+            seconds=SECONDS,
+            read=own,
+            variables={"PERL5LIB": named} if named else {},
+        )
 
 
 def _folders(named: str) -> list[Path]:
@@ -79,7 +84,9 @@ def start(path: Path) -> Callable[[], Check]:
             process.wait()
             said = "ExifTool could not read the written file."
             if process.returncode == CANNOT_CONFINE:
-                said = "ExifTool cannot be confined, so it was not started; run 'anonymizer doctor' to see why."
+                said = (
+                    "ExifTool cannot be confined, so it was not started; run 'anonymizer doctor' to see why."
+                )
             return Check("second-opinion", Result.FAIL, said)
         odd = [tag for tag in tags if not _structure(tag)]
         if odd:

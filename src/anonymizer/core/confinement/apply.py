@@ -12,8 +12,7 @@ import errno
 import os
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
+from typing import NamedTuple
 
 from anonymizer.core.confinement import kernel, landlock, seccomp
 
@@ -22,14 +21,20 @@ if sys.platform != "win32":
 
 CANNOT_CONFINE = 71
 """Exit status of a child that could not be confined (EX_OSERR of sysexits.h)."""
-KEPT = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH", "PYTHONHOME", "SYSTEMROOT", "WINDIR")
+KEPT = (
+    "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+    "DYLD_FALLBACK_LIBRARY_PATH",
+    "PYTHONHOME",
+    "SYSTEMROOT",
+    "WINDIR",
+)
 """What a child's environment keeps: where its libraries lie, and what no program on Windows starts without."""
 _MOST_DESCRIPTORS = 1024
 _UNKNOWN_SIZE = 1 << 30
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(NamedTuple):
     """What holds a process: the system's limits, Landlock's version (0 for none), and a list of system calls."""
 
     limits: bool
@@ -63,7 +68,7 @@ def confine(memory: int, seconds: float, keep: Iterable[int] = ()) -> Level:
     return Level(limits, held, calls)
 
 
-def confine_program(read: Iterable[Path], execute: Iterable[Path], seconds: float) -> Level:
+def confine_program(read: Iterable[str], execute: Iterable[str], seconds: float) -> Level:
     """Confine this process to become a program: it may read at or below ``read``, and run ``execute`` alone.
 
     Raises as :func:`confine` does.

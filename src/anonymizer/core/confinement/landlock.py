@@ -11,7 +11,6 @@ import os
 import stat
 import struct
 from collections.abc import Iterable
-from pathlib import Path
 
 from anonymizer.core.confinement.kernel import call
 
@@ -39,7 +38,7 @@ def version() -> int:
         raise
 
 
-def apply(*, read: Iterable[Path] = (), execute: Iterable[Path] = ()) -> int:
+def apply(*, read: Iterable[str] = (), execute: Iterable[str] = ()) -> int:
     """From now on this thread, and those that it starts, may only read at or below ``read`` and run ``execute``.
 
     The version that holds; 0 where the kernel has none. No privilege may be left to gain. Raises OSError.
@@ -61,7 +60,7 @@ def apply(*, read: Iterable[Path] = (), execute: Iterable[Path] = ()) -> int:
     return held
 
 
-def _allow(ruleset: int, path: Path, rights: int) -> None:
+def _allow(ruleset: int, path: str, rights: int) -> None:
     """A right to a file, or to all below a folder; what is not there needs none."""
     try:
         handle = os.open(path, os.O_PATH | os.O_CLOEXEC)

@@ -12,16 +12,18 @@ import os
 import struct
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-from anonymizer.core.confinement.apply import CANNOT_CONFINE, confine_program, environment
+from anonymizer.core.confinement.apply import environment
 
 LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache", "/etc/ld.so.preload",
              "/nix/store", "/gnu/store", "/dev/null")  # fmt: skip
 """Where the systems' loaders look for libraries, and the empty file that Perl opens."""
-_CODE = "import sys; sys.path.insert(0, sys.argv[1]); from anonymizer.core.confinement.launch import main; main()"
+_CODE = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from anonymizer.core.confinement.become import main; main()"
+)
 _PROGRAM_INTERPRETER = 3
 """The header of an ELF file that names its loader (``include/uapi/linux/elf.h``)."""
 
@@ -33,14 +35,14 @@ def launch(
     seconds: float,
     read: Sequence[Path] = (),
     stderr: int = subprocess.DEVNULL,
-    **variables: str,
+    variables: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a program, confined where the system can: no argument of it may name a file that it is to read.
 
     ``command``: the program's own path, then its arguments; ``stdin``: what it reads; ``seconds`` of processor time;
-    ``read``: files and folders beside the system's libraries that are the program's own; ``variables``: of its
-    environment. It ends with :data:`CANNOT_CONFINE` where it cannot be confined. Raises OSError where it, or what is
-    to confine it, cannot be started.
+    ``read``: files and folders beside the system's libraries that are the program's own; ``variables`` of its
+    environment. It ends with :data:`~anonymizer.core.confinement.apply.CANNOT_CONFINE` where it cannot be confined.
+    Raises OSError where it, or what is to confine it, cannot be started.
     """
     if sys.platform == "linux":
         program = Path(command[0]).resolve()
@@ -55,21 +57,9 @@ def launch(
         stderr=stderr,
         bufsize=0,
         cwd=Path(sys.executable).anchor or None,
-        env=environment(**variables),
+        env=environment(**(variables or {})),
         start_new_session=True,
     )
-
-
-def main() -> None:
-    """The process between: it is told what to allow and what to become."""
-    told: dict[str, Any] = json.loads(sys.argv[2])
-    command = sys.argv[3:]
-    try:
-        confine_program(map(Path, told["read"]), map(Path, told["execute"]), told["seconds"])
-        os.execv(command[0], command)
-    finally:
-        # Whatever went wrong: without its fences the program does not start.
-        os._exit(CANNOT_CONFINE)
 
 
 def _libraries(program: Path) -> list[Path]:

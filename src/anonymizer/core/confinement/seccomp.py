@@ -11,10 +11,9 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import platform
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from anonymizer.core.confinement.kernel import call
 
@@ -34,8 +33,7 @@ _OPEN_CHANGES = 0o3 | 0o100 | 0o1000
 """O_ACCMODE, O_CREAT and O_TRUNC of ``open``: none of them set is an opening for reading alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(NamedTuple):
     """What one argument of a call must be: one of ``values``, after ``mask``, as 32 bits."""
 
     argument: int
@@ -128,7 +126,7 @@ _PROT_EXEC = 4
 
 def known() -> bool:
     """Whether the calls of this machine's architecture are listed here, for a 64-bit program."""
-    return platform.machine() in _AUDIT and ctypes.sizeof(ctypes.c_void_p) == 8
+    return os.uname().machine in _AUDIT and ctypes.sizeof(ctypes.c_void_p) == 8
 
 
 def program(*, loads: bool) -> list[Instruction]:
@@ -136,7 +134,7 @@ def program(*, loads: bool) -> list[Instruction]:
 
     Without, nothing can be opened by name, and no memory made executable.
     """
-    column, architecture = _AUDIT[platform.machine()]
+    column, architecture = _AUDIT[os.uname().machine]
     plain = {**_COMPUTE, **(_LOADING if loads else {})}
     numbers = [number[column] for number in plain.values() if number[column] >= 0]
     rules: list[tuple[int, Sequence[Condition]]] = [(number, ()) for number in numbers]
@@ -184,7 +182,7 @@ def _conditions(loads: bool) -> dict[str, Sequence[Condition]]:
 
 
 def _checks(conditions: Sequence[Condition]) -> Iterator[Instruction]:
-    """Each condition holds, or the call fails. An argument has 64 bits: a pointer is nothing only if both halves are."""
+    """Each condition holds, or the call fails. An argument has 64 bits: it is zero only if both halves are."""
     for condition in conditions:
         for half in (4, 0) if condition.values == (0,) and condition.mask == 0xFFFFFFFF else (0,):
             yield (_LOAD, 0, 0, _ARGUMENTS + 8 * condition.argument + half)
@@ -202,7 +200,7 @@ def offered() -> bool:
     if not known():
         return False
     try:
-        call(_SECCOMP[platform.machine()], _ACTION_AVAILABLE, 0, struct.pack("=I", _KILL))
+        call(_SECCOMP[os.uname().machine], _ACTION_AVAILABLE, 0, struct.pack("=I", _KILL))
     except OSError as error:
         if error.errno in (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP):
             return False
@@ -218,6 +216,6 @@ def apply(built: Sequence[Instruction]) -> bool:
     buffer = ctypes.create_string_buffer(instructions, len(instructions))
     # struct sock_fprog: how many, and where.
     whole = struct.pack("@HP", len(built), ctypes.addressof(buffer))
-    if call(_SECCOMP[platform.machine()], _SET_MODE_FILTER, _ALL_THREADS, whole):
+    if call(_SECCOMP[os.uname().machine], _SET_MODE_FILTER, _ALL_THREADS, whole):
         raise OSError(errno.EBUSY, "a thread cannot be held to the list of system calls")
     return True

@@ -2,8 +2,8 @@
 
 It takes one job on standard input and answers on standard output, then ends: a decoder that a hostile file
 has taken over gets nothing else to see. Before the file's first byte arrives the process is confined
-(:mod:`anonymizer.core.confinement`): nothing is left to it but to compute, and to answer. The frame of both messages: a length (8 bytes, big-endian), JSON of that length, then the
-bytes.
+(:mod:`anonymizer.core.confinement`): nothing is left to it but to compute, and to answer. The frame of both
+messages: a length (8 bytes, big-endian), JSON of that length, then the bytes.
 """
 
 from __future__ import annotations

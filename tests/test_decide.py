@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import json
 import os
 import re
@@ -18,9 +17,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from anonymizer.core import durable
 from anonymizer.core.errors import DecisionError, OutputError
 from anonymizer.core.types import Verdict
-from anonymizer.gate import folder as gate_module
 from anonymizer.gate.decisions import REJECTED, UNDECIDED, approve, read_report, reject, reopen
 from anonymizer.gate.folder import NEUTRAL_TIME, Gate, file_sha256
 from anonymizer.gate.ledger import Ledger, State
@@ -30,6 +29,7 @@ from anonymizer.review.edits import EditPlace, Edits
 from anonymizer.review.jobs import JobRunner
 from anonymizer.road.pipeline import Session
 from anonymizer.road.worker import Worker
+from broken import full, no_place
 from conftest import QUICK, signed_report
 
 REASON = "Faces were not looked for, as requested."
@@ -243,10 +243,6 @@ def _comment() -> Any:
     return info
 
 
-def full(*_: object, **__: object) -> Any:
-    raise OSError(errno.ENOSPC, "No space left on device")
-
-
 @pytest.mark.parametrize("broken", ["fsync", "utime", "link and open", "sync_folder", "ledger", "interrupt"])
 @pytest.mark.parametrize("action", [approve, reject])
 def test_a_decision_that_cannot_be_written_is_none(
@@ -257,10 +253,9 @@ def test_a_decision_that_cannot_be_written_is_none(
     with Gate(out) as gate:
         with monkeypatch.context() as patch:
             if broken == "sync_folder":
-                patch.setattr(gate_module, "sync_folder", full)
+                patch.setattr(durable, "sync_folder", full)
             elif broken == "link and open":
-                patch.setattr(os, "link", full)
-                patch.setattr(os, "open", full)
+                no_place(patch)
             elif broken in ("ledger", "interrupt"):
                 error: BaseException = OutputError("full") if broken == "ledger" else KeyboardInterrupt()
 

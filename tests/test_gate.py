@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anonymizer.core import durable
 from anonymizer.core.errors import ExitCode, OutputError
 from anonymizer.core.signing import Key, as_file, signed
 from anonymizer.core.types import Verdict
@@ -25,6 +26,7 @@ from anonymizer.gate.folder import ID_ALPHABET, ID_LENGTH, NEUTRAL_TIME, Gate, f
 from anonymizer.gate.ledger import Ledger, State
 from anonymizer.release.ledger_check import chain_flaws
 from anonymizer.road.pipeline import Session
+from broken import full, no_place
 from conftest import QUICK
 from folders import photos
 
@@ -126,10 +128,6 @@ def test_the_report_is_on_the_disk_before_the_medium_appears(
     assert seen == [[f"reports/{id}.html", f"reports/{id}.json"]]
 
 
-def full(*_: object, **__: object) -> Any:
-    raise OSError(errno.ENOSPC, "No space left on device")
-
-
 @pytest.mark.parametrize("verdict", [Verdict.READY, Verdict.REVIEW])
 @pytest.mark.parametrize("broken", ["fsync", "link and open", "utime", "replace"])
 def test_a_full_disk_publishes_nothing(
@@ -139,9 +137,7 @@ def test_a_full_disk_publishes_nothing(
         id, staged = stage(gate)
         with monkeypatch.context() as patch:
             if broken == "link and open":
-                # The report can be written, the medium's place cannot be claimed in either way.
-                patch.setattr(os, "link", full)
-                patch.setattr(os, "open", full)
+                no_place(patch)
             elif broken == "replace":
                 patch.setattr(Path, "replace", full)
             else:
@@ -169,7 +165,7 @@ def test_a_failing_sync_after_placing_leaves_no_medium_without_report(
                 full()
 
         with monkeypatch.context() as patch:
-            patch.setattr(gate_module, "sync_folder", sync)
+            patch.setattr(durable, "sync_folder", sync)
             with pytest.raises(OutputError):
                 admit(gate, id, staged)
         assert calls == ["reports", "ready"]

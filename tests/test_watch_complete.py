@@ -367,7 +367,7 @@ def test_a_system_without_room_for_more_watches_is_polled(
         raise OSError(errno.ENOSPC, "OS file watch limit reached.")
 
     monkeypatch.setattr("anonymizer.watch.events.watch", refuse)
-    monkeypatch.setattr("anonymizer.watch.locks.cache_folder", lambda: tmp_path / "cache" / "models")
+    monkeypatch.setattr("anonymizer.watch.locks.cache_folder", lambda: tmp_path / "cache")
     with Watching(tmp_path, rescan=3000) as watching:
         eventually(lambda: not watching.watcher._scanner.events)
         drop(tmp_path / "in" / "a.jpg")

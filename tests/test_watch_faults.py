@@ -29,7 +29,7 @@ from watching import Watching, drop
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(locks, "cache_folder", lambda: tmp_path / "cache" / "models")
+    monkeypatch.setattr(locks, "cache_folder", lambda: tmp_path / "cache")
     monkeypatch.setattr(watcher, "FIRST", 0.2)
     monkeypatch.setattr(watcher, "LONGEST", 0.4)
     monkeypatch.setattr(watcher, "TELL_AFTER", 0.0)

@@ -16,7 +16,6 @@ import hashlib
 import json
 import os
 import secrets
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -27,7 +26,9 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from anonymizer.core.durable import new_file
 from anonymizer.core.errors import NotReadyError, UsageError
+from anonymizer.core.folders import config_folder
 
 ALGORITHM = "Ed25519"
 VARIABLE = "ANONYMIZER_KEY"
@@ -85,13 +86,7 @@ def key_path() -> Path:
     """Where this user's private key is kept: ``ANONYMIZER_KEY``, or a file in his configuration folder."""
     if named := os.environ.get(VARIABLE):
         return Path(named).expanduser().absolute()
-    if sys.platform == "win32":
-        base = os.environ.get("APPDATA") or str(Path.home() / "AppData" / "Roaming")
-    elif sys.platform == "darwin":
-        base = str(Path.home() / "Library" / "Application Support")
-    else:
-        base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-    return Path(base) / "anonymizer" / FILE
+    return config_folder() / FILE
 
 
 def own_key(out: Path | None = None) -> Key:
@@ -129,12 +124,9 @@ def _create(path: Path) -> None:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with new_file(temporary) as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
         try:
             # A link fails where the name is taken, which a rename would not.
             os.link(temporary, path)

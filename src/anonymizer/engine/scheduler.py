@@ -155,11 +155,6 @@ class Engine:
         followers = sum(len(ticket.followers) for ticket in self._open.values())
         return len(self._waiting) + len(self._inspecting) + len(self._queued) + len(self._working) + followers
 
-    @property
-    def settings_mark(self) -> str:
-        """The fingerprint that outcomes stand under in the ledger."""
-        return self.fingerprint
-
     def submit(self, source: Path, stamp: tuple[int, int] | None = None) -> None:
         """Take a source in. Nothing is read yet.
 

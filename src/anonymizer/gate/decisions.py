@@ -14,6 +14,7 @@ import contextlib
 import json
 from pathlib import Path
 
+from anonymizer.core import durable
 from anonymizer.core.errors import DecisionError, OutputError
 from anonymizer.core.signing import SignatureStatus
 from anonymizer.core.types import Result, Verdict
@@ -158,8 +159,8 @@ def _decide(gate: Gate, entry: LedgerEntry, to: State, old: Report, new: Report,
         if to is State.REVIEW:
             gate.publish("".join(f"{reason}\n" for reason in new.reasons).encode(), reasons)
         gates.place(source, final)
-        gates.sync_folder(final.parent)
-        gates.sync_folder(source.parent)
+        durable.sync_folder(final.parent)
+        durable.sync_folder(source.parent)
         gate.ledger.decide(taken, to, " ".join(new.reasons), gate.report_digest(entry.id))
     except BaseException as error:
         _undo(gate, entry, source, final, old)
@@ -196,4 +197,4 @@ def _write(gate: Gate, report: Report, *, careful_first: bool) -> None:
     files = [(made["html"], page), (made["json"], data)]
     for content, path in files if careful_first else reversed(files):
         gate.publish(content, path)
-    gates.sync_folder(gate.reports)
+    durable.sync_folder(gate.reports)

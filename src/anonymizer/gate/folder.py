@@ -26,6 +26,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from anonymizer.core import durable
 from anonymizer.core.errors import OutputError
 from anonymizer.core.signing import SignatureStatus, file_signature_status, own_key
 from anonymizer.core.types import Verdict
@@ -222,7 +223,7 @@ class Gate:
             if verdict is not Verdict.READY:
                 text = "".join(f"{reason}\n" for reason in reasons)
                 self.publish(text.encode(), self.review / f"{id}.reasons.txt")
-            sync_folder(self.reports)
+            durable.sync_folder(self.reports)
             # From here on a restart recognises the medium by its name and hash, wherever the kill strikes.
             known: dict[str, str | float] = {
                 "bytes": status.st_size,
@@ -234,7 +235,7 @@ class Gate:
             self.ledger.update(id, name=name, output=sha256, **known)
             before = final.parent.stat().st_mtime_ns
             place(staged, final)
-            sync_folder(final.parent)
+            durable.sync_folder(final.parent)
             self._note_name(final.parent, name, before)
             self.ledger.finish(id, _STATE[verdict], name=name, output=sha256, reason=" ".join(reasons))
         except BaseException as error:
@@ -329,13 +330,7 @@ class Gate:
 
     def publish(self, content: bytes, path: Path) -> None:
         """Write a file whole and durable, or not at all, in place of what may stand there."""
-        temporary = self.work / f"{new_id()}.tmp"
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.utime(temporary, (NEUTRAL_TIME, NEUTRAL_TIME))
-        temporary.replace(path)
+        durable.replace(path, content, self.work / f"{new_id()}.tmp", mode=0o644, time=NEUTRAL_TIME)
 
     def _clean_after_dead_runs(self) -> None:
         """Finish or undo what killed runs left: their lock is free, because a lock dies with its process."""
@@ -399,7 +394,7 @@ class Gate:
             place(ours[0], final)
         for other in set(ours) - {final}:
             other.unlink(missing_ok=True)
-        sync_folder(final.parent)
+        durable.sync_folder(final.parent)
         if state is not State.REVIEW:
             (self.review / f"{entry.id}.reasons.txt").unlink(missing_ok=True)
         taken = [one for one in self.ledger.decisions(entry.id) if one.action != RELEASED]
@@ -478,17 +473,6 @@ def _remove(folder: Path) -> None:
         if not folder.exists():
             return
         time.sleep(0.1)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames in a folder durable; Windows does this by itself and cannot open folders."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _output_error(root: Path, error: OSError) -> OutputError:

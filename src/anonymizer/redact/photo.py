@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -29,18 +28,6 @@ FILL_COLOUR = (0, 0, 0)
 """Codes and text: a constant that says nothing about what was there."""
 TEXT_PAD = 0.15
 """Growth of a text or code box on each side, as a share of its height: ascenders and quiet zones."""
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """The bounded content of a region: ``averages`` float32 ``(rows, columns, channels)``, 0 to 255."""
-
-    averages: NDArray[np.float32]
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """``(columns, rows)``."""
-        return self.averages.shape[1], self.averages.shape[0]
 
 
 def redaction_box(region: Region, settings: Settings) -> tuple[int, int, int, int]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import secrets
 import shutil
 import time
@@ -23,11 +22,12 @@ from pathlib import Path
 from typing import Any
 
 from anonymizer.core import signing as sign
+from anonymizer.core.durable import new_file, replace, sync_folder
 from anonymizer.core.errors import AnonymizerError, OutputError, UsageError
 from anonymizer.core.signing import Key, PublicKeys, SignatureStatus
 from anonymizer.core.types import Verdict
 from anonymizer.core.version import __version__
-from anonymizer.gate.folder import Gate, file_sha256, place, sync_folder
+from anonymizer.gate.folder import Gate, file_sha256, place
 from anonymizer.gate.ledger import RELEASED, Decision, LedgerEntry, State, now
 from anonymizer.release.check import examine
 from anonymizer.release.ledger_check import decision_flaws
@@ -173,10 +173,8 @@ def _copied(gate: Gate, entry: LedgerEntry, to: Path) -> bool:
 
 
 def _copy(source: Path, target: Path) -> None:
-    with source.open("rb") as read, target.open("xb") as write:
+    with source.open("rb") as read, new_file(target) as write:
         shutil.copyfileobj(read, write, 1 << 20)
-        write.flush()
-        os.fsync(write.fileno())
     with contextlib.suppress(OSError):
         target.chmod(0o644)
     neutralise(target)
@@ -238,12 +236,7 @@ def _write_manifest(to: Path, listed: dict[str, dict[str, Any]], key: Key) -> fl
         "media": [listed[name] for name in sorted(listed)],
     }
     content = sign.as_file(sign.signed(document, PURPOSE, key))
-    temporary = to / f"{HIDDEN}{secrets.token_hex(6)}.tmp"
-    with temporary.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(to / MANIFEST)
+    replace(to / MANIFEST, content, to / f"{HIDDEN}{secrets.token_hex(6)}.tmp", mode=0o644)
     sync_folder(to)
     ended = time.monotonic()
     return ended + max(MANIFEST_EVERY, 20 * (ended - began))

@@ -6,7 +6,6 @@ all. It lies in ``OUT/.anonymizer/inbox/`` (mode 0700), is never handed out, and
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import AsyncIterator
@@ -14,9 +13,10 @@ from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
 
+from anonymizer.core.durable import new_file, sync, sync_folder
 from anonymizer.core.errors import LimitError, OutputError, UnsupportedError
 from anonymizer.core.settings import Limits
-from anonymizer.gate.folder import new_id, safe_name, sync_folder
+from anonymizer.gate.folder import new_id, safe_name
 from anonymizer.read.sniff import HEAD, sniff
 
 SPARE = 256 << 20
@@ -34,8 +34,7 @@ async def receive(name: str, chunks: AsyncIterator[bytes], inbox: Path, limits: 
     try:
         inbox.mkdir(mode=0o700, exist_ok=True)
         folder.mkdir(mode=0o700)
-        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
-        with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+        with new_file(path) as file:
             size, head, most = 0, b"", 0
             async for chunk in chunks:
                 if len(head) < HEAD:
@@ -51,8 +50,7 @@ async def receive(name: str, chunks: AsyncIterator[bytes], inbox: Path, limits: 
                     raise OutputError("The disk is nearly full; free space and drop the file again.")
                 file.write(chunk)
             _most(head, limits)
-            file.flush()
-            await run_in_threadpool(os.fsync, file.fileno())
+            await run_in_threadpool(sync, file)
         sync_folder(folder)
         sync_folder(inbox)
     except BaseException as error:

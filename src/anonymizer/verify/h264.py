@@ -12,7 +12,7 @@ from typing import BinaryIO
 from anonymizer.verify.jpeg import StructureError
 from anonymizer.verify.mp4 import Movie, _children, parsing
 
-SLICE, KEY_SLICE, SEI, SPS, PPS, AUD = 1, 5, 6, 7, 8, 9
+SLICE, KEY_SLICE, SEI, SPS, PPS = 1, 5, 6, 7, 8
 IN_SAMPLES = {SLICE, KEY_SLICE}
 ENTRY_BOXES = {b"avcC", b"colr", b"pasp", b"btrt", b"fiel"}
 VISUAL = 78

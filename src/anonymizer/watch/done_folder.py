@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from anonymizer.gate.folder import sync_folder
+from anonymizer.core.durable import sync_folder
 from anonymizer.watch.completeness import Stamp
 
 

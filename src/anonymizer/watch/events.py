@@ -5,6 +5,7 @@ Network file systems tell nobody of changes made elsewhere: :func:`remote` says 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -34,8 +35,6 @@ class Hints:
         self._lock = threading.Lock()
         self._paths: set[Path] = set()
         self._many = False
-        self.failure: str = ""
-        """Why there are no events (any more): empty while the thread listens."""
         self._thread = threading.Thread(target=self._listen, name="events", daemon=True)
         self._thread.start()
 
@@ -59,7 +58,8 @@ class Hints:
         return self.root / path.relative_to(self._real) if path.is_relative_to(self._real) else path
 
     def _listen(self) -> None:
-        try:
+        # The system's limit of watched folders is reached, or the folder is gone: scanning goes on.
+        with contextlib.suppress(OSError, RuntimeError):
             for changes in watch(
                 self._real,
                 watch_filter=None,
@@ -75,11 +75,6 @@ class Hints:
                     if len(self._paths) > MOST:
                         self._paths, self._many = set(), True
                 self._wake.set()
-        except (OSError, RuntimeError) as error:
-            # The system's limit of watched folders, or the folder is gone: scanning goes on.
-            self.failure = str(getattr(error, "strerror", None) or type(error).__name__)
-        else:
-            self.failure = "ended"
         self._wake.set()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from anonymizer.core.errors import OutputError, UsageError
-from anonymizer.detect.models.store import cache_folder
+from anonymizer.core.folders import cache_folder
 
 LOCK = "watch.lock"
 
@@ -21,7 +21,7 @@ def take_inbox(inbox: Path) -> FileLock:
     cannot be written.
     """
     name = hashlib.sha256(os.fsencode(inbox.resolve())).hexdigest()[:16]
-    lock = FileLock(cache_folder().with_name(f"watch-{name}.lock"), mode=0o600)
+    lock = FileLock(cache_folder() / f"watch-{name}.lock", mode=0o600)
     said = f"Another watcher watches {inbox} already; stop it first, or choose another inbox."
     _take(lock, said)
     return lock

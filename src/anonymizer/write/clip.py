@@ -27,6 +27,7 @@ from av.error import FFmpegError
 from av.video.frame import PictureType
 from numpy.typing import NDArray
 
+from anonymizer.core.durable import sync_path
 from anonymizer.core.errors import LimitError, OutputError
 from anonymizer.core.machine import machine, own_threads
 from anonymizer.core.yuv import AnyPlanes, Colour
@@ -227,13 +228,8 @@ class ClipWriter:
             if self._audio:
                 self._put_sound(self._audio.encode(None))
             self._out.close()
-            handle = os.open(self.path, os.O_RDONLY)
-            try:
-                if hasattr(os, "fchmod"):
-                    os.fchmod(handle, 0o644)
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+            self.path.chmod(0o644)
+            sync_path(self.path)
             neutralise(self.path)
 
     def _filtering(self) -> Any:

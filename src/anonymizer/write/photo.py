@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import BinaryIO, cast
 
 from PIL import Image
 
+from anonymizer.core.durable import new_file, sync
 from anonymizer.core.errors import LimitError, OutputError
 from anonymizer.core.types import Pixels
 
@@ -50,29 +50,19 @@ def write_photo(pixels: Pixels, path: Path, form: str, quality: int) -> None:
         )
     image = Image.fromarray(pixels)
     try:
-        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
-        handle = os.open(path, flags, 0o600)
-    except OSError as error:
-        raise failed(error) from error
-    try:
-        with os.fdopen(handle, "wb") as file:
+        with new_file(path) as file:
             target = cast(BinaryIO, _Bytes(file))
             if form == "PNG":
                 image.save(target, "PNG", compress_level=PNG_LEVEL)
             else:
                 image.save(target, "JPEG", quality=quality, subsampling=0)
-            file.flush()
-            if hasattr(os, "fchmod"):
-                # What is published may be read by whatever publishes it.
-                os.fchmod(handle, 0o644)
-            os.fsync(handle)
-        neutralise(path)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            path.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise failed(error) from error
-        raise
+            # Whatever is written later would set its time anew.
+            sync(file)
+            # What is published may be read by whatever publishes it.
+            path.chmod(0o644)
+            neutralise(path)
+    except OSError as error:
+        raise failed(error) from error
 
 
 def failed(error: OSError) -> OutputError:

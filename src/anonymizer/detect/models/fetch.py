@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,8 @@ import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from anonymizer.core.durable import replace
 
 Told = Callable[[int, int], None]
 """Progress: bytes so far, bytes in all (0 where not known)."""
@@ -143,11 +146,6 @@ def _keep(content: bytes, destination: Path, sha256: str) -> None:
     if hashlib.sha256(content).hexdigest() != sha256:
         raise FetchError(f"{destination.name} was refused: its SHA-256 is not the one in the manifest")
     try:
-        descriptor, name = tempfile.mkstemp(dir=destination.parent, prefix=".part-")
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(destination)
+        replace(destination, content, destination.with_name(f".part-{secrets.token_hex(8)}"))
     except OSError as error:
         raise FetchError(f"{destination} cannot be written: {error.strerror or error}") from error

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import sys
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from anonymizer.core.errors import ModelError
+from anonymizer.core.folders import cache_folder, config_folder
 from anonymizer.detect.models import fetch as fetching
 
 Progress = Callable[[str, int, int], None]
@@ -75,7 +75,7 @@ class Store:
     def __init__(self, folders: Iterable[Path] | None = None, cache: Path | None = None) -> None:
         shipped = shipped_manifest()
         self.folders = tuple(user_folders() if folders is None else folders)
-        self.cache = cache_folder() if cache is None else cache
+        self.cache = cache_folder() / "models" if cache is None else cache
         found = {entry.name: entry for entry in read_manifest(shipped)}
         for folder in self.folders:
             extra = folder / MANIFEST
@@ -289,21 +289,4 @@ def user_folders() -> list[Path]:
                 f"{FOLDER_VARIABLE} names {folder}, which is not a folder; create or correct it."
             )
         return [folder]
-    if sys.platform == "win32":
-        base = os.environ.get("APPDATA") or str(Path.home() / "AppData" / "Roaming")
-    elif sys.platform == "darwin":
-        base = str(Path.home() / "Library" / "Application Support")
-    else:
-        base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-    return [Path(base) / "anonymizer" / "models"]
-
-
-def cache_folder() -> Path:
-    """Where fetched models are kept: the platform's folder for a user's caches."""
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = str(Path.home() / "Library" / "Caches")
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "anonymizer" / "models"
+    return [config_folder() / "models"]

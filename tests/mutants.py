@@ -50,7 +50,9 @@ TESTS: dict[str, tuple[str, ...]] = {
     "redact/clip": ("test_redact_yuv",),
     "redact/photo": ("test_redact",),
     "redact/residual": ("test_residual",),
+    "track/live": ("test_track",),
     "track/tracker": ("test_track",),
+    "track/tracks": ("test_track",),
     "track/hand_drawn": ("test_drawn",),
 }
 """A module of ``src/anonymizer`` and the test files that answer for it."""

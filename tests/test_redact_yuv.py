@@ -12,7 +12,7 @@ from anonymizer.core.types import Box, Evidence, Kind, Result, Style
 from anonymizer.core.yuv import Planes
 from anonymizer.redact.clip import TrackRedaction, paint, redaction_at, shown, track_redaction
 from anonymizer.road.clip.verification import strength_of
-from anonymizer.track.tracker import Track
+from anonymizer.track.tracks import Track
 
 SIZE = (320, 240)
 

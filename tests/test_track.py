@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from anonymizer.core.types import Box, Evidence, Kind, Pixels, Region
+from anonymizer.track.live import HELD
 from anonymizer.track.template import follow, template
-from anonymizer.track.tracker import HELD, QUICK_EVERY, Track, Tracker, steady
+from anonymizer.track.tracker import QUICK_EVERY, Tracker
+from anonymizer.track.tracks import Track, steady
 
 SIZE, SMALL, RATE = (640, 360), (320, 180), 25.0
 FACES = frozenset({Kind.FACE})

@@ -31,7 +31,7 @@ from anonymizer.redact.photo import (
     shape_of,
     style_of,
 )
-from anonymizer.track.tracker import Track
+from anonymizer.track.tracks import Track
 
 Rect = tuple[int, int, int, int]
 STEP = 8

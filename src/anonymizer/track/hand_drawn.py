@@ -20,8 +20,10 @@ from numpy.typing import NDArray
 from anonymizer.core.pixels import averages
 from anonymizer.core.settings import PERSON, DrawnRegion
 from anonymizer.core.types import Box, Evidence, Pixels
+from anonymizer.track.live import HELD
 from anonymizer.track.template import STILL, Grey, Template, follow, template
-from anonymizer.track.tracker import FOLLOWED_CORRELATION, GROWTH, HELD, SMOOTH, Track, steady
+from anonymizer.track.tracker import FOLLOWED_CORRELATION, GROWTH
+from anonymizer.track.tracks import SMOOTH, Track, steady
 
 FRESH = 0.9
 """Correlation under which a thing's appearance is taken anew: it turns, and the light changes."""

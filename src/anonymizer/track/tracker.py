@@ -11,7 +11,6 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -20,97 +19,22 @@ from numpy.typing import NDArray
 from anonymizer.core.geometry import mouth_box
 from anonymizer.core.pixels import averages
 from anonymizer.core.types import Box, Evidence, Kind, Pixels, Region
-from anonymizer.track.template import Grey, Template, follow, template
+from anonymizer.track.live import FOLLOWED, HELD, SURE, Live, between, bridged, nearness, trimmed
+from anonymizer.track.template import Grey, follow, template
+from anonymizer.track.tracks import SMOOTH, Track, steady
 
 FOLLOWED_CORRELATION = 0.6
 """Correlation from which a thing counts as followed."""
-FOLLOWED = 3.0
-"""Seconds that a well-attested face is followed beyond its last sighting: a head that turns away."""
-HELD = 0.7
-"""Seconds that a place stays hidden when the thing can be neither sighted nor followed."""
-WEAK = 0.4
-"""Seconds that a thing of a single faint sighting is followed and held …"""
-PER_SIGHTING = 0.1
-"""… and how much each further sighting adds."""
-SURE = 0.5
-"""Score of one sighting that makes a track well attested."""
-BRIDGED = 2.0
-"""Longest gap, seconds, between two tracks at one place that is taken for one thing unseen."""
 GROWTH = 0.012
 """Growth for each frame that a box is only held, as a share of its size: nobody knows where it went."""
 QUICK_EVERY = 0.13
-"""Seconds between quick detections while all of them are in steady view: less than a head takes to turn away."""
+"""Seconds between quick detections while all faces are in steady view: less than a head takes to turn away."""
 LOSING = 0.12
 """Seconds without a sighting after which a well-attested face is searched for."""
 ROOMY = 1.6
 """A line of text keeps the larger of two extents that differ by less than this in area."""
-SMOOTH = 0.15
-"""Half width, seconds, of the window in which sizes are made steady."""
 REMEMBERED = 240
 """Grey frames that are remembered at most: 55 MB at 640 by 360."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Track:
-    """One thing from its first to its last hidden frame.
-
-    ``boxes`` float32 ``(n, 4)``: x, y, w, h in frame ``first + i``. ``seen`` bool ``(n,)``: a detector saw it
-    there, or in the frames before and after; otherwise it was followed by its appearance, or its place is ``guessed``:
-    held or interpolated. ``colours`` float32 ``(rows, columns, 3)``: the grid's RGB averages over the whole track.
-    ``mouths`` as ``boxes``, or None.
-    """
-
-    kind: Kind
-    first: int
-    boxes: NDArray[np.float32]
-    seen: NDArray[np.bool_]
-    evidence: tuple[Evidence, ...]
-    colours: NDArray[np.float32]
-    mouths: NDArray[np.float32] | None = None
-    guessed: NDArray[np.bool_] | None = None
-
-    @property
-    def last(self) -> int:
-        return self.first + len(self.boxes) - 1
-
-    def box(self, frame: int) -> Box:
-        """Where the thing is in a frame of the track."""
-        x, y, w, h = (float(v) for v in self.boxes[frame - self.first])
-        return Box(x, y, w, h)
-
-    def mouth(self, frame: int) -> Box | None:
-        """Where its mouth is, for faces whose landmarks were seen."""
-        if self.mouths is None:
-            return None
-        x, y, w, h = (float(v) for v in self.mouths[frame - self.first])
-        return Box(x, y, w, h)
-
-
-@dataclass(eq=False, slots=True)
-class _Live:
-    """A track that is being made. ``marks`` holds, frame by frame, S sighted, F followed, H held."""
-
-    kind: Kind
-    first: int
-    boxes: list[Box]
-    marks: list[str]
-    appearance: Template | None
-    since: int
-    """The last frame with a sighting."""
-    good: int
-    """The last frame with a sighting or a following."""
-    best: float = 0.0
-    sightings: int = 0
-    evidence: dict[str, float] = field(default_factory=dict)
-    total: NDArray[np.float64] | None = None
-    added: int = 0
-    mouths: list[tuple[int, tuple[float, float, float, float]]] = field(default_factory=list)
-    over: bool = False
-    """Its ends are settled."""
-
-    @property
-    def box(self) -> Box:
-        return self.boxes[-1]
 
 
 class Tracker:
@@ -128,8 +52,8 @@ class Tracker:
         self.rate = min(max(rate, 1.0), 240.0)
         self.grid = grid
         self.margin = margin
-        self._live: list[_Live] = []
-        self._done: list[_Live] = []
+        self._live: list[Live] = []
+        self._done: list[Live] = []
         self._past: deque[Grey] = deque(maxlen=REMEMBERED)
         self._frame = -1
         # Frames from one sighting to the next of a face in steady view, at most.
@@ -188,7 +112,7 @@ class Tracker:
             live.kind is Kind.FACE
             and live.best >= SURE
             and moment <= self._frame + 1 - live.since <= 2 * moment
-            and not any(_nearness(box, live.box) > 0 for box in seen)
+            and not any(nearness(box, live.box) > 0 for box in seen)
             for live in self._live
         )
 
@@ -196,7 +120,7 @@ class Tracker:
         """A thing that was found afterwards, in one frame of a clip of ``length`` frames: hidden around it."""
         reach = self.frames_of(HELD)
         first, last = max(0, frame - reach), min(length - 1, frame + reach)
-        live = _Live(
+        live = Live(
             region.kind,
             first,
             [region.box] * (last - first + 1),
@@ -217,7 +141,7 @@ class Tracker:
         """
         self._past.clear()
         self._close(self._live)
-        self._done = _bridged([_trimmed(live, self) for live in self._done], self)
+        self._done = bridged([trimmed(live, self.frames_of) for live in self._done], self.frames_of)
         return [self._finished(live) for live in self._done]
 
     def _linked(self, sightings: Sequence[Region], small: Pixels, grey: Grey) -> list[Region]:
@@ -225,9 +149,9 @@ class Tracker:
         pairs = []
         for i, region in enumerate(sightings):
             for live in self._live:
-                nearness = _nearness(region.box, live.box) if live.kind is region.kind else 0.0
-                if nearness > 0:
-                    pairs.append((nearness, i, live))
+                close = nearness(region.box, live.box) if live.kind is region.kind else 0.0
+                if close > 0:
+                    pairs.append((close, i, live))
         taken: set[int] = set()
         given: set[int] = set()
         for _, i, live in sorted(pairs, key=lambda pair: -pair[0]):
@@ -257,14 +181,14 @@ class Tracker:
                 return True
         return False
 
-    def _attest(self, live: _Live, region: Region, small: Pixels, grey: Grey) -> None:
+    def _attest(self, live: Live, region: Region, small: Pixels, grey: Grey) -> None:
         before = live.boxes[live.since - live.first] if live.marks else region.box
         gap = self._frame - live.since
         if gap > 1:
             # Followed there and sighted here: hide both the followed way and the straight one.
             for step in range(1, gap):
                 at = live.since - live.first + step
-                straight = _between(before, region.box, step / gap)
+                straight = between(before, region.box, step / gap)
                 live.boxes[at] = live.boxes[at].union(straight)
         box = region.box
         if live.kind is not Kind.FACE and live.box.area < ROOMY * box.area:
@@ -288,7 +212,7 @@ class Tracker:
             )
             live.mouths.append((self._frame, relative))
 
-    def _take_colours(self, live: _Live, small: Pixels) -> None:
+    def _take_colours(self, live: Live, small: Pixels) -> None:
         """Add what the grid averages in this frame to the track's sum."""
         height, width = small.shape[:2]
         grown = self._small(live.box.scaled(self.margin))
@@ -300,12 +224,12 @@ class Tracker:
         live.added += 1
 
     def _begin(self, region: Region, small: Pixels, grey: Grey) -> None:
-        live = _Live(region.kind, self._frame, [region.box], ["S"], None, self._frame, self._frame)
+        live = Live(region.kind, self._frame, [region.box], ["S"], None, self._frame, self._frame)
         self._attest(live, region, small, grey)
         self._look_back(live)
         self._live.append(live)
 
-    def _look_back(self, live: _Live) -> None:
+    def _look_back(self, live: Live) -> None:
         """Follow a new thing back through the remembered frames, as far as it can be known again."""
         box = self._small(live.box)
         boxes: list[Box] = []
@@ -325,7 +249,7 @@ class Tracker:
         live.boxes[:0], live.marks[:0] = boxes, marks
         live.first -= len(boxes)
 
-    def _carry(self, live: _Live, grey: Grey) -> None:
+    def _carry(self, live: Live, grey: Grey) -> None:
         """Where a live thing is in this frame, before anybody has looked."""
         correlation = 0.0
         box = live.box
@@ -339,7 +263,7 @@ class Tracker:
         live.boxes.append(box)
         live.marks.append("F" if correlation >= FOLLOWED_CORRELATION else "H")
 
-    def _drifted(self, live: _Live) -> Box:
+    def _drifted(self, live: Live) -> Box:
         """The last box, a little larger, and moved on where it was leaving the picture."""
         box = live.box.scaled(1 + GROWTH)
         back = self.frames_of(0.2)
@@ -355,7 +279,7 @@ class Tracker:
         leaves = leaves or (dy < 0 and box.y < 0.1 * height) or (dy > 0 and box.bottom > 0.9 * height)
         return box.union(Box(box.x + dx, box.y + dy, box.w, box.h)) if leaves else box
 
-    def _ended(self, live: _Live, searched: frozenset[Kind]) -> bool:
+    def _ended(self, live: Live, searched: frozenset[Kind]) -> bool:
         """Whether nothing is to be expected of a track any more."""
         if live.since == self._frame:
             return False
@@ -366,7 +290,7 @@ class Tracker:
         # the place, end them.
         return live.kind in searched and unseen > self.frames_of(HELD)
 
-    def _close(self, ended: Sequence[_Live]) -> None:
+    def _close(self, ended: Sequence[Live]) -> None:
         self._done += ended
         gone = {id(live) for live in ended}
         self._live = [live for live in self._live if id(live) not in gone]
@@ -378,7 +302,7 @@ class Tracker:
         sx, sy = self.scale
         return Box(small.x / sx, small.y / sy, small.w / sx, small.h / sy)
 
-    def _finished(self, live: _Live) -> Track:
+    def _finished(self, live: Live) -> Track:
         raw = np.array([(b.x, b.y, b.w, b.h) for b in live.boxes], np.float32).reshape(-1, 4)
         boxes = steady(raw, self.frames_of(SMOOTH))
         colours = live.total / live.added if live.total is not None else np.full((1, 1, 3), 128.0)
@@ -395,31 +319,6 @@ class Tracker:
         )
 
 
-def steady(boxes: NDArray[np.float32], half: int) -> NDArray[np.float32]:
-    """Boxes ``(n, 4)`` that neither flicker in size nor ever leave a part of the given ones outside.
-
-    Each edge takes the outermost place it has within ``half`` frames, averaged over the same window; what an
-    average would let out is taken back in.
-    """
-    if len(boxes) == 0:
-        return boxes
-    edges = np.column_stack(
-        [-boxes[:, 0], -boxes[:, 1], boxes[:, 0] + boxes[:, 2], boxes[:, 1] + boxes[:, 3]]
-    )
-    # A quarter of the window is enough to take the jitter of single sightings in.
-    outer = _windowed(edges, max(1, half // 2)).max(axis=2)
-    mean = _windowed(outer, half).mean(axis=2)
-    wide = np.maximum(mean, edges)
-    return np.column_stack(
-        [-wide[:, 0], -wide[:, 1], wide[:, 2] + wide[:, 0], wide[:, 3] + wide[:, 1]]
-    ).astype(np.float32)
-
-
-def _windowed(values: NDArray[np.float32], half: int) -> NDArray[np.float32]:
-    padded = np.pad(values, ((half, half), (0, 0)), mode="edge")
-    return np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1, axis=0)
-
-
 def _seen(marks: Sequence[str], apart: int) -> NDArray[np.bool_]:
     """Where a detector saw a track; a frame between two such, ``apart`` at most, is as good as seen."""
     seen = np.array([mark == "S" for mark in marks], np.bool_)
@@ -429,7 +328,7 @@ def _seen(marks: Sequence[str], apart: int) -> NDArray[np.bool_]:
     return seen
 
 
-def _mouths(live: _Live, boxes: NDArray[np.float32]) -> NDArray[np.float32] | None:
+def _mouths(live: Live, boxes: NDArray[np.float32]) -> NDArray[np.float32] | None:
     """The mouth in every frame: where it is in the box, interpolated between the frames that tell."""
     if not live.mouths:
         return None
@@ -446,86 +345,3 @@ def _mouths(live: _Live, boxes: NDArray[np.float32]) -> NDArray[np.float32] | No
             place[:, 3] * raw[:, 3],
         ]
     ).astype(np.float32)
-
-
-def _nearness(a: Box, b: Box) -> float:
-    """How likely two boxes of one kind show one thing: intersection over union, or closeness; 0 for not."""
-    overlap = a.iou(b)
-    if overlap >= 0.15:
-        return 1 + overlap
-    side = max(min(a.w, a.h), min(b.w, b.h))
-    far = float(np.hypot(a.centre[0] - b.centre[0], a.centre[1] - b.centre[1]))
-    alike = 0.5 <= (a.area + 1) / (b.area + 1) <= 2
-    return 1 - far / side if alike and far < 0.6 * side else 0.0
-
-
-def _between(a: Box, b: Box, share: float) -> Box:
-    return Box(
-        a.x + (b.x - a.x) * share,
-        a.y + (b.y - a.y) * share,
-        a.w + (b.w - a.w) * share,
-        a.h + (b.h - a.h) * share,
-    )
-
-
-def _trimmed(live: _Live, tracker: Tracker) -> _Live:
-    """A track without the tail that nobody saw: a faint thing is hidden for a shorter while than a sure one."""
-    if "S" not in live.marks or live.over:
-        return live
-    first, last = live.marks.index("S"), len(live.marks) - 1 - live.marks[::-1].index("S")
-    if live.kind is Kind.FACE:
-        trust = FOLLOWED if live.best >= SURE else min(FOLLOWED, WEAK + PER_SIGHTING * live.sightings)
-        followed = tracker.frames_of(trust)
-        held = tracker.frames_of(min(HELD, trust))
-    else:
-        followed, held = len(live.marks), tracker.frames_of(HELD)
-    begin, end = first, last
-    while (
-        begin > 0 and first - begin < followed and _near(live.marks[begin - 1 : begin - 1 + held], "F", "S")
-    ):
-        begin -= 1
-    while (
-        end < len(live.marks) - 1
-        and end - last < followed
-        and _near(live.marks[max(0, end + 2 - held) : end + 2], "F", "S")
-    ):
-        end += 1
-    live.boxes, live.marks = live.boxes[begin : end + 1], live.marks[begin : end + 1]
-    live.first += begin
-    live.over = True
-    return live
-
-
-def _near(marks: Sequence[str], *wanted: str) -> bool:
-    return any(mark in wanted for mark in marks)
-
-
-def _bridged(tracks: list[_Live], tracker: Tracker) -> list[_Live]:
-    """Tracks whose gap is short and whose ends lie at one place, made one: cuts that were a flash included."""
-    most = tracker.frames_of(BRIDGED)
-    waiting = sorted(tracks, key=lambda live: live.first)
-    done: list[_Live] = []
-    for late in waiting:
-        best, nearest = None, 0.0
-        for early in done:
-            gap = late.first - (early.first + len(early.boxes))
-            if early.kind is late.kind and 0 <= gap <= most:
-                nearness = _nearness(early.boxes[-1], late.boxes[0])
-                if nearness > nearest:
-                    best, nearest = early, nearness
-        if best is None:
-            done.append(late)
-            continue
-        gap = late.first - (best.first + len(best.boxes))
-        here, there = best.boxes[-1], late.boxes[0]
-        best.boxes += [_between(here, there, (i + 1) / (gap + 1)).scaled(1.1) for i in range(gap)]
-        best.marks += ["H"] * gap
-        best.boxes += late.boxes
-        best.marks += late.marks
-        best.mouths += late.mouths
-        for name, score in late.evidence.items():
-            best.evidence[name] = max(best.evidence.get(name, 0.0), score)
-        if late.total is not None and (best.total is None or best.total.shape == late.total.shape):
-            best.total = late.total if best.total is None else best.total + late.total
-            best.added += late.added
-    return done

@@ -13,7 +13,7 @@ from anonymizer.read.clip.reader import Clip
 from anonymizer.redact.clip import TrackRedaction, redaction_at, track_redaction
 from anonymizer.road.clip.search import Searched
 from anonymizer.track import hand_drawn as drawn
-from anonymizer.track.tracker import Track
+from anonymizer.track.tracks import Track
 
 SAME = 0.5
 """Intersection over union from which a dismissed place is a track's extent."""

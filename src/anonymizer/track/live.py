@@ -1,0 +1,138 @@
+"""A track that is being made: what belongs to it, how far it is trusted beyond its sightings, and which two are one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymizer.core.types import Box, Kind
+from anonymizer.track.template import Template
+
+FOLLOWED = 3.0
+"""Seconds that a well-attested face is followed beyond its last sighting: a head that turns away."""
+HELD = 0.7
+"""Seconds that a place stays hidden when the thing can be neither sighted nor followed."""
+WEAK = 0.4
+"""Seconds that a thing of a single faint sighting is followed and held …"""
+PER_SIGHTING = 0.1
+"""… and how much each further sighting adds."""
+SURE = 0.5
+"""Score of one sighting that makes a track well attested."""
+BRIDGED = 2.0
+"""Longest gap, seconds, between two tracks at one place that is taken for one thing unseen."""
+
+
+@dataclass(eq=False, slots=True)
+class Live:
+    """A track that is being made. ``marks`` holds, frame by frame, S sighted, F followed, H held."""
+
+    kind: Kind
+    first: int
+    boxes: list[Box]
+    marks: list[str]
+    appearance: Template | None
+    since: int
+    """The last frame with a sighting."""
+    good: int
+    """The last frame with a sighting or a following."""
+    best: float = 0.0
+    sightings: int = 0
+    evidence: dict[str, float] = field(default_factory=dict)
+    total: NDArray[np.float64] | None = None
+    added: int = 0
+    mouths: list[tuple[int, tuple[float, float, float, float]]] = field(default_factory=list)
+    over: bool = False
+    """Its ends are settled."""
+
+    @property
+    def box(self) -> Box:
+        return self.boxes[-1]
+
+
+def nearness(a: Box, b: Box) -> float:
+    """How likely two boxes of one kind show one thing: intersection over union, or closeness; 0 for not."""
+    overlap = a.iou(b)
+    if overlap >= 0.15:
+        return 1 + overlap
+    side = max(min(a.w, a.h), min(b.w, b.h))
+    far = float(np.hypot(a.centre[0] - b.centre[0], a.centre[1] - b.centre[1]))
+    alike = 0.5 <= (a.area + 1) / (b.area + 1) <= 2
+    return 1 - far / side if alike and far < 0.6 * side else 0.0
+
+
+def between(a: Box, b: Box, share: float) -> Box:
+    return Box(
+        a.x + (b.x - a.x) * share,
+        a.y + (b.y - a.y) * share,
+        a.w + (b.w - a.w) * share,
+        a.h + (b.h - a.h) * share,
+    )
+
+
+def trimmed(live: Live, frames_of: Callable[[float], int]) -> Live:
+    """A track without the tail that nobody saw: a faint thing is hidden for a shorter while than a sure one.
+
+    ``frames_of`` counts the frames of so many seconds.
+    """
+    if "S" not in live.marks or live.over:
+        return live
+    first, last = live.marks.index("S"), len(live.marks) - 1 - live.marks[::-1].index("S")
+    if live.kind is Kind.FACE:
+        trust = FOLLOWED if live.best >= SURE else min(FOLLOWED, WEAK + PER_SIGHTING * live.sightings)
+        followed = frames_of(trust)
+        held = frames_of(min(HELD, trust))
+    else:
+        followed, held = len(live.marks), frames_of(HELD)
+    begin, end = first, last
+    while (
+        begin > 0 and first - begin < followed and _near(live.marks[begin - 1 : begin - 1 + held], "F", "S")
+    ):
+        begin -= 1
+    while (
+        end < len(live.marks) - 1
+        and end - last < followed
+        and _near(live.marks[max(0, end + 2 - held) : end + 2], "F", "S")
+    ):
+        end += 1
+    live.boxes, live.marks = live.boxes[begin : end + 1], live.marks[begin : end + 1]
+    live.first += begin
+    live.over = True
+    return live
+
+
+def _near(marks: Sequence[str], *wanted: str) -> bool:
+    return any(mark in wanted for mark in marks)
+
+
+def bridged(tracks: list[Live], frames_of: Callable[[float], int]) -> list[Live]:
+    """Tracks whose gap is short and whose ends lie at one place, made one: cuts that were a flash included."""
+    most = frames_of(BRIDGED)
+    waiting = sorted(tracks, key=lambda live: live.first)
+    done: list[Live] = []
+    for late in waiting:
+        best, nearest = None, 0.0
+        for early in done:
+            gap = late.first - (early.first + len(early.boxes))
+            if early.kind is late.kind and 0 <= gap <= most:
+                close = nearness(early.boxes[-1], late.boxes[0])
+                if close > nearest:
+                    best, nearest = early, close
+        if best is None:
+            done.append(late)
+            continue
+        gap = late.first - (best.first + len(best.boxes))
+        here, there = best.boxes[-1], late.boxes[0]
+        best.boxes += [between(here, there, (i + 1) / (gap + 1)).scaled(1.1) for i in range(gap)]
+        best.marks += ["H"] * gap
+        best.boxes += late.boxes
+        best.marks += late.marks
+        best.mouths += late.mouths
+        for name, score in late.evidence.items():
+            best.evidence[name] = max(best.evidence.get(name, 0.0), score)
+        if late.total is not None and (best.total is None or best.total.shape == late.total.shape):
+            best.total = late.total if best.total is None else best.total + late.total
+            best.added += late.added
+    return done

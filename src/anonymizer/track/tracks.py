@@ -1,0 +1,74 @@
+"""What tracking gives: one thing from its first to its last hidden frame, with edges that do not flicker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymizer.core.types import Box, Evidence, Kind
+
+SMOOTH = 0.15
+"""Half width, seconds, of the window in which sizes are made steady."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Track:
+    """One thing from its first to its last hidden frame.
+
+    ``boxes`` float32 ``(n, 4)``: x, y, w, h in frame ``first + i``. ``seen`` bool ``(n,)``: a detector saw it
+    there, or in the frames before and after; otherwise it was followed by its appearance, or its place is ``guessed``:
+    held or interpolated. ``colours`` float32 ``(rows, columns, 3)``: the grid's RGB averages over the whole track.
+    ``mouths`` as ``boxes``, or None.
+    """
+
+    kind: Kind
+    first: int
+    boxes: NDArray[np.float32]
+    seen: NDArray[np.bool_]
+    evidence: tuple[Evidence, ...]
+    colours: NDArray[np.float32]
+    mouths: NDArray[np.float32] | None = None
+    guessed: NDArray[np.bool_] | None = None
+
+    @property
+    def last(self) -> int:
+        return self.first + len(self.boxes) - 1
+
+    def box(self, frame: int) -> Box:
+        """Where the thing is in a frame of the track."""
+        x, y, w, h = (float(v) for v in self.boxes[frame - self.first])
+        return Box(x, y, w, h)
+
+    def mouth(self, frame: int) -> Box | None:
+        """Where its mouth is, for faces whose landmarks were seen."""
+        if self.mouths is None:
+            return None
+        x, y, w, h = (float(v) for v in self.mouths[frame - self.first])
+        return Box(x, y, w, h)
+
+
+def steady(boxes: NDArray[np.float32], half: int) -> NDArray[np.float32]:
+    """Boxes ``(n, 4)`` that neither flicker in size nor ever leave a part of the given ones outside.
+
+    Each edge takes the outermost place it has within ``half`` frames, averaged over the same window; what an
+    average would let out is taken back in.
+    """
+    if len(boxes) == 0:
+        return boxes
+    edges = np.column_stack(
+        [-boxes[:, 0], -boxes[:, 1], boxes[:, 0] + boxes[:, 2], boxes[:, 1] + boxes[:, 3]]
+    )
+    # A quarter of the window is enough to take the jitter of single sightings in.
+    outer = _windowed(edges, max(1, half // 2)).max(axis=2)
+    mean = _windowed(outer, half).mean(axis=2)
+    wide = np.maximum(mean, edges)
+    return np.column_stack(
+        [-wide[:, 0], -wide[:, 1], wide[:, 2] + wide[:, 0], wide[:, 3] + wide[:, 1]]
+    ).astype(np.float32)
+
+
+def _windowed(values: NDArray[np.float32], half: int) -> NDArray[np.float32]:
+    padded = np.pad(values, ((half, half), (0, 0)), mode="edge")
+    return np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1, axis=0)

@@ -36,6 +36,7 @@ from anonymizer.release.publish import release
 from anonymizer.review import listing as queue
 from anonymizer.review import uploads as inbox
 from anonymizer.review.clips import Films, frame_times
+from anonymizer.review.connections import Connection
 from anonymizer.review.edits import Edits
 from anonymizer.review.jobs import JobRunner
 from anonymizer.review.photos import Pictures
@@ -193,9 +194,8 @@ class Server(uvicorn.Server):
             server_header=False,
             lifespan="off",
             ws="none",
-            http="h11",
+            http=Connection,
             proxy_headers=False,
-            limit_concurrency=64,
             timeout_keep_alive=30,
             timeout_graceful_shutdown=5,
         )

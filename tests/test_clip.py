@@ -405,7 +405,7 @@ def within(now, done, all):
 def placing(staged, final):
     if stage == "reported":
         strike()
-    place(staged, final)
+    place(staged, final, 0o644)
     if stage == "published":
         strike()
 

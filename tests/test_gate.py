@@ -117,9 +117,9 @@ def test_the_report_is_on_the_disk_before_the_medium_appears(
     seen: list[list[str]] = []
     place = gate_module.place
 
-    def watched(staged: Path, final: Path) -> None:
+    def watched(staged: Path, final: Path, mode: int) -> None:
         seen.append(handed_out(out))
-        place(staged, final)
+        place(staged, final, mode)
 
     monkeypatch.setattr(gate_module, "place", watched)
     with Gate(out) as gate:
@@ -403,7 +403,7 @@ def test_what_one_run_published_outlives_another_that_was_killed_over_the_same_n
     child = os.fork()
     if child == 0:  # pragma: no cover - the child never returns
         try:
-            gate_module.place = lambda staged, final: os._exit(9)
+            gate_module.place = lambda staged, final, mode: os._exit(9)
             with Session(out, settings) as session:
                 session.run(tmp_path / "a" / "photo00000.jpg")
         finally:

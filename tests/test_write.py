@@ -80,7 +80,7 @@ def test_neutral_time_mode_and_attributes(tmp_path: Path) -> None:
         os.umask(old)
     status = (tmp_path / "a.jpg").stat()
     assert status.st_mtime_ns == NEUTRAL_TIME * 10**9 and status.st_atime_ns == NEUTRAL_TIME * 10**9
-    assert stat.S_IMODE(status.st_mode) == 0o644
+    assert stat.S_IMODE(status.st_mode) == 0o600
 
 
 def test_extended_attributes_are_taken_away(tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def test_nothing_says_who_wrote_it_or_when(tmp_path: Path) -> None:
     status = path.stat()
     assert status.st_mtime == NEUTRAL_TIME
     if os.name == "posix":
-        assert stat.S_IMODE(status.st_mode) == 0o644
+        assert stat.S_IMODE(status.st_mode) == 0o600
     if hasattr(os, "listxattr"):
         assert not [name for name in os.listxattr(path) if name.startswith("user.")]
 

@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from anonymizer.core.durable import PRIVATE
 from anonymizer.core.errors import NotReadyError, OutputError, UsageError
 from anonymizer.gate.folder import Gate, file_sha256
 from anonymizer.gate.ledger import LedgerEntry, State
+from anonymizer.gate.permissions import restrict
 from anonymizer.read.sniff import suffix_of_medium
 from anonymizer.road.pipeline import Outcome
 
@@ -103,6 +105,7 @@ def bring(origin: RemoteFolder, source: Distant, failed: dict[Path, str]) -> Pat
     try:
         source.local.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         origin.fs.get_file(source.key, str(source.local))
+        restrict(source.local, PRIVATE)
         # As old as its content: the ledger knows it again by this.
         os.utime(source.local, ns=(source.stamp, source.stamp))
     except Exception as error:  # noqa: BLE001  each store has errors of its own

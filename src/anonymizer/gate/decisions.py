@@ -158,7 +158,7 @@ def _decide(gate: Gate, entry: LedgerEntry, to: State, old: Report, new: Report,
         _write(gate, new, careful_first=to is not State.READY)
         if to is State.REVIEW:
             gate.publish("".join(f"{reason}\n" for reason in new.reasons).encode(), reasons)
-        gates.place(source, final)
+        gates.place(source, final, gate.mode(final))
         durable.sync_folder(final.parent)
         durable.sync_folder(source.parent)
         gate.ledger.decide(taken, to, " ".join(new.reasons), gate.report_digest(entry.id))
@@ -181,7 +181,7 @@ def _undo(gate: Gate, entry: LedgerEntry, source: Path, final: Path, old: Report
     """Back to where it stood. What cannot be undone now is settled by the next run, from the report on the disk."""
     with contextlib.suppress(OSError):
         if not source.exists():
-            gates.place(final, source)
+            gates.place(final, source, gate.mode(source))
         elif final.exists() and final.samefile(source):
             final.unlink()
     with contextlib.suppress(OSError, OutputError):

@@ -31,6 +31,7 @@ from anonymizer.core.errors import OutputError
 from anonymizer.core.signing import SignatureStatus, file_signature_status, own_key
 from anonymizer.core.types import Verdict
 from anonymizer.gate.ledger import RELEASED, Decision, Ledger, LedgerEntry, State
+from anonymizer.gate.permissions import ANYBODY, PRIVATE_FOLDER, private_folder, restrict, usual, widen
 
 NEUTRAL_TIME = 946_684_800
 """Modification time of every output: 2000-01-01T00:00:00Z, seconds."""
@@ -83,14 +84,15 @@ class Gate:
         self.work = self.private / self.run
         self._listed: dict[Path, tuple[int, set[str]]] = {}
         try:
-            for folder in (self.ready, self.review, self.reports):
+            for folder in (self.ready, self.reports):
                 folder.mkdir(parents=True, exist_ok=True)
-            for folder in (self.private, self.rejected):
-                folder.mkdir(mode=0o700, exist_ok=True)
+            for folder in (self.review, self.private, self.rejected):
+                private_folder(folder)
             self._lock = FileLock(self.private / f"{self.run}.lock", mode=0o600)
             # First the lock: a work folder without one is a dead run's.
             self._lock.acquire(timeout=0)
-            self.work.mkdir(mode=0o700)
+            self.work.mkdir(mode=PRIVATE_FOLDER)
+            self._usual = usual(self.work)
         except OSError as error:
             raise _output_error(self.root, error) from error
         try:
@@ -234,7 +236,7 @@ class Gate:
             }
             self.ledger.update(id, name=name, output=sha256, **known)
             before = final.parent.stat().st_mtime_ns
-            place(staged, final)
+            place(staged, final, self.mode(final))
             durable.sync_folder(final.parent)
             self._note_name(final.parent, name, before)
             self.ledger.finish(id, _STATE[verdict], name=name, output=sha256, reason=" ".join(reasons))
@@ -318,6 +320,7 @@ class Gate:
     def _set_aside(self, medium: Path) -> None:
         """Take a file that is none of ours any more out of the public folders, into the private one."""
         self.altered.mkdir(mode=0o700, exist_ok=True)
+        restrict(medium, durable.PRIVATE)
         medium.replace(self.altered / f"{new_id()}-{medium.name}")
 
     def write_index(self, content: bytes) -> Path:
@@ -330,7 +333,12 @@ class Gate:
 
     def publish(self, content: bytes, path: Path) -> None:
         """Write a file whole and durable, or not at all, in place of what may stand there."""
-        durable.replace(path, content, self.work / f"{new_id()}.tmp", mode=0o644, time=NEUTRAL_TIME)
+        open_to = ANYBODY if path.parent in (self.ready, self.reports) else durable.PRIVATE
+        durable.replace(path, content, self.work / f"{new_id()}.tmp", mode=open_to, time=NEUTRAL_TIME)
+
+    def mode(self, path: Path) -> int:
+        """Who may read a file at this place: everybody whom the user's mask lets, in ``ready/`` and ``reports/``."""
+        return self._usual if path.parent in (self.ready, self.reports) else durable.PRIVATE
 
     def _clean_after_dead_runs(self) -> None:
         """Finish or undo what killed runs left: their lock is free, because a lock dies with its process."""
@@ -391,7 +399,7 @@ class Gate:
         state, decision = self._reported(entry)
         final = self.folder(state) / entry.name
         if final not in ours:
-            place(ours[0], final)
+            place(ours[0], final, self.mode(final))
         for other in set(ours) - {final}:
             other.unlink(missing_ok=True)
         durable.sync_folder(final.parent)
@@ -441,18 +449,19 @@ class Gate:
             Path(self._lock.lock_file).unlink(missing_ok=True)
 
 
-def place(staged: Path, final: Path) -> None:
-    """Move a file to a name that nothing has yet; FileExistsError where something has.
+def place(staged: Path, final: Path, mode: int) -> None:
+    """Move a file to a name that nothing has yet, and give it a mode; FileExistsError where something has the name.
 
     A hard link claims the name and fails where it exists, which a rename does not; where the volume has
     no links, an exclusively created empty file claims it.
     """
+    restrict(staged, mode)
     try:
         os.link(staged, final)
     except FileExistsError:
         raise
     except OSError:
-        os.close(os.open(final, os.O_CREAT | os.O_EXCL, 0o644))
+        os.close(os.open(final, os.O_CREAT | os.O_EXCL, durable.PRIVATE))
         try:
             staged.replace(final)
         except BaseException:
@@ -460,6 +469,7 @@ def place(staged: Path, final: Path) -> None:
             raise
     else:
         staged.unlink()
+    widen(final, mode)
 
 
 def _digest(*contents: bytes) -> str:

@@ -11,10 +11,10 @@ run it again.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -29,6 +29,7 @@ from anonymizer.core.types import Verdict
 from anonymizer.core.version import __version__
 from anonymizer.gate.folder import Gate, file_sha256, place
 from anonymizer.gate.ledger import RELEASED, Decision, LedgerEntry, State, now
+from anonymizer.gate.permissions import ANYBODY
 from anonymizer.release.check import examine
 from anonymizer.release.ledger_check import decision_flaws
 from anonymizer.write.photo import neutralise
@@ -166,17 +167,16 @@ def _copied(gate: Gate, entry: LedgerEntry, to: Path) -> bool:
     if final.exists():
         copy.unlink()
     else:
-        place(copy, final)
+        # The user's mask made it so.
+        place(copy, final, stat.S_IMODE(copy.stat().st_mode))
     sync_folder(to)
     shutil.rmtree(hidden, ignore_errors=True)
     return True
 
 
 def _copy(source: Path, target: Path) -> None:
-    with source.open("rb") as read, new_file(target) as write:
+    with source.open("rb") as read, new_file(target, ANYBODY) as write:
         shutil.copyfileobj(read, write, 1 << 20)
-    with contextlib.suppress(OSError):
-        target.chmod(0o644)
     neutralise(target)
 
 
@@ -236,7 +236,7 @@ def _write_manifest(to: Path, listed: dict[str, dict[str, Any]], key: Key) -> fl
         "media": [listed[name] for name in sorted(listed)],
     }
     content = sign.as_file(sign.signed(document, PURPOSE, key))
-    replace(to / MANIFEST, content, to / f"{HIDDEN}{secrets.token_hex(6)}.tmp", mode=0o644)
+    replace(to / MANIFEST, content, to / f"{HIDDEN}{secrets.token_hex(6)}.tmp", mode=ANYBODY)
     sync_folder(to)
     ended = time.monotonic()
     return ended + max(MANIFEST_EVERY, 20 * (ended - began))

@@ -228,7 +228,6 @@ class ClipWriter:
             if self._audio:
                 self._put_sound(self._audio.encode(None))
             self._out.close()
-            self.path.chmod(0o644)
             sync_path(self.path)
             neutralise(self.path)
 

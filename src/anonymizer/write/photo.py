@@ -58,8 +58,6 @@ def write_photo(pixels: Pixels, path: Path, form: str, quality: int) -> None:
                 image.save(target, "JPEG", quality=quality, subsampling=0)
             # Whatever is written later would set its time anew.
             sync(file)
-            # What is published may be read by whatever publishes it.
-            path.chmod(0o644)
             neutralise(path)
     except OSError as error:
         raise failed(error) from error

@@ -179,6 +179,29 @@ def test_a_heif_with_everything(tmp_path: Path) -> None:
     assert all(f"CANARY_{name}" in joined for name in ("FILM", "UUID", "FREE", "TAIL", "ARTIST"))
 
 
+def jpeg_in_tiff(tables: bytes = b"") -> bytes:
+    """A TIFF whose strips are JPEG streams, with its tables in tag 347; ``tables`` in their place, as long as they."""
+    file = io.BytesIO()
+    pixels = np.random.default_rng(1).integers(0, 255, (64, 64, 3), np.uint8)
+    Image.fromarray(pixels).save(file, "TIFF", compression="jpeg")
+    content = file.getvalue()
+    with Image.open(file) as image:
+        standing = bytes(image.tag_v2[347])  # type: ignore[index]
+    assert content.count(standing) == 1
+    return content.replace(standing, tables.ljust(len(standing), b"\0")) if tables else content
+
+
+def test_a_jpegs_tables_in_a_tiff_are_no_text() -> None:
+    """Else every JPEG, which holds the same tables, would hold "strings of the source"."""
+    assert harvest(jpeg_in_tiff(), "TIFF").strings == frozenset()
+
+
+def test_text_among_a_jpegs_tables_in_a_tiff_is_found() -> None:
+    tables = b"\xff\xd8" + segment(0xFE, b"Anna Muster, Ulm") + b"\xff\xd9"
+    assert "Anna Muster, Ulm" in harvest(jpeg_in_tiff(tables), "TIFF").strings
+    assert "Muster" in harvest(jpeg_in_tiff(b"\xff\xd8\xff\xd9 Anna Muster "), "TIFF").strings
+
+
 def test_a_big_tiff() -> None:
     """BigTIFF: offsets of eight bytes (Adobe's TIFF 6.0 extended by libtiff)."""
     text = b"CANARY_BIG_ARTIST\0"

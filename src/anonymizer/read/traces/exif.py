@@ -167,8 +167,26 @@ def _tag(tag: int, kind: int, value: bytes, role: int, found: TraceCollector) ->
         found.text(value.decode("utf-16-le", "ignore").replace("\0", "\n"))
     elif kind == 2:
         found.value(value)
+    elif tag == 0x015B:
+        _tables(value, found)
     elif kind == 7 and tag not in (0x9000, 0x9101, 0xA000, 0xA300, 0xA301, 0xA302):
         found.binary(value, 1 << 16)
+
+
+def _tables(value: bytes, found: TraceCollector) -> None:
+    """A JPEG stream's tables (TIFF Technical Note 2): the numbers of the tables are no text, all else in it may be."""
+    at = 2
+    while at + 4 <= len(value) and value[at] == 0xFF:
+        size = int.from_bytes(value[at + 2 : at + 4], "big")
+        if value[at + 1] not in (
+            0xC4,
+            0xCC,
+            0xDB,
+            0xDD,
+        ):  # Huffman and arithmetic coding, quantisation, restarts
+            found.binary(value[at + 4 : at + 2 + size], 1 << 16)
+        at += 2 + max(2, size)
+    found.binary(value[at:] if value[at : at + 2] != b"\xff\xd9" else value[at + 2 :], 1 << 16)
 
 
 def _position(entries: dict[int, bytes], form: _Form, found: TraceCollector) -> None:

@@ -154,7 +154,7 @@ def asked(folder: Path, limit: int | None) -> None:
             regions = faces.find(pixels)
             _, redactions = redact(pixels, [r for r in regions if r.hidden], SETTINGS)
             redacted += bool(redactions)
-            waiting += [path.name] if any(not r.hidden for r in unredacted(regions, redactions)) else []
+            waiting += [path.name] if any(r.asked for r in regions) else []
         print(
             f"asked: {len(pictures)} photos of {name}/, a face redacted in {redacted}, {len(waiting)} wait for a "
             f"person because of a face: {', '.join(waiting)}",

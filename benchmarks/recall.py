@@ -159,7 +159,7 @@ def ours(finder: FaceFinder, photos: Sequence[Photo], rotations: int, certain: b
         start = time.perf_counter()
         regions = finder.find(pixels)
         tally.seconds.append(time.perf_counter() - start)
-        tally.asked += any(not region.hidden for region in regions)
+        tally.asked += any(region.asked for region in regions)
         chosen = [region for region in regions if region.hidden or not certain]
         score(tally, photo, view, [redaction(r, settings) for r in chosen], [r.box for r in chosen])
     return tally

@@ -96,6 +96,22 @@ def test_each_action_in_a_photo(
     assert told is None or told in ran.out
 
 
+@pytest.mark.parametrize(("side", "much"), [(60, False), (150, True)])
+def test_where_much_is_hidden_a_person_is_asked_whether_anything_is_left(
+    run: Callable[..., Ran], doing: Callable[..., None], tmp_path: Path, side: int, much: bool
+) -> None:
+    doing(Action.HIDE)
+    wall = picture()
+    wall[10 : 10 + side, 20 : 20 + side] = RED
+    Image.fromarray(wall).save(tmp_path / "a.png")
+    run("blur", tmp_path / "a.png", "--out", tmp_path / "out", *FAST)
+    report = report_of(tmp_path / "out")
+    assert len(report.regions) == 1
+    assert [(one.kind, one.hidden) for one in report.questions] == (
+        [(QuestionKind.NOTHING_LEFT, True)] if much else []
+    )
+
+
 def test_a_moving_place_that_is_hidden_for_a_person_to_judge_is_asked_about_once(
     run: Callable[..., Ran], doing: Callable[..., None], tmp_path: Path
 ) -> None:

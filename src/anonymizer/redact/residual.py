@@ -42,6 +42,16 @@ def hidden(region: Region, redactions: Sequence[Redaction]) -> float:
     return float(_over(redactions, xs, ys)[own].mean()) if own.any() else 0.0
 
 
+def share_hidden(redactions: Sequence[Redaction], width: int, height: int) -> float:
+    """The share of a picture, 0 to 1, that lies under the redactions as they were drawn, each pixel once."""
+    if not redactions:
+        return 0.0
+    step = max(1.0, max(width, height) / MEASURED)
+    return float(
+        _over(redactions, np.arange(step / 2, width, step), np.arange(step / 2, height, step)).mean()
+    )
+
+
 def unredacted(regions: Sequence[Region], redactions: Sequence[Redaction]) -> list[Region]:
     """The regions that no redaction hides: less than half of each lies under what was drawn."""
     return [region for region in regions if hidden(region, redactions) < HIDDEN_SHARE]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from pathlib import Path
 
 from anonymizer.core.geometry import mouth_box
@@ -15,6 +16,8 @@ from anonymizer.core.types import (
     Kind,
     Pixels,
     Processed,
+    Question,
+    QuestionKind,
     Redaction,
     Region,
     Result,
@@ -23,10 +26,16 @@ from anonymizer.detect.base import RegionFinder
 from anonymizer.detect.finder import questions
 from anonymizer.read.photo.reader import Still
 from anonymizer.redact.photo import redact, redaction_box, restore
-from anonymizer.redact.residual import HIDDEN_SHARE, legible_beside, still_legible, unredacted
+from anonymizer.redact.residual import HIDDEN_SHARE, legible_beside, share_hidden, still_legible, unredacted
 from anonymizer.verify.photo import Expected, decode, examine
 from anonymizer.write.photo import write_photo
 
+MUCH_HIDDEN = 0.4
+"""Share of the picture from which on a person is asked whether anything of the case is left to see."""
+FACE_HIDDEN = (
+    "The face was hidden; nothing of the finding is left to see: crop the photo to the finding, keep a part clear, "
+    "or ask the patient's consent to show the face."
+)
 SAME = 0.5
 """A found region is one that a person took off when the areas drawn over overlap so much (IoU)."""
 
@@ -67,7 +76,7 @@ def process(still: Still, sha256: str, finder: RegionFinder, settings: Settings,
         keep_name=settings.keep_name,
         grid_limit=settings.grid,
     )
-    asked = questions(_to_ask([*regions, *found], redactions))
+    asked = questions(_to_ask([*regions, *found], redactions)) + nothing_left(redactions, width, height)
     return Processed(
         path=staged,
         type="photo",
@@ -79,6 +88,7 @@ def process(still: Still, sha256: str, finder: RegionFinder, settings: Settings,
         traces=still.traces,
         reasons=(
             *(str(one.message) for one in asked),
+            *([FACE_HIDDEN] if _hidden_by_faces(redactions, width, height) else []),
             *reasons(settings, bool(kept), taken_off(seen, settings)),
         ),
         questions=tuple(asked),
@@ -110,6 +120,22 @@ def _to_ask(regions: Sequence[Region], redactions: Sequence[Redaction]) -> list[
         if all(region.box.iou(other.box) < HIDDEN_SHARE for other in same):
             kept.append(region)
     return kept
+
+
+def nothing_left(redactions: Sequence[Redaction], width: int, height: int) -> list[Question]:
+    """The question whether anything of the case is left to see, where much of the picture is hidden."""
+    if share_hidden(redactions, width, height) < MUCH_HIDDEN:
+        return []
+    drawn = [
+        Box(left, top, right - left, bottom - top) for left, top, right, bottom in (r.box for r in redactions)
+    ]
+    box = reduce(Box.union, drawn).within(width, height)
+    return [Question(QuestionKind.NOTHING_LEFT, box, hidden=True)]
+
+
+def _hidden_by_faces(redactions: Sequence[Redaction], width: int, height: int) -> bool:
+    """Whether faces alone hide as much as that."""
+    return share_hidden([r for r in redactions if r.kind is Kind.FACE], width, height) >= MUCH_HIDDEN
 
 
 def drawn_regions(settings: Settings) -> list[Region]:

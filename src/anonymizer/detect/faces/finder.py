@@ -1,11 +1,7 @@
-"""Faces: an ensemble at several scales and at four rotations, then a second opinion on each large doubt.
+"""Faces: an ensemble at several scales and at four rotations, then a close look at each large doubt.
 
-What a candidate needs depends on what a mistake costs. A small one is redacted on little evidence: a face
-missed is a patient shown, and a small blur too many hides nothing of the finding. A large one would hide the
-very skin that the photo is about, so it needs more; where the networks disagree on it, it is cut out,
-enlarged and shown to all of them at every rotation: confirmed, it is redacted; refuted, it is dropped; still
-open, it is a region with ``Action.ASK``, for a person. docs/detection.md has the measurements behind
-every number here.
+What is done with a candidate is decided in :mod:`anonymizer.detect.faces.decide`; what is only a part of a face is
+asked about (:mod:`anonymizer.detect.faces.parts`). docs/detection.md has the measurements behind every number here.
 """
 
 from __future__ import annotations
@@ -23,14 +19,14 @@ from anonymizer.core.settings import Effort
 from anonymizer.core.types import Action, Box, Detection, Model, Pixels, Point, Region
 from anonymizer.detect.faces import blazeface, centerface, yunet
 from anonymizer.detect.faces.centerface import MULTIPLE
+from anonymizer.detect.faces.decide import TINY, Rules, decide
 from anonymizer.detect.faces.fusion import View, clusters, fused, landmarks, rotated
+from anonymizer.detect.faces.parts import parts
 from anonymizer.detect.models.store import Store
 
 ALL_ROTATIONS = (0, 1, 2, 3)
 ENLARGE = 4.0
 """A small picture is enlarged at most this much: beyond it no network sees more."""
-TINY = 7.0
-"""Least side of a face that is reported, pixels of the picture. Nobody is recognised by ten, but boxes are tight."""
 Levels = tuple[tuple[int, tuple[int, ...]], ...]
 """``(long side in pixels, quarter turns)`` at which CenterFace searches."""
 
@@ -79,40 +75,22 @@ NEAR_SIDE = 192
 """… and the pixels it has then at most, with a face of 64; none is enlarged, for a small redaction looks like a face
 when it is."""
 QUICK_SIDE = 640
+QUICK_SCORE = 0.2
 AROUND_SIDE = 480
 """Long side for the rotations at which nobody stands so far: who lies down is not small all at once."""
 TILE = 1280
 TILE_OVERLAP = 128
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """The evidence that a redaction needs; scores are CenterFace's where nothing else is said."""
-
-    small: float = 0.15
-    """A candidate that is not large."""
-    large: float = 0.20
-    """A large one: more than a fifth of the picture's lesser side, and 80 pixels."""
-    doubt: float = 0.15
-    """The least that keeps a large candidate open, together with :attr:`second`."""
-    confirmed: float = 0.30
-    """After the second opinion, together with :attr:`second`."""
-    second: float = 0.60
-    """BlazeFace's or YuNet's score that counts as a second opinion."""
-    alone: float = 0.80
-    """BlazeFace's or YuNet's score that keeps a large candidate open by itself."""
-    tiny_picture: float = 0.45
-    """BlazeFace's score for a candidate below 80 pixels that takes up most of its picture."""
-
-
-LARGE_SHARE = 0.2
-LARGE_SIDE = 80.0
 LEAST_OTHER = 0.4
 """BlazeFace and YuNet: what scores less is no candidate."""
 CROP_SIDE = 224
 """Side of the enlarged crop of a doubtful candidate, pixels."""
-CROP_CONTEXT = 2.2
-"""The crop's side in sides of the candidate: a face without its head is hard to tell."""
+CROP_CONTEXTS = (1.4, 2.2)
+"""The crop's side in sides of the candidate: a face without its head is hard to tell, and much about it is hidden
+where it fills the frame."""
+CROP_LEAST = 0.05
+"""The least score that the close look tells of."""
 
 
 class FaceFinder:
@@ -147,7 +125,7 @@ class FaceFinder:
 
     def find(self, pixels: Pixels) -> list[Region]:
         """Every face, and every place that may be one, in a picture ``(h, w, 3)`` uint8 RGB."""
-        least = min(self.rules.small, self.rules.doubt)
+        least = min(self.rules.small, self.rules.large)
         found = self._detect(pixels, self.plan.levels, least)
         with ThreadPoolExecutor(1) as beside:
             # One large picture keeps one core busy, and so do they.
@@ -156,14 +134,17 @@ class FaceFinder:
             found += others.result()
         if self.plan.tiled and max(pixels.shape[:2]) > TILE:
             found += self._detect_tiled(pixels, least)
-        return self._settled(pixels, found)
+        regions = self._decided(pixels, found)
+        regions += parts(pixels, regions)
+        return [region for region in regions if region.action is not Action.LEAVE]
 
     def verification_pass(self, pixels: Pixels) -> list[Region]:
         """Plain faces left in a redacted picture, at another scale than ``find``'s.
 
         The caller ignores what lies under a redaction.
         """
-        return _each_once(self._detect(pixels, VERIFICATION_LEVELS, VERIFICATION_SCORE))
+        found = self._detect(pixels, VERIFICATION_LEVELS, VERIFICATION_SCORE)
+        return self._decided(pixels, found)
 
     def verification_pass_near(
         self, pixels: Pixels, places: Sequence[Box], rotations: Sequence[int]
@@ -192,7 +173,7 @@ class FaceFinder:
             more, copies = _at_rotations(*resized(pixels, side), rotations)
             views += more
             shown += copies
-        answers = self._main.detect(shown, self.rules.large) if shown else []
+        answers = self._main.detect(shown, QUICK_SCORE) if shown else []
         backs = [[view.back(d) for d in found] for view, found in zip(views, answers, strict=True)]
         each = [list(chain(*backs[i : i + len(rotations)])) for i in range(0, len(backs), len(rotations))]
         return [_each_once(found) for found in each]
@@ -201,7 +182,7 @@ class FaceFinder:
         """Quick detection: the faces of one frame at all rotations, with most care at these."""
         others = tuple(rotation for rotation in ALL_ROTATIONS if rotation not in rotations)
         levels = (QUICK_SIDE, tuple(rotations)), (AROUND_SIDE, others)
-        return _each_once(self._detect(pixels, levels, self.rules.large))
+        return _each_once(self._detect(pixels, levels, QUICK_SCORE))
 
     def rest(self) -> None:
         """Give back the memory that a search took."""
@@ -254,42 +235,21 @@ class FaceFinder:
                 found.append(view.back(replace(d, box=moved, landmarks=marks)))
         return found
 
-    def _settled(self, pixels: Pixels, candidates: Sequence[Detection]) -> list[Region]:
-        """One region per face; each large doubt given a second opinion."""
-        height, width = pixels.shape[:2]
-        certain: list[Region] = []
-        open_: list[list[Detection]] = []
-        for group in clusters(candidates):
-            side = _side(group)
-            if side < TINY or fused(group).box.within(width, height).area <= 0:
-                continue
-            large = side >= LARGE_SIDE and side >= LARGE_SHARE * min(width, height)
-            main, second = best(group, centerface.NAME), best_other(group)
-            if main >= (self.rules.large if large else self.rules.small):
-                certain.append(fused(group))
-            elif large and max(main / self.rules.doubt, second / self.rules.second) >= 1:
-                open_.append(group)
-            elif side < LARGE_SIDE and side >= 0.5 * min(width, height) and second >= self.rules.tiny_picture:
-                certain.append(fused(group))
-        doubts = []
-        for group in open_:
-            box = fused(group).box
-            if any(box.covered_by(region.box.scaled(1.2)) > 0.5 for region in certain):
-                continue
-            both = [*group, *self._detect_enlarged(pixels, box)]
-            main, second = best(both, centerface.NAME), best_other(both)
-            if main >= self.rules.confirmed and second >= self.rules.second:
-                certain.append(fused(both))
-            elif (main >= self.rules.doubt and second >= self.rules.second) or second >= self.rules.alone:
-                doubts.append(fused(both, Action.ASK))
-        return certain + doubts
+    def _decided(self, pixels: Pixels, found: Sequence[Detection]) -> list[Region]:
+        size = pixels.shape[1], pixels.shape[0]
+        return decide(found, size, lambda box: self._detect_enlarged(pixels, box), self.rules)
 
     def _detect_enlarged(self, pixels: Pixels, box: Box) -> list[Detection]:
-        """What every network says of the enlarged crop around a candidate, at the four rotations."""
-        views, pictures = _at_rotations(*cut(pixels, box, CROP_CONTEXT, CROP_SIDE), ALL_ROTATIONS)
+        """What every network says of the place, cut out and enlarged, narrow and wide, at the four rotations."""
+        views: list[View] = []
+        pictures: list[Pixels] = []
+        for context in CROP_CONTEXTS:
+            more, crops = _at_rotations(*cut(pixels, box, context, CROP_SIDE), ALL_ROTATIONS)
+            views += more
+            pictures += crops
         found: list[Detection] = []
         for network in (self._main, *self._others):
-            for one, answers in zip(views, network.detect(pictures, self.rules.doubt), strict=True):
+            for one, answers in zip(views, network.detect(pictures, CROP_LEAST), strict=True):
                 found += [one.back(d) for d in answers]
         return [d for d in found if d.box.iou(box) >= 0.35]
 
@@ -300,16 +260,6 @@ def _others(store: Store) -> list[blazeface.BlazeFace | yunet.YuNet]:
     found += [blazeface.BlazeFace(store, name) for name in (blazeface.SHORT, blazeface.FULL)]
     found += [yunet.YuNet(store)] if store.present(yunet.NAME) else []
     return found
-
-
-def best(detections: Sequence[Detection], name: str) -> float:
-    """The best score of one network, 0 if it saw nothing."""
-    return max((d.score for d in detections if d.detector == name), default=0.0)
-
-
-def best_other(detections: Sequence[Detection]) -> float:
-    """The best score of the networks beside CenterFace, 0 if they saw nothing."""
-    return max((d.score for d in detections if d.detector != centerface.NAME), default=0.0)
 
 
 def upright_rotation(marks: Sequence[Point]) -> int:
@@ -370,14 +320,10 @@ def cut(pixels: Pixels, box: Box, context: float, side: int) -> tuple[View, Pixe
     return View(reach, reach, 0, (side / reach, side / reach), left, top), crop
 
 
-def _side(group: Sequence[Detection]) -> float:
-    return min(group[0].box.w, group[0].box.h)
-
-
 def _at_rotations(view: View, picture: Pixels, rotations: Sequence[int]) -> tuple[list[View], list[Pixels]]:
     return [replace(view, rotations=t) for t in rotations], [rotated(picture, t) for t in rotations]
 
 
 def _each_once(found: Sequence[Detection]) -> list[Region]:
     """One region for each face, however often it was seen; none for what is too small."""
-    return [fused(group) for group in clusters(found) if _side(group) >= TINY]
+    return [fused(group) for group in clusters(found) if min(group[0].box.w, group[0].box.h) >= TINY]

@@ -1,0 +1,112 @@
+"""From what networks see at one place to what is done with it.
+
+What a candidate needs depends on what a mistake costs. A small one is hidden on little evidence: a face missed is a
+patient shown, and a small blur too many hides nothing of the finding. A large one would hide the very skin that the
+photo is about: soles, bellies and shoulders have scores up to 0.5, and true faces go down to 0.16. So it is hidden
+outright where two looks at it are sure; where they half agree it is hidden, and a person is asked; where the close
+look sees nothing it is a question, if something else speaks for a face, and otherwise left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from anonymizer.core.types import Action, Box, Detection, Region
+from anonymizer.detect.faces import centerface
+from anonymizer.detect.faces.fusion import clusters, fused
+
+TINY = 7.0
+"""Least side of a face that is reported, pixels of the picture. Nobody is recognised by ten, but boxes are tight."""
+LARGE_SHARE = 0.2
+LARGE_SIDE = 80.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The evidence that each action needs; scores are CenterFace's where nothing else is said."""
+
+    small: float = 0.15
+    """Hides a candidate that is not large."""
+    large: float = 0.15
+    """Makes a large one a candidate: more than a fifth of the picture's lesser side, and 80 pixels …"""
+    second: float = 0.60
+    """… or BlazeFace's or YuNet's score does."""
+    proof: float = 0.60
+    """A large candidate is a face by the search alone …"""
+    plain: float = 0.35
+    """… or by this score in the search …"""
+    confirmed: float = 0.65
+    """… and this in the close look."""
+    likely: float = 0.45
+    """Search and close look together: hidden, and asked about …"""
+    seen: float = 0.25
+    """… where the close look gives this at least, or …"""
+    strong: float = 0.40
+    """… the search this by itself."""
+    possible: float = 0.20
+    """The search's score at which a candidate that the close look does not see stays open."""
+    alone: float = 0.80
+    """BlazeFace's or YuNet's score that keeps one open by itself."""
+    tiny_picture: float = 0.45
+    """BlazeFace's score for a candidate below 80 pixels that takes up most of its picture."""
+
+
+def best(detections: Sequence[Detection], name: str) -> float:
+    """The best score of one network, 0 if it saw nothing."""
+    return max((d.score for d in detections if d.detector == name), default=0.0)
+
+
+def best_other(detections: Sequence[Detection]) -> float:
+    """The best score of the networks beside CenterFace, 0 if they saw nothing."""
+    return max((d.score for d in detections if d.detector != centerface.NAME), default=0.0)
+
+
+def decide(
+    candidates: Sequence[Detection],
+    size: tuple[int, int],
+    close_look: Callable[[Box], list[Detection]],
+    rules: Rules,
+) -> list[Region]:
+    """One region for each face, with what is to be done with it; ``Action.LEAVE`` among them.
+
+    ``size`` is the picture's ``(width, height)``. ``close_look`` says what every network sees of a place that is cut
+    out and enlarged; it is asked about large doubts alone.
+    """
+    width, height = size
+    regions: list[Region] = []
+    doubts: list[list[Detection]] = []
+    for group in clusters(candidates):
+        side = min(group[0].box.w, group[0].box.h)
+        if side < TINY or fused(group).box.within(width, height).area <= 0:
+            continue
+        large = side >= LARGE_SIDE and side >= LARGE_SHARE * min(width, height)
+        main, second = best(group, centerface.NAME), best_other(group)
+        if main >= (rules.proof if large else rules.small):
+            regions.append(fused(group))
+        elif large and max(main / rules.large, second / rules.second) >= 1:
+            doubts.append(group)
+        elif side < LARGE_SIDE and side >= 0.5 * min(width, height) and second >= rules.tiny_picture:
+            regions.append(fused(group))
+    for group in doubts:
+        box = fused(group).box
+        if best(group, centerface.NAME) < rules.plain and any(
+            r.hidden and box.covered_by(r.box.scaled(1.2)) > 0.5 for r in regions
+        ):
+            continue
+        closer = close_look(box)
+        region = fused([*group, *closer])
+        regions.append(replace(region, action=_action(group, closer, rules)))
+    return regions
+
+
+def _action(group: Sequence[Detection], closer: Sequence[Detection], rules: Rules) -> Action:
+    """What is done with a large doubt."""
+    main, look = best(group, centerface.NAME), best(closer, centerface.NAME)
+    if main >= rules.plain and look >= rules.confirmed:
+        return Action.HIDE
+    if main + look >= rules.likely and (look >= rules.seen or main >= rules.strong):
+        return Action.HIDE_AND_ASK
+    if main >= rules.possible or best_other([*group, *closer]) >= rules.alone:
+        return Action.ASK
+    return Action.LEAVE

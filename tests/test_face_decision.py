@@ -1,0 +1,103 @@
+"""What is done with a place where networks see a face, and with a bar that somebody drew over one."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from anonymizer.core.types import Action, Box, Detection, Kind, Pixels, QuestionKind
+from anonymizer.detect.faces import blazeface, centerface
+from anonymizer.detect.faces.bars import bars
+from anonymizer.detect.faces.decide import Rules, decide
+from anonymizer.detect.faces.parts import parts
+
+SIZE = (640, 480)
+LARGE, SMALL = Box(200, 100, 240, 260), Box(300, 200, 40, 48)
+
+
+def seen(score: float, box: Box = LARGE, detector: str = centerface.NAME) -> Detection:
+    return Detection(box, score, Kind.FACE, detector)
+
+
+def actions(search: list[Detection], close: list[Detection]) -> list[Action]:
+    return [region.action for region in decide(search, SIZE, lambda box: close, Rules())]
+
+
+@pytest.mark.parametrize(
+    ("search", "close", "action"),
+    [
+        (0.75, 0.0, Action.HIDE),
+        (0.45, 0.70, Action.HIDE),
+        (0.45, 0.30, Action.HIDE_AND_ASK),
+        (0.20, 0.55, Action.HIDE_AND_ASK),
+        (0.55, 0.0, Action.HIDE_AND_ASK),
+        (0.25, 0.05, Action.ASK),
+        (0.16, 0.05, Action.LEAVE),
+    ],
+)
+def test_a_large_face_is_hidden_asked_about_or_left_by_what_two_looks_say(
+    search: float, close: float, action: Action
+) -> None:
+    assert actions([seen(search)], [seen(close)] if close else []) == [action]
+
+
+def test_a_small_face_is_hidden_on_little_evidence_and_nobody_looks_closer() -> None:
+    def never(box: Box) -> list[Detection]:
+        raise AssertionError("a small candidate is not looked at again")
+
+    (region,) = decide([seen(0.16, SMALL)], SIZE, never, Rules())
+    assert region.action is Action.HIDE
+
+
+def test_what_another_network_is_sure_of_stays_a_question() -> None:
+    search = [seen(0.7, detector=blazeface.SHORT)]
+    assert actions(search, [seen(0.85, detector=blazeface.SHORT)]) == [Action.ASK]
+    assert actions(search, [seen(0.7, detector=blazeface.SHORT)]) == [Action.LEAVE]
+
+
+def test_a_doubt_under_a_plain_face_is_none() -> None:
+    inside = Box(260, 160, 120, 130)
+    found = decide([seen(0.9), seen(0.25, inside)], SIZE, lambda box: [], Rules())
+    assert [region.action for region in found] == [Action.HIDE]
+
+
+@pytest.fixture(scope="module")
+def close_up(portrait: Pixels) -> Pixels:
+    """The sample portrait's face, filling the frame: eyes at a third of its height."""
+    return np.ascontiguousarray(portrait[120:400, 350:560])
+
+
+def with_bar(close_up: Pixels, shape: str) -> Pixels:
+    drawn = close_up.copy()
+    if shape == "bar":
+        cv2.rectangle(drawn, (30, 90), (170, 125), (0, 0, 0), -1)
+    elif shape == "aslant":
+        corners = cv2.boxPoints(((100, 108), (130, 30), 12)).astype(int)
+        cv2.fillPoly(drawn, [corners], (0, 0, 0))
+    else:
+        for x in (65, 135):
+            cv2.ellipse(drawn, (x, 108), (28, 17), 0, 0, 360, (0, 0, 0), -1)
+    return drawn
+
+
+@pytest.mark.parametrize("shape", ["bar", "aslant", "ellipses"])
+def test_a_bar_drawn_over_eyes_is_seen_and_asked_about(close_up: Pixels, shape: str) -> None:
+    picture = with_bar(close_up, shape)
+    assert len(bars(picture)) == (2 if shape == "ellipses" else 1)
+    asked = parts(picture, [])
+    assert asked and all(r.asks is QuestionKind.FACE_PART and r.action is Action.ASK for r in asked)
+
+
+def test_a_bar_under_a_hidden_face_is_no_question(close_up: Pixels) -> None:
+    (face,) = decide([seen(0.9, Box(10, 10, 190, 260))], (210, 280), lambda box: [], Rules())
+    assert parts(with_bar(close_up, "bar"), [face]) == []
+
+
+def test_a_face_without_a_bar_has_none(close_up: Pixels, portrait: Pixels) -> None:
+    assert bars(close_up) == [] and bars(portrait) == []
+
+
+def test_the_border_of_a_picture_is_no_bar(close_up: Pixels) -> None:
+    assert bars(cv2.copyMakeBorder(close_up, 40, 40, 0, 0, cv2.BORDER_CONSTANT)) == []
+    assert bars(cv2.copyMakeBorder(close_up, 0, 0, 30, 30, cv2.BORDER_CONSTANT)) == []

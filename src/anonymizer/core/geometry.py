@@ -21,6 +21,11 @@ def corners_of(box: Box) -> tuple[Point, ...]:
     return (box.x, box.y), (box.right, box.y), (box.right, box.bottom), (box.x, box.bottom)
 
 
+def scaled_size(width: int, height: int, factor: float) -> tuple[int, int]:
+    """``(width, height)`` of a copy ``factor`` times as large, in whole pixels, one at least."""
+    return max(1, round(width * factor)), max(1, round(height * factor))
+
+
 def area(points: Sequence[Point]) -> float:
     """Square pixels within a convex outline."""
     return float(cv2.contourArea(_hull(points)))

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymizer.core.geometry import scaled_size
 from anonymizer.core.types import Pixels
 
 Plane = NDArray[np.uint8]
@@ -86,8 +87,7 @@ def pixels(planes: Planes) -> Pixels:
 
 def reduction(width: int, height: int, factor: float) -> tuple[int, int]:
     """``(width, height)`` of a copy so much smaller, never larger."""
-    factor = min(1.0, factor)
-    return max(1, round(width * factor)), max(1, round(height * factor))
+    return scaled_size(width, height, min(1.0, factor))
 
 
 def reduced(planes: Planes, size: tuple[int, int]) -> Pixels:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from anonymizer.core.errors import ModelError
+from anonymizer.core.geometry import scaled_size
 from anonymizer.core.types import Action, Box, Evidence, Kind, Model, Pixels, Region
 from anonymizer.detect.faces.fusion import View, rotated, suppress
 from anonymizer.detect.models.store import ModelEntry, Store
@@ -190,7 +191,7 @@ def fitted(view: Pixels, r: DetectorSpec) -> tuple[Pixels, tuple[float, float], 
         w, h = wide, high
     else:
         factor = min(wide / width, high / height)
-        w, h = max(1, round(width * factor)), max(1, round(height * factor))
+        w, h = scaled_size(width, height, factor)
     scale = (w / width, h / height)
     how = cv2.INTER_AREA if scale[0] < 1 else cv2.INTER_LINEAR
     left, top = (wide - w) // 2, (high - h) // 2

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer.core.geometry import inside, outline
+from anonymizer.core.geometry import inside, outline, scaled_size
 from anonymizer.core.types import Box, Kind, Pixels, Redaction, Region, Shape
 from anonymizer.redact.photo import coverage
 
@@ -121,7 +121,7 @@ def _paint_over(pixels: Pixels, redactions: Sequence[Redaction], place: Box) -> 
     covered = _over(redactions, np.arange(left + 0.5, right), np.arange(top + 0.5, bottom)).astype(np.uint8)
     over = cv2.dilate(covered, np.ones((2 * EDGE + 1,) * 2, np.uint8))
     f = min(1.0, MEASURED / max(part.shape[:2]))
-    size = (max(1, round(part.shape[1] * f)), max(1, round(part.shape[0] * f)))
+    size = scaled_size(part.shape[1], part.shape[0], f)
     small = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
     mask = cv2.dilate(cv2.resize(over, size, interpolation=cv2.INTER_NEAREST), np.ones((3, 3), np.uint8))
     smooth = cv2.inpaint(small, mask, 3, cv2.INPAINT_TELEA)

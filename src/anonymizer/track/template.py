@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymizer.core.geometry import scaled_size
 from anonymizer.core.types import Box
 
 Grey = NDArray[np.uint8]
@@ -89,5 +90,5 @@ def _unmoved(patch: Grey, window: Grey, x: int, y: int) -> float | None:
 def _reduced(grey: Grey, factor: float) -> Grey:
     if factor >= 1:
         return grey
-    size = max(1, round(grey.shape[1] * factor)), max(1, round(grey.shape[0] * factor))
+    size = scaled_size(grey.shape[1], grey.shape[0], factor)
     return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)

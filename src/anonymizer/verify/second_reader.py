@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from anonymizer.core.confinement.apply import CANNOT_CONFINE
 from anonymizer.core.confinement.launch import launch
 from anonymizer.core.errors import DamagedError, NotReadyError
+from anonymizer.core.streams import fill
 
 Plane = NDArray[np.uint8]
 Planes = tuple[Plane, Plane, Plane]
@@ -76,7 +77,7 @@ def sampled(
     try:
         while True:
             buffer = np.empty(luma + 2 * chroma, np.uint8)
-            if not _filled(process.stdout, buffer):
+            if not fill(process.stdout, buffer.data):
                 break
             if read.frames in wanted:
                 half = (height // 2, width // 2)
@@ -138,16 +139,6 @@ def _start(path: Path, size: tuple[int, int], sound: bool) -> subprocess.Popen[b
             # A frame is megabytes: a larger pipe needs fewer turns.
             fcntl.fcntl(process.stdout.fileno(), fcntl.F_SETPIPE_SZ, PIPE)
     return process
-
-
-def _filled(stream: IO[bytes], buffer: NDArray[np.uint8]) -> bool:
-    view, done = buffer.data, 0
-    while done < len(buffer):
-        count = stream.readinto(view[done:])  # type: ignore[attr-defined]
-        if not count:
-            return False
-        done += count
-    return True
 
 
 def _listen(stream: IO[bytes], said: list[bytes]) -> None:

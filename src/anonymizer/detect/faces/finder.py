@@ -15,6 +15,7 @@ from itertools import chain
 import cv2
 import numpy as np
 
+from anonymizer.core.geometry import scaled_size
 from anonymizer.core.settings import Effort
 from anonymizer.core.types import Action, Box, Detection, Model, Pixels, Point, Region
 from anonymizer.detect.faces import blazeface, centerface, yunet
@@ -292,7 +293,7 @@ def resized(pixels: Pixels, side: int, origin: tuple[int, int] | None = None) ->
     height, width = pixels.shape[:2]
     full_height, full_width = origin or (height, width)
     factor = min(side / max(full_height, full_width), ENLARGE)
-    w, h = max(1, round(full_width * factor)), max(1, round(full_height * factor))
+    w, h = scaled_size(full_width, full_height, factor)
     view = View(full_width, full_height, 0, (w / full_width, h / full_height))
     if (w, h) == (width, height):
         return view, pixels

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymizer.core.geometry import scaled_size
 from anonymizer.core.types import Action, Box, Evidence, Kind, Model, Pixels, Region
 from anonymizer.detect.marks.skin import skin
 
@@ -65,7 +66,7 @@ class MarkFinder:
         """Places that look like ink on skin, none of them certain."""
         height, width = pixels.shape[:2]
         factor = min(1.0, SIDE / max(height, width))
-        size = (max(1, round(width * factor)), max(1, round(height * factor)))
+        size = scaled_size(width, height, factor)
         shown = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
         return [
             Region(

@@ -26,6 +26,7 @@ from anonymizer.core.errors import (
 )
 from anonymizer.core.machine import machine
 from anonymizer.core.settings import Limits
+from anonymizer.core.streams import fill
 from anonymizer.core.types import Pixels, Traces
 from anonymizer.core.yuv import AnyPlanes, Colour, Planes, frame_bytes, reduction, split, split_deep
 from anonymizer.read.clip.child import CORRUPT, CUT, END, FULL, RECORD, WHOLE
@@ -206,12 +207,8 @@ class Reading:
                 if size > most:
                     raise ValueError("impossible size")
                 buffer = np.empty(size, np.uint8)
-                view, done = buffer.data, 0
-                while done < size:
-                    count = stream.readinto(view[done:])  # type: ignore[attr-defined]
-                    if not count:
-                        raise EOFError
-                    done += count
+                if not fill(stream, buffer.data):
+                    raise EOFError
                 self._put((pts, duration, flags, buffer))
         except MediumError as error:
             self._put(error)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from av.error import FFmpegError
@@ -18,7 +17,7 @@ from anonymizer.core.types import Traces
 from anonymizer.read.clip.frames import is_cover, open_container
 from anonymizer.read.traces.collector import TraceCollector
 from anonymizer.read.traces.harvest import harvest as harvest_picture
-from anonymizer.read.traces.isobmff import IsoBox, boxes
+from anonymizer.read.traces.isobmff import boxes, walk
 
 MOST = 1 << 22
 """Bytes of one box, or of an unknown structure's head and tail, that are looked at."""
@@ -120,31 +119,17 @@ def _data(container: Any, found: TraceCollector) -> None:
 
 
 def _boxes(file: BinaryIO, start: int, end: int, found: TraceCollector, depth: int) -> None:
-    for box in _walk(file, start, end):
+    def head(at: int) -> bytes:
+        file.seek(at)
+        return file.read(16)
+
+    for box in walk(head, start, end):
         if box.name in _INSIDE and depth < 8:
             _boxes(file, box.body, min(box.end, end), found, depth + 1)
         elif box.name not in _SAMPLES:
             file.seek(box.body)
             body = file.read(min(box.end, end, box.body + MOST) - box.body)
             _leaf(box.name, body, found)
-
-
-def _walk(file: BinaryIO, start: int, end: int) -> Iterator[IsoBox]:
-    for _ in range(20_000):
-        if start + 8 > end:
-            return
-        file.seek(start)
-        head = file.read(16)
-        size, name = struct.unpack_from(">I4s", head)
-        body = start + 8
-        if size == 1 and len(head) == 16:
-            size, body = struct.unpack_from(">Q", head, 8)[0], start + 16
-        elif size == 0:
-            size = end - start
-        if size < body - start:
-            return
-        yield IsoBox(name, start, body, start + size)
-        start += size
 
 
 def _leaf(name: bytes, body: bytes, found: TraceCollector) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from anonymizer.core.errors import DamagedError, LimitError, MediumError, NotReadyError, UnsupportedError
 from anonymizer.core.settings import Limits
+from anonymizer.core.streams import fill
 from anonymizer.core.types import Pixels, Traces
 from anonymizer.read.photo.child import MAX_MESSAGE, read_message, write_message
 from anonymizer.read.process import end, not_ready, start
@@ -134,13 +135,8 @@ def _read_pixels(stream: IO[bytes], answer: dict[str, Any], limits: Limits) -> P
     if width < 1 or height < 1 or width * height > limits.max_pixels:
         raise ValueError("impossible size")
     pixels = np.empty((height, width, 3), np.uint8)
-    view = pixels.reshape(-1).data
-    done = 0
-    while done < len(view):
-        count = stream.readinto(view[done:])  # type: ignore[attr-defined]
-        if not count:
-            raise EOFError
-        done += count
+    if not fill(stream, pixels.reshape(-1).data):
+        raise EOFError
     return pixels
 
 

@@ -6,7 +6,7 @@ A tolerant, bounded reader: it takes what it can of a damaged file and never rai
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 MAX_BOXES = 20_000
@@ -76,14 +76,23 @@ def read_heif(data: bytes) -> Heif:
 
 
 def boxes(data: bytes, start: int, end: int) -> Iterator[IsoBox]:
-    """The boxes between two offsets, as far as their sizes make sense."""
+    """The boxes of a file's content between two offsets: see :func:`walk`."""
+    return walk(lambda at: data[at : at + 16], start, end)
+
+
+def walk(read: Callable[[int], bytes], start: int, end: int) -> Iterator[IsoBox]:
+    """The boxes between two offsets, as far as their sizes make sense.
+
+    ``read`` gives the 16 bytes at an offset, fewer where the file ends.
+    """
     for _ in range(MAX_BOXES):
         if start + 8 > end:
             return
-        size, name = struct.unpack_from(">I4s", data, start)
+        head = read(start)
+        size, name = struct.unpack_from(">I4s", head)
         body = start + 8
-        if size == 1 and start + 16 <= end:
-            size, body = struct.unpack_from(">Q", data, start + 8)[0], start + 16
+        if size == 1 and start + 16 <= end and len(head) == 16:
+            size, body = struct.unpack_from(">Q", head, 8)[0], start + 16
         elif size == 0:
             size = end - start
         if size < body - start:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from anonymizer.core.settings import Settings
 from anonymizer.engine.worker_process import Answer, Job, answer
+from anonymizer.gate.ledger import Ledger
 from anonymizer.road.worker import Worker
 from conftest import QUICK
 from leaky import jpeg
@@ -89,3 +90,11 @@ def tree(out: Path) -> dict[str, list[str]]:
     standing = ("ledger.sqlite", "engine.lock", "rejected", "altered")
     names["left"] = [name for name in private if not name.startswith(standing)]
     return names
+
+
+def opened(path: Path) -> Ledger:
+    """The ledger, made if need be, as a run opens it: beside a file that only its owner may read."""
+    like = path.with_name("run.lock")
+    if path.parent.is_dir():
+        os.close(os.open(like, os.O_CREAT | os.O_RDWR, 0o600))
+    return Ledger(path, like=like)

@@ -17,7 +17,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from anonymizer.gate.ledger import Ledger, State
+from anonymizer.gate.ledger import Ledger
+from anonymizer.gate.records import State
 from conftest import FAST
 from folders import tiny
 

@@ -11,7 +11,7 @@ import pytest
 from anonymizer.core.errors import DefectError, OutputError, UsageError
 from anonymizer.core.settings import Limits
 from anonymizer.core.types import Verdict
-from anonymizer.gate.ledger import State
+from anonymizer.gate.records import State
 from anonymizer.read.inputs import collect
 from anonymizer.road.pipeline import Session, anonymize
 from anonymizer.write.photo import write_photo

@@ -27,7 +27,8 @@ from anonymizer.core.errors import NotReadyError, OutputError
 from anonymizer.core.machine import THREADS_VARIABLE
 from anonymizer.engine.scheduler import Engine
 from anonymizer.engine.worker_process import End, Job
-from anonymizer.gate.ledger import Ledger, State
+from anonymizer.gate.ledger import Ledger
+from anonymizer.gate.records import State
 from anonymizer.read.source import Source
 from anonymizer.road.fingerprint import fingerprint
 from anonymizer.road.pipeline import Outcome

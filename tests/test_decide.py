@@ -20,9 +20,11 @@ from PIL import Image
 from anonymizer.core import durable
 from anonymizer.core.errors import DecisionError, OutputError
 from anonymizer.core.types import Verdict
-from anonymizer.gate.decisions import REJECTED, UNDECIDED, approve, read_report, reject, reopen
-from anonymizer.gate.folder import NEUTRAL_TIME, Gate, file_sha256
-from anonymizer.gate.ledger import Ledger, State
+from anonymizer.gate.decisions import MUST_NOT, UNDECIDED, approve, read_report, reject, reopen
+from anonymizer.gate.files import NEUTRAL_TIME, file_sha256
+from anonymizer.gate.folder import Gate
+from anonymizer.gate.ledger import Ledger
+from anonymizer.gate.records import State
 from anonymizer.release.check import verify
 from anonymizer.report.page import render
 from anonymizer.review.edits import EditPlace, Edits
@@ -31,6 +33,7 @@ from anonymizer.road.pipeline import Session
 from anonymizer.road.worker import Worker
 from broken import full, no_place
 from conftest import QUICK, signed_report
+from folders import photos
 
 REASON = "Faces were not looked for, as requested."
 
@@ -85,11 +88,24 @@ def test_what_is_approved_is_ready_and_says_who_and_when(out: Path, id: str) -> 
     assert taken.output == file_sha256(final) and taken.at
     assert report.verdict is Verdict.READY and report.reasons == []
     assert report.decision is not None
-    assert (report.decision.initials, report.decision.decided) == ("A.B.", taken.at)
+    assert (report.decision.initials, report.decision.decided) == ("", taken.at[:10]), "the ledger has both"
+    assert "A.B." not in page(out, id) and len(report.created) == 10
     assert report.decision.reasons == [REASON]
     assert "Ready to publish" in page(out, id)
     assert verify(final).verdict is Verdict.READY
     assert final.stat().st_mtime == (out / "reports" / f"{id}.json").stat().st_mtime == NEUTRAL_TIME
+
+
+def test_initials_and_hours_stand_in_the_report_where_the_settings_ask_for_them(tmp_path: Path) -> None:
+    (source,) = photos(tmp_path, 1)
+    asked = QUICK.model_copy(update={"report_time": True, "report_initials": True})
+    with Session(tmp_path / "out", asked) as session:
+        id = session.run(source).id
+        approve(session.gate, id, "AB")
+        (taken,) = session.gate.ledger.decisions(id)
+        report = read_report(session.gate, id)
+    assert report.decision and (report.decision.initials, report.decision.decided) == ("AB", taken.at)
+    assert len(report.created) == len(taken.at)
 
 
 def test_a_clips_contact_sheet_stays_in_the_page(out: Path, id: str) -> None:
@@ -114,7 +130,7 @@ def test_what_is_rejected_leaves_review_and_can_be_taken_back(out: Path, id: str
         reject(gate, id, "AB")
         assert present(out) == [f"rejected/{id}.png"]
         row = gate.ledger.get(id)
-        assert row is not None and (row.state, row.reason) == (State.REJECTED, REJECTED)
+        assert row is not None and (row.state, row.reason) == (State.REJECTED, MUST_NOT)
         assert verdict(out, id) is Verdict.FAILED
         reopen(gate, id, "CD")
         assert present(out) == [f"review/{id}.png", f"review/{id}.reasons.txt"]

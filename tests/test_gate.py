@@ -22,8 +22,10 @@ from anonymizer.core.errors import ExitCode, OutputError
 from anonymizer.core.signing import Key, as_file, signed
 from anonymizer.core.types import Verdict
 from anonymizer.gate import folder as gate_module
-from anonymizer.gate.folder import ID_ALPHABET, ID_LENGTH, NEUTRAL_TIME, Gate, file_sha256, new_id, safe_name
-from anonymizer.gate.ledger import Ledger, State
+from anonymizer.gate.files import ID_ALPHABET, ID_LENGTH, NEUTRAL_TIME, file_sha256, new_id, safe_name
+from anonymizer.gate.folder import Gate
+from anonymizer.gate.ledger import Ledger
+from anonymizer.gate.records import State
 from anonymizer.release.ledger_check import chain_flaws
 from anonymizer.road.pipeline import Session
 from broken import full, no_place
@@ -411,7 +413,7 @@ def test_what_one_run_published_outlives_another_that_was_killed_over_the_same_n
     # The name is given before the first run is seen to be dead, as where both are at work.
     with monkeypatch.context() as patch:
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
-        patch.setattr(Gate, "_clean_after_dead_runs", lambda self: None)
+        patch.setattr(gate_module, "settle_dead_runs", lambda gate: None)
         with Session(out, settings) as session:
             outcome = session.run(tmp_path / "b" / "photo00000.jpg")
     assert outcome.output is not None

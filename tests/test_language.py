@@ -14,7 +14,7 @@ from PIL import Image
 
 import anonymizer
 from anonymizer.core.errors import UsageError
-from anonymizer.gate.ledger import State
+from anonymizer.gate.records import State
 from anonymizer.i18n import FOLDER, chosen, languages, speaker
 from anonymizer.report import page
 from anonymizer.watch.completeness import WaitReason

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from anonymizer.core.errors import OutputError
-from anonymizer.gate.ledger import MIGRATIONS, VERSION, Ledger, State
+from anonymizer.gate.database import VERSION
+from anonymizer.gate.ledger import Ledger
+from anonymizer.gate.records import State
+from folders import opened
 
 
 @pytest.fixture
@@ -19,7 +22,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_a_row_lives_from_start_to_finish(path: Path) -> None:
-    ledger = Ledger(path)
+    ledger = opened(path)
     ledger.start("a", Path("/x/one.jpg"), "settings", "run-1")
     row = ledger.get("a")
     assert row is not None
@@ -27,7 +30,7 @@ def test_a_row_lives_from_start_to_finish(path: Path) -> None:
     ledger.update("a", sha256="beef")
     ledger.finish("a", State.REVIEW, name="a.jpg", output="cafe", reason="A face.")
     ledger.close()
-    again = Ledger(path)
+    again = opened(path)
     (row,) = again.entries()
     assert (row.state, row.sha256, row.name, row.output, row.reason) == (
         State.REVIEW, "beef", "a.jpg", "cafe", "A face.",
@@ -37,7 +40,7 @@ def test_a_row_lives_from_start_to_finish(path: Path) -> None:
 
 
 def test_rows_are_found_by_state_and_by_content_oldest_first(path: Path) -> None:
-    ledger = Ledger(path)
+    ledger = opened(path)
     for id in "cab":
         ledger.start(id, Path(id), "s", "run")
         ledger.update(id, sha256="same")
@@ -55,7 +58,7 @@ def test_rows_are_found_by_state_and_by_content_oldest_first(path: Path) -> None
 def test_only_the_owner_may_read_it_whatever_the_mask(path: Path, mask: int) -> None:
     before = os.umask(mask)
     try:
-        ledger = Ledger(path)
+        ledger = opened(path)
         ledger.start("a", Path("x"), "s", "run")
         for file in path.parent.iterdir():
             assert stat.S_IMODE(file.stat().st_mode) == 0o600, file.name
@@ -67,7 +70,7 @@ def test_only_the_owner_may_read_it_whatever_the_mask(path: Path, mask: int) -> 
 @pytest.mark.skipif(os.name == "nt", reason="Windows' file names are Unicode")
 def test_any_name_the_system_allows_comes_back_unchanged(path: Path) -> None:
     odd = Path(os.fsdecode(b"/x/\xff\xfe\n'; DROP TABLE media; --.jpg"))
-    ledger = Ledger(path)
+    ledger = opened(path)
     ledger.start("a", odd, "s", "run")
     row = ledger.get("a")
     assert row is not None and row.source == odd
@@ -75,12 +78,12 @@ def test_any_name_the_system_allows_comes_back_unchanged(path: Path) -> None:
 
 
 def test_a_newer_schema_is_refused_and_left_as_it_is(path: Path) -> None:
-    Ledger(path).close()
+    opened(path).close()
     with sqlite3.connect(path) as db:
         db.execute(f"PRAGMA user_version = {VERSION + 1}")
     db.close()
     with pytest.raises(OutputError, match="newer version"):
-        Ledger(path)
+        opened(path)
     with sqlite3.connect(path) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (VERSION + 1,)
     db.close()
@@ -90,17 +93,17 @@ def test_a_file_that_is_no_ledger_is_refused_and_left_as_it_is(path: Path) -> No
     path.write_bytes(b"holiday pictures, not a database, and quite long at that" * 9)
     before = path.read_bytes()
     with pytest.raises(OutputError, match="cannot be"):
-        Ledger(path)
+        opened(path)
     assert path.read_bytes() == before
 
 
 def test_a_missing_folder_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot be opened"):
-        Ledger(tmp_path / "missing" / "ledger.sqlite")
+        opened(tmp_path / "missing" / "ledger.sqlite")
 
 
 def test_a_failed_transaction_leaves_nothing(path: Path) -> None:
-    ledger = Ledger(path)
+    ledger = opened(path)
     ledger.start("a", Path("x"), "s", "run")
     with pytest.raises(OutputError, match="cannot be written"):
         ledger.start("a", Path("y"), "s", "run")
@@ -113,7 +116,7 @@ def test_a_failed_transaction_leaves_nothing(path: Path) -> None:
 
 
 def test_two_runs_may_hold_it_at_once(path: Path) -> None:
-    one, other = Ledger(path), Ledger(path)
+    one, other = opened(path), opened(path)
     one.start("a", Path("x"), "s", "run-1")
     other.start("b", Path("y"), "s", "run-2")
     assert [row.id for row in one.entries()] == [row.id for row in other.entries()] == ["a", "b"]
@@ -122,7 +125,7 @@ def test_two_runs_may_hold_it_at_once(path: Path) -> None:
 
 
 def test_a_full_disk_is_said_as_it_is_and_the_ledger_goes_on_after(path: Path) -> None:
-    ledger = Ledger(path)
+    ledger = opened(path)
     ledger.start("a", Path("x"), "s", "run")
     (pages,) = ledger.rows("PRAGMA page_count")[0]
     ledger.rows(f"PRAGMA max_page_count = {pages}")
@@ -134,30 +137,32 @@ def test_a_full_disk_is_said_as_it_is_and_the_ledger_goes_on_after(path: Path) -
     ledger.close()
 
 
-@pytest.mark.parametrize("version", range(1, VERSION))
-def test_a_ledger_of_any_older_version_is_brought_up_to_this_one_with_its_rows(
-    path: Path, version: int
-) -> None:
-    with sqlite3.connect(path) as db:
-        for script in MIGRATIONS[:version]:
-            db.executescript(script)
-        db.execute(
-            "INSERT INTO media (id, source, sha256, settings, state, name, output, reason, attempts, owner, "
-            "started, ended) VALUES ('a', ?, 'beef', 'made', 'ready', 'a.jpg', 'cafe', '', 1, 'run-1', 't', 't')",
-            (b"/x/one.jpg",),
-        )
-        db.execute(f"PRAGMA user_version = {version}")
-    db.close()
-    ledger = Ledger(path)
-    (row,) = ledger.entries()
-    assert (row.id, row.source, row.state, row.output) == ("a", Path("/x/one.jpg"), State.READY, "cafe")
-    assert ledger.rows("PRAGMA user_version") == [(VERSION,)]
-    ledger.start("b", Path("/x/two.jpg"), "made", "run-2")
+def test_who_only_looks_makes_nothing_and_changes_nothing(path: Path) -> None:
+    with pytest.raises(OutputError, match="cannot be opened"):
+        Ledger(path)
+    assert not path.exists()
+    ledger = opened(path)
+    ledger.start("a", Path("x"), "s", "run")
+    looking = Ledger(path)
+    with pytest.raises(OutputError, match="cannot be written"):
+        looking.forget("a")
+    assert [row.id for row in looking.entries()] == ["a"]
+    looking.close()
     ledger.close()
 
 
+def test_a_database_of_another_program_is_refused_and_left_as_it_is(path: Path) -> None:
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE media (mine TEXT)")
+    db.close()
+    before = path.read_bytes()
+    with pytest.raises(OutputError, match="is not a ledger"):
+        opened(path)
+    assert path.read_bytes() == before
+
+
 def test_a_row_that_makes_no_sense_is_said_with_where_it_is(path: Path) -> None:
-    ledger = Ledger(path)
+    ledger = opened(path)
     ledger.start("a", Path("x"), "s", "run")
     ledger.update("a", state="nonsense")
     with pytest.raises(OutputError, match=r"The ledger is damaged \(at a: .*\); restore it from a copy"):

@@ -14,8 +14,8 @@ from PIL import Image
 
 from anonymizer.gate import decisions
 from anonymizer.gate.folder import Gate
-from anonymizer.gate.ledger import State
 from anonymizer.gate.permissions import usual
+from anonymizer.gate.records import State
 from anonymizer.release.publish import release
 from anonymizer.road.pipeline import Session
 from conftest import QUICK

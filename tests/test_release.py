@@ -14,9 +14,11 @@ import pytest
 from PIL import Image
 
 from anonymizer.core.signing import own_key
+from anonymizer.gate.chain import link
 from anonymizer.gate.decisions import approve, reject, reopen
-from anonymizer.gate.folder import NEUTRAL_TIME, Gate
-from anonymizer.gate.ledger import Decision, LedgerEntry, State, link
+from anonymizer.gate.files import NEUTRAL_TIME
+from anonymizer.gate.folder import Gate
+from anonymizer.gate.records import Decision, LedgerEntry, State
 from anonymizer.release import publish as releases
 from anonymizer.release.publish import release
 from anonymizer.road.pipeline import Session
@@ -256,7 +258,9 @@ def test_an_upload_script_is_stopped_by_what_has_no_pass(run: Run, out: Path, tm
 def test_a_chain_written_anew_without_the_key_is_noticed(run: Run, out: Path, signer: str) -> None:
     path, before = out / ".anonymizer" / "ledger.sqlite", ""
     with sqlite3.connect(path) as ledger:
-        rows = ledger.execute("SELECT number, medium, action, who, note, changes, output, at FROM decisions")
+        rows = ledger.execute(
+            "SELECT number, medium, action, who, note, changes, output, at, source FROM decisions"
+        )
         for number, *values in rows.fetchall():
             forged = Decision(*values[:3], "not what was written", *values[4:])
             before = link(before, number, forged)

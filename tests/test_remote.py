@@ -12,7 +12,8 @@ from anonymizer.batch.remote import Mirror, RemoteFolder, place
 from anonymizer.core.errors import OutputError
 from anonymizer.gate.decisions import approve, reject, reopen
 from anonymizer.gate.folder import Gate
-from anonymizer.gate.ledger import Ledger, State
+from anonymizer.gate.ledger import Ledger
+from anonymizer.gate.records import State
 from anonymizer.road.pipeline import Session
 from conftest import QUICK
 from folders import photos

@@ -16,7 +16,8 @@ from PIL import Image
 
 from anonymizer.core import signing as sign
 from anonymizer.gate.decisions import approve
-from anonymizer.gate.folder import NEUTRAL_TIME, Gate, file_sha256
+from anonymizer.gate.files import NEUTRAL_TIME, file_sha256
+from anonymizer.gate.folder import Gate
 from anonymizer.release import check as published
 from anonymizer.road.pipeline import Session
 from conftest import QUICK, Ran, signed_report

@@ -15,7 +15,7 @@ import pytest
 from anonymizer.core.errors import OutputError, UsageError
 from anonymizer.engine.scheduler import Engine
 from anonymizer.engine.worker_process import Answer, End, Job
-from anonymizer.gate.ledger import State
+from anonymizer.gate.records import State
 from anonymizer.watch import faults as faults
 from anonymizer.watch import locks, status, watcher
 from anonymizer.watch.completeness import WaitReason

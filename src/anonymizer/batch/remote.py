@@ -17,9 +17,10 @@ from typing import Any
 
 from anonymizer.core.durable import PRIVATE
 from anonymizer.core.errors import NotReadyError, OutputError, UsageError
-from anonymizer.gate.folder import Gate, file_sha256
-from anonymizer.gate.ledger import LedgerEntry, State
+from anonymizer.gate.files import file_sha256
+from anonymizer.gate.folder import Gate
 from anonymizer.gate.permissions import restrict
+from anonymizer.gate.records import LedgerEntry, State
 from anonymizer.read.sniff import suffix_of_medium
 from anonymizer.road.pipeline import Outcome
 

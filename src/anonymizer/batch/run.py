@@ -22,6 +22,7 @@ from anonymizer.engine.known import Known
 from anonymizer.engine.pool import Pool
 from anonymizer.engine.scheduler import Engine
 from anonymizer.gate.folder import Gate
+from anonymizer.gate.output import is_output_folder
 from anonymizer.read.inputs import collect
 from anonymizer.road.fingerprint import fingerprint, with_settings
 from anonymizer.road.pipeline import Outcome
@@ -223,7 +224,7 @@ def run(
 def foreseen(order: Order, settings: Settings) -> Iterator[tuple[Path, str]]:
     """What a batch would do with each source, in a few words; nothing is written but what the ledger says of
     runs that were killed. Raises :class:`anonymizer.core.errors.OutputError`."""
-    if not (order.out / ".anonymizer" / "ledger.sqlite").is_file():
+    if not is_output_folder(order.out):
         yield from ((source, NEW) for source in order.paths)
         yield from ((Path(source.key), NEW) for source in order.distant)
         return

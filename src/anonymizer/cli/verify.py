@@ -12,7 +12,7 @@ from typing import Any
 from anonymizer.core.errors import AnonymizerError, OutputError, UsageError
 from anonymizer.core.signing import PublicKeys, SignatureStatus
 from anonymizer.core.types import Verdict
-from anonymizer.gate.folder import Gate
+from anonymizer.gate.output import LEDGER, OutputFolder, is_output_folder
 from anonymizer.release.check import examine
 from anonymizer.release.ledger_check import chain_flaws
 from anonymizer.release.publish import MANIFEST, contents, flaws
@@ -72,7 +72,7 @@ def examined(paths: Sequence[Path], reports: Path | None, keys: PublicKeys) -> I
 def folder(path: Path, reports: Path | None, keys: PublicKeys) -> Iterator[VerifiedFile]:
     """A release: all that its manifest lists, nothing else. An output folder: what is in ``ready/``, and the ledger.
     Any other folder: every file in it and below it must be a medium with a valid pass, or a report that is signed."""
-    if (path / ".anonymizer" / "ledger.sqlite").is_file():
+    if is_output_folder(path):
         yield from _output_folder(path, keys)
         return
     release = (path / MANIFEST).is_file()
@@ -116,12 +116,12 @@ def _paper(path: Path, keys: PublicKeys) -> VerifiedFile | None:
 
 
 def _output_folder(path: Path, keys: PublicKeys) -> Iterator[VerifiedFile]:
-    ledger = path / ".anonymizer" / "ledger.sqlite"
+    ledger = path / ".anonymizer" / LEDGER
     for one in contents(path / "ready") if (path / "ready").is_dir() else ():
         yield file(one, None, keys)
     try:
-        with Gate(path) as gate:
-            found = list(chain_flaws(gate, keys))
+        with OutputFolder(path) as folder:
+            found = list(chain_flaws(folder, keys))
     except OutputError as error:
         yield VerifiedFile(ledger, Verdict.FAILED, SignatureStatus.UNKNOWN, (str(error),), error=True)
         return

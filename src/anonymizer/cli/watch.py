@@ -10,11 +10,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from anonymizer.core.errors import ExitCode, UsageError
+from anonymizer.core.errors import ExitCode
 from anonymizer.core.settings import Settings
 from anonymizer.engine.scheduler import Engine
 from anonymizer.gate.folder import Gate
-from anonymizer.gate.ledger import Ledger, State
+from anonymizer.gate.output import OutputFolder
+from anonymizer.gate.records import State
 from anonymizer.watch import status
 from anonymizer.watch.completeness import ignore_lease_signal
 from anonymizer.watch.locks import alive
@@ -82,19 +83,11 @@ def watch_status(out: Path) -> dict[str, Any]:
     at most :data:`NAMED` each, and are for the eyes of the person who asks. Raises :class:`UsageError` where the
     folder is none.
     """
-    private = out / ".anonymizer"
-    if not out.exists():
-        raise UsageError(f"{out} does not exist; check the path.")
-    if not (private / "ledger.sqlite").is_file():
-        raise UsageError(f"{out} is no output folder of this program; check the path.")
-    ledger = Ledger(private / "ledger.sqlite")
-    try:
-        media = ledger.counts()
-        waiting = ledger.waiting(NAMED)
-        failed = ledger.latest((State.FAILED,), NAMED)
-    finally:
-        ledger.close()
-    said = status.read(private)
+    with OutputFolder(out) as folder:
+        media = folder.ledger.counts()
+        waiting = folder.ledger.waiting(NAMED)
+        failed = folder.ledger.latest((State.FAILED,), NAMED)
+    said = status.read(folder.private)
     return {
         "running": alive(out),
         "status": asdict(said) if said else None,

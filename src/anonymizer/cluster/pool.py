@@ -23,7 +23,7 @@ from anonymizer.core.errors import NotReadyError, OutputError, UnreadableError, 
 from anonymizer.core.settings import Settings
 from anonymizer.core.version import __version__
 from anonymizer.engine.worker_process import ALONE, Answer, End, Job, answer
-from anonymizer.gate.folder import file_sha256
+from anonymizer.gate.files import file_sha256
 from anonymizer.read.sniff import sniff_file
 from anonymizer.read.source import Source, read
 from anonymizer.road.fingerprint import fingerprint, same, with_settings

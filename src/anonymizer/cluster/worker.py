@@ -17,7 +17,7 @@ from anonymizer.core.machine import own_threads
 from anonymizer.core.settings import Settings
 from anonymizer.core.version import __version__
 from anonymizer.engine.worker_process import GRACE, Answer, Job, answer, keep_to
-from anonymizer.gate.folder import file_sha256
+from anonymizer.gate.files import file_sha256
 from anonymizer.read.source import Source
 from anonymizer.road.fingerprint import fingerprint, same, with_settings
 from anonymizer.road.worker import Worked, Worker

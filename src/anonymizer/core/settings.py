@@ -122,6 +122,10 @@ class Settings(BaseModel):
 
     language: str = Field("", pattern=r"^([a-z]{2,3})?$", description="of the report's page; empty: English")
     keep_name: bool = False
+    report_time: bool = Field(
+        False, description="the hour of processing and of a decision in the report, not the day alone"
+    )
+    report_initials: bool = Field(False, description="the initials of who decided in the report")
     jpeg_quality: int = Field(95, ge=70, le=100)
     crf: int = Field(20, ge=0, le=40, description="a clip's quality: smaller is better and larger on disk")
     audio: AudioPolicy = AudioPolicy.DROP

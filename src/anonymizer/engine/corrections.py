@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from anonymizer.core.errors import DecisionError
 from anonymizer.core.settings import Settings
 from anonymizer.gate.folder import Gate
-from anonymizer.gate.ledger import LedgerEntry
+from anonymizer.gate.records import LedgerEntry
 from anonymizer.report.schema import Report
 from anonymizer.report.used import used_settings
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from anonymizer.core.errors import MediumError, UnreadableError
 from anonymizer.gate.folder import Gate
-from anonymizer.gate.ledger import Ledger, LedgerEntry, Sighting, State
+from anonymizer.gate.ledger import Ledger
+from anonymizer.gate.records import REJECTED, LedgerEntry, Sighting, State
 from anonymizer.read.sniff import Format, identify, open_regular
 from anonymizer.road.fingerprint import changed, same
 
@@ -20,6 +21,7 @@ CHUNK = 1 << 20
 _PLACED_STATES = (State.READY, State.REVIEW, State.REJECTED, State.RELEASED, State.FAILED)
 _WITH_FILE = (State.READY, State.RELEASED, State.REVIEW)
 
+CHANGING = "The file keeps changing while it is read; wait until it is complete and try again."
 ALREADY = "already done"
 SAME = "the same content as another file: done once"
 BEFORE = "it failed before, in the same way as it would now; --retry tries again"
@@ -97,6 +99,15 @@ def inspect(path: Path) -> InspectedSource:
     )
 
 
+def inspect_as(path: Path, wanted: tuple[int, int] | None) -> tuple[InspectedSource, tuple[int, int]]:
+    """What a source holds, and the size and time that it has with it."""
+    inspected = inspect(path)
+    seen = stamp(path)
+    if wanted and seen != wanted:
+        raise UnreadableError(CHANGING)
+    return inspected, seen
+
+
 def lookup(gate: Gate, path: Path | str, sha256: str, wanted: str, *, retry: bool = False) -> Known | Todo:
     """What to do with a source of this content at this path, for a run with this fingerprint.
 
@@ -109,7 +120,7 @@ def lookup(gate: Gate, path: Path | str, sha256: str, wanted: str, *, retry: boo
     prior = _prior(ledger, path, rows)
     for row in rows:
         if row.state is State.REJECTED:
-            return Known(row, "a person decided against it")
+            return Known(row, _rejection(ledger, row))
         fits = same(row.asked, wanted, limits=row.state is State.FAILED)
         if not fits or (row.state is State.FAILED and (retry or row.passing)):
             continue
@@ -121,6 +132,13 @@ def lookup(gate: Gate, path: Path | str, sha256: str, wanted: str, *, retry: boo
     if prior.state is State.FAILED:
         return Todo(prior, "it failed before" if prior.reason and not prior.passing else "")
     return Todo(prior, changed(prior.asked, wanted))
+
+
+def _rejection(ledger: Ledger, row: LedgerEntry) -> str:
+    taken = [one for one in ledger.decisions(row.id) if one.action == REJECTED]
+    if not taken:
+        return "a person rejected it"
+    return f"{taken[-1].who} rejected it on {taken[-1].at[:10]}"
 
 
 def _note(ledger: Ledger, path: Path | str, row: LedgerEntry) -> str:

@@ -18,9 +18,11 @@ from anonymizer.core import durable
 from anonymizer.core.errors import DecisionError, OutputError
 from anonymizer.core.signing import SignatureStatus
 from anonymizer.core.types import Result, Verdict
-from anonymizer.gate import folder as gates
-from anonymizer.gate.folder import Gate, file_sha256
-from anonymizer.gate.ledger import Decision, LedgerEntry, State, now
+from anonymizer.gate import files
+from anonymizer.gate.files import file_sha256
+from anonymizer.gate.folder import Gate
+from anonymizer.gate.output import OutputFolder
+from anonymizer.gate.records import APPROVED, REJECTED, REOPENED, Decision, LedgerEntry, State, now
 from anonymizer.report.file import read, signed_files
 from anonymizer.report.page import contact_sheet
 from anonymizer.report.schema import ChangesRecord, DecisionRecord, Report
@@ -28,7 +30,7 @@ from anonymizer.verify.photo import audit
 
 MAX_INITIALS = 12
 MAX_NOTE = 1000
-REJECTED = "A person looked at it and decided that it must not be published."
+MUST_NOT = "A person looked at it and decided that it must not be published."
 UNDECIDED = "A person took an earlier decision back: somebody must look again."
 
 
@@ -51,11 +53,10 @@ def approve(gate: Gate, id: str, initials: str, note: str = "") -> Path:
         raise DecisionError(
             f"It cannot be approved, for a check failed: {failed[0]} Apply it again, or reject it."
         )
-    record = DecisionRecord(
-        action="approved", initials=who, decided=now(), reasons=report.reasons, changes=changes(report)
-    )
+    taken = _decision(entry, APPROVED, who, said, changes(report))
+    record = _record(report, taken)
     new = report.model_copy(update={"verdict": Verdict.READY, "reasons": [], "decision": record})
-    return _decide(gate, entry, State.READY, report, new, _record(record, entry, said))
+    return _decide(gate, entry, State.READY, report, new, taken)
 
 
 def reject(gate: Gate, id: str, initials: str, note: str = "") -> Path:
@@ -64,11 +65,10 @@ def reject(gate: Gate, id: str, initials: str, note: str = "") -> Path:
     entry = _entry(gate, id, State.REVIEW)
     report = read_report(gate, id)
     _same_file(gate, entry, report)
-    record = DecisionRecord(
-        action="rejected", initials=who, decided=now(), reasons=report.reasons, changes=changes(report)
-    )
-    new = report.model_copy(update={"verdict": Verdict.FAILED, "reasons": [REJECTED], "decision": record})
-    return _decide(gate, entry, State.REJECTED, report, new, _record(record, entry, said))
+    taken = _decision(entry, REJECTED, who, said, changes(report))
+    record = _record(report, taken)
+    new = report.model_copy(update={"verdict": Verdict.FAILED, "reasons": [MUST_NOT], "decision": record})
+    return _decide(gate, entry, State.REJECTED, report, new, taken)
 
 
 def reopen(gate: Gate, id: str, initials: str, note: str = "") -> Path:
@@ -80,18 +80,18 @@ def reopen(gate: Gate, id: str, initials: str, note: str = "") -> Path:
     reasons = report.decision.reasons if report.decision else []
     update = {"verdict": Verdict.REVIEW, "reasons": reasons or [UNDECIDED], "decision": None}
     new = report.model_copy(update=update)
-    taken = Decision(id, "reopened", who, said, "{}", entry.output, now())
+    taken = _decision(entry, REOPENED, who, said, ChangesRecord())
     return _decide(gate, entry, State.REVIEW, report, new, taken)
 
 
-def read_report(gate: Gate, id: str) -> Report:
+def read_report(gate: OutputFolder, id: str) -> Report:
     """The report of one output.
 
     Raises :class:`DecisionError` where there is none, none that parses, or one that was changed: a decision signs it
     anew, and must not make good what somebody wrote into it. One that another user's key signed is taken.
     """
     try:
-        found = read((gate.reports / f"{id}.json").read_bytes(), gate.key.public)
+        found = read((gate.reports / f"{id}.json").read_bytes(), gate.public_keys)
     except (OSError, ValueError) as error:
         raise DecisionError("Its report is missing or damaged; process the original again.") from error
     if found.signature is SignatureStatus.CHANGED or not found.signed:
@@ -143,22 +143,34 @@ def _same_file(gate: Gate, entry: LedgerEntry, report: Report) -> Path:
     return path
 
 
-def _record(record: DecisionRecord, entry: LedgerEntry, note: str) -> Decision:
-    made = json.dumps(record.changes.model_dump())
-    return Decision(entry.id, record.action, record.initials, note, made, entry.output, record.decided)
+def _decision(entry: LedgerEntry, action: str, who: str, note: str, changed: ChangesRecord) -> Decision:
+    made = json.dumps(changed.model_dump())
+    return Decision(entry.id, action, who, note, made, entry.output, now(), entry.sha256)
+
+
+def _record(report: Report, taken: Decision) -> DecisionRecord:
+    """What the report says of a decision: who took it, and at what hour, only where its settings say so."""
+    used = report.settings
+    return DecisionRecord(
+        action="approved" if taken.action == APPROVED else "rejected",
+        initials=taken.who if used.get("report_initials") else "",
+        decided=taken.at if used.get("report_time") else taken.at[:10],
+        reasons=report.reasons,
+        changes=changes(report),
+    )
 
 
 def _decide(gate: Gate, entry: LedgerEntry, to: State, old: Report, new: Report, taken: Decision) -> Path:
     """Report, medium, ledger, in this order; all undone where one fails."""
     source, final = gate.folder(entry.state) / entry.name, gate.folder(to) / entry.name
-    if not gate.ledger.claim(entry.id, entry.state, gate.run):
+    if not gate.ledger.claim(entry.id, entry.state, gate.run, taken):
         raise DecisionError("It is not there any more: somebody else may have decided on it meanwhile.")
     reasons = gate.review / f"{entry.id}.reasons.txt"
     try:
         _write(gate, new, careful_first=to is not State.READY)
         if to is State.REVIEW:
             gate.publish("".join(f"{reason}\n" for reason in new.reasons).encode(), reasons)
-        gates.place(source, final, gate.mode(final))
+        files.place(source, final, gate.mode(final))
         durable.sync_folder(final.parent)
         durable.sync_folder(source.parent)
         gate.ledger.decide(taken, to, " ".join(new.reasons), gate.report_digest(entry.id))
@@ -181,20 +193,40 @@ def _undo(gate: Gate, entry: LedgerEntry, source: Path, final: Path, old: Report
     """Back to where it stood. What cannot be undone now is settled by the next run, from the report on the disk."""
     with contextlib.suppress(OSError):
         if not source.exists():
-            gates.place(final, source, gate.mode(source))
+            files.place(final, source, gate.mode(source))
         elif final.exists() and final.samefile(source):
             final.unlink()
     with contextlib.suppress(OSError, OutputError):
         if source.exists():
             _write(gate, old, careful_first=entry.state not in (State.READY, State.RELEASED))
-            gate.ledger.update(entry.id, state=entry.state, report=gate.report_digest(entry.id))
+            gate.ledger.update(entry.id, state=entry.state, report=gate.report_digest(entry.id), pending="")
 
 
 def _write(gate: Gate, report: Report, *, careful_first: bool) -> None:
     page, data = gate.reports / f"{report.id}.html", gate.reports / f"{report.id}.json"
     sheet = contact_sheet(page.read_text(encoding="utf-8")) if page.is_file() else b""
     made = signed_files(report, sheet, gate.key)
-    files = [(made["html"], page), (made["json"], data)]
-    for content, path in files if careful_first else reversed(files):
+    written = [(made["html"], page), (made["json"], data)]
+    for content, path in written if careful_first else reversed(written):
         gate.publish(content, path)
     durable.sync_folder(gate.reports)
+
+
+def objection(gate: OutputFolder, sha256: str) -> tuple[str, str] | None:
+    """Why a source of this content (SHA-256, hex) waits for a person whatever was found in it, because somebody
+    rejected it, or took a decision back: a sentence for the report, and one that says who and when. None if nobody
+    did.
+    """
+    found = gate.ledger.objection(sha256)
+    if found is None:
+        return None
+    day, hour = found.at[:10], found.at[:16].replace("T", " ")
+    if found.action == REJECTED:
+        return (
+            f"A person rejected this picture on {day}; only an approval lets it out.",
+            f"{found.who} rejected this picture on {hour} UTC; only an approval lets it out.",
+        )
+    return (
+        f"A person took back what was decided on this picture on {day}; only an approval lets it out.",
+        f"{found.who} took back what was decided on this picture on {hour} UTC; only an approval lets it out.",
+    )

@@ -7,79 +7,44 @@
 
 A medium is written and examined in the work folder (same volume, mode 0700), then its report is moved into
 ``reports/``, then the medium into ``ready/`` or ``review/``, each step fsynced. A run that was killed
-leaves at most a work folder and a ``working`` row; the next run removes both.
+leaves at most a work folder and a ``working`` row; the next run removes both (:mod:`anonymizer.gate.recovery`).
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import itertools
-import json
-import os
-import re
-import secrets
 import shutil
-import time
-import unicodedata
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from anonymizer.core import durable
 from anonymizer.core.errors import OutputError
-from anonymizer.core.signing import SignatureStatus, file_signature_status, own_key
+from anonymizer.core.signing import own_key
 from anonymizer.core.types import Verdict
-from anonymizer.gate.ledger import RELEASED, Decision, Ledger, LedgerEntry, State
-from anonymizer.gate.permissions import ANYBODY, PRIVATE_FOLDER, private_folder, restrict, usual, widen
+from anonymizer.gate import removal
+from anonymizer.gate.files import NEUTRAL_TIME, digest, is_id, new_id, place
+from anonymizer.gate.ledger import Ledger
+from anonymizer.gate.output import LEDGER, OutputFolder, output_error
+from anonymizer.gate.permissions import ANYBODY, PRIVATE_FOLDER, private_folder, usual
+from anonymizer.gate.records import State
+from anonymizer.gate.recovery import settle_dead_runs
 
-NEUTRAL_TIME = 946_684_800
-"""Modification time of every output: 2000-01-01T00:00:00Z, seconds."""
-ID_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
-ID_LENGTH = 12
-"""12 of 32 characters: 60 random bits, so that an id says nothing and two never meet."""
-OLD_LOCK = 3600.0
-"""Seconds after which a lock file without a work folder is nobody's."""
-_ID = re.compile(f"[{ID_ALPHABET}]{{{ID_LENGTH}}}")
 _STATE = {Verdict.READY: State.READY, Verdict.REVIEW: State.REVIEW, Verdict.FAILED: State.FAILED}
 
 
-def new_id() -> str:
-    """A random id for one output."""
-    return "".join(secrets.choice(ID_ALPHABET) for _ in range(ID_LENGTH))
+class Gate(OutputFolder):
+    """An output folder, opened for one run. Use as a context manager; from one thread.
 
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 (hex) of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def safe_name(name: str) -> str:
-    """A source's stem made safe to write on every system, for ``keep_name`` alone."""
-    text = unicodedata.normalize("NFC", name.encode("utf-8", "replace").decode("utf-8"))
-    text = "".join(c for c in text if unicodedata.category(c)[0] not in "CZ" or c == " ")
-    text = re.sub(r'[<>:"/\\|?*]', "_", text).strip(" .").lstrip("-")[:100]
-    reserved = re.fullmatch(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?", text)
-    return f"_{text}" if reserved else text or "unnamed"
-
-
-class Gate:
-    """An output folder, opened for one run. Use as a context manager; one per process.
-
-    Raises :class:`OutputError`, naming the folder, where it cannot be created or written, and
-    :class:`anonymizer.core.errors.NotReadyError` where the key that signs cannot be used.
+    Raises :class:`OutputError`, naming the folder, where it cannot be created or written or its ledger is not what was
+    recorded, and :class:`anonymizer.core.errors.NotReadyError` where the key that signs cannot be used.
     """
 
     def __init__(self, root: Path) -> None:
-        self.root = root.absolute()
+        self._name(root)
         self.key = own_key(self.root)
-        self.ready = self.root / "ready"
-        self.review = self.root / "review"
-        self.reports = self.root / "reports"
-        self.private = self.root / ".anonymizer"
-        self.rejected = self.private / "rejected"
-        self.altered = self.private / "altered"
+        self.public_keys = self.key.public
         self.run = f"run-{new_id()}"
         self.work = self.private / self.run
         self._listed: dict[Path, tuple[int, set[str]]] = {}
@@ -92,23 +57,29 @@ class Gate:
             # First the lock: a work folder without one is a dead run's.
             self._lock.acquire(timeout=0)
             self.work.mkdir(mode=PRIVATE_FOLDER)
-            self._usual = usual(self.work)
+            self.usual_mode = usual(self.work)
         except OSError as error:
-            raise _output_error(self.root, error) from error
+            raise output_error(self.root, error) from error
         try:
-            self.ledger = Ledger(self.private / "ledger.sqlite", self.key)
-            self._clean_after_dead_runs()
+            new = not (self.private / LEDGER).exists()
+            self.ledger = Ledger(self.private / LEDGER, self.key, Path(self._lock.lock_file))
+            try:
+                if new:
+                    durable.sync_folder(self.private)
+                self.ledger.check()
+                settle_dead_runs(self, self.run)
+            except BaseException:
+                self.ledger.close()
+                raise
         except BaseException as error:
             self._dismantle()
             if isinstance(error, OSError):
-                raise _output_error(self.root, error) from error
+                raise output_error(self.root, error) from error
             raise
 
-    def __enter__(self) -> Gate:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.ledger.close()
+    def close(self) -> None:
+        """Let the folder go; what was under way is undone by the next run."""
+        super().close()
         self._dismantle()
 
     def begin(
@@ -128,16 +99,6 @@ class Gate:
         id = new_id()
         self.ledger.start(id, source, settings, self.run, replaces, asked=asked, sha256=sha256, state=state)
         return id
-
-    def folder(self, state: State) -> Path:
-        """Where a medium in this state stands. Raises KeyError for a state without a file."""
-        folders = {
-            State.READY: self.ready,
-            State.RELEASED: self.ready,
-            State.REVIEW: self.review,
-            State.REJECTED: self.rejected,
-        }
-        return folders[state]
 
     def staging(self, id: str) -> Path:
         """Where a medium is written before it is examined, without suffix; private, on the same volume."""
@@ -171,7 +132,7 @@ class Gate:
         """A name for an output that no other one has or is to have, wherever it stands and whatever the case: a
         number is added. From now on the ledger keeps it for this row; ``values`` are columns to set with it."""
         folders = (self.ready, self.review, self.rejected)
-        if _ID.fullmatch(stem):
+        if is_id(stem):
             # Random and in small letters: nothing but this very name can be in its way.
             taken = {f"{stem}.{suffix}" for folder in folders if (folder / f"{stem}.{suffix}").exists()}
         else:
@@ -218,7 +179,7 @@ class Gate:
         """
         final = (self.ready if verdict is Verdict.READY else self.review) / name
         status = staged.stat()
-        report_digest = _digest(*report.values())
+        seal = digest(*report.values())
         try:
             for suffix, content in report.items():
                 self.publish(content, self.reports / f"{id}.{suffix}")
@@ -231,7 +192,7 @@ class Gate:
                 "bytes": status.st_size,
                 "regions": regions,
                 "priority": priority,
-                "report": report_digest,
+                "report": seal,
                 "reason": " ".join(reasons),
             }
             self.ledger.update(id, name=name, output=sha256, **known)
@@ -247,88 +208,24 @@ class Gate:
                     final.unlink()
             self.withdraw(id)
             if isinstance(error, OSError):
-                raise _output_error(self.root, error) from error
+                raise output_error(self.root, error) from error
             raise
         return final
 
     def withdraw(self, id: str) -> None:
         """Remove what the gate wrote about a medium that did not get through."""
-        left = [self.reports / f"{id}.json", self.reports / f"{id}.html", self.review / f"{id}.reasons.txt"]
-        for path in left:
-            with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True)
-
-    def flaw(self, entry: LedgerEntry) -> str:
-        """What is wrong with a finished medium's file or report, as a part of a sentence; empty if nothing.
-
-        Size and time tell whether somebody wrote to them since (nothing else has the neutral time);
-        where they do, or where they say nothing, the hashes decide.
-        """
-        medium = self.folder(entry.state) / entry.name
-        pages = [self.reports / f"{entry.id}.{suffix}" for suffix in ("json", "html")]
-        try:
-            status = medium.stat()
-            touched = status.st_size != entry.bytes or status.st_mtime != NEUTRAL_TIME
-            if touched and file_sha256(medium) != entry.output:
-                return "its file was altered"
-        except OSError:
-            return "its file is missing"
-        try:
-            touched = any(page.stat().st_mtime != NEUTRAL_TIME for page in pages) or not entry.report
-            if touched and self.report_digest(entry.id) != entry.report:
-                return "its report was altered"
-        except OSError:
-            return "its report is missing"
-        return ""
-
-    def report_digest(self, id: str) -> str:
-        """The hash (hex) of a medium's report as it is on the disk. Raises OSError."""
-        return _digest(*((self.reports / f"{id}.{suffix}").read_bytes() for suffix in ("json", "html")))
+        removal.withdraw(self, id)
 
     def retire(self, id: str, held: State | None = None) -> None:
-        """Remove an output whose successor is on the disk: the medium first, then its report.
-
-        A file that somebody has altered since is no output of ours any more: it is set aside, not deleted. Where
-        somebody decides on the medium at this moment it stays, until the next run finds it overtaken. ``held`` is
-        where it stood when this run claimed it.
-        """
-        entry = self.ledger.get(id)
-        if entry is None:
-            return
-        stood = held or entry.state
-        if stood not in (State.READY, State.RELEASED, State.REVIEW, State.REJECTED):
-            return
-        if not held and not self.ledger.claim(id, stood, self.run):
-            return
-        medium = self.folder(stood) / entry.name
-        try:
-            if medium.is_file() and (found := file_sha256(medium)) not in self._of_others(entry):
-                if found != entry.output:
-                    self._set_aside(medium)
-                medium.unlink(missing_ok=True)
-        except OSError as error:
-            with contextlib.suppress(OutputError):
-                self.ledger.update(id, state=stood)
-            raise _output_error(self.root, error) from error
-        self.withdraw(id)
-        self.ledger.update(id, state=State.REPLACED)
-
-    def _of_others(self, entry: LedgerEntry) -> set[str]:
-        """The hashes (hex) that other rows say a file of this name has: such a file is theirs."""
-        return {one.output for one in self.ledger.named(entry.name) if one.id != entry.id}
-
-    def _set_aside(self, medium: Path) -> None:
-        """Take a file that is none of ours any more out of the public folders, into the private one."""
-        self.altered.mkdir(mode=0o700, exist_ok=True)
-        restrict(medium, durable.PRIVATE)
-        medium.replace(self.altered / f"{new_id()}-{medium.name}")
+        """Remove an output whose successor is on the disk (see :func:`anonymizer.gate.removal.retire`)."""
+        removal.retire(self, self.run, id, held)
 
     def write_index(self, content: bytes) -> Path:
         """Replace the run's overview page."""
         try:
             self.publish(content, self.reports / "index.html")
         except OSError as error:
-            raise _output_error(self.root, error) from error
+            raise output_error(self.root, error) from error
         return self.reports / "index.html"
 
     def publish(self, content: bytes, path: Path) -> None:
@@ -336,157 +233,8 @@ class Gate:
         open_to = ANYBODY if path.parent in (self.ready, self.reports) else durable.PRIVATE
         durable.replace(path, content, self.work / f"{new_id()}.tmp", mode=open_to, time=NEUTRAL_TIME)
 
-    def mode(self, path: Path) -> int:
-        """Who may read a file at this place: everybody whom the user's mask lets, in ``ready/`` and ``reports/``."""
-        return self._usual if path.parent in (self.ready, self.reports) else durable.PRIVATE
-
-    def _clean_after_dead_runs(self) -> None:
-        """Finish or undo what killed runs left: their lock is free, because a lock dies with its process."""
-        runs = {folder.name for folder in self.private.glob("run-*") if folder.is_dir()}
-        for run in (runs | self.ledger.owners()) - {self.run}:
-            lock = FileLock(self.private / f"{run}.lock", mode=0o600)
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                continue
-            try:
-                # Read under the lock: another run may have settled them while this one was on its way here.
-                for entry in self.ledger.owned(run):
-                    self._settle(entry)
-                _remove(self.private / run)
-            finally:
-                lock.release()
-            with contextlib.suppress(OSError):
-                Path(lock.lock_file).unlink(missing_ok=True)
-        for entry in self.ledger.overtaken():
-            self.retire(entry.id)
-        for path in self.private.glob("run-*.lock"):
-            # Of a run that was killed as it took its work folder away; a young one may just be being made.
-            with contextlib.suppress(OSError):
-                if not path.with_suffix("").is_dir() and time.time() - path.stat().st_mtime > OLD_LOCK:
-                    path.unlink()
-
-    def _settle(self, entry: LedgerEntry) -> None:
-        """Finish or undo the work on one medium, or a person's decision on it: its report says which.
-
-        A file of its name is another run's where that run's row has its hash. What is nobody's is no output: the
-        empty file that claimed the name goes, anything else is set aside, for it was never verified.
-        """
-        places = [self.folder(state) / entry.name for state in (State.READY, State.REVIEW, State.REJECTED)]
-        theirs = self._of_others(entry) if entry.name else set()
-        ours = []
-        for candidate in places:
-            # Before its hash is recorded nothing of it is placed anywhere.
-            if not (entry.name and entry.output and candidate.is_file()):
-                continue
-            found = file_sha256(candidate)
-            if found in theirs:
-                continue
-            if found == entry.output:
-                ours.append(candidate)
-            elif candidate.stat().st_size:
-                self._set_aside(candidate)
-            else:
-                candidate.unlink()
-        if not ours:
-            self.withdraw(entry.id)
-            if self.ledger.decisions(entry.id) or entry.mirrored or self.ledger.successor(entry.id):
-                # It stood once, and is gone: what was decided on it, or copied of it, is still to be known.
-                self.ledger.update(entry.id, state=State.REPLACED)
-            else:
-                self.ledger.forget(entry.id)
-            return
-        state, decision = self._reported(entry)
-        final = self.folder(state) / entry.name
-        if final not in ours:
-            place(ours[0], final, self.mode(final))
-        for other in set(ours) - {final}:
-            other.unlink(missing_ok=True)
-        durable.sync_folder(final.parent)
-        if state is not State.REVIEW:
-            (self.review / f"{entry.id}.reasons.txt").unlink(missing_ok=True)
-        taken = [one for one in self.ledger.decisions(entry.id) if one.action != RELEASED]
-        try:
-            report_digest = self.report_digest(entry.id)
-        except OSError:
-            report_digest = ""
-        reason = "" if state is State.READY else entry.reason
-        if decision and (not taken or taken[-1].at != decision.at):
-            self.ledger.decide(decision, state, reason, report_digest)
-        else:
-            self.ledger.update(entry.id, state=state, reason=reason, report=report_digest)
-
-    def _reported(self, entry: LedgerEntry) -> tuple[State, Decision | None]:
-        """Where its report sends a medium, and the decision in it.
-
-        To a person where it cannot be read, or is not what our key signed: anybody may have written it.
-        """
-        from anonymizer.report.file import PURPOSE
-
-        try:
-            content = (self.reports / f"{entry.id}.json").read_bytes()
-            if file_signature_status(content, PURPOSE, self.key.public) is not SignatureStatus.VALID:
-                return State.REVIEW, None
-            said = json.loads(content)
-            state = _STATE[Verdict(said["verdict"])]
-            made = said.get("decision")
-            if said["medium"]["sha256"] != entry.output:
-                return State.REVIEW, None
-            if not made:
-                return (state if state is State.READY else State.REVIEW), None
-            changes = json.dumps(made["changes"])
-            decision = Decision(
-                entry.id, made["action"], made["initials"], "", changes, entry.output, made["decided"]
-            )
-        except (OSError, ValueError, KeyError, TypeError):
-            return State.REVIEW, None
-        return (State.REJECTED if state is State.FAILED else state), decision
-
     def _dismantle(self) -> None:
         shutil.rmtree(self.work, ignore_errors=True)
         self._lock.release()
         with contextlib.suppress(OSError):
             Path(self._lock.lock_file).unlink(missing_ok=True)
-
-
-def place(staged: Path, final: Path, mode: int) -> None:
-    """Move a file to a name that nothing has yet, and give it a mode; FileExistsError where something has the name.
-
-    A hard link claims the name and fails where it exists, which a rename does not; where the volume has
-    no links, an exclusively created empty file claims it.
-    """
-    restrict(staged, mode)
-    try:
-        os.link(staged, final)
-    except FileExistsError:
-        raise
-    except OSError:
-        os.close(os.open(final, os.O_CREAT | os.O_EXCL, durable.PRIVATE))
-        try:
-            staged.replace(final)
-        except BaseException:
-            final.unlink(missing_ok=True)
-            raise
-    else:
-        staged.unlink()
-    widen(final, mode)
-
-
-def _digest(*contents: bytes) -> str:
-    return hashlib.sha256(b"".join(hashlib.sha256(content).digest() for content in contents)).hexdigest()
-
-
-def _remove(folder: Path) -> None:
-    """Remove the work folder of a run that is dead; its workers, which die with it, may take a moment longer."""
-    for _ in range(50):
-        shutil.rmtree(folder, ignore_errors=True)
-        if not folder.exists():
-            return
-        time.sleep(0.1)
-
-
-def _output_error(root: Path, error: OSError) -> OutputError:
-    return OutputError(
-        f"The output folder {root} cannot be written ({error.strerror or error}); "
-        "free space or choose another folder with --out; nothing was published."
-    )

@@ -6,261 +6,53 @@ moment work on it starts until a person releases it; nothing here is ever copied
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, fields
-from datetime import UTC, datetime
-from enum import StrEnum
+from dataclasses import asdict, astuple, fields
 from pathlib import Path
 from typing import Any
 
 from anonymizer.core.errors import OutputError
 from anonymizer.core.signing import Key
-
-VERSION = 6
-"""``PRAGMA user_version`` of the schema below; :data:`MIGRATIONS` lead from each version to the next."""
-
-MIGRATIONS = (
-    """
-    CREATE TABLE media (
-        id        TEXT PRIMARY KEY,       -- the output's neutral id
-        source    BLOB NOT NULL,          -- the source's path, as the system's own bytes
-        sha256    TEXT NOT NULL,          -- of the source's content, empty until it was read
-        settings  TEXT NOT NULL,          -- what it was made with (road/fingerprint.py)
-        state     TEXT NOT NULL,
-        name      TEXT NOT NULL,          -- the output's name, empty until it has one
-        output    TEXT NOT NULL,          -- SHA-256 of the output
-        reason    TEXT NOT NULL,
-        attempts  INTEGER NOT NULL,
-        owner     TEXT NOT NULL,          -- the work folder of the run that holds the row
-        started   TEXT NOT NULL,
-        ended     TEXT NOT NULL
-    );
-    CREATE INDEX media_by_source ON media (sha256, settings);
-    CREATE INDEX media_by_state ON media (state);
-    """,
-    """
-    ALTER TABLE media ADD COLUMN replaces TEXT NOT NULL DEFAULT '';  -- id of the output that this one succeeds
-    CREATE TABLE decisions (
-        number    INTEGER PRIMARY KEY,    -- in the order in which they were taken
-        medium    TEXT NOT NULL,          -- its id
-        action    TEXT NOT NULL,          -- approved, rejected, reopened
-        who       TEXT NOT NULL,          -- initials
-        note      TEXT NOT NULL,          -- private: free text may name the patient
-        changes   TEXT NOT NULL,          -- what was changed by hand, JSON
-        output    TEXT NOT NULL,          -- SHA-256 of the file that was decided on
-        at        TEXT NOT NULL
-    );
-    """,
-    """
-    ALTER TABLE media ADD COLUMN asked TEXT NOT NULL DEFAULT '';     -- the run's own fingerprint
-    ALTER TABLE media ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;   -- of the output
-    ALTER TABLE media ADD COLUMN regions INTEGER NOT NULL DEFAULT 0; -- hidden in it
-    ALTER TABLE media ADD COLUMN report TEXT NOT NULL DEFAULT '';    -- SHA-256 of its report, data and page
-    ALTER TABLE media ADD COLUMN passing INTEGER NOT NULL DEFAULT 0; -- 1: a failure that may pass by itself
-    ALTER TABLE media ADD COLUMN stored INTEGER NOT NULL DEFAULT 0;  -- not used
-    UPDATE media SET asked = settings;
-    CREATE INDEX media_by_path ON media (source);
-    CREATE INDEX media_by_replaced ON media (replaces);
-    CREATE TABLE paths (
-        path      BLOB PRIMARY KEY,       -- where a source was seen, as the system's own bytes
-        sha256    TEXT NOT NULL,          -- of its content then
-        size      INTEGER NOT NULL,
-        modified  INTEGER NOT NULL,       -- nanoseconds
-        medium    TEXT NOT NULL,          -- the id of the row that it is done by
-        seen      TEXT NOT NULL
-    );
-    CREATE INDEX paths_by_medium ON paths (medium);
-    """,
-    """
-    CREATE TABLE waiting (
-        path      BLOB PRIMARY KEY,       -- of a file in a watched folder, as the system's own bytes
-        reason    TEXT NOT NULL,          -- why it is not taken yet
-        since     TEXT NOT NULL
-    );
-    """,
-    """
-    ALTER TABLE decisions ADD COLUMN chain TEXT NOT NULL DEFAULT '';     -- SHA-256 of this row and the chain before it
-    ALTER TABLE decisions ADD COLUMN signer TEXT NOT NULL DEFAULT '';    -- id of the key that signed the chain here
-    ALTER TABLE decisions ADD COLUMN signature TEXT NOT NULL DEFAULT ''; -- of the chain, base64
-    """,
-    """
-    ALTER TABLE media ADD COLUMN folded TEXT NOT NULL DEFAULT '';    -- the output's name, case apart
-    ALTER TABLE media ADD COLUMN priority REAL NOT NULL DEFAULT 1000; -- how urgently a person should look at it
-    ALTER TABLE media ADD COLUMN mirrored TEXT NOT NULL DEFAULT '';  -- what of it lies at which address
-    CREATE INDEX media_by_name ON media (folded);
-    CREATE INDEX media_by_priority ON media (state, priority);
-    CREATE INDEX decisions_by_medium ON decisions (medium);
-    """,
+from anonymizer.gate.chain import PURPOSE, broken_at, link
+from anonymizer.gate.database import Database
+from anonymizer.gate.records import (
+    APPROVED,
+    RELEASED,
+    Decision,
+    LedgerEntry,
+    Link,
+    Sighting,
+    State,
+    now,
 )
+from anonymizer.read.walk import Passed, PassedOver
+
 PAGE = 500
 """Rows that are held at once where all are gone through."""
-FOLDED = 6
-"""The version from which a name is looked for case apart."""
-CHAINED = 5
-"""The version from which decisions are chained; those of before were chained when the ledger was brought up to it."""
-RELEASED = "released"
-"""The action by which a medium was handed out."""
-PURPOSE = b"anonymizer decision 1\n"
-"""What a signature on the chain begins with, so that it can serve for nothing else."""
-
-
-class State(StrEnum):
-    """Where a medium stands. ``QUEUED`` and ``WORKING`` are the only states that a crash can leave behind."""
-
-    QUEUED = "queued"
-    WORKING = "working"
-    READY = "ready"
-    REVIEW = "review"
-    FAILED = "failed"
-    RELEASED = "released"
-    REJECTED = "rejected"
-    """A person decided against it; the file lies in the private folder until somebody takes that back."""
-    REPLACED = "replaced"
-    """A later run on the same source, with a person's corrections, took its place."""
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerEntry:
-    """One row. ``source`` is the path as given; times are UTC, ISO 8601."""
-
-    id: str
-    source: Path
-    sha256: str
-    settings: str
-    state: State
-    name: str
-    output: str
-    reason: str
-    attempts: int
-    owner: str
-    started: str
-    ended: str
-    replaces: str = ""
-    asked: str = ""
-    bytes: int = 0
-    regions: int = 0
-    report: str = ""
-    passing: int = 0
-    priority: float = 0.0
-    mirrored: str = ""
-
-
 _COLUMNS = ", ".join(field.name for field in fields(LedgerEntry))
-
-
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """A source seen at a path: its SHA-256 (hex), size in bytes, time in ns, and the id it is done by."""
-
-    sha256: str
-    size: int
-    modified: int
-    medium: str
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What a person decided about one medium. ``changes`` is JSON; ``output`` the decided file's SHA-256."""
-
-    medium: str
-    action: str
-    who: str
-    note: str
-    changes: str
-    output: str
-    at: str
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """A decision as it stands in the chain. ``signer`` and ``signature`` are empty where there was no key."""
-
-    number: int
-    decision: Decision
-    chain: str
-    signer: str
-    signature: str
-
-
 _DECIDED = ", ".join(field.name for field in fields(Decision))
+_SEPARATOR = os.fsencode(os.sep)
 
 
-def link(before: str, number: int, decision: Decision) -> str:
-    """The chain's hash (SHA-256, hex) after a decision, from that before it: no row can be changed, left out,
-    put in or moved without all later ones being another's."""
-    values = [getattr(decision, field.name) for field in fields(decision)]
-    text = json.dumps([before, number, *values], ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+class Ledger(Database):
+    """The open ledger. Use it from one thread; other connections, here and in other processes, may be open too.
 
-
-def now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-class Ledger:
-    """The open ledger. Use it from one thread; other processes may hold it open at the same time.
-
-    ``key`` signs the decisions that are recorded.
-
-    Raises :class:`OutputError` where the file cannot be opened or written, or comes from a newer program.
+    ``key`` signs the decisions that are recorded. Raises :class:`OutputError` as :class:`Database` does.
     """
 
-    def __init__(self, path: Path, key: Key | None = None) -> None:
-        self.path = path
+    def __init__(self, path: Path, key: Key | None = None, like: Path | None = None) -> None:
         self._key = key
-        try:
-            # Created by us first, so that it is never readable by others, not even for an instant.
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-            self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._migrate()
-        except (OSError, sqlite3.Error) as error:
-            raise OutputError(f"The ledger {path} cannot be opened: {error}.") from error
+        super().__init__(path, like)
 
-    def _migrate(self) -> None:
-        with self.transaction() as db:
-            version = db.execute("PRAGMA user_version").fetchone()[0]
-            if version > VERSION:
-                raise OutputError(
-                    f"The ledger {self.path} was written by a newer version of the program; "
-                    "update anonymizer or choose another output folder."
-                )
-            for script in MIGRATIONS[version:]:
-                for statement in filter(str.strip, script.split(";")):
-                    db.execute(statement)
-            if 0 < version < CHAINED:
-                self._chain_old(db)
-            if 0 < version < FOLDED:
-                named = db.execute("SELECT id, name FROM media WHERE name != ''").fetchall()
-                db.executemany(
-                    "UPDATE media SET folded = ? WHERE id = ?", [(name.casefold(), id) for id, name in named]
-                )
-            db.execute(f"PRAGMA user_version = {VERSION}")
-
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing; a failed write is an :class:`OutputError`."""
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-                self._db.execute("COMMIT")
-            except BaseException:
-                # A full disk makes SQLite take it back by itself; a COMMIT that failed leaves it open.
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-        except sqlite3.Error as error:
-            raise OutputError(
-                f"The ledger {self.path} cannot be written ({error}); free some space or look at its disk, and "
-                "run it again."
-            ) from error
+    def check(self) -> None:
+        """Raises :class:`OutputError` where the file is damaged, or a decision is not what was recorded."""
+        if not self.sound():
+            raise OutputError(f"The ledger {self.path} is damaged; restore it from a copy.")
+        for flaw in broken_at(self.links()):
+            raise OutputError(f"The ledger {self.path} was changed: {flaw.said} Restore it from a copy.")
 
     def start(
         self,
@@ -324,29 +116,46 @@ class Ledger:
         """Record the end of the work on one medium."""
         self.update(id, state=state, name=name, output=output, reason=reason, passing=passing, ended=now())
 
-    def claim(self, id: str, state: State, owner: str) -> bool:
-        """Take a row that stands in ``state`` to decide on it: False where somebody else has it, or had it."""
+    def claim(self, id: str, state: State, owner: str, pending: Decision | None = None) -> bool:
+        """Take a row that stands in ``state`` to decide on it: False where somebody else has it, or had it.
+
+        ``pending`` is the decision: whoever finds the row after a crash, and a report that tells of it, records it.
+        """
         with self.transaction() as db:
             changed = db.execute(
-                "UPDATE media SET state = ?, owner = ? WHERE id = ? AND state = ?",
-                (State.WORKING, owner, id, state),
+                "UPDATE media SET state = ?, owner = ?, pending = ? WHERE id = ? AND state = ?",
+                (State.WORKING, owner, json.dumps(asdict(pending)) if pending else "", id, state),
             )
             return changed.rowcount == 1
+
+    def unclaim(self, id: str, state: State) -> None:
+        """Give back a row that was claimed: nothing was decided."""
+        self.update(id, state=state, pending="")
 
     def decide(self, decision: Decision, state: State, reason: str, report: str) -> None:
         """Record a decision, the state that it leads to and the hash of its new report: all or nothing."""
         with self.transaction() as db:
             self._append(db, decision)
             db.execute(
-                "UPDATE media SET state = ?, reason = ?, report = ? WHERE id = ?",
+                "UPDATE media SET state = ?, reason = ?, report = ?, pending = '' WHERE id = ?",
                 (state, reason, report, decision.medium),
             )
+
+    def objection(self, sha256: str) -> Decision | None:
+        """The decision that keeps a source of this content from being published without a person: the last one on
+        any of its outputs, where that is not an approval."""
+        found = self.rows(
+            f"SELECT {_DECIDED} FROM decisions WHERE source = ? AND source != '' AND action != ? "
+            "ORDER BY number DESC LIMIT 1",
+            (sha256, RELEASED),
+        )
+        last = Decision(*found[0]) if found else None
+        return last if last and last.action != APPROVED else None
 
     def decisions(self, id: str | None = None) -> list[Decision]:
         """Every decision in the order in which they were taken; of one medium if given."""
         where, values = ("WHERE medium = ?", (id,)) if id else ("", ())
-        columns = ", ".join(field.name for field in fields(Decision))
-        rows = self.rows(f"SELECT {columns} FROM decisions {where} ORDER BY number", values)
+        rows = self.rows(f"SELECT {_DECIDED} FROM decisions {where} ORDER BY number", values)
         return [Decision(*row) for row in rows]
 
     def release(self, decision: Decision) -> bool:
@@ -367,20 +176,12 @@ class Ledger:
         chain = link(before, number, decision)
         signer = self._key.id if self._key else ""
         signature = self._key.sign(PURPOSE + chain.encode()) if self._key else ""
-        row = (number, *(getattr(decision, field.name) for field in fields(decision)))
+        row = (number, *astuple(decision), chain, signer, signature)
         db.execute(
-            f"INSERT INTO decisions (number, {_DECIDED}, chain, signer, signature) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
-            (*row, chain, signer, signature),
+            f"INSERT INTO decisions (number, {_DECIDED}, chain, signer, signature) "
+            f"VALUES ({','.join('?' * len(row))})",
+            row,
         )
-
-    def _chain_old(self, db: sqlite3.Connection) -> None:
-        """Chain the decisions of an older ledger as they are now found."""
-        before = ""
-        for number, *values in db.execute(
-            f"SELECT number, {_DECIDED} FROM decisions ORDER BY number"
-        ).fetchall():
-            before = link(before, number, Decision(*values))
-            db.execute("UPDATE decisions SET chain = ? WHERE number = ?", (before, number))
 
     def links(self) -> Iterator[Link]:
         """The chain of decisions, in order, some at a time."""
@@ -406,10 +207,6 @@ class Ledger:
             "SELECT DISTINCT medium FROM decisions WHERE medium NOT IN (SELECT id FROM media) ORDER BY medium"
         )
         return [str(row[0]) for row in self.rows(query)]
-
-    def sound(self) -> bool:
-        """Whether SQLite finds the file in order."""
-        return self.rows("PRAGMA integrity_check") == [("ok",)]
 
     def sighting(self, path: Path | str) -> Sighting | None:
         """What was seen at a path when it was last dealt with."""
@@ -438,6 +235,32 @@ class Ledger:
         """The files of a watched folder that wait: path, reason, since when; the longest first, so many if given."""
         rows = self.rows("SELECT path, reason, since FROM waiting ORDER BY since, path LIMIT ?", (count,))
         return [(Path(os.fsdecode(raw)), reason, since) for raw, reason, since in rows]
+
+    def pass_over(self, tops: Sequence[Path], found: Sequence[PassedOver]) -> None:
+        """Record what was not taken of these files and folders, in place of what was recorded of them before."""
+        with self.transaction() as db:
+            for top in tops:
+                path = os.fsencode(top)
+                below = path.rstrip(_SEPARATOR) + _SEPARATOR
+                db.execute(
+                    "DELETE FROM passed_over WHERE path = ? OR (path >= ? AND path < ?)",
+                    (path, below, below[:-1] + bytes([below[-1] + 1])),
+                )
+            rows = ((os.fsencode(one.path), one.how, one.media, one.reason, now()) for one in found)
+            db.executemany("INSERT OR REPLACE INTO passed_over VALUES (?,?,?,?,?)", rows)
+
+    def passed_over(self, how: Passed, count: int = -1) -> list[PassedOver]:
+        """What was not taken, by path, so many if given; media of kinds that are not taken first."""
+        rows = self.rows(
+            "SELECT path, how, media, reason FROM passed_over WHERE how = ? ORDER BY media DESC, path LIMIT ?",
+            (how, count),
+        )
+        return [PassedOver(Path(os.fsdecode(row[0])), Passed(row[1]), row[3], bool(row[2])) for row in rows]
+
+    def passed_counts(self) -> dict[Passed, int]:
+        """How many files and folders were not taken, and how many were skipped by rule."""
+        rows = self.rows("SELECT how, count(*) FROM passed_over GROUP BY how")
+        return {Passed(how): int(count) for how, count in rows}
 
     def paths(self, id: str) -> list[bytes]:
         """Every path whose source is done by this row."""
@@ -511,11 +334,6 @@ class Ledger:
         """Failures that may pass by themselves."""
         return self._query("WHERE state = ? AND passing = 1 ORDER BY rowid", (State.FAILED,))
 
-    def revision(self) -> str:
-        """A text that is another one after every change, by whichever process."""
-        others = self.rows("PRAGMA data_version", ())[0][0]
-        return f"{others}.{self._db.total_changes}"
-
     def get(self, id: str) -> LedgerEntry | None:
         """The row with this id."""
         return next(iter(self._query("WHERE id = ?", (id,))), None)
@@ -561,16 +379,6 @@ class Ledger:
 
     def _query(self, tail: str, values: tuple[Any, ...]) -> list[LedgerEntry]:
         return [_entry(row) for row in self.rows(f"SELECT {_COLUMNS} FROM media {tail}", values)]
-
-    def rows(self, query: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-        """What a query that changes nothing finds. Raises :class:`OutputError`."""
-        try:
-            return self._db.execute(query, values).fetchall()
-        except sqlite3.Error as error:
-            raise OutputError(f"The ledger {self.path} cannot be read: {error}.") from error
-
-    def close(self) -> None:
-        self._db.close()
 
 
 def _entry(row: tuple[Any, ...]) -> LedgerEntry:

@@ -100,15 +100,48 @@ _KNOWN_AS = (
     (b"IIU\x00", _RAW),
     (b"FUJIFILM", _RAW),
     (b"FOVb", _RAW),
-    (b"\x30\x26\xb2\x75", "a Windows Media clip"),
+    (b"\x30\x26\xb2\x75", "a Windows Media clip (WMV)"),
     (b"FLV", "a Flash clip"),
     (b"ID3", "a sound recording"),
     (b"OggS", "an Ogg recording"),
     (b"fLaC", "a sound recording"),
+    (b"\x00\x00\x01\xba", "an MPEG clip (MPG, VOB)"),
+    (b"\x00\x00\x01\xb3", "an MPEG clip (MPG, VOB)"),
+    (b"\x06\x0e\x2b\x34", "an MXF clip"),
+    (b".RMF", "a RealMedia clip"),
     (b"#!", "a program"),
     (b"MZ", "a program"),
     (b"\x7fELF", "a program"),
 )
+
+_MEDIA = frozenset(
+    {
+        *(_RAW, "a Photoshop document", "a GIMP document", "a JPEG XL picture", "a JPEG 2000 picture"),
+        *(
+            "a Windows Media clip (WMV)",
+            "a Flash clip",
+            "an MPEG clip (MPG, VOB)",
+            "an MXF clip",
+            "a RealMedia clip",
+        ),
+    }
+)
+"""Of what is refused, what is a photo or a clip: somebody would miss it."""
+_BY_SUFFIX = {
+    **dict.fromkeys((".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".dng", ".pef", ".srw"), _RAW),
+    **dict.fromkeys((".mpg", ".mpeg", ".vob", ".m2v", ".m2p"), "an MPEG clip (MPG, VOB)"),
+    **dict.fromkeys((".wmv", ".asf"), "a Windows Media clip (WMV)"),
+    **dict.fromkeys((".jp2", ".j2k", ".jpx"), "a JPEG 2000 picture"),
+    **dict.fromkeys((".rm", ".rmvb"), "a RealMedia clip"),
+    **dict.fromkeys((".h264", ".264", ".h265", ".hevc"), "a bare stream of video"),
+    ".jxl": "a JPEG XL picture",
+    ".psd": "a Photoshop document",
+    ".xcf": "a GIMP document",
+    ".flv": "a Flash clip",
+    ".mxf": "an MXF clip",
+    ".dv": "a DV clip",
+}
+"""What a name promises where the content is not known."""
 
 
 def sniff(head: bytes) -> Format:
@@ -147,6 +180,16 @@ def _unsupported(looks: str) -> UnsupportedError:
     return UnsupportedError(
         f"The content is {looks}, not a photo or clip that the program opens; export it as JPEG, PNG or MP4."
     )
+
+
+def looks_like(head: bytes, suffix: str) -> tuple[str, bool]:
+    """What a content that :func:`sniff` refuses is, in words, and whether it is a photo or a clip of a kind that is
+    not opened. ``suffix`` (".wmv") of its name tells where the content does not."""
+    by_name = _BY_SUFFIX.get(suffix.casefold(), "")
+    looks = _known_as(head)
+    if looks in _MEDIA or not by_name:
+        return looks or ("a text file" if _is_text(head) else "something else"), looks in _MEDIA
+    return by_name, True
 
 
 def _known_as(head: bytes) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from anonymizer.core.errors import DamagedError
 from anonymizer.core.signing import PublicKeys, SignatureStatus, trusted
 from anonymizer.core.types import Check, Processed, Result, Traces, Verdict
-from anonymizer.gate.folder import file_sha256
+from anonymizer.gate.files import file_sha256
 from anonymizer.read.sniff import open_regular, sniff
 from anonymizer.report.file import ReadReport, read
 from anonymizer.report.schema import CheckRecord, Report

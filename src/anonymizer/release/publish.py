@@ -27,11 +27,14 @@ from anonymizer.core.errors import AnonymizerError, OutputError, UsageError
 from anonymizer.core.signing import Key, PublicKeys, SignatureStatus
 from anonymizer.core.types import Verdict
 from anonymizer.core.version import __version__
-from anonymizer.gate.folder import Gate, file_sha256, place
-from anonymizer.gate.ledger import RELEASED, Decision, LedgerEntry, State, now
+from anonymizer.gate.chain import decision_flaws
+from anonymizer.gate.decisions import objection
+from anonymizer.gate.files import file_sha256, place
+from anonymizer.gate.folder import Gate
+from anonymizer.gate.output import check_output_folder
 from anonymizer.gate.permissions import ANYBODY
+from anonymizer.gate.records import APPROVED, RELEASED, REOPENED, Decision, LedgerEntry, State, now
 from anonymizer.release.check import examine
-from anonymizer.release.ledger_check import decision_flaws
 from anonymizer.write.photo import neutralise
 
 MANIFEST = "manifest.json"
@@ -69,16 +72,13 @@ def release(
     ``ids`` chooses some; ``tell`` is given each name that was dealt with. Nothing that is there is overwritten. Raises
     :class:`UsageError` where ``to`` cannot serve and :class:`OutputError` where it cannot be written.
     """
-    if not out.exists():
-        raise UsageError(f"{out} does not exist; check the path.")
-    if not (out / ".anonymizer" / "ledger.sqlite").is_file():
-        raise UsageError(f"{out} is no output folder of this program; name the one that --out made.")
+    check_output_folder(out)
     if to.resolve().is_relative_to(out.resolve()):
         raise UsageError(f"{to} lies in the output folder; release into another one.")
     if out.resolve().is_relative_to(to.resolve()):
         raise UsageError(f"The output folder lies in {to}; release into a folder of its own.")
     with Gate(out) as gate:
-        for said in decision_flaws(gate.ledger, gate.key.public):
+        for said in decision_flaws(gate.ledger.links(), gate.key.public):
             if said.signature is SignatureStatus.CHANGED:
                 raise OutputError(f"{said.said} Nothing was released; restore the ledger from a copy.")
         listed = _listed(to, gate.key)
@@ -146,6 +146,8 @@ def _copied(gate: Gate, entry: LedgerEntry, to: Path) -> bool:
         raise ValueError("The ledger speaks of another file; process the original again.")
     if gate.report_digest(entry.id) != entry.report:
         raise ValueError("Its report is not the one that the ledger knows; process the original again.")
+    if said := _objected(gate, entry):
+        raise ValueError(said)
     final = to / entry.name
     if final.exists():
         if file_sha256(final) != entry.output:
@@ -174,6 +176,18 @@ def _copied(gate: Gate, entry: LedgerEntry, to: Path) -> bool:
     return True
 
 
+def _objected(gate: Gate, entry: LedgerEntry) -> str:
+    """Why a medium stays, because somebody rejected another output of the same source since; empty if nobody did.
+
+    What a person approved goes out: the rejection of another version is not this one's.
+    """
+    approved = [one for one in gate.ledger.decisions(entry.id) if one.action in (APPROVED, REOPENED)]
+    if approved and approved[-1].action == APPROVED:
+        return ""
+    found = objection(gate, entry.sha256)
+    return found[0] if found else ""
+
+
 def _copy(source: Path, target: Path) -> None:
     with source.open("rb") as read, new_file(target, ANYBODY) as write:
         shutil.copyfileobj(read, write, 1 << 20)
@@ -196,7 +210,9 @@ def _record(to: Path, entry: LedgerEntry) -> dict[str, Any]:
 
 
 def _recorded(gate: Gate, entry: LedgerEntry, initials: str) -> bool:
-    return gate.ledger.release(Decision(entry.id, RELEASED, initials, "", "{}", entry.output, now()))
+    return gate.ledger.release(
+        Decision(entry.id, RELEASED, initials, "", "{}", entry.output, now(), entry.sha256)
+    )
 
 
 def _taken_back(to: Path, entry: LedgerEntry, *, new: bool) -> str:

@@ -51,7 +51,7 @@ def build(
     clip = processed.type == "clip"
     return Report(
         id=id,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=_created(settings),
         program=ProgramRecord(name="anonymizer", version=__version__, libraries=_libraries()),
         medium=MediumRecord(
             name=name,
@@ -95,6 +95,12 @@ def build(
         settings=settings.model_dump(mode="json", exclude={"limits"}),
         not_checked=[*NOT_CHECKED, *(NOT_CHECKED_CLIP if clip else ()), *_switched_off(settings)],
     )
+
+
+def _created(settings: Settings) -> str:
+    """This day, for the hour may tie a photo to a visit; this second where the settings ask for it. UTC, ISO 8601."""
+    moment = datetime.now(UTC)
+    return moment.isoformat(timespec="seconds") if settings.report_time else moment.date().isoformat()
 
 
 def _switched_off(settings: Settings) -> list[str]:

@@ -231,7 +231,10 @@ def _decision(report: Report, say: Say) -> str:
     changed = ", ".join(f"{count} × {say(what)}" for count, what in counts if count) or say("nothing")
     word = {"approved": "Approved", "rejected": "Rejected"}[made.action]
     pairs = [
-        (say(word), say(f"by {made.initials}, {_when(made.decided)}")),
+        (
+            say(word),
+            say(f"by {made.initials}, {_when(made.decided)}") if made.initials else _when(made.decided),
+        ),
         (say("Changed by hand"), changed),
     ]
     asked = (
@@ -262,7 +265,8 @@ def _when(created: str) -> str:
         moment = datetime.fromisoformat(created)
     except ValueError:
         return created
-    return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
+    day = f"{moment.day} {moment:%B %Y}"
+    return day if len(created) == len("2000-01-01") else f"{day}, {moment:%H:%M} UTC"
 
 
 def _list(items: Sequence[str], say: Say, css: str = "") -> str:

@@ -107,8 +107,9 @@ class DecisionRecord(_Part):
 
     action: Literal["approved", "rejected"]
     initials: str
+    """Empty unless the settings ask for it."""
     decided: str
-    """UTC, ISO 8601, whole seconds."""
+    """UTC, ISO 8601: the day; to the second where the settings ask for it."""
     reasons: list[str]
     """What the person was asked to judge."""
     changes: ChangesRecord = ChangesRecord()
@@ -130,7 +131,7 @@ class Report(_Part):
     schema_version: Literal[1] = 1
     id: str
     created: str
-    """UTC, ISO 8601, whole seconds: when the check ended."""
+    """UTC, ISO 8601: the day on which the check ended; to the second where the settings ask for it."""
     program: ProgramRecord
     medium: MediumRecord
     verdict: Verdict

@@ -9,7 +9,6 @@ read on a thread of its own, through its own connection to the ledger.
 from __future__ import annotations
 
 import asyncio
-import copy
 import itertools
 import logging
 import threading
@@ -24,8 +23,11 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from anonymizer.core.errors import AnonymizerError, DecisionError, MediumError, UnreadableError
 from anonymizer.core.settings import Settings
 from anonymizer.gate.folder import Gate
-from anonymizer.gate.ledger import Ledger, LedgerEntry, State
+from anonymizer.gate.output import OutputFolder
+from anonymizer.gate.records import LedgerEntry, State
+from anonymizer.gate.work import Work
 from anonymizer.report.used import used_settings
+from anonymizer.review import uploads
 from anonymizer.review.edits import Edits, to_settings
 from anonymizer.review.listing import Reports
 from anonymizer.review.photos import CHANGED
@@ -98,13 +100,15 @@ class JobRunner:
         self._changed = False
         try:
             self.gate = self._gate_thread.submit(Gate, self.out).result()
-            self._reading_gate = self._read_thread.submit(_reading_gate, self.gate).result()
+            self._reader = self._read_thread.submit(OutputFolder, self.out).result()
         except BaseException:
             self._gate_thread.shutdown()
             self._work_thread.shutdown()
             self._read_thread.shutdown()
             raise
         self.inbox = self.gate.private / "inbox"
+        for source in self.call_gate(uploads.left_over, self.inbox):
+            self.add(source)
 
     def __enter__(self) -> JobRunner:
         return self
@@ -117,12 +121,12 @@ class JobRunner:
         self._stop.set()
         self._work_thread.submit(self._close_worker)
         self._work_thread.shutdown(wait=True)
-        self._read_thread.submit(self._reading_gate.ledger.close)
+        self._read_thread.submit(self._reader.close)
         self._read_thread.shutdown(wait=True)
         try:
             self.call_gate(self.write_index)
         finally:
-            self.call_gate(lambda gate: gate.__exit__())
+            self.call_gate(Gate.close)
             self._gate_thread.shutdown(wait=True)
 
     def call_gate(self, task: Callable[Concatenate[Gate, P], T], *args: P.args, **named: P.kwargs) -> T:
@@ -133,9 +137,11 @@ class JobRunner:
         """The same for the server, which goes on meanwhile."""
         return await asyncio.wrap_future(self._gate_thread.submit(task, self.gate, *args, **named))
 
-    async def read(self, task: Callable[Concatenate[Gate, P], T], *args: P.args, **named: P.kwargs) -> T:
+    async def read(
+        self, task: Callable[Concatenate[OutputFolder, P], T], *args: P.args, **named: P.kwargs
+    ) -> T:
         """Run a task on the reading thread, while the gate thread may be deciding: the task must change nothing."""
-        return await asyncio.wrap_future(self._read_thread.submit(task, self._reading_gate, *args, **named))
+        return await asyncio.wrap_future(self._read_thread.submit(task, self._reader, *args, **named))
 
     @property
     def busy(self) -> bool:
@@ -168,6 +174,9 @@ class JobRunner:
         """The overview page is to be written again."""
         self._changed = True
 
+    def _on_gate_thread(self, task: Callable[[], T]) -> T:
+        return self._gate_thread.submit(task).result()
+
     def _correctable(self, gate: Gate, id: str, edits: Edits) -> tuple[LedgerEntry, Settings]:
         self.free(id)
         entry = gate.ledger.get(id)
@@ -198,27 +207,27 @@ class JobRunner:
             job.what, job.done, job.total = what, done, total
 
         job.what = "photo"
-        id = self.call_gate(lambda gate: gate.begin(job.source, fingerprint(settings), job.replaces))
+        # Of what cannot be corrected nothing is kept: the output that it was to replace still stands.
+        work = Work(
+            self.gate,
+            job.source,
+            fingerprint(settings),
+            job.replaces,
+            fails=not job.replaces,
+            on=self._on_gate_thread,
+        )
         try:
-            staged = self.call_gate(lambda gate: gate.staging(id))
-            worked = worker.process(job.source, staged, progress, job.settings)
-            if job.sha256 and worked.sha256 != job.sha256:
-                raise UnreadableError(CHANGED)
-            outcome = self.call_gate(self._admit, id, job, worked, started)
-            job.id, job.verdict = outcome.id, outcome.verdict
-        except MediumError as error:
-            if job.replaces:
-                self.call_gate(lambda gate: gate.abandon(id))
-            else:
-                reason = str(error)
-                self.call_gate(lambda gate: gate.fail(id, reason))
-                job.id, job.verdict = id, "failed"
-            raise
-        except BaseException:
-            self.call_gate(lambda gate: gate.abandon(id))
+            with work:
+                worked = worker.process(job.source, work.staging(), progress, job.settings)
+                if job.sha256 and worked.sha256 != job.sha256:
+                    raise UnreadableError(CHANGED)
+                outcome = self.call_gate(self._admit, work.id, job, worked, started)
+                job.id, job.verdict = outcome.id, outcome.verdict
+        except MediumError:
+            if not job.replaces:
+                job.id, job.verdict = work.id, "failed"
             raise
         finally:
-            self.call_gate(lambda gate: gate.sweep(id))
             self.touched()
 
     def _admit(self, gate: Gate, id: str, job: PageJob, worked: Any, started: float) -> Outcome:
@@ -230,7 +239,7 @@ class JobRunner:
         try:
             outcome = admit(gate, id, job.source, worked, started)
         except BaseException:
-            gate.ledger.update(job.replaces, state=State.REVIEW)
+            gate.ledger.unclaim(job.replaces, State.REVIEW)
             raise
         gate.retire(job.replaces, State.REVIEW)
         return outcome
@@ -256,13 +265,6 @@ class JobRunner:
         if self._changed:
             self._changed = False
             write_index(gate)
-
-
-def _reading_gate(gate: Gate) -> Gate:
-    """The same folder for another thread: SQLite's connections belong to the thread that made them."""
-    seen = copy.copy(gate)
-    seen.ledger = Ledger(gate.ledger.path)
-    return seen
 
 
 def _ended(job: PageJob, future: Future[None]) -> None:

@@ -14,8 +14,8 @@ from anonymizer.core.errors import DecisionError
 from anonymizer.core.settings import PERSON
 from anonymizer.core.types import Box, Result
 from anonymizer.gate.decisions import read_report
-from anonymizer.gate.folder import Gate
-from anonymizer.gate.ledger import LedgerEntry, State
+from anonymizer.gate.output import OutputFolder
+from anonymizer.gate.records import LedgerEntry, State
 from anonymizer.report.priority import FAILED_WEIGHT, review_priority
 from anonymizer.report.questions import asked
 from anonymizer.report.schema import QuestionRecord, RegionRecord, Report
@@ -33,7 +33,7 @@ class Reports:
 
     held: dict[str, tuple[tuple[int, int, int], Report]] = field(default_factory=dict)
 
-    def of(self, gate: Gate, id: str) -> Report:
+    def of(self, gate: OutputFolder, id: str) -> Report:
         """One report. Raises :class:`DecisionError` where it is missing or damaged."""
         path = gate.reports / f"{id}.json"
         try:
@@ -78,7 +78,7 @@ def _box(one: QuestionRecord) -> Box:
     return Box(left, top, right - left, bottom - top)
 
 
-def listing(gate: Gate, reports: Reports, state: State, inbox: Path) -> list[dict[str, Any]]:
+def listing(gate: OutputFolder, reports: Reports, state: State, inbox: Path) -> list[dict[str, Any]]:
     """At most :data:`LISTED` media of one state: what waits most doubtful first, all else newest first."""
     if state is not State.REVIEW:
         states = (State.READY, State.RELEASED) if state is State.READY else (state,)
@@ -87,7 +87,7 @@ def listing(gate: Gate, reports: Reports, state: State, inbox: Path) -> list[dic
     return sorted(items, key=lambda item: (-item["weight"], item["added"]))
 
 
-def _item(gate: Gate, reports: Reports, entry: LedgerEntry, inbox: Path) -> dict[str, Any]:
+def _item(gate: OutputFolder, reports: Reports, entry: LedgerEntry, inbox: Path) -> dict[str, Any]:
     item: dict[str, Any] = {
         "id": entry.id,
         "state": State.READY if entry.state is State.RELEASED else entry.state,
@@ -116,11 +116,20 @@ def _item(gate: Gate, reports: Reports, entry: LedgerEntry, inbox: Path) -> dict
         "regions": len(report.regions),
         "weight": review_priority(report),
         "reasons": reasons(report),
-        "decision": report.decision.model_dump() if report.decision else None,
+        "decision": _decision(gate, report),
     }
 
 
-def detail(gate: Gate, reports: Reports, entry: LedgerEntry, inbox: Path) -> dict[str, Any]:
+def _decision(gate: OutputFolder, report: Report) -> dict[str, Any] | None:
+    """The decision in a report, with who took it and when, which the ledger knows in any case."""
+    if report.decision is None:
+        return None
+    taken = [one for one in gate.ledger.decisions(report.id) if one.action == report.decision.action]
+    known = {"initials": taken[-1].who, "decided": taken[-1].at} if taken else {}
+    return report.decision.model_dump() | known
+
+
+def detail(gate: OutputFolder, reports: Reports, entry: LedgerEntry, inbox: Path) -> dict[str, Any]:
     """One medium: what was hidden and by whom, what a person changed, every check."""
     report = reports.of(gate, entry.id)
     settings = used_settings(report)

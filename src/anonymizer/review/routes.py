@@ -30,7 +30,8 @@ from anonymizer.core.errors import AnonymizerError, DecisionError, UsageError
 from anonymizer.core.version import __version__
 from anonymizer.gate import decisions as decide
 from anonymizer.gate.folder import Gate
-from anonymizer.gate.ledger import LedgerEntry, State
+from anonymizer.gate.output import OutputFolder
+from anonymizer.gate.records import LedgerEntry, State
 from anonymizer.i18n import languages, page_words, speaker
 from anonymizer.release.publish import release
 from anonymizer.review import listing as queue
@@ -300,7 +301,7 @@ async def _poll(request: Request) -> Response:
     return JSONResponse(_spoken(request, known))
 
 
-def _counts(gate: Gate) -> tuple[dict[str, int], str]:
+def _counts(gate: OutputFolder) -> tuple[dict[str, int], str]:
     found = gate.ledger.counts()
     counts: dict[str, int] = {state: found.get(state, 0) for state in queue.SHOWN}
     counts[State.READY] += found.get(State.RELEASED, 0)
@@ -384,7 +385,7 @@ async def _small(request: Request) -> Response:
     return Response(await run_in_threadpool(small, path, entry.output), media_type="image/jpeg")
 
 
-def _medium_file(gate: Gate, entry: LedgerEntry) -> Path:
+def _medium_file(gate: OutputFolder, entry: LedgerEntry) -> Path:
     # Read again: it may have been decided since the request came, and stand elsewhere now.
     entry = gate.ledger.get(entry.id) or entry
     if entry.state not in _SEEN:

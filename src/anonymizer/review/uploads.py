@@ -16,9 +16,12 @@ from starlette.concurrency import run_in_threadpool
 from anonymizer.core.durable import new_file, sync, sync_folder
 from anonymizer.core.errors import LimitError, OutputError, UnsupportedError
 from anonymizer.core.settings import Limits
-from anonymizer.gate.folder import new_id, safe_name
+from anonymizer.gate.files import new_id, safe_name
+from anonymizer.gate.output import OutputFolder
 from anonymizer.read.sniff import HEAD, sniff
 
+RECEIVING = ".receiving"
+"""Name of an upload until all of it is there."""
 SPARE = 256 << 20
 """Bytes that stay free on the disk whatever is uploaded."""
 
@@ -30,11 +33,11 @@ async def receive(name: str, chunks: AsyncIterator[bytes], inbox: Path, limits: 
     soon as there are more bytes than the limits allow, and :class:`OutputError`. What was stored is then removed.
     """
     folder = inbox / new_id()
-    path = folder / _label(name)
+    path, part = folder / _label(name), folder / RECEIVING
     try:
         inbox.mkdir(mode=0o700, exist_ok=True)
         folder.mkdir(mode=0o700)
-        with new_file(path) as file:
+        with new_file(part) as file:
             size, head, most = 0, b"", 0
             async for chunk in chunks:
                 if len(head) < HEAD:
@@ -51,6 +54,7 @@ async def receive(name: str, chunks: AsyncIterator[bytes], inbox: Path, limits: 
                 file.write(chunk)
             _most(head, limits)
             await run_in_threadpool(sync, file)
+        part.replace(path)
         sync_folder(folder)
         sync_folder(inbox)
     except BaseException as error:
@@ -61,6 +65,13 @@ async def receive(name: str, chunks: AsyncIterator[bytes], inbox: Path, limits: 
             ) from error
         raise
     return path
+
+
+def left_over(gate: OutputFolder, inbox: Path) -> list[Path]:
+    """Uploads that were acknowledged and that nothing became of, because the page was killed; half ones are removed."""
+    for part in inbox.glob(f"*/{RECEIVING}"):
+        shutil.rmtree(part.parent, ignore_errors=True)
+    return [path for path in sorted(inbox.glob("*/*")) if path.is_file() and not gate.ledger.by_path(path)]
 
 
 def discard(source: Path, inbox: Path) -> bool:

@@ -14,8 +14,11 @@ from pathlib import Path
 from anonymizer.core.errors import AnonymizerError, DefectError, ExitCode, MediumError, UnreadableError
 from anonymizer.core.settings import Settings
 from anonymizer.core.types import Check, Processed, Progress, Result, Verdict
-from anonymizer.gate.folder import Gate, file_sha256, safe_name
-from anonymizer.gate.ledger import State
+from anonymizer.gate.decisions import objection
+from anonymizer.gate.files import file_sha256, safe_name
+from anonymizer.gate.folder import Gate
+from anonymizer.gate.records import State
+from anonymizer.gate.work import Work
 from anonymizer.report.build import build
 from anonymizer.report.file import signed_files
 from anonymizer.report.index import MOST, IndexLine, render_index
@@ -82,7 +85,7 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self.worker.close()
-        self.gate.__exit__()
+        self.gate.close()
 
     def run(self, path: Path, progress: Progress | None = None) -> Outcome:
         """Take one medium down the road; one that cannot be done is an outcome like any other.
@@ -91,27 +94,23 @@ class Session:
         output folder that is full or gone, or a defect. What was under way is then undone.
         """
         started = time.monotonic()
-        id = self.gate.begin(path.absolute(), self.fingerprint)
+        work = Work(self.gate, path.absolute(), self.fingerprint)
         try:
-            worked = self.worker.process(path, self.gate.staging(id), progress)
-            if (made := with_settings(self.fingerprint, worked.settings)) != self.fingerprint:
-                self.gate.ledger.update(id, settings=made, asked=made)
-            return admit(self.gate, id, path, worked, started)
+            with work:
+                worked = self.worker.process(path, work.staging(), progress)
+                if (made := with_settings(self.fingerprint, worked.settings)) != self.fingerprint:
+                    self.gate.ledger.update(work.id, settings=made, asked=made)
+                return admit(self.gate, work.id, path, worked, started)
         except MediumError as error:
-            passing = isinstance(error, UnreadableError)
-            self.gate.fail(id, str(error), passing=passing)
-            spent = time.monotonic() - started
-            return Outcome(path, Verdict.FAILED, id, None, None, (str(error),), spent, passing=passing)
-        except BaseException as error:
-            self.gate.abandon(id)
-            if isinstance(error, AnonymizerError) or not isinstance(error, Exception):
-                raise
+            spent, passing = time.monotonic() - started, isinstance(error, UnreadableError)
+            return Outcome(path, Verdict.FAILED, work.id, None, None, (str(error),), spent, passing=passing)
+        except AnonymizerError:
+            raise
+        except Exception as error:
             raise DefectError(
                 f"{path}: internal error ({type(error).__name__}); nothing of it was published. "
                 "Report it, with what 'anonymizer --debug blur' says of it."
             ) from error
-        finally:
-            self.gate.sweep(id)
 
     def run_all(self, paths: Iterable[Path], progress: Progress | None = None) -> Iterator[Outcome]:
         """Take media down the road, one after the other, in order; see :meth:`run`."""
@@ -168,9 +167,13 @@ def admit(gate: Gate, id: str, path: Path, worked: Worked, started: float) -> Ou
     name = gate.take_name(id, stem, processed.path.suffix[1:], sha256=worked.sha256)
     sha256 = file_sha256(processed.path)
     size = processed.path.stat().st_size
+    # The report, which may be handed out, does not say who; the ledger and what lies in review/ do.
+    objected = objection(gate, worked.sha256)
 
     def report_with(checks: list[Check]) -> Report:
         verdict, reasons = judge(processed, checks)
+        if objected:
+            verdict, reasons = Verdict.REVIEW, [objected[0], *reasons]
         return build(
             processed,
             settings,
@@ -187,12 +190,11 @@ def admit(gate: Gate, id: str, path: Path, worked: Worked, started: float) -> Ou
     report = report_with([*checks, scan_report(report_with(checks), processed)])
     contents = signed_files(report, processed.contact_sheet, gate.key)
     hidden, urgent = len(report.regions), review_priority(report)
-    output = gate.admit(
-        id, processed.path, name, sha256, report.verdict, contents, report.reasons, hidden, urgent
-    )
+    reasons = [objected[1], *report.reasons[1:]] if objected else report.reasons
+    output = gate.admit(id, processed.path, name, sha256, report.verdict, contents, reasons, hidden, urgent)
     page = gate.reports / f"{id}.html"
     spent = time.monotonic() - started
-    return Outcome(path, report.verdict, id, output, page, tuple(report.reasons), spent, hidden)
+    return Outcome(path, report.verdict, id, output, page, tuple(reasons), spent, hidden)
 
 
 def judge(processed: Processed, checks: list[Check]) -> tuple[Verdict, list[str]]:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from anonymizer.core.errors import NotReadyError
+from anonymizer.gate.output import is_output_folder
 
 SPARE = 128 << 20
 """Bytes that stay free on the output folder's disk: for the ledger, the log, and the person who works there."""
@@ -53,7 +54,7 @@ def check_room(out: Path, size: int = 0) -> bool:
 
 def check_there(out: Path) -> None:
     """Raises :class:`OutputFaultError` where an output folder that was in use is away: it must not be made anew."""
-    if not (out / ".anonymizer" / "ledger.sqlite").is_file():
+    if not is_output_folder(out):
         raise OutputFaultError(OutputFault.GONE)
 
 

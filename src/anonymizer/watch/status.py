@@ -21,7 +21,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
-from anonymizer.gate.ledger import now
+from anonymizer.gate.records import now
 
 STATUS = "watch.json"
 LOG = "watch.log"

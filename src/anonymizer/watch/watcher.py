@@ -20,6 +20,7 @@ from anonymizer.core.errors import NotReadyError, OutputError
 from anonymizer.core.types import Verdict
 from anonymizer.core.version import __version__
 from anonymizer.engine.scheduler import Engine
+from anonymizer.gate.output import is_output_folder
 from anonymizer.road.pipeline import Outcome
 from anonymizer.watch import done_folder as originals
 from anonymizer.watch import faults as faults
@@ -125,7 +126,7 @@ class Watcher:
         """With ``wait``: until inbox and output folder are there, or it was stopped."""
         delay = 1.0
         while self.options.wait and not self._stopping:
-            if self.options.inbox.is_dir() and (self._private / "ledger.sqlite").is_file():
+            if self.options.inbox.is_dir() and is_output_folder(self.options.out):
                 check(self.options)
                 return
             if delay == 1.0:

@@ -31,7 +31,7 @@ from anonymizer.core.types import (
     TrackSummary,
 )
 from anonymizer.detect.finder import Finder, question
-from anonymizer.gate.folder import file_sha256
+from anonymizer.gate.files import file_sha256
 from anonymizer.read.clip.reader import Clip, Ending, Frame, Reading, frames
 from anonymizer.read.clip.sound import Sound
 from anonymizer.read.sniff import Format

@@ -1,0 +1,262 @@
+"""The one way in which this program opens a ledger's file, and its schema.
+
+Nothing else may open that file, not even to create, copy or hash it: closing *any* descriptor of a file drops every
+POSIX lock that the process holds on it, SQLite's among them. Another process then believes to be the last one, removes
+the write-ahead log of those that are still at work, and what they commit afterwards is lost
+(https://www.sqlite.org/howtocorrupt.html, section 2.2). So SQLite creates the file too, with the mode of another file.
+
+Every connection is WAL with ``synchronous = FULL``: a commit that returned is on the disk. A connection belongs to
+the thread that made it; several, in any number of processes, may be open at the same time.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from anonymizer.core.errors import OutputError
+
+APPLICATION = 0x616E6F6E
+"""``PRAGMA application_id`` of a ledger ("anon")."""
+VERSION = 1
+"""``PRAGMA user_version`` of the schema below."""
+PATIENCE = 30.0
+"""Seconds for which a writer waits for another one."""
+BEING_MADE = 5.0
+"""Seconds for which a reader waits for the schema of a new ledger."""
+
+SCHEMA = """
+CREATE TABLE media (
+    id        TEXT PRIMARY KEY,           -- the output's neutral id
+    source    BLOB NOT NULL,              -- the source's path, as the system's own bytes
+    sha256    TEXT NOT NULL,              -- of the source's content, empty until it was read
+    settings  TEXT NOT NULL,              -- what it was made with
+    state     TEXT NOT NULL,
+    name      TEXT NOT NULL,              -- the output's name, empty until it has one
+    folded    TEXT NOT NULL DEFAULT '',   -- the same, case apart
+    output    TEXT NOT NULL,              -- SHA-256 of the output
+    reason    TEXT NOT NULL,
+    attempts  INTEGER NOT NULL,
+    owner     TEXT NOT NULL,              -- the work folder of the run that holds the row
+    started   TEXT NOT NULL,
+    ended     TEXT NOT NULL,
+    replaces  TEXT NOT NULL DEFAULT '',   -- id of the output that this one succeeds
+    asked     TEXT NOT NULL DEFAULT '',   -- the run's own settings, before a person's corrections
+    bytes     INTEGER NOT NULL DEFAULT 0, -- of the output
+    regions   INTEGER NOT NULL DEFAULT 0, -- hidden in it
+    report    TEXT NOT NULL DEFAULT '',   -- SHA-256 of its report, data and page
+    passing   INTEGER NOT NULL DEFAULT 0, -- 1: a failure that may pass by itself
+    priority  REAL NOT NULL DEFAULT 1000, -- how urgently a person should look at it
+    mirrored  TEXT NOT NULL DEFAULT '',   -- what of it lies at which address
+    pending   TEXT NOT NULL DEFAULT ''    -- the decision that is being carried out, JSON
+);
+CREATE INDEX media_by_source ON media (sha256, settings);
+CREATE INDEX media_by_state ON media (state);
+CREATE INDEX media_by_path ON media (source);
+CREATE INDEX media_by_replaced ON media (replaces);
+CREATE INDEX media_by_name ON media (folded);
+CREATE INDEX media_by_priority ON media (state, priority);
+CREATE TABLE decisions (
+    number    INTEGER PRIMARY KEY,        -- in the order in which they were taken
+    medium    TEXT NOT NULL,              -- its id
+    action    TEXT NOT NULL,              -- approved, rejected, reopened, released
+    who       TEXT NOT NULL,              -- initials
+    note      TEXT NOT NULL,              -- private: free text may name the patient
+    changes   TEXT NOT NULL,              -- what was changed by hand, JSON
+    output    TEXT NOT NULL,              -- SHA-256 of the file that was decided on
+    at        TEXT NOT NULL,
+    source    TEXT NOT NULL,              -- SHA-256 of its original
+    chain     TEXT NOT NULL,              -- SHA-256 of this row and the chain before it
+    signer    TEXT NOT NULL,              -- id of the key that signed the chain here
+    signature TEXT NOT NULL               -- of the chain, base64
+);
+CREATE INDEX decisions_by_medium ON decisions (medium);
+CREATE INDEX decisions_by_source ON decisions (source);
+CREATE TABLE paths (
+    path      BLOB PRIMARY KEY,           -- where a source was seen, as the system's own bytes
+    sha256    TEXT NOT NULL,              -- of its content then
+    size      INTEGER NOT NULL,
+    modified  INTEGER NOT NULL,           -- nanoseconds
+    medium    TEXT NOT NULL,              -- the id of the row that it is done by
+    seen      TEXT NOT NULL
+);
+CREATE INDEX paths_by_medium ON paths (medium);
+CREATE TABLE waiting (
+    path      BLOB PRIMARY KEY,           -- of a file in a watched folder, as the system's own bytes
+    reason    TEXT NOT NULL,              -- why it is not taken yet
+    since     TEXT NOT NULL
+);
+CREATE TABLE passed_over (
+    path      BLOB PRIMARY KEY,           -- of a file, or of a folder with all in it, as the system's own bytes
+    how       TEXT NOT NULL,              -- not taken, skipped
+    media     INTEGER NOT NULL,           -- 1: a photo or clip of a kind that is not taken
+    reason    TEXT NOT NULL,              -- what it is and what to do, or the rule
+    seen      TEXT NOT NULL
+);
+"""
+
+
+class Database:
+    """A connection to a ledger's file.
+
+    With ``like``, a private file of the same folder, a ledger that is missing is made, readable by whom that one is;
+    without it nothing is made and nothing can be written. Raises :class:`OutputError`, naming the file, where it cannot
+    be opened, is no ledger, or comes from a newer version of the program.
+    """
+
+    def __init__(self, path: Path, like: Path | None = None) -> None:
+        self.path = path
+        try:
+            if like:
+                self._db = _connect(path, f"mode=rwc&modeof={_quoted(like)}")
+                self._prepare()
+            else:
+                self._db = _connect(path, "mode=rw")
+                self._await_schema()
+                self._db.execute("PRAGMA query_only = ON")
+            self._file = _identity(path)
+        except (OSError, sqlite3.Error) as error:
+            self._give_up()
+            raise OutputError(f"The ledger {path} cannot be opened: {error}.") from error
+        except OutputError:
+            self._give_up()
+            raise
+
+    def _give_up(self) -> None:
+        if db := getattr(self, "_db", None):
+            db.close()
+
+    def _prepare(self) -> None:
+        """Make the schema in a new file; refuse one that is not ours. Nothing of it is changed before that is known."""
+        new = not self._known()
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")
+        # macOS: an fsync that reaches the disk itself.
+        self._db.execute("PRAGMA fullfsync = ON")
+        self._db.execute("PRAGMA checkpoint_fullfsync = ON")
+        if not new:
+            return
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            if not self._known():  # another process may have been quicker
+                for statement in filter(str.strip, SCHEMA.split(";")):
+                    self._db.execute(statement)
+                self._db.execute(f"PRAGMA application_id = {APPLICATION}")
+                self._db.execute(f"PRAGMA user_version = {VERSION}")
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+    def _known(self) -> bool:
+        """Whether the file is a ledger; False where it is empty. Raises :class:`OutputError` where it is another."""
+        application, version, tables = (
+            self._db.execute(query).fetchone()[0]
+            for query in (
+                "PRAGMA application_id",
+                "PRAGMA user_version",
+                "SELECT count(*) FROM sqlite_schema",
+            )
+        )
+        if not (application or version or tables):
+            return False
+        if application != APPLICATION:
+            raise OutputError(
+                f"The file {self.path} is not a ledger of this program; choose another output folder."
+            )
+        if version > VERSION:
+            raise OutputError(
+                f"The ledger {self.path} was written by a newer version of the program; "
+                "update anonymizer or choose another output folder."
+            )
+        return True
+
+    def _await_schema(self) -> None:
+        """A file that is empty is just being made by the first run: its schema comes in a moment."""
+        until = time.monotonic() + BEING_MADE
+        while not self._known():
+            if time.monotonic() > until:
+                raise OutputError(
+                    f"The ledger {self.path} is empty, for the run that made it was cut off; run it again."
+                )
+            time.sleep(0.02)
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing, and on the disk when it returns; a failed write is an :class:`OutputError`."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._still_there()
+                self._db.execute("COMMIT")
+            except BaseException:
+                # A full disk makes SQLite take it back by itself; a COMMIT that failed leaves it open.
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise OutputError(
+                f"The ledger {self.path} cannot be written ({error}); free some space or look at its disk, and "
+                "run it again."
+            ) from error
+
+    def _still_there(self) -> None:
+        """What goes into a file that has lost its name is lost: a folder that was moved, deleted or restored."""
+        try:
+            same = _identity(self.path) == self._file
+        except OSError:
+            same = False
+        if not same:
+            raise OutputError(
+                f"The ledger {self.path} was moved, deleted or replaced while it was open; "
+                "look at the output folder, and run it again."
+            )
+
+    def rows(self, query: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        """What a query that changes nothing finds. Raises :class:`OutputError`."""
+        try:
+            return self._db.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise OutputError(f"The ledger {self.path} cannot be read: {error}.") from error
+
+    def sound(self) -> bool:
+        """Whether SQLite finds the file in order."""
+        try:
+            return self._db.execute("PRAGMA integrity_check(1)").fetchall() == [("ok",)]
+        except sqlite3.DatabaseError:
+            return False
+
+    def revision(self) -> str:
+        """A text that is another one after every change, by whichever process."""
+        others = self.rows("PRAGMA data_version", ())[0][0]
+        return f"{others}.{self._db.total_changes}"
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._db.close()
+
+
+def _connect(path: Path, how: str) -> sqlite3.Connection:
+    # isolation_level=None: transactions begin and end where this module says so.
+    db = sqlite3.connect(f"file:{_quoted(path)}?{how}", uri=True, timeout=PATIENCE, isolation_level=None)
+    db.execute("PRAGMA trusted_schema = OFF")
+    return db
+
+
+def _quoted(path: Path) -> str:
+    """An absolute path as SQLite wants it in a URI, whatever bytes it has: with an empty authority before it."""
+    text = os.fsencode(path.absolute().as_posix())
+    return "//" + quote(text if text.startswith(b"/") else b"/" + text)
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino

@@ -1,0 +1,176 @@
+"""What lies in a folder, and what of it is taken: one list of rules for every way in.
+
+Each file ends as one of three: a medium that goes down the road; not taken, with what it is and what to do about it; or
+skipped by a rule (hidden, the system's own, a bin, temporary). Nothing is left out without a word.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from anonymizer.core.errors import DamagedError, UnreadableError, UnsupportedError
+from anonymizer.read.sniff import HEAD, looks_like, open_regular, sniff, suffix_of_medium
+
+PRIVATE = ".anonymizer"
+"""The private folder: what has one is an output folder."""
+
+BIN = "It is a bin of the system: what was thrown away is not taken."
+OWN = "It is the system's own."
+HIDDEN = "It is hidden."
+TEMPORARY = "Its name is a temporary one: whatever writes it has not finished."
+RESULTS = "It is an output folder of this program."
+LINK = "It is a link, which is not followed: give the file that it points to."
+SPECIAL = "It is no regular file."
+
+_BIN_FOLDERS = frozenset(
+    {"#recycle", "@recycle", "$recycle.bin", "recycler", "recycled", ".trash", ".trashes"}
+)
+"""Of Synology, QNAP, Windows, macOS; ``.Trash-1000`` of Linux desktops by its beginning."""
+_SYSTEM_FOLDERS = frozenset(
+    {
+        *(
+            "@eadir",
+            "@tmp",
+            "@sharebin",
+            "#snapshot",
+            "lost+found",
+            "__macosx",
+            ".thumbnails",
+            "thumbnails.db",
+        ),
+        *("system volume information", "network trash folder", "temporary items", ".appledouble"),
+    }
+)
+"""Folders that systems and network storage keep for themselves; thumbnails among them."""
+_SYSTEM_FILES = frozenset(
+    {"thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", ".ds_store", "icon\r"}
+)
+_TEMPORARY = re.compile(
+    r"""
+      .*\.(part|partial|crdownload|download|opdownload|filepart|tmp|temp|icloud|aria2|upload|uploading
+          |!ut|!qb|!sync|bts|swp|lock|lck|incomplete|unfinished|syncing|~tmp)
+    | ~\$.* | .*~
+    | .*\.part\.[^.]+ | .*\.crdownload\.[^.]+
+    """,
+    re.IGNORECASE | re.VERBOSE | re.DOTALL,
+)
+"""Names that browsers, office programs, copy programs and clouds give a file until it is finished."""
+
+
+class Passed(StrEnum):
+    """What became of a file that is not processed."""
+
+    NOT_TAKEN = "not taken"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """A file that is not processed, or a folder with all that is in it.
+
+    ``media`` is true where it is, or may be, a photo or clip: somebody would miss it.
+    """
+
+    path: Path
+    how: Passed
+    reason: str
+    media: bool = False
+
+
+def skips_folder(name: str) -> str:
+    """The rule by which a folder of this name is not entered; empty if none."""
+    folded = name.casefold()
+    if folded in _BIN_FOLDERS or folded.startswith(".trash-"):
+        return BIN
+    if folded in _SYSTEM_FOLDERS:
+        return OWN
+    return HIDDEN if name.startswith(".") else ""
+
+
+def skips_file(name: str) -> str:
+    """The rule by which a file of this name is not taken, temporary names apart; empty if none.
+
+    Names that no person gave: hidden files (``._x``, ``.DS_Store``, rsync's ``.x.Ab12``), ``Thumbs.db``.
+    """
+    if name.casefold() in _SYSTEM_FILES:
+        return OWN
+    return HIDDEN if name.startswith(".") else ""
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file has a name that says: not finished."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
+def judge(path: Path, mode: int | None = None) -> PassedOver | None:
+    """Why a file is not taken; None where it is. ``mode`` is that of its lstat, where it is known already.
+
+    A file whose name says picture is taken whatever it holds: the road says what is wrong with it.
+    """
+    if rule := skips_file(path.name):
+        return PassedOver(path, Passed.SKIPPED, rule)
+    if is_temporary(path.name):
+        return PassedOver(path, Passed.SKIPPED, TEMPORARY, suffix_of_medium(path))
+    if mode is None:
+        mode = path.lstat().st_mode
+    if stat.S_ISLNK(mode):
+        return PassedOver(path, Passed.NOT_TAKEN, LINK, suffix_of_medium(path))
+    if not stat.S_ISREG(mode):
+        return PassedOver(path, Passed.SKIPPED, SPECIAL)
+    return None if suffix_of_medium(path) else not_taken(path)
+
+
+def not_taken(path: Path) -> PassedOver | None:
+    """Why the content of a regular file is not taken; None where it is a photo or a clip."""
+    try:
+        with open_regular(path) as file:
+            head = file.read(HEAD)
+        sniff(head)
+    except UnsupportedError:
+        looks, media = looks_like(head, path.suffix)
+        said = (
+            f"It is {looks}: export it as JPEG, PNG or MP4."
+            if media
+            else f"It is {looks}, no photo and no clip."
+        )
+        return PassedOver(path, Passed.NOT_TAKEN, said, media)
+    except DamagedError:
+        return PassedOver(path, Passed.NOT_TAKEN, "It is empty.")
+    except UnreadableError as error:
+        # Whatever it is, somebody may miss it.
+        return PassedOver(path, Passed.NOT_TAKEN, str(error), media=True)
+    return None
+
+
+def walk(top: Path, skip: Callable[[Path], bool] = lambda folder: False) -> Iterator[Path | PassedOver]:
+    """Everything in and below a folder, in a stable order: media as paths, all else with why it is not taken.
+
+    Links are not followed, output folders of this program and what ``skip`` names not entered. Raises OSError where
+    a folder cannot be listed.
+    """
+    if (top / PRIVATE).is_dir():
+        yield PassedOver(top, Passed.SKIPPED, RESULTS)
+        return
+    folders = [top]
+    while folders:
+        here = folders.pop()
+        with os.scandir(here) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+        inside = []
+        for entry in found:
+            path = here / entry.name
+            if not entry.is_dir(follow_symlinks=False):
+                yield judge(path, entry.stat(follow_symlinks=False).st_mode) or path
+            elif rule := skips_folder(entry.name):
+                yield PassedOver(path, Passed.SKIPPED, rule)
+            elif skip(path) or (path / PRIVATE).is_dir():
+                yield PassedOver(path, Passed.SKIPPED, RESULTS)
+            else:
+                inside.append(path)
+        folders += reversed(inside)

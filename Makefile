@@ -1,6 +1,6 @@
 # make demo   publishable photos from sample_media/, with their reports, in demo/
 # make test   style, types, tests
-# make soak   the crash tests at length, a quarter of an hour: a batch killed 20 times, a watcher killed for five minutes
+# make soak   the crash tests at length, twenty minutes: a batch killed 20 times, a watcher and all commands for five minutes each
 # make mutants  the safety-critical code broken in every place: does a test notice? An hour or two; ONLY=verify/ for a part
 # All set themselves up first: all they need is Python 3.11 or newer with pip, and a package index.
 
@@ -59,7 +59,7 @@ mutants: setup
 
 soak: models
 	ANONYMIZER_LONG_TESTS=1 ANONYMIZER_SOAK_SECONDS=300 \
-		$(BIN)/pytest --timeout 3600 tests/test_batch.py tests/test_watch_cli.py -k 'killed or soak'
+		$(BIN)/pytest --timeout 3600 tests/test_batch.py tests/test_watch_cli.py tests/test_ledger_soak.py -k 'killed or soak'
 
 # The photos with labelled faces are no part of the project: make bench FACES=path/to/faces.json
 FACES ?= ../shared/media/faces.json

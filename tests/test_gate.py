@@ -413,7 +413,7 @@ def test_what_one_run_published_outlives_another_that_was_killed_over_the_same_n
     # The name is given before the first run is seen to be dead, as where both are at work.
     with monkeypatch.context() as patch:
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
-        patch.setattr(gate_module, "settle_dead_runs", lambda gate: None)
+        patch.setattr(gate_module, "settle_dead_runs", lambda *_: None)
         with Session(out, settings) as session:
             outcome = session.run(tmp_path / "b" / "photo00000.jpg")
     assert outcome.output is not None

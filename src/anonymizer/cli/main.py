@@ -505,6 +505,58 @@ def status(
     raise typer.Exit(ExitCode.OK if found["running"] else ExitCode.NOT_READY)
 
 
+@app.command("log")
+def decision_log(
+    out: Annotated[Path, typer.Argument(help="Output folder.", metavar="OUT")] = Path("anonymized"),
+    key: Annotated[
+        list[Path] | None,
+        typer.Option(help="Public key of whoever signed; default: your own. Repeatable.", metavar="PUB"),
+    ] = None,
+    as_json: Json = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="A table for a spreadsheet on standard output.")
+    ] = False,
+) -> None:
+    """Who decided what and when, what was changed by hand, and whether that is still what was recorded.
+
+    It names sources and notes, which may name patients. Exit code 4 where the chain of decisions is broken.
+    """
+    from anonymizer.cli import log as command
+    from anonymizer.core.signing import trusted
+
+    found = command.read(out.absolute(), trusted(key or ()))
+    if as_csv:
+        sys.stdout.write(command.as_csv(found.rows))
+    elif as_json:
+        for row in found.rows:
+            _emit(row.facts() | {"source": _shown(row.source)})
+        _emit(found.chain)
+    elif found.rows:
+        table = Table(box=None, pad_edge=False)
+        for heading in ("no.", "when", "what", "who", "file", "source", "changed by hand", "note"):
+            table.add_column(_say(heading), overflow="fold")
+        for row in found.rows:
+            when = row.at[:16].replace("T", " ")
+            cells = (
+                str(row.number),
+                when,
+                _say(row.action),
+                row.who,
+                row.name,
+                row.source,
+                row.changed,
+                row.note,
+            )
+            table.add_row(*(escape(_shown(cell)) for cell in cells))
+        out_console.print(table)
+    if not (as_csv or as_json):
+        for flaw in found.flaws:
+            err_console.print(f"[red]{escape(_shown(_say(flaw.said)))}[/]")
+        if not found.flaws:
+            out_console.print(_say(f"{len(found.rows)} decisions; the chain is valid."))
+    raise typer.Exit(found.exit_code)
+
+
 @models_app.command("list")
 def models_list(as_json: Json = False) -> None:
     """Every model: what it is for, its licence, and whether it is here."""

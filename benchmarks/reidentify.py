@@ -18,8 +18,8 @@ Attacks, by column:
 - inverter: ridge regression from the hidden crop (14 × 14 × 3) to the clear face's embedding, trained on people other
   than the one tested (and on the faces of ``--others``), matched to the clear gallery.
 
-Each by one output of a photo; by ten outputs (every photo re-encoded, made smaller and cropped at random, its faces found
-and hidden anew, crops averaged); and by several photos of one person (the mean of a random half of his photos
+Each by one output of a photo; by ten outputs (every photo re-encoded, made smaller and cropped at random, its faces
+found and hidden anew, crops averaged); and by several photos of one person (the mean of a random half of his photos
 against the mean of the other half; the nearest of all people; chance is one in as many).
 """
 
@@ -108,7 +108,9 @@ def main() -> None:
 
 HEAD = (
     "| hidden by | one: clear | parrot | parrot, bare | shape | inverter "
-    "| ten: parrot | shape | inverter | photos: parrot | parrot, bare | shape | inverter |\n" + "|---" * 13 + "|"
+    "| ten: parrot | shape | inverter | photos: parrot | parrot, bare | shape | inverter |\n"
+    + "|---" * 13
+    + "|"
 )
 
 
@@ -187,9 +189,7 @@ class Recogniser:
         values = (np.asarray(crops, np.float32) - 127.5) / 128
         spare = -len(values) % self._batch
         padded = np.concatenate([values, values[:1].repeat(spare, 0)])
-        parts = [
-            self._run(padded[i : i + self._batch])[0].copy() for i in range(0, len(padded), self._batch)
-        ]
+        parts = [self._run(padded[i : i + self._batch])[0].copy() for i in range(0, len(padded), self._batch)]
         return unit(np.concatenate(parts)[: len(values)].astype(np.float64))
 
 
@@ -206,9 +206,7 @@ def aligned(pixels: Pixels, face: Region) -> Pixels:
     turn = left @ np.diag(signs) @ right
     scale = (sizes * signs).sum() / (marks - middle).var(0).sum()
     matrix = np.column_stack([scale * turn, there - scale * turn @ middle])
-    return np.asarray(
-        cv2.warpAffine(pixels, matrix, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE), np.uint8
-    )
+    return np.asarray(cv2.warpAffine(pixels, matrix, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
 
 def altered(photo: Photo, finder: FaceFinder, random: np.random.Generator) -> Photo:
@@ -228,7 +226,9 @@ def altered(photo: Photo, finder: FaceFinder, random: np.random.Generator) -> Ph
     marks = tuple(((x - left) * scale, (y - top) * scale) for x, y in photo.face.landmarks)
     box = photo.face.box
     moved = Box((box.x - left) * scale, (box.y - top) * scale, box.w * scale, box.h * scale)
-    return replace(photo, pixels=pixels, regions=regions, face=replace(photo.face, box=moved, landmarks=marks))
+    return replace(
+        photo, pixels=pixels, regions=regions, face=replace(photo.face, box=moved, landmarks=marks)
+    )
 
 
 def coarse(crops: NDArray[np.floating]) -> Floats:
@@ -285,7 +285,9 @@ class Lab:
                 one.append(probes[places[:half]].mean(0))
                 other.append(gallery[places[half:]].mean(0))
             first, second = np.array(one), np.array(other)
-            best = [int(score(first[i : i + 1], second, int(person)).argmax()) for i, person in enumerate(names)]
+            best = [
+                int(score(first[i : i + 1], second, int(person)).argmax()) for i, person in enumerate(names)
+            ]
             hits.append(np.mean(np.array(best) == np.arange(len(names))))
         return float(np.mean(hits))
 
@@ -354,7 +356,9 @@ class Lab:
             mean(self.person_rank(a, bare_shape, whitened) for a in shapes),
             mean(self.person_rank(a, centred, plainly) for a in back),
         ]
-        print(f"| {name} | " + " | ".join("–" if np.isnan(v) else f"{v:.2f}" for v in cells) + " |", flush=True)
+        print(
+            f"| {name} | " + " | ".join("–" if np.isnan(v) else f"{v:.2f}" for v in cells) + " |", flush=True
+        )
 
     def _whiteners(self, shapes: Floats) -> dict[int, tuple[Floats, Floats]]:
         """For each person, by all others: their mean, and the root of how photos of one person do not differ."""

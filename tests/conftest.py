@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 from PIL import Image
 
 from anonymizer.cli import main as cli
+from anonymizer.core import noise_secret
 from anonymizer.core import signing as sign
 from anonymizer.core.settings import Settings, TextPolicy
 from anonymizer.core.types import Pixels
@@ -43,10 +44,11 @@ settings.load_profile("project")
 
 @pytest.fixture(scope="session", autouse=True)
 def signing_key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A key of the tests' own: the user's is left alone."""
+    """A key and a noise secret of the tests' own: the user's are left alone."""
     path = tmp_path_factory.mktemp("key") / "anonymizer" / sign.FILE
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(sign.VARIABLE, str(path))
+        patch.setenv(noise_secret.VARIABLE, str(path.with_name(noise_secret.FILE)))
         yield path
 
 

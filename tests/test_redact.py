@@ -16,7 +16,6 @@ from anonymizer.redact.photo import (
     coverage,
     drawn,
     grid_size,
-    noised,
     redact,
     redaction_box,
     restore,
@@ -24,6 +23,7 @@ from anonymizer.redact.photo import (
 
 EVIDENCE = (Evidence("a test", 1.0),)
 HEIGHT, WIDTH = 90, 120
+SECRET = bytes(range(32))
 
 
 def region(
@@ -52,7 +52,7 @@ def ways(draw: st.DrawFn) -> Settings:
     return Settings(
         style=draw(st.sampled_from(Style)),
         shape=draw(st.sampled_from([Shape.ELLIPSE, Shape.BOX])),
-        grid=draw(st.integers(1, 8)),
+        grid=draw(st.integers(1, 4)),
         margin=draw(st.floats(1.2, 2.5)),
     )
 
@@ -85,7 +85,7 @@ def test_a_region_is_redacted_exactly_where_its_grown_box_meets_the_picture(
     meets = left < WIDTH and right > 0 and top < HEIGHT and bottom > 0
     assert len(redactions) == meets
     for redaction in redactions:
-        assert max(redaction.grid) <= settings.grid <= 8
+        assert max(redaction.grid) <= settings.grid <= 4
         assert redaction.kind is place.kind and redaction.evidence == EVIDENCE
 
 
@@ -113,10 +113,13 @@ def test_no_pixel_of_the_thing_itself_shows_through(place: Region, settings: Set
 def test_the_drawing_does_not_depend_on_detail(
     style: Style, shape: Shape, seed: int, cell: tuple[int, int]
 ) -> None:
-    """Two pictures with the same area averages and different detail give the same drawing."""
-    columns, rows = 8 * cell[0], 8 * cell[1]
+    """Two pictures with the same area averages and different detail give the same drawing.
+
+    The same on four cells a side, which are drawn, and on five, which the noise follows from.
+    """
+    columns, rows = 20 * cell[0], 20 * cell[1]
     rng = np.random.default_rng(seed)
-    coarse = rng.integers(60, 190, (8, 8, 3)).astype(np.uint8)
+    coarse = rng.integers(60, 190, (20, 20, 3)).astype(np.uint8)
     plain = np.zeros((rows + 40, columns + 40, 3), np.uint8)
     plain[20:-20, 20:-20] = np.repeat(np.repeat(coarse, cell[1], 0), cell[0], 1)
     # Detail that every cell's average cancels: each cell's values shifted by a pattern of sum 0.
@@ -129,12 +132,12 @@ def test_the_drawing_does_not_depend_on_detail(
             shift[at] -= step
             shift[0, 0] += step
     detailed = plain.astype(int)
-    detailed[20:-20, 20:-20] += np.tile(shift, (8, 8))[..., None]
+    detailed[20:-20, 20:-20] += np.tile(shift, (20, 20))[..., None]
     other = detailed.astype(np.uint8)
     place, settings = region(20, 20, columns, rows), Settings(margin=1.0, style=style, shape=shape)
-    one, redactions = redact(plain, [place], settings, seed=seed)
-    two, _ = redact(other, [place], settings, seed=seed)
-    assert redactions[0].grid == (8, 8)
+    one, redactions = redact(plain, [place], settings, SECRET)
+    two, _ = redact(other, [place], settings, SECRET)
+    assert redactions[0].grid == (4, 4)
     covered = coverage(shape, redactions[0].box, (), 0) >= 1
     assert covered.mean() > 0.7
     assert np.array_equal(one[20:-20, 20:-20][covered], two[20:-20, 20:-20][covered])
@@ -151,25 +154,23 @@ def test_the_grid_never_exceeds_its_limit_nor_cells_fall_under_five_pixels(
 
 
 def test_a_blurred_region_holds_no_more_than_its_grid(portrait: Pixels) -> None:
-    """The drawing of a region is a linear picture of 64 numbers per channel: its rank is at most 8."""
+    """The drawing of a region is a linear picture of 16 numbers per channel: its rank is at most 4."""
     place = region(380, 100, 240, 300)
     out, redactions = redact(portrait, [place], Settings(shape=Shape.BOX))
     left, top, right, bottom = redactions[0].box
     inside, before = out[top:bottom, left:right, 0], portrait[top:bottom, left:right, 0]
-    ninth = np.linalg.svd(inside.astype(float), compute_uv=False)[8]
+    fifth = np.linalg.svd(inside.astype(float), compute_uv=False)[4]
     # Rounding leaves a floor, some times the norm of a random matrix of standard deviation 1/sqrt(12).
     floor = (np.sqrt(bottom - top) + np.sqrt(right - left)) / np.sqrt(12)
-    assert ninth < 3 * floor < np.linalg.svd(before.astype(float), compute_uv=False)[8] / 20
+    assert fifth < 3 * floor < np.linalg.svd(before.astype(float), compute_uv=False)[4] / 20
 
 
 def test_noise_cannot_be_predicted(portrait: Pixels) -> None:
+    """Without the secret; that of one call is drawn from the system's entropy."""
     place = region(400, 100, 200, 260)
     one, _ = redact(portrait, [place], Settings())
     two, _ = redact(portrait, [place], Settings())
     assert not np.array_equal(one, two)
-    grid = np.full((200, 200, 3), 128, np.float32)
-    assert np.std(noised(grid, 20.0)) == pytest.approx(20, rel=0.05)
-    assert np.array_equal(noised(grid, 20.0, seed=3), noised(grid, 20.0, seed=3))
 
 
 def test_averages_are_area_averages_and_cells_are_flat() -> None:
@@ -217,8 +218,8 @@ def test_a_tiny_picture(size: tuple[int, int], style: Style) -> None:
 def test_a_region_beyond_the_edge_takes_its_averages_from_what_is_visible() -> None:
     """A white picture stays bright where a face leaves it: pixels that do not exist are not averaged in."""
     white = np.full((100, 100, 3), 255, np.uint8)
-    out, _ = redact(white, [region(-60, 20, 80, 60)], Settings(shape=Shape.BOX), seed=1)
-    assert out.min() > 255 - 6 * 20
+    out, _ = redact(white, [region(-60, 20, 80, 60)], Settings(shape=Shape.BOX), SECRET)
+    assert out.min() > 255 - 30 - 6 * 12
 
 
 def test_restore_puts_back_exactly_the_rectangle_and_says_whether_it_changed_anything() -> None:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anonymizer.core.settings import Settings
-from anonymizer.core.types import Box, Evidence, Kind, Result, Style
-from anonymizer.core.yuv import Planes
+from anonymizer.core.types import Box, Check, Evidence, Kind, Result, Style
+from anonymizer.core.yuv import Planes, colours
 from anonymizer.redact.clip import TrackRedaction, paint, redaction_at, shown, track_redaction
+from anonymizer.road.clip.plan import RedactionPlan
 from anonymizer.road.clip.verification import strength_of
 from anonymizer.track.tracks import Track
 
 SIZE = (320, 240)
+SECRET = bytes(range(32))
 
 
 def track(box: tuple[float, float, float, float], kind: Kind = Kind.FACE, frames: int = 3) -> Track:
@@ -38,32 +43,32 @@ def painted(one: TrackRedaction, frame: int, config: Settings, keep: list[Box] |
     return planes
 
 
+def measured(planes: Planes, one: TrackRedaction, config: Settings, frame: int = 0) -> Check:
+    return strength_of(planes, RedactionPlan((one,), config, SIZE), frame, [])
+
+
 @pytest.mark.parametrize("style", list(Style))
 def test_a_region_carries_no_more_than_its_bound(style: Style) -> None:
     config = Settings(style=style)
-    one = track_redaction(track((100, 60, 80, 100)), config, SIZE)
+    one = track_redaction(track((100, 60, 80, 100)), config, SIZE, SECRET)
     for frame in range(3):
-        found = redaction_at(one, frame, SIZE)
-        assert found
-        checked = strength_of(painted(one, frame, config), [found], [], config.grid)
+        checked = measured(painted(one, frame, config), one, config, frame)
         assert checked.result is Result.PASS, checked.evidence
 
 
 @pytest.mark.parametrize("style", [Style.BLUR, Style.PIXELATE])
 def test_a_bare_frame_does_not_pass(style: Style) -> None:
     config = Settings(style=style)
-    one = track_redaction(track((100, 60, 80, 100)), config, SIZE)
-    found = redaction_at(one, 0, SIZE)
-    assert found
-    assert strength_of(noise(), [found], [], config.grid).result is Result.FAIL
+    one = track_redaction(track((100, 60, 80, 100)), config, SIZE, SECRET)
+    assert measured(noise(), one, config).result is Result.FAIL
     grey = (painted(one, 0, config)[0], *noise()[1:])
-    assert strength_of(grey, [found], [], config.grid).result is Result.FAIL, "colour alone was left"
+    assert measured(grey, one, config).result is Result.FAIL, "colour alone was left"
 
 
 def test_every_frame_says_the_same() -> None:
     """A mosaic drawn anew in each frame would leak with each; here only its place changes."""
     config = Settings()
-    one = track_redaction(track((100, 60, 80, 100)), config, SIZE)
+    one = track_redaction(track((100, 60, 80, 100)), config, SIZE, SECRET)
     parts = []
     for frame in range(3):
         found = redaction_at(one, frame, SIZE)
@@ -74,10 +79,35 @@ def test_every_frame_says_the_same() -> None:
     assert np.array_equal(parts[0], parts[1]) and np.array_equal(parts[1], parts[2])
 
 
-def test_two_covers_of_one_track_differ_by_their_noise() -> None:
-    a, b = (track_redaction(track((100, 60, 80, 100)), Settings(), SIZE) for _ in range(2))
-    spread = float(np.std(a.grid - b.grid))
-    assert spread > 10
+def test_the_noise_of_a_track_is_the_secrets() -> None:
+    one, same, other = (
+        track_redaction(track((100, 60, 80, 100)), Settings(), SIZE, secret)
+        for secret in (SECRET, SECRET, bytes(32))
+    )
+    assert np.array_equal(one.grid, same.grid)
+    assert float(np.std(one.grid[..., 0] - other.grid[..., 0])) > 6
+
+
+def test_a_track_has_one_hue_and_a_grey_one_none() -> None:
+    coloured = track((100, 60, 80, 100))
+    grey = replace(coloured, colours=coloured.colours.mean(axis=2, keepdims=True).repeat(3, 2))
+    for one, spread in ((coloured, 1e-3), (grey, 1e-3)):
+        grid = track_redaction(one, Settings(), SIZE, SECRET).grid
+        assert np.ptp(grid[..., 1]) < spread and np.ptp(grid[..., 2]) < spread and np.ptp(grid[..., 0]) > 5
+    assert np.allclose(track_redaction(grey, Settings(), SIZE, SECRET).grid[..., 1:], 128, atol=1e-3)
+
+
+@pytest.mark.parametrize("style", [Style.BLUR, Style.PIXELATE])
+@pytest.mark.parametrize("contrast", [0.15, 1.0])
+def test_a_track_drawn_without_noise_does_not_pass(style: Style, contrast: float) -> None:
+    config = Settings(style=style)
+    one = track_redaction(track((100, 60, 80, 100)), config, SIZE, SECRET)
+    known = cv2.resize(one.track.colours, (4, 4), interpolation=cv2.INTER_AREA)
+    plain = known.mean(axis=(0, 1)) + contrast * (known - known.mean(axis=(0, 1)))
+    bare = replace(one, grid=colours(plain.astype(np.float32)))
+    check = measured(painted(bare, 0, config), one, config)
+    assert check.result is Result.FAIL and "noise" in check.evidence
+    assert measured(painted(one, 0, config), one, config).result is Result.PASS
 
 
 @given(
@@ -90,7 +120,7 @@ def test_two_covers_of_one_track_differ_by_their_noise() -> None:
 @settings(max_examples=30)
 def test_only_the_region_and_its_rim_change(x: float, y: float, w: float, h: float, kind: Kind) -> None:
     config = Settings()
-    one = track_redaction(track((x, y, w, h), kind, frames=1), config, SIZE)
+    one = track_redaction(track((x, y, w, h), kind, frames=1), config, SIZE, SECRET)
     before, after = noise(), noise()
     count = paint(after, [one], 0, config, [])
     found = redaction_at(one, 0, SIZE)
@@ -107,7 +137,7 @@ def test_only_the_region_and_its_rim_change(x: float, y: float, w: float, h: flo
 
 
 def test_text_becomes_black_and_nothing_of_its_colour_is_left() -> None:
-    one = track_redaction(track((101, 61, 41, 21), Kind.TEXT), Settings(), SIZE)
+    one = track_redaction(track((101, 61, 41, 21), Kind.TEXT), Settings(), SIZE, SECRET)
     y, u, v = painted(one, 0, Settings())
     assert (y[62:81, 102:141] == 16).all()
     assert (u[31:40, 51:70] == 128).all() and (v[31:40, 51:70] == 128).all()
@@ -115,7 +145,7 @@ def test_text_becomes_black_and_nothing_of_its_colour_is_left() -> None:
 
 def test_what_is_kept_clear_is_the_frame_itself() -> None:
     keep = Box(120, 80, 30, 30)
-    one = track_redaction(track((100, 60, 80, 100)), Settings(), SIZE)
+    one = track_redaction(track((100, 60, 80, 100)), Settings(), SIZE, SECRET)
     before, after = noise(0), painted(one, 0, Settings(), [keep])
     assert np.array_equal(before[0][80:110, 120:150], after[0][80:110, 120:150])
     assert not np.array_equal(before[0][112:130, 120:150], after[0][112:130, 120:150])

@@ -12,7 +12,8 @@ import secrets
 from pathlib import Path
 
 from anonymizer.core.errors import NotReadyError, UsageError
-from anonymizer.core.private_file import create, open_to_others, own_folder
+from anonymizer.core.folders import config_folder
+from anonymizer.core.private_file import create, open_to_others
 
 VARIABLE = "ANONYMIZER_NOISE_SECRET"
 """Names the file of the secret, in place of the one in the user's configuration folder."""
@@ -25,7 +26,7 @@ def secret_path() -> Path:
     """Where this installation's secret is kept."""
     if named := os.environ.get(VARIABLE):
         return Path(named).expanduser().absolute()
-    return own_folder() / FILE
+    return config_folder() / FILE
 
 
 def own_secret(out: Path | None = None) -> bytes:

@@ -5,19 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import sys
 from pathlib import Path
 
-
-def own_folder() -> Path:
-    """This user's configuration folder of the program; it may not exist yet."""
-    if sys.platform == "win32":
-        base = os.environ.get("APPDATA") or str(Path.home() / "AppData" / "Roaming")
-    elif sys.platform == "darwin":
-        base = str(Path.home() / "Library" / "Application Support")
-    else:
-        base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-    return Path(base) / "anonymizer"
+from anonymizer.core.durable import new_file
 
 
 def create(path: Path, content: bytes) -> None:
@@ -25,12 +15,9 @@ def create(path: Path, content: bytes) -> None:
     path.parent.parent.mkdir(parents=True, exist_ok=True)
     path.parent.mkdir(mode=0o700, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with new_file(temporary) as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
         try:
             # A link fails where the name is taken, which a rename would not.
             os.link(temporary, path)

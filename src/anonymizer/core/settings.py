@@ -18,10 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from anonymizer.core.errors import SettingsError
 from anonymizer.core.types import Kind, Shape, Style
 
-SAFE_GRID = 8
+SAFE_GRID = 4
 """Most area averages along a side of a blurred or pixelated face (docs/redaction.md: parrot attack)."""
-SAFE_NOISE = 20.0
-"""Least standard deviation, of 255, of the noise that moves each average (Fan 2018, DP-Pix)."""
+SAFE_NOISE = 80.0
+"""Least standard deviation, of 255, of the noise that moves each average (Fan 2018, DP-Pix); all is drawn fainter."""
 SAFE_MARGIN = 1.2
 """Least growth of a face's box: below it hair line, chin and ears come into view."""
 
@@ -112,7 +112,7 @@ class Settings(BaseModel):
     shape: Shape = Shape.ELLIPSE
     margin: float = Field(1.4, ge=1.0, le=4.0, description="growth of a face's box")
     grid: int = Field(SAFE_GRID, ge=1, le=64, description="area averages along a face's side, at most")
-    noise: float = Field(SAFE_NOISE, ge=0, le=80, description="σ of the noise on each average, of 255")
+    noise: float = Field(SAFE_NOISE, ge=0, le=250, description="σ of the noise on each average, of 255")
     unsafe_strength: bool = Field(False, description="allow a weaker redaction; the file waits in review/")
 
     regions: tuple[DrawnRegion, ...] = ()

@@ -11,11 +11,9 @@ The key has no passphrase: reports are signed while nobody sits there. Its file 
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -26,9 +24,9 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from anonymizer.core.durable import new_file
 from anonymizer.core.errors import NotReadyError, UsageError
 from anonymizer.core.folders import config_folder
+from anonymizer.core.private_file import create, open_to_others
 
 ALGORITHM = "Ed25519"
 VARIABLE = "ANONYMIZER_KEY"
@@ -102,7 +100,7 @@ def own_key(out: Path | None = None) -> Key:
         )
     try:
         if not path.exists():
-            _create(path)
+            create(path, _new_pem())
         return _load(path)
     except OSError as error:
         raise NotReadyError(
@@ -116,38 +114,16 @@ def present_key() -> Key | None:
     return own_key() if key_path().exists() else None
 
 
-def _create(path: Path) -> None:
-    """Write a new key whole, or leave alone the one that another process has just made."""
-    path.parent.parent.mkdir(parents=True, exist_ok=True)
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    content = Ed25519PrivateKey.generate().private_bytes(
+def _new_pem() -> bytes:
+    return Ed25519PrivateKey.generate().private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        with new_file(temporary) as file:
-            file.write(content)
-        try:
-            # A link fails where the name is taken, which a rename would not.
-            os.link(temporary, path)
-        except FileExistsError:
-            return
-        except OSError:
-            # A volume without links: the name is claimed, and filled at once.
-            with contextlib.suppress(FileExistsError), open(path, "xb", opener=_private) as file:
-                file.write(content)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def _load(path: Path) -> Key:
     if path.is_dir():
         raise NotReadyError(f"The signing key {path} is a folder; name the file that holds it in {VARIABLE}.")
-    if os.name == "posix" and path.stat().st_mode & 0o077:
+    if open_to_others(path):
         raise NotReadyError(f"The signing key {path} can be read by others; run: chmod 600 {path}.")
     try:
         private = serialization.load_pem_private_key(path.read_bytes(), None)

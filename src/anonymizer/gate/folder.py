@@ -21,6 +21,7 @@ from filelock import FileLock
 
 from anonymizer.core import durable
 from anonymizer.core.errors import OutputError
+from anonymizer.core.noise_secret import own_secret
 from anonymizer.core.signing import own_key
 from anonymizer.core.types import Verdict
 from anonymizer.gate import removal
@@ -38,13 +39,16 @@ class Gate(OutputFolder):
     """An output folder, opened for one run. Use as a context manager; from one thread.
 
     Raises :class:`OutputError`, naming the folder, where it cannot be created or written or its ledger is not what was
-    recorded, and :class:`anonymizer.core.errors.NotReadyError` where the key that signs cannot be used.
+    recorded, and :class:`anonymizer.core.errors.NotReadyError` where the key that signs or the noise
+    secret cannot be used.
     """
 
     def __init__(self, root: Path) -> None:
         self._name(root)
         self.key = own_key(self.root)
         self.public_keys = self.key.public
+        # Made, if need be, before workers ask for it; never where it would be handed on.
+        own_secret(self.root)
         self.run = f"run-{new_id()}"
         self.work = self.private / self.run
         self._listed: dict[Path, tuple[int, set[str]]] = {}

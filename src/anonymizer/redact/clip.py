@@ -1,6 +1,7 @@
 """Hide tracks in the planes of a clip's frames: the same bounded grids as in photos, one for each track.
 
-A track has one grid, averaged over all its frames and noised once. A mosaic that were computed anew in every
+A track has one grid, averaged over all its frames and noised once, by the installation's secret and by what it looks
+like on average: the same clip, processed again, looks the same. A mosaic that were computed anew in every
 frame would leak a little more with each (multi-frame super-resolution, averaging of the noise); this one says
 the same thing in every frame, however many there are. Only the rectangles of the planes that hold a track are
 written; the rest of the frame stays what the decoder gave.
@@ -23,10 +24,10 @@ from anonymizer.core.yuv import AnyPlane, AnyPlanes, Plane, colours
 from anonymizer.redact.photo import (
     FEATHER,
     FILL_COLOUR,
+    bounded,
     coverage,
     drawn,
     grid_size,
-    noised,
     redaction_boxes,
     shape_of,
     style_of,
@@ -55,9 +56,9 @@ class TrackRedaction:
 
 
 def track_redaction(
-    track: Track, settings: Settings, size: tuple[int, int], transfer: int = 0, seed: int | None = None
+    track: Track, settings: Settings, size: tuple[int, int], secret: bytes, transfer: int = 0
 ) -> TrackRedaction:
-    """A track's redaction in a picture of ``size`` (width, height); its noise is drawn here. ``seed``: for tests.
+    """A track's redaction in a picture of ``size`` (width, height); its noise follows from ``secret``.
 
     ``transfer``: the curve of high dynamic range (:mod:`anonymizer.core.hdr`) that the frames have, 0 for none.
     """
@@ -79,7 +80,7 @@ def track_redaction(
         interpolation = cv2.INTER_AREA if known.shape[0] >= cells[1] else cv2.INTER_LINEAR
         shrunk = cv2.resize(known, cells, interpolation=interpolation)
         known = np.asarray(shrunk, np.float32).reshape(cells[1], cells[0], 3)
-    grid = planes(noised(np.asarray(known, np.float32), settings.noise, seed))
+    grid = planes(bounded(np.asarray(known, np.float32), track.colours, settings.noise, secret))
     return TrackRedaction(track, style, shape, grid, boxes)
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 SIDE = 5
 """Rows and columns of the look."""
-REACH = 1.6
+REACH = 2.0
 """Distance of two looks at which their noise has a correlation of exp(-1/2), .61. Measured (docs/redaction.md)."""
 FAINT = 6.0
 """Of 255: added to the look's own contrast when it is divided by it, so that flat places look alike."""

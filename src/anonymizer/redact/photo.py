@@ -1,10 +1,12 @@
 """Hide regions so that what is left carries no more than a bound, whatever the attacker does with it.
 
-``blur`` and ``pixelate`` are one operation: the grown box of a region becomes a grid of at most 8×8 area
-averages, each colour moved by fresh Gaussian noise from the system's entropy, and is drawn back smooth
-(blur) or as cells (pixelate); ``fill`` is one colour. The grid bounds what a deblurring network can get
-back; the noise defeats the "parrot" attacker who obfuscates his own gallery the same way (McPherson et al.
-2016, arXiv:1609.00408; Fan 2018, DP-Pix). Text and codes are always filled: blurred text can be solved.
+``blur`` and ``pixelate`` are one operation: the grown box of a region becomes a grid of at most 4×4 averages of
+brightness, moved by Gaussian noise that follows from a secret and the place's look
+(:mod:`anonymizer.redact.noise`), in the one mean colour of the place; then its contrast is lowered until the noise
+is faint, and it is drawn smooth (blur) or as cells (pixelate). ``fill`` is one constant colour. The grid bounds what a
+deblurring network can get back; the noise defeats the "parrot" attacker who obfuscates his own gallery the same way
+(McPherson et al. 2016, arXiv:1609.00408; Fan 2018, DP-Pix). Lowering contrast afterwards takes nothing from the
+attacker and nothing from the bound: it is for the eye. Text and codes are always filled: blurred text can be solved.
 """
 
 from __future__ import annotations
@@ -19,11 +21,18 @@ from numpy.typing import NDArray
 from anonymizer.core.pixels import averages
 from anonymizer.core.settings import Settings
 from anonymizer.core.types import Box, Kind, Pixels, Point, Redaction, Region, Shape, Style
+from anonymizer.redact.noise import SIDE, look, noise
 
 MIN_CELL = 5
 """Least side of a grid cell, pixels: a small face gets fewer cells, so that each still averages an area."""
 FEATHER = 0.08
 """Width of the soft rim of an ellipse, as a share of the grown box; it lies outside the ellipse."""
+DRAWN_NOISE = 12.0
+"""Standard deviation, of 255, of the noise as it is drawn: faint enough to look at, far above rounding and JPEG."""
+HEADROOM = 2.5
+"""Standard deviations of it that the mean stays away from black and white."""
+BRIGHTNESS = np.array([0.299, 0.587, 0.114])
+"""Of red, green and blue (ITU-R BT.601). Together 1: grey stays grey."""
 FILL_COLOUR = (0, 0, 0)
 """Codes and text: a constant that says nothing about what was there."""
 TEXT_PAD = 0.15
@@ -79,15 +88,27 @@ def grid_size(width: int, height: int, limit: int) -> tuple[int, int]:
     return (max(1, min(limit, width // MIN_CELL)), max(1, min(limit, height // MIN_CELL)))
 
 
-def noised(grid: NDArray[np.float32], sigma: float, seed: int | None = None) -> NDArray[np.float32]:
-    """The grid with Gaussian noise of ``sigma`` (of 255) on every value, clipped to 0..255.
+def bounded(
+    grid: NDArray[np.float32], seen: NDArray[np.float32], sigma: float, secret: bytes
+) -> NDArray[np.float32]:
+    """What may be drawn of a grid of averages ``(rows, columns, 3)`` RGB, 0 to 255: float32 of the same shape.
 
-    The seed comes from the system's entropy unless a test gives one: who can predict the noise can take
-    it off again.
+    Every average's brightness is moved by noise of ``sigma`` (of 255), which follows from ``secret`` and from the look
+    of ``seen`` ``(rows, columns, 3)``, averages of the same place on any grid. The moved values are drawn together
+    about the place's mean until the noise is :data:`DRAWN_NOISE`. All cells have the mean's hue.
     """
-    generator = np.random.default_rng(secrets.randbits(128) if seed is None else seed)
-    moved = grid + generator.normal(0.0, sigma, grid.shape).astype(np.float32)
-    return np.clip(moved, 0, 255).astype(np.float32)
+    middle = grid.reshape(-1, 3).mean(axis=0).astype(np.float64)
+    level = float(middle @ BRIGHTNESS)
+    moved = grid.astype(np.float64) @ BRIGHTNESS - level
+    moved += sigma * noise(secret, look(seen.astype(np.float64) @ BRIGHTNESS), *moved.shape)
+    moved *= min(1.0, DRAWN_NOISE / sigma) if sigma else 1.0
+    # Noise that is cut off at black or white is no noise.
+    room = min(HEADROOM * min(sigma, DRAWN_NOISE), 100.0)
+    light = np.clip(np.clip(level, room, 255 - room) + moved, 0, 255)
+    hue = middle - level
+    above, below = hue[hue > 0], hue[hue < 0]
+    fits = [1.0, *((255 - light.max()) / above), *(light.min() / -below)]
+    return np.asarray(light[:, :, None] + min(fits) * hue, np.float32)
 
 
 def drawn(grid: NDArray[np.float32], width: int, height: int, style: Style) -> NDArray[np.uint8]:
@@ -129,18 +150,20 @@ def coverage(
 
 
 def redact(
-    pixels: Pixels, regions: Iterable[Region], settings: Settings, seed: int | None = None
+    pixels: Pixels, regions: Iterable[Region], settings: Settings, secret: bytes | None = None
 ) -> tuple[Pixels, list[Redaction]]:
     """A copy of the picture with every region hidden, and what was drawn where.
 
     All grids are taken from the untouched picture, so overlapping regions do not depend on their order,
     and smooth regions are drawn before solid ones, so a fill is never softened. ``keep`` rectangles of the
-    settings are restored by :func:`restore`, not here. ``seed`` is for tests alone.
+    settings are restored by :func:`restore`, not here. ``secret`` is the installation's
+    (:mod:`anonymizer.core.noise_secret`); None, for pictures that are not handed out, stands for one that is used once.
     """
+    secret = secrets.token_bytes() if secret is None else secret
     height, width = pixels.shape[:2]
     out = pixels.copy()
     redactions = []
-    for number, region in enumerate(sorted(regions, key=lambda r: style_of(r, settings) is Style.FILL)):
+    for region in sorted(regions, key=lambda r: style_of(r, settings) is Style.FILL):
         style, shape = style_of(region, settings), shape_of(region, settings)
         box = redaction_box(region, settings)
         visible = Box(box[0], box[1], box[2] - box[0], box[3] - box[1]).pixels(width, height)
@@ -155,8 +178,8 @@ def redact(
             drawing = np.broadcast_to(colour, patch.shape)
         else:
             size = grid_size(visible[2] - visible[0], visible[3] - visible[1], settings.grid)
-            own = None if seed is None else seed + number
-            grid = noised(averages(patch, size), settings.noise, own)
+            seen = averages(patch, (SIDE, SIDE))
+            grid = bounded(averages(patch, size), seen, settings.noise, secret)
             drawing = drawn(grid, visible[2] - visible[0], visible[3] - visible[1], style)
         _blend(out, drawing, visible, shape, grid_box, region.corners, style)
         redactions.append(

@@ -27,6 +27,7 @@ from anonymizer.detect.finder import questions
 from anonymizer.read.photo.reader import Still
 from anonymizer.redact.photo import redact, redaction_box, restore
 from anonymizer.redact.residual import HIDDEN_SHARE, legible_beside, share_hidden, still_legible, unredacted
+from anonymizer.verify import strength
 from anonymizer.verify.photo import Expected, decode, examine
 from anonymizer.write.photo import write_photo
 
@@ -40,11 +41,13 @@ SAME = 0.5
 """A found region is one that a person took off when the areas drawn over overlap so much (IoU)."""
 
 
-def process(still: Still, sha256: str, finder: RegionFinder, settings: Settings, staged: Path) -> Processed:
+def process(
+    still: Still, sha256: str, finder: RegionFinder, settings: Settings, staged: Path, secret: bytes
+) -> Processed:
     """Detect, redact, write, search again, examine: ``staged`` (without suffix) is where the clean file goes.
 
-    ``sha256`` (hex) is the source's. Raises :class:`anonymizer.core.errors.OutputError` where it cannot be
-    written.
+    ``sha256`` (hex) is the source's, ``secret`` the installation's, from which the noise follows.
+    Raises :class:`anonymizer.core.errors.OutputError` where it cannot be written.
     """
     height, width = still.pixels.shape[:2]
     form = "PNG" if still.format_name == "PNG" else "JPEG"
@@ -52,7 +55,7 @@ def process(still: Still, sha256: str, finder: RegionFinder, settings: Settings,
 
     seen = finder.find(still.pixels)
     regions = heeded(seen, settings) + drawn_regions(settings)
-    redactions, kept = _write(still.pixels, regions, settings, staged, form)
+    redactions, kept = _write(still.pixels, regions, settings, staged, form, secret)
     written = decode(staged)
     seen += (again := _search_again(finder, written, redactions))
     found = heeded(again, settings)
@@ -61,7 +64,7 @@ def process(still: Still, sha256: str, finder: RegionFinder, settings: Settings,
         # What the verification pass found is hidden too, and the output searched once more.
         regions += [region for region in found if region.hidden]
         staged.unlink()
-        redactions, kept = _write(still.pixels, regions, settings, staged, form)
+        redactions, kept = _write(still.pixels, regions, settings, staged, form, secret)
         written = decode(staged)
         seen += (again := _search_again(finder, written, redactions, last=True))
         found = heeded(again, settings)
@@ -74,7 +77,8 @@ def process(still: Still, sha256: str, finder: RegionFinder, settings: Settings,
         source_sha256=sha256,
         traces=still.traces,
         keep_name=settings.keep_name,
-        grid_limit=settings.grid,
+        bound=strength.Bound(settings.grid, settings.noise),
+        source=still.pixels,
     )
     asked = questions(_to_ask([*regions, *found], redactions)) + nothing_left(redactions, width, height)
     return Processed(
@@ -185,11 +189,11 @@ def residual(found: Sequence[Region], searched: str) -> Check:
 
 
 def _write(
-    pixels: Pixels, regions: Sequence[Region], settings: Settings, staged: Path, form: str
+    pixels: Pixels, regions: Sequence[Region], settings: Settings, staged: Path, form: str, secret: bytes
 ) -> tuple[list[Redaction], list[tuple[int, int, int, int]]]:
     """Redact and write; the redactions, and the whole-pixel rectangles that were kept clear inside them."""
     height, width = pixels.shape[:2]
-    clean, redactions = redact(pixels, [region for region in regions if region.hidden], settings)
+    clean, redactions = redact(pixels, [region for region in regions if region.hidden], settings, secret)
     kept = [box.pixels(width, height) for box in kept_boxes(regions, settings)]
     changed = restore(clean, pixels, kept_boxes(regions, settings))
     write_photo(clean, staged, form, settings.jpeg_quality)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anonymizer.core.errors import MediumError, SettingsError
+from anonymizer.core.noise_secret import own_secret
 from anonymizer.core.settings import Settings, with_sidecar
 from anonymizer.core.types import Processed, Progress
 from anonymizer.detect.finder import Finder
@@ -31,7 +32,8 @@ class Worked:
 class Worker:
     """Models loaded once, a decoding process ready. Use it from one thread; close it, or use ``with``.
 
-    Raises :class:`anonymizer.core.errors.ModelError` where a model cannot be had.
+    Raises :class:`anonymizer.core.errors.ModelError` where a model cannot be had and
+    :class:`anonymizer.core.errors.NotReadyError` where the noise secret cannot.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -39,6 +41,7 @@ class Worker:
         # The process starts while the models are loaded.
         self.decoder = Decoder(self.settings.limits)
         try:
+            self.secret = own_secret()
             self.finder = Finder(self.settings)
         except BaseException:
             self.decoder.close()
@@ -75,7 +78,9 @@ class Worker:
             with following(2):
                 from anonymizer.road.clip import process as clip
 
-                processed, sha256 = clip.process(path, form, self.finder, settings, staged, progress)
+                processed, sha256 = clip.process(
+                    path, form, self.finder, settings, staged, self.secret, progress
+                )
             return Worked(processed, sha256, settings)
         return self.process_read(read(path, settings.limits.max_bytes), staged, settings)
 
@@ -83,5 +88,7 @@ class Worker:
         """Take a photo down the road that is read already, maybe on another machine. Raises as :meth:`process`."""
         still = open_still(source, settings.limits, self.decoder)
         return Worked(
-            photo.process(still, source.sha256, self.finder, settings, staged), source.sha256, settings
+            photo.process(still, source.sha256, self.finder, settings, staged, self.secret),
+            source.sha256,
+            settings,
         )

@@ -17,7 +17,10 @@ WALKERS: dict[str, Callable[[bytes], dict[str, int]]] = {"JPEG": jpeg.walk, "PNG
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the written photo must be, by what the road did: ``size`` is (width, height) in pixels."""
+    """What the written photo must be, by what the road did: ``size`` is (width, height) in pixels.
+
+    ``source`` is the picture that was redacted: what a redaction still says about it is measured.
+    """
 
     format: str
     size: tuple[int, int]
@@ -26,7 +29,8 @@ class Expected:
     source_sha256: str
     traces: Traces
     keep_name: bool
-    grid_limit: int
+    bound: strength.Bound
+    source: Pixels
 
 
 def decode(path: Path) -> Pixels:
@@ -45,7 +49,15 @@ def examine(path: Path, expected: Expected, pixels: Pixels) -> list[Check]:
     same = hashlib.sha256(data).hexdigest() == expected.source_sha256
     checks = [structure(data, expected.format), integrity.check(data, pixels, expected.size, same)]
     if pixels.size:
-        checks.append(strength.check(pixels, expected.redactions, expected.kept, expected.grid_limit))
+        checks.append(
+            strength.check(
+                pixels,
+                expected.redactions,
+                expected.kept,
+                expected.bound,
+                strength.brightness(expected.source, expected.redactions),
+            )
+        )
     checks.append(naming.check(path, expected.keep_name))
     checks.append(canary.check("canaries", data, expected.traces.strings))
     checks.append(second_opinion())

@@ -1,11 +1,14 @@
 """Measured on the output's pixels: a redacted region carries no more than its grid's worth of information.
 
-A redaction that says "eight by eight averages, drawn smooth" spans a linear space of 64 dimensions per channel. The
+A redaction that says "four by four averages, drawn smooth" spans a linear space of 16 dimensions per channel. The
 nearest picture in that space is found by least squares from up to 256 by 256 pixels spread over the region; what is
 left over is detail that the redaction does not account for. Clear skin, a Gaussian blur of 5 % of the face's width or
 a sixteen-cell mosaic leave several times more than JPEG does (docs/verification.md). It is judged three ways: over
 the whole region, by its largest values, and tile by tile, so that one clear eye or a small face under a large
 redaction is not averaged away.
+
+What lies within the grid is judged by the source: its own averages of brightness, at the same places, must not
+explain the drawn ones. What they leave unexplained is the noise, which must be there; what they explain must be small.
 """
 
 from __future__ import annotations
@@ -38,8 +41,41 @@ TILE = 16
 """Least side of a tile, pixels: two JPEG blocks, so that none consists of its edge's ringing alone."""
 TILE_RMS = 7.0
 """Largest root mean square in any one tile. JPEG at quality 95 leaves up to 4.6 beside pure noise."""
+GREY = np.array([0.299, 0.587, 0.114], np.float32)
+"""Of red, green and blue in brightness (ITU-R BT.601)."""
 RIM = 0.08
 """The soft rim's width as a share of the box (the redaction's own constant, repeated on purpose)."""
+
+
+DRAWN_NOISE = 12.0
+"""Standard deviation, of 255, of the noise as it is drawn (the redaction's own constant, repeated on purpose)."""
+NOISE_KEPT = 0.8
+"""Share of it that hue and limits of brightness may cost."""
+UNLIKELY = 4.75
+"""Standard deviations of a normal quantity that one redaction in a million exceeds."""
+SEEN = 0.15
+"""A cell is judged where it weighs so much in the picture, against the one that weighs most."""
+FEWEST = 6
+"""Cells under which there is nothing to judge: such a redaction says less than one that passes."""
+FLAT = 2.0
+"""Standard deviation of a source's averages under which the place has no features to tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What a redaction may hold: averages along a side, and the noise on each, σ in steps of 255 of the source."""
+
+    grid: int
+    noise: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """What the source holds under a redaction: ``averages`` of brightness float32 ``(rows, columns)``, as the output
+    would show them. ``scale``: the output's steps for one of 255 there."""
+
+    averages: NDArray[np.float32]
+    scale: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +96,26 @@ def check(
     pixels: Pixels,
     redactions: Sequence[Redaction],
     kept: Sequence[tuple[int, int, int, int]],
-    grid_limit: int,
+    bound: Bound,
+    sources: Sequence[Source | None],
     edge: int = 0,
 ) -> Check:
     """Every redaction against its bound; ``kept`` rectangles, which a person must judge anyway, are left out.
 
-    ``edge`` is how many pixels at a region's edge are left out: none for a photo, some for a frame of a clip.
+    ``sources``: what the source holds in the place of each redaction, see :func:`brightness`; None where that is not
+    compared: for a fill. ``edge`` is how many pixels at a region's edge are left out: none for a photo, some for a
+    frame of a clip.
     """
     worst, measured = 0.0, 0
-    for number, redaction in enumerate(redactions):
-        if redaction.style is not Style.FILL and max(redaction.grid) > grid_limit:
-            said = f"Region {number + 1} was drawn with more detail than its bound allows."
-            return Check("strength", Result.FAIL, said, {"region": number + 1})
+    for number, (redaction, source) in enumerate(zip(redactions, sources, strict=True)):
+        place = _place(redaction)
+        facts: dict[str, float] = {"region": number + 1}
+        if redaction.style is not Style.FILL and max(redaction.grid) > bound.grid:
+            said = (
+                f"The redaction of {place} has {max(redaction.grid)} cells along a side and may have {bound.grid}: "
+                "more of what is under it can be made out than allowed. Hide it with the style fill, and report this."
+            )
+            return Check("strength", Result.FAIL, said, facts)
         left = remainder(pixels, redaction, redactions[number + 1 :], kept, edge)
         if left is None:
             continue
@@ -81,11 +125,20 @@ def check(
         small = small or left.count < SMALL * SMALL  # the rest lies under later redactions
         if left.rms > (SMALL_RMS if small else RMS) or left.peak > PEAK or left.tile > TILE_RMS:
             said = (
-                f"Region {number + 1} shows more than its bound allows (left over: {left.rms:.1f} of 255, "
-                f"in its worst part {max(left.tile, left.rms):.1f})."
+                f"Detail that no redaction holds can be seen in {place}: a part of what was to be hidden there may "
+                "show. Look at that place; hide it with a rectangle of your own, or process the file again."
             )
-            facts = {"region": number + 1, "rms": round(left.rms, 2), "tile": round(left.tile, 2)}
+            facts |= {"rms": round(left.rms, 2), "tile": round(left.tile, 2), "peak": round(left.peak, 1)}
             return Check("strength", Result.FAIL, said, facts)
+        if source is not None and redaction.style is not Style.FILL:
+            told = _told(pixels, redaction, source.averages, redactions[number + 1 :], kept, edge)
+            if told is not None and not _bounded(told, bound, source.scale):
+                said = (
+                    f"The redaction of {place} follows what is under it more closely than allowed: its noise is "
+                    "missing or too weak. Process the file again, or hide the place with the style fill."
+                )
+                facts |= {"noise": round(told.noise, 2), "slope": round(told.slope, 2)}
+                return Check("strength", Result.FAIL, said, facts)
     if not redactions:
         return Check("strength", Result.PASS, "There was nothing to hide.", {"regions": 0})
     said = (
@@ -100,6 +153,89 @@ def check(
     )
 
 
+def brightness(source: Pixels, redactions: Sequence[Redaction]) -> list[Source | None]:
+    """The averages of a photo's brightness on each redaction's grid.
+
+    None for a fill, and where nothing of it lies in the picture.
+    """
+    height, width = source.shape[:2]
+    found: list[Source | None] = []
+    for one in redactions:
+        left, top = max(0, one.box[0]), max(0, one.box[1])
+        right, bottom = min(width, one.box[2]), min(height, one.box[3])
+        if one.style is Style.FILL or right <= left or bottom <= top:
+            found.append(None)
+            continue
+        part = cv2.resize(source[top:bottom, left:right], one.grid, interpolation=cv2.INTER_AREA)
+        grey = part.reshape(one.grid[1], one.grid[0], 3).astype(np.float32) @ GREY
+        found.append(Source(np.asarray(grey, np.float32)))
+    return found
+
+
+def _place(redaction: Redaction) -> str:
+    """Where a redaction is, so that a person finds it."""
+    left, top, right, bottom = redaction.box
+    return f"the {redaction.kind.value} at x {left} to {right}, y {top} to {bottom}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """How the drawn averages follow the source's: ``slope`` of the line through them, and what lies beside it.
+
+    ``noise`` is the root mean square beside the line, by ``degrees`` of freedom; ``spread`` the standard deviation of
+    the source's averages, all in steps of 255.
+    """
+
+    slope: float
+    noise: float
+    degrees: int
+    spread: float
+
+
+def _told(
+    pixels: Pixels,
+    redaction: Redaction,
+    source: NDArray[np.float32],
+    later: Sequence[Redaction],
+    kept: Sequence[tuple[int, int, int, int]],
+    edge: int,
+) -> _Told | None:
+    """What the drawn averages tell of the source's; None where too few of them are seen."""
+    seen = _seen_part(pixels, redaction, later, kept, edge)
+    if seen is None or redaction.grid[0] * redaction.grid[1] < FEWEST:
+        return None
+    values, inside, rows, columns = seen
+    grey = values @ GREY if values.shape[2] == 3 else values[:, :, 0]
+    fitted = _fitted(grey[:, :, None], inside, rows, columns)[:, :, 0]
+    weight = (rows * rows).T @ inside.astype(np.float64) @ (columns * columns)
+    cells = weight >= SEEN * weight.max()
+    count = int(cells.sum())
+    if count < FEWEST:
+        return None
+    drawn, there = fitted[cells], source[cells].astype(np.float64)
+    drawn, there = drawn - drawn.mean(), there - there.mean()
+    spread = float(there.std())
+    slope = float(drawn @ there / (there @ there)) if spread > FLAT else 0.0
+    degrees = count - 2 if spread > FLAT else count - 1
+    beside = drawn - slope * there
+    return _Told(slope, float(np.sqrt(beside @ beside / degrees)), degrees, spread)
+
+
+def _bounded(told: _Told, bound: Bound, scale: float) -> bool:
+    """Whether noise of the bound's strength, drawn at :data:`DRAWN_NOISE`, gives what was measured.
+
+    One honest redaction in a million does not (Wilson and Hilferty 1931, for the least of a sum of squares).
+    """
+    drawn = min(bound.noise, DRAWN_NOISE) * scale
+    share = scale * min(1.0, DRAWN_NOISE / bound.noise) if bound.noise else scale
+    step = 2 / (9 * told.degrees)
+    least = max(0.0, 1 - step - UNLIKELY * np.sqrt(step)) ** 1.5
+    if told.noise < NOISE_KEPT * drawn * least:
+        return False
+    error = drawn / (max(told.spread, FLAT) * np.sqrt(told.degrees + 2))
+    return bool(told.slope <= share + UNLIKELY * error)
+
+
 def remainder(
     pixels: Pixels,
     redaction: Redaction,
@@ -111,6 +247,39 @@ def remainder(
 
     Pixels under a redaction drawn later, or under its rim, are that redaction's to check.
     """
+    seen = _seen_part(pixels, redaction, later, kept, edge)
+    if seen is None:
+        return None
+    values, inside, rows, columns = seen
+    count = int(inside.sum())
+    if count <= redaction.grid[0] * redaction.grid[1]:
+        # Fewer pixels than averages: the region is its own bound.
+        return Remainder(0.0, 0.0, 0.0, 1)
+    over = (values - _model(values, inside, rows, columns)) * inside[:, :, None]
+    squares = np.asarray((over * over).mean(axis=2), np.float32)
+    height, width = pixels.shape[:2]
+    high = min(height, redaction.box[3]) - max(0, redaction.box[1])
+    wide = min(width, redaction.box[2]) - max(0, redaction.box[0])
+    return Remainder(
+        rms=float(np.sqrt(squares.sum() / count)),
+        peak=float(np.percentile(np.abs(over[inside]), 99)),
+        tile=_worst_tile(squares, inside, high, wide),
+        count=count,
+    )
+
+
+_Part = tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]
+
+
+def _seen_part(
+    pixels: Pixels,
+    redaction: Redaction,
+    later: Sequence[Redaction],
+    kept: Sequence[tuple[int, int, int, int]],
+    edge: int,
+) -> _Part | None:
+    """The pixels that are looked at, float32 ``(h, w, c)``, which of them count, and how much each row and column of
+    averages weighs in them; None where nothing of the redaction is seen."""
     height, width = pixels.shape[:2]
     left, top = max(0, redaction.box[0]), max(0, redaction.box[1])
     right, bottom = min(width, redaction.box[2]), min(height, redaction.box[3])
@@ -123,23 +292,11 @@ def remainder(
     for box in kept:
         across = (xs >= box[0]) & (xs < box[2])
         inside &= ~(((ys >= box[1]) & (ys < box[3]))[:, None] & across[None, :])
-    count = int(inside.sum())
-    if not count:
+    if not inside.any():
         return None
-    if count <= redaction.grid[0] * redaction.grid[1]:
-        # Fewer pixels than averages: the region is its own bound.
-        return Remainder(0.0, 0.0, 0.0, 1)
-    values = pixels[np.ix_(ys, xs)].astype(np.float32)
     rows = _basis(redaction.grid[1], bottom - top, redaction.style)[ys - top]
     columns = _basis(redaction.grid[0], right - left, redaction.style)[xs - left]
-    over = (values - _model(values, inside, rows, columns)) * inside[:, :, None]
-    squares = np.asarray((over * over).mean(axis=2), np.float32)
-    return Remainder(
-        rms=float(np.sqrt(squares.sum() / count)),
-        peak=float(np.percentile(np.abs(over[inside]), 99)),
-        tile=_worst_tile(squares, inside, bottom - top, right - left),
-        count=count,
-    )
+    return pixels[np.ix_(ys, xs)].astype(np.float32), inside, rows, columns
 
 
 def _model(

@@ -65,11 +65,16 @@ class RedactionPlan:
 
 
 def planned(
-    clip: Clip, searched: Searched, settings: Settings, earlier: RedactionPlan | None = None
+    clip: Clip,
+    searched: Searched,
+    settings: Settings,
+    secret: bytes,
+    earlier: RedactionPlan | None = None,
 ) -> RedactionPlan:
     """A redaction for every track of the search and every region that a person drew.
 
-    Tracks that are what they were in an ``earlier`` plan keep their redactions, noise and all.
+    Tracks that are what they were in an ``earlier`` plan keep their redactions, noise and all. The noise of the
+    others follows from ``secret``, the installation's.
     """
     size = clip.width, clip.height
     seconds = np.asarray(searched.pts * float(clip.time_base), np.float64)
@@ -80,7 +85,8 @@ def planned(
     transfer = clip.colour.transfer if clip.colour else 0
     before = {_identity(one.track): one for one in earlier.redactions} if earlier else {}
     redactions = tuple(
-        before.get(_identity(track)) or track_redaction(track, settings, size, transfer) for track in tracks
+        before.get(_identity(track)) or track_redaction(track, settings, size, secret, transfer)
+        for track in tracks
     )
     return RedactionPlan(redactions, settings, size, transfer, dismissed)
 

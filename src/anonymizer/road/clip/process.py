@@ -79,9 +79,11 @@ def process(
     finder: Finder,
     settings: Settings,
     staged: Path,
+    secret: bytes,
     progress: Progress | None = None,
 ) -> tuple[Processed, str]:
-    """Take a clip down the road; ``staged`` (without suffix) is where the clean MP4 is written.
+    """Take a clip down the road; ``staged`` (without suffix) is where the clean MP4 is written. The noise
+    follows from ``secret``, the installation's.
 
     Returns it with the source's SHA-256 (hex). Raises :class:`anonymizer.core.errors.MediumError` where it cannot
     be decoded or changes meanwhile, :class:`anonymizer.core.errors.OutputError` where it cannot be written.
@@ -92,7 +94,7 @@ def process(
         sha256 = file_sha256(path)
         searched = search(clip, reading, finder, settings, progress)
     doubts, searched_frames = list(searched.doubts), list[int]()
-    plan = planned(clip, searched, settings)
+    plan = planned(clip, searched, settings, secret)
     among: set[int] | None = None
     finder.rest()  # The encoder takes as much.
     written = write(clip, plan, staged, progress, len(searched.pts))
@@ -117,7 +119,7 @@ def process(
         for one in left:
             searched.tracker.sight(one.frame, one.region, one.colours, len(searched.pts))
         # All else of the next writing is what this one's was, and was searched.
-        earlier, plan = plan, planned(clip, searched, settings, plan)
+        earlier, plan = plan, planned(clip, searched, settings, secret, plan)
         among = differing(earlier, plan)
         finder.rest()
         written = write_again(clip, plan, staged, progress, written, among)

@@ -24,7 +24,7 @@ from anonymizer.core.pixels import averages
 from anonymizer.core.prefetch import ahead
 from anonymizer.core.settings import Settings
 from anonymizer.core.types import Box, Check, Kind, Pixels, Progress, Redaction, Region, Result, Shape, Style
-from anonymizer.core.yuv import Plane, Planes, pixels, reduced, reduction
+from anonymizer.core.yuv import Plane, Planes, colours, pixels, reduced, reduction
 from anonymizer.detect.faces.finder import ALL_ROTATIONS, NEAR_CONTEXT, NEAR_SIDE, QUICK_SIDE
 from anonymizer.detect.finder import Finder
 from anonymizer.redact.clip import Rect, TrackRedaction, halved, redaction_at
@@ -129,7 +129,7 @@ def verification_pass(
                 verified.bare.append(number)
             if number in wanted.measured:
                 kept = [box.pixels(*plan.size) for box in plan.keep(number)]
-                measured.append(strength_of(planes, plan.redactions_at(number), kept, plan.settings.grid))
+                measured.append(strength_of(planes, plan, number, kept))
             if plan.transfer:
                 # From here on for detectors and for the eye.
                 planes = hdr.ordinary(planes[0], plan.transfer), *planes[1:]
@@ -213,16 +213,39 @@ def _expected(one: TrackRedaction, size: tuple[int, int], side: tuple[int, int])
     return np.asarray(cv2.resize(shown, side, interpolation=cv2.INTER_AREA), np.uint8).reshape(side[::-1])
 
 
-def strength_of(planes: Planes, redactions: Sequence[Redaction], kept: Sequence[Rect], grid: int) -> Check:
+def strength_of(planes: Planes, plan: RedactedFrames, frame: int, kept: Sequence[Rect]) -> Check:
     """Every redaction against its bound, brightness and colour each at their own size: nothing is interpolated."""
     y, u, v = planes
-    luma = strength.check(y[:, :, None], redactions, kept, grid, EDGE)
+    here = [(one, redaction_at(one, frame, plan.size)) for one in plan.at(frame)]
+    redactions = [found for _, found in here if found]
+    sources = [_source(one, plan.transfer) for one, found in here if found]
+    bound = strength.Bound(plan.settings.grid, plan.settings.noise)
+    luma = strength.check(y[:, :, None], redactions, kept, bound, sources, EDGE)
     if luma.result is not Result.PASS or not redactions:
         return luma
-    halves = [replace(redaction_at, box=halved(redaction_at.box)) for redaction_at in redactions]
-    colour = strength.check(np.dstack([u, v]), halves, [halved(rect) for rect in kept], grid, EDGE)
+    halves = [replace(one, box=halved(one.box)) for one in redactions]
+    blind = [None] * len(halves)  # All noise is in the brightness.
+    colour = strength.check(np.dstack([u, v]), halves, [halved(rect) for rect in kept], bound, blind, EDGE)
     worse = float(colour.data.get("rms", 0.0)) > float(luma.data.get("rms", 0.0))
     return colour if colour.result is not Result.PASS or worse else luma
+
+
+def _source(one: TrackRedaction, transfer: int) -> strength.Source | None:
+    """What a track looks like on average, on its redaction's grid, as its clip would show it."""
+    if one.style is Style.FILL:
+        return None
+
+    def shown(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
+        return (hdr.colours(rgb, transfer) if transfer else colours(rgb))[..., 0]
+
+    rows, columns = one.grid.shape[:2]
+    sized = cv2.resize(one.track.colours, (columns, rows), interpolation=cv2.INTER_AREA)
+    known = np.asarray(sized, np.float32).reshape(rows, columns, 3)
+    level = float(known.mean())
+    step = strength.DRAWN_NOISE
+    about = np.array([[level - step] * 3, [level + step] * 3], np.float32).clip(0, 255)
+    low, high = shown(about).tolist()
+    return strength.Source(shown(known), (high - low) / float(about[1, 0] - about[0, 0]))
 
 
 def contact_sheet(thumbnails: Sequence[Pixels]) -> bytes:

@@ -15,8 +15,8 @@ Attacks, by column:
   attacker can do who knows the program.
 - shape: brightness of the aligned crop on 14 × 14 points, whitened by how photos of *other* people differ, against the
   gallery without noise. It looks for what a coarse grid keeps, which a recogniser was never trained on.
-- inverter: ridge regression from the hidden crop (14 × 14 × 3) to the clear face's embedding, trained on people other
-  than the one tested (and on the faces of ``--others``), matched to the clear gallery.
+- inverter: ridge regression from the hidden crop (14 × 14 × 3) to the clear face's embedding, trained on the faces of
+  ``--others`` (without them: on all people but the one tested, which are too few), matched to the clear gallery.
 
 Each by one output of a photo; by ten outputs (every photo re-encoded, made smaller and cropped at random, its faces
 found and hidden anew, crops averaged); and by several photos of one person (the mean of a random half of his photos
@@ -391,8 +391,13 @@ class Lab:
         made = {}
         for person in np.unique(self.people).tolist():
             kept = self.people != person
-            values = self._features(np.concatenate([v[kept] for v in known] + extra))
-            wanted = np.concatenate([self.clear[kept]] * len(draws) + [self.other_crops] * len(extra))
+            if extra:
+                values, wanted = np.concatenate(extra), np.concatenate([self.other_crops] * len(extra))
+            else:
+                values = np.concatenate([v[kept] for v in known])
+                wanted = np.concatenate([self.clear[kept]] * len(draws))
+            # Embeddings have a mean that says nothing.
+            values, wanted = self._features(values), wanted - wanted.mean(0)
             square = values.T @ values + RIDGE * np.eye(values.shape[1])
             made[person] = np.linalg.solve(square, values.T @ wanted)
         return made

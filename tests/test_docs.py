@@ -62,7 +62,7 @@ def test_the_example_settings_load(tmp_path: Path) -> None:
     file = tmp_path / "anonymizer.toml"
     file.write_text(examples()[0], encoding="utf-8")
     settings = load(file)
-    assert (settings.grid, settings.limits.max_pixels) == (6, 50_000_000)
+    assert (settings.grid, settings.limits.max_pixels) == (3, 50_000_000)
     assert settings.regions[0].rect == (3400, 2900, 632, 124)
 
 

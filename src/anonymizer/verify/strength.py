@@ -20,7 +20,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer.core.types import Check, Pixels, Redaction, Result, Shape, Style
+from anonymizer.core.types import Check, Pixels, Redaction, Result, Style
+from anonymizer.verify import outline
 
 LINES = 256
 """Rows and columns looked at per region; sampled, not averaged, so that fine detail counts in full."""
@@ -43,8 +44,6 @@ TILE_RMS = 7.0
 """Largest root mean square in any one tile. JPEG at quality 95 leaves up to 4.6 beside pure noise."""
 GREY = np.array([0.299, 0.587, 0.114], np.float32)
 """Of red, green and blue in brightness (ITU-R BT.601)."""
-RIM = 0.08
-"""The soft rim's width as a share of the box (the redaction's own constant, repeated on purpose)."""
 
 
 DRAWN_NOISE = 12.0
@@ -108,34 +107,37 @@ def check(
     """
     worst, measured = 0.0, 0
     for number, (redaction, source) in enumerate(zip(redactions, sources, strict=True)):
-        place = _place(redaction)
+        left, top, right, bottom = redaction.box
         facts: dict[str, float] = {"region": number + 1}
         if redaction.style is not Style.FILL and max(redaction.grid) > bound.grid:
             said = (
-                f"The redaction of {place} has {max(redaction.grid)} cells along a side and may have {bound.grid}: "
-                "more of what is under it can be made out than allowed. Hide it with the style fill, and report this."
+                f"Region {number + 1} (left {left}, top {top}, right {right}, bottom {bottom}) was drawn in "
+                f"{max(redaction.grid)} cells along a side where {bound.grid} are allowed: too much of what is under "
+                "it can be made out. Hide the place with a rectangle of your own."
             )
             return Check("strength", Result.FAIL, said, facts)
-        left = remainder(pixels, redaction, redactions[number + 1 :], kept, edge)
-        if left is None:
+        over = remainder(pixels, redaction, redactions[number + 1 :], kept, edge)
+        if over is None:
             continue
         measured += 1
-        worst = max(worst, left.rms)
+        worst = max(worst, over.rms)
         small = min(redaction.box[2] - redaction.box[0], redaction.box[3] - redaction.box[1]) < SMALL
-        small = small or left.count < SMALL * SMALL  # the rest lies under later redactions
-        if left.rms > (SMALL_RMS if small else RMS) or left.peak > PEAK or left.tile > TILE_RMS:
+        small = small or over.count < SMALL * SMALL  # the rest lies under later redactions
+        if over.rms > (SMALL_RMS if small else RMS) or over.peak > PEAK or over.tile > TILE_RMS:
             said = (
-                f"Detail that no redaction holds can be seen in {place}: a part of what was to be hidden there may "
-                "show. Look at that place; hide it with a rectangle of your own, or process the file again."
+                f"Region {number + 1} (left {left}, top {top}, right {right}, bottom {bottom}) shows detail that no "
+                "redaction holds: a part of what was to be hidden may be visible. Look there, and hide the place with "
+                "a rectangle of your own."
             )
-            facts |= {"rms": round(left.rms, 2), "tile": round(left.tile, 2), "peak": round(left.peak, 1)}
+            facts |= {"rms": round(over.rms, 2), "tile": round(over.tile, 2), "peak": round(over.peak, 1)}
             return Check("strength", Result.FAIL, said, facts)
         if source is not None and redaction.style is not Style.FILL:
             told = _told(pixels, redaction, source.averages, redactions[number + 1 :], kept, edge)
             if told is not None and not _bounded(told, bound, source.scale):
                 said = (
-                    f"The redaction of {place} follows what is under it more closely than allowed: its noise is "
-                    "missing or too weak. Process the file again, or hide the place with the style fill."
+                    f"Region {number + 1} (left {left}, top {top}, right {right}, bottom {bottom}) follows what is "
+                    "under it too closely: its noise is missing or too weak. Hide the place with a rectangle of your "
+                    "own."
                 )
                 facts |= {"noise": round(told.noise, 2), "slope": round(told.slope, 2)}
                 return Check("strength", Result.FAIL, said, facts)
@@ -170,12 +172,6 @@ def brightness(source: Pixels, redactions: Sequence[Redaction]) -> list[Source |
         grey = part.reshape(one.grid[1], one.grid[0], 3).astype(np.float32) @ GREY
         found.append(Source(np.asarray(grey, np.float32)))
     return found
-
-
-def _place(redaction: Redaction) -> str:
-    """Where a redaction is, so that a person finds it."""
-    left, top, right, bottom = redaction.box
-    return f"the {redaction.kind.value} at x {left} to {right}, y {top} to {bottom}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,9 +282,9 @@ def _seen_part(
     if right <= left or bottom <= top:
         return None
     ys, xs = _lines(top, bottom), _lines(left, right)
-    inside = _inside(redaction, (left, top, right, bottom), ys, xs, edge)
+    inside = outline.inside(redaction, (left, top, right, bottom), ys, xs, edge)
     for one in later:
-        inside &= ~_touched(one, ys, xs, edge)
+        inside &= ~outline.touched(one, ys, xs, edge)
     for box in kept:
         across = (xs >= box[0]) & (xs < box[2])
         inside &= ~(((ys >= box[1]) & (ys < box[3]))[:, None] & across[None, :])
@@ -366,42 +362,3 @@ def _basis(count: int, length: int, style: Style) -> NDArray[np.float64]:
     return np.asarray(cv2.resize(np.eye(count), (count, length), interpolation=how), np.float64).reshape(
         length, count
     )
-
-
-def _inside(
-    redaction: Redaction,
-    seen: tuple[int, int, int, int],
-    ys: NDArray[np.intp],
-    xs: NDArray[np.intp],
-    edge: int,
-) -> NDArray[np.bool_]:
-    """Which of these rows and columns lie in the redaction's shape, ``edge`` pixels inside it (ellipse: one more)."""
-    if redaction.shape is Shape.ELLIPSE:
-        a, b = (redaction.box[2] - redaction.box[0]) / 2, (redaction.box[3] - redaction.box[1]) / 2
-        cx, cy = (redaction.box[0] + redaction.box[2] - 1) / 2, (redaction.box[1] + redaction.box[3] - 1) / 2
-        across = ((xs - cx) / max(a - 1 - edge, 0.5)) ** 2
-        return np.asarray(((ys - cy) / max(b - 1 - edge, 0.5))[:, None] ** 2 + across[None, :] <= 1)
-    if redaction.shape is Shape.QUAD and len(redaction.corners) == 4:
-        left, top, right, bottom = seen
-        mask: NDArray[np.uint8] = np.zeros((bottom - top, right - left), np.uint8)
-        points = np.array([(px - left, py - top) for px, py in redaction.corners])
-        cv2.fillConvexPoly(mask, np.rint(points).astype(np.int32), 1)
-        return np.asarray(mask[np.ix_(ys - top, xs - left)] > 0)
-    left, top, right, bottom = seen
-    down = (ys >= top + edge) & (ys < bottom - edge)
-    return np.asarray(down[:, None] & ((xs >= left + edge) & (xs < right - edge))[None, :])
-
-
-def _touched(
-    redaction: Redaction, ys: NDArray[np.intp], xs: NDArray[np.intp], edge: int
-) -> NDArray[np.bool_]:
-    """Which of these pixels a redaction may have changed, its rim and what JPEG spreads included."""
-    left, top, right, bottom = redaction.box
-    if redaction.shape is Shape.ELLIPSE:
-        rim = 2 + edge + round(RIM * min(right - left, bottom - top))
-        a, b = (right - left) / 2 + rim, (bottom - top) / 2 + rim
-        cx, cy = (left + right - 1) / 2, (top + bottom - 1) / 2
-        return np.asarray((((ys - cy) / b) ** 2)[:, None] + (((xs - cx) / a) ** 2)[None, :] <= 1)
-    rim = 2 + edge
-    down = (ys >= top - rim) & (ys < bottom + rim)
-    return np.asarray(down[:, None] & ((xs >= left - rim) & (xs < right + rim))[None, :])

@@ -103,6 +103,7 @@ def main() -> None:
         python = options.rival_python or rivals.environment(cache_folder().parent / "rival-deface")
         for way in ("blur", "mosaic"):
             lab.row(f"deface 1.5.0, {way}", Deface(python, photos, way))
+    lab.row("blur, the secret known", lambda photo, _: ours(Style.BLUR)(photo, -1))
     lab.row("nothing hidden", lambda photo, _: photo.pixels)
 
 

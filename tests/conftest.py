@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from PIL import Image
 from anonymizer.cli import main as cli
 from anonymizer.core import noise_secret
 from anonymizer.core import signing as sign
+from anonymizer.core.message import Message, from_json
 from anonymizer.core.settings import Settings, TextPolicy
 from anonymizer.core.types import Pixels
 from anonymizer.detect.finder import Finder
@@ -126,3 +127,13 @@ def everything_written(out: Path) -> bytes:
 def signed_report(said: dict[str, Any]) -> bytes:
     """A report with a good signature, whatever it says."""
     return sign.as_file(sign.signed(said, "report", sign.own_key()))
+
+
+def sentences(said: Iterable[Any]) -> list[str]:
+    """What messages, or their JSON, say in English."""
+    return [str(from_json(one)) for one in said]
+
+
+def plain(text: str) -> Message:
+    """A message that is just this text."""
+    return Message("as-it-is", text=text)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from anonymizer.core.errors import AnonymizerError, DamagedError
+from anonymizer.core.message import Message
 from anonymizer.core.signing import own_key
 from anonymizer.core.types import Verdict
 from anonymizer.gate import decisions
@@ -59,7 +60,7 @@ def report(id: str, name: str, sha256: str, verdict: Verdict) -> Report:
             name=name, type="photo", format="JPEG", width=1, height=1, bytes=1, sha256=sha256
         ),
         verdict=verdict,
-        reasons=[] if verdict is Verdict.READY else ["There may be a face."],
+        reasons=[] if verdict is Verdict.READY else [Message("road.no-faces")],
         notes=[],
         checks=[],
         regions=[],
@@ -90,7 +91,7 @@ def admit(gate: Gate, works: dict[str, Work], id: str, verdict: str) -> None:
 def fail(gate: Gate, works: dict[str, Work], id: str) -> None:
     try:
         with works.pop(id):
-            raise DamagedError("It is damaged.")
+            raise DamagedError("file.empty")
     except DamagedError:
         pass
 

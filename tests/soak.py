@@ -238,7 +238,9 @@ def faults(folder: Path, present: dict[str, bytes], contents: set[bytes]) -> lis
     ledger.close()
     known = {hashlib.sha256(content).hexdigest() for content in contents}
     done = Counter(row.sha256 for row in rows)
-    wrong = [f"{row.id} is {row.state}: {row.reason}" for row in rows if row.state is not State.REVIEW]
+    wrong = [
+        f"{row.id} is {row.state}: {[*map(str, row.reason)]}" for row in rows if row.state is not State.REVIEW
+    ]
     wrong += [f"{row.id} is made of something half copied" for row in rows if row.sha256 not in known]
     wrong += [f"a content was done {count} times" for count in done.values() if count > 1]
     originals = Counter(

@@ -27,6 +27,7 @@ from anonymizer.core.settings import Limits
 from anonymizer.read.photo import reader as still
 from anonymizer.read.photo.reader import Decoder, open_still
 from anonymizer.read.source import Source, read
+from conftest import sentences
 from leaky import chunk, exif_with_thumbnail, jpeg, picture, saved, with_segments
 
 LIMITS = Limits()
@@ -167,7 +168,7 @@ def test_twenty_thousand_frames_are_counted_and_left(decoder: Decoder) -> None:
     bomb = gif[:-1] + b"\x2c\0\0\0\0\1\0\1\0\0\2\2\x44\1\0" * 20_000 + b";"
     opened = open_still(Source(bomb, "", Path("x")), LIMITS, decoder)
     assert opened.frames == 20_001 and opened.pixels.shape == (240, 320, 3)
-    assert opened.notes == ("The source holds 20001 pictures; only the first was processed.",)
+    assert sentences(opened.notes) == ["The source holds 20001 pictures; only the first was processed."]
 
 
 def test_a_decoder_that_needs_too_long_is_stopped(tmp_path, monkeypatch) -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from anonymizer.core.message import from_json
 from anonymizer.core.settings import Settings
 from anonymizer.core.types import Action, Box, Evidence, Kind, Model, Pixels, Region
 from anonymizer.detect.finder import Finder
 from clips import make_clip
-from conftest import FAST, QUICK, Ran
+from conftest import FAST, QUICK, Ran, sentences
 from test_clip import decoded, report_of, written
 
 LINE = np.s_[30:52, 44:230]
@@ -103,10 +104,10 @@ def test_what_a_detector_asks_about_between_the_full_searches_and_in_the_written
     finally:
         finder.finders[:] = before
     report = report_of(tmp_path / "out")
-    asked = [said for said in report["reasons"] if "please look" in said]
+    asked = [said for said in sentences(report["reasons"]) if "please look" in said]
     assert len(asked) == 1 and "2.0 s into the clip, at x 200, y 150" in asked[0]
     (one,) = report["questions"]
-    assert (one["text"], one["kind"], one["seconds"]) == (asked[0], "mark", 2.0)
+    assert (str(from_json(one["message"])), one["kind"], one["seconds"]) == (asked[0], "mark", 2.0)
     assert one["box"] == [200, 150, 250, 170]
 
 

@@ -33,7 +33,7 @@ from anonymizer.read.source import Source
 from anonymizer.road.fingerprint import fingerprint
 from anonymizer.road.pipeline import Outcome
 from clips import make_clip, numbered
-from conftest import QUICK, Ran, fingerprints
+from conftest import QUICK, Ran, fingerprints, sentences
 from folders import HerePool, photos, tree
 
 distributed = pytest.importorskip("distributed", reason="needs anonymizer[cluster]")
@@ -133,7 +133,7 @@ def test_workers_that_do_not_see_the_folders_are_sent_the_bytes(
         "review",
         "review",
     ]
-    assert "on a shared file system alone" in found["clip.mp4"]["reasons"][0]
+    assert "on a shared file system alone" in found["clip.mp4"]["reasons"][0]["text"]
     assert rows(out) == {State.REVIEW: 3, State.FAILED: 2} and tree(out)["left"] == []
     would = {Path(one["source"]).name: one["would"] for one in lines(run(*command, "--dry-run"))}
     assert would["clip.mp4"] == "new" and "it failed before" in would["broken.jpg"]
@@ -178,7 +178,7 @@ def test_a_file_that_kills_its_workers_fails_alone(
     assert str(failed["source"]).endswith("photo00002.jpg")
     assert (
         "Two worker processes were lost on this file (its workers on the cluster died)"
-        in failed["reasons"][0]
+        in failed["reasons"][0]["text"]
     )
     assert rows(out) == {State.REVIEW: 7, State.FAILED: 1} and tree(out)["left"] == []
 
@@ -260,7 +260,9 @@ def test_workers_that_would_do_another_work_are_named_with_what_to_do() -> None:
     assert unfit("tcp://w:1", WorkerFacts("0.0", made, True), made) == (
         f"The worker tcp://w:1 has version 0.0, this machine {__version__}; install the same everywhere."
     )
-    assert "cannot be asked for its version (ModuleNotFoundError)" in unfit("w", ModuleNotFoundError(), made)
+    assert "cannot be asked for its version (ModuleNotFoundError)" in str(
+        unfit("w", ModuleNotFoundError(), made)
+    )
     other = "/".join([*made.split("/")[:2], "0" * 16, made.split("/")[3]])
     assert "has other models than this machine" in unfit("w", WorkerFacts(__version__, other, True), made)
 
@@ -269,7 +271,7 @@ def test_a_worker_that_joined_later_with_other_models_does_nothing(tmp_path: Pat
     job = Job("id", tmp_path / "name.jpg", tmp_path / "staged", QUICK)
     other = "/".join([*fingerprint(QUICK).split("/")[:2], "0" * 16, "0"])
     said = cluster_work.work(Sent(job, str(tmp_path / "mark"), "token", other)).answer
-    assert said.end is End.NOT_READY and "has other models than this machine" in said.said
+    assert said.end is End.NOT_READY and "has other models than this machine" in str(said.said)
 
 
 def test_a_worker_that_does_not_see_the_shared_folder_leaves_the_file_for_another_time(
@@ -277,7 +279,7 @@ def test_a_worker_that_does_not_see_the_shared_folder_leaves_the_file_for_anothe
 ) -> None:
     job = Job("id", tmp_path / "name.jpg", tmp_path / "staged", QUICK)
     said = cluster_work.work(Sent(job, str(tmp_path / "mark"), "token", fingerprint(QUICK))).answer
-    assert said.end is End.PASSING and said.said == (
+    assert said.end is End.PASSING and str(said.said) == (
         "A worker of the cluster does not see the shared folder; check that it is mounted there."
     )
 
@@ -322,9 +324,9 @@ def test_a_file_that_is_not_the_one_that_was_examined_is_not_taken(tmp_path: Pat
     assert worked
     assert _arrived(returned, worked, job).end is End.DONE
     worked.processed.path.write_bytes(b"another")
-    assert _arrived(returned, worked, job).said == "its result was damaged on its way"
+    assert str(_arrived(returned, worked, job).said) == "its result was damaged on its way"
     worked.processed.path.unlink()
-    assert _arrived(returned, worked, job).said == "its result did not arrive"
+    assert str(_arrived(returned, worked, job).said) == "its result did not arrive"
 
 
 @pytest.fixture
@@ -435,8 +437,8 @@ def test_a_store_that_fails_is_said_costs_nothing_and_the_next_run_goes_on(
         told, index = go()
     said = "It could not be brought from its address ({}); the next run tries again."
     assert [one.verdict for one in told] == ["failed", "review", "failed", "review"]
-    assert told[0].reasons == (said.format(os.strerror(errno.ENAMETOOLONG)),)
-    assert told[2].reasons == (said.format("PermissionError"),)
+    assert sentences(told[0].reasons) == [said.format(os.strerror(errno.ENAMETOOLONG))]
+    assert sentences(told[2].reasons) == [said.format("PermissionError")]
     assert said.format("PermissionError") in index and "jane" not in index and names[1] not in index
     assert len(there()) == 2
 

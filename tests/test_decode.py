@@ -25,6 +25,7 @@ from anonymizer.read.photo.child import LENGTH, read_message
 from anonymizer.read.photo.decode import decode, prepare
 from anonymizer.read.photo.reader import Decoder, Still, open_still
 from anonymizer.read.source import Source
+from conftest import sentences
 from leaky import LEAKY, chunk, jpeg, picture, saved
 
 PLAIN = {
@@ -144,13 +145,13 @@ def test_a_gif_of_twenty_thousand_frames_does_not_take_for_ever() -> None:
     except LimitError:
         return
     assert photo.frames == 20_000
-    assert any("20000 pictures" in note for note in photo.notes)
+    assert any("20000 pictures" in note for note in sentences(photo.notes))
 
 
 def test_an_animation_is_said_to_be_one(decoder: Decoder) -> None:
     photo = opened(LEAKY["comment.gif"].content, decoder)
     assert photo.frames == 2
-    assert any("only the first" in note for note in photo.notes)
+    assert any("only the first" in note for note in sentences(photo.notes))
 
 
 def test_a_decoder_that_takes_too_long_is_ended() -> None:

@@ -38,7 +38,7 @@ from anonymizer.read.photo.reader import Decoder, Still, open_still
 from anonymizer.read.source import Source
 from anonymizer.read.traces.dicom import harvest
 from anonymizer.road.pipeline import Session
-from conftest import QUICK
+from conftest import QUICK, sentences
 
 HIGH, WIDE = 48, 64
 PLANES = np.stack(
@@ -238,7 +238,7 @@ def test_of_many_frames_the_first(decoder: Decoder) -> None:
     data.PixelData = PLANES.tobytes() + bytes(2 * PLANES.size)
     still = opened(data, decoder)
     assert still.frames == 3 and near(still.pixels, PLANES, 0)
-    assert still.notes == ("The source holds 3 pictures; only the first was processed.",)
+    assert sentences(still.notes) == ["The source holds 3 pictures; only the first was processed."]
 
 
 def test_overlays_are_left_out_and_said_so(decoder: Decoder) -> None:
@@ -247,7 +247,7 @@ def test_overlays_are_left_out_and_said_so(decoder: Decoder) -> None:
     data.add_new(0x60003000, "OW", b"\xff" * (HIGH * WIDE // 8))
     still = opened(data, decoder)
     assert near(still.pixels, PLANES, 0) and "DICOM overlay" in still.traces.kinds
-    assert still.notes == ("The source's graphic overlays were left out.",)
+    assert sentences(still.notes) == ["The source's graphic overlays were left out."]
 
 
 def test_what_it_held_is_named_by_kind_and_looked_for_by_value(decoder: Decoder) -> None:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from anonymizer.core import durable
 from anonymizer.core.errors import ExitCode, OutputError
+from anonymizer.core.message import Message
 from anonymizer.core.signing import Key, as_file, signed
 from anonymizer.core.types import Verdict
 from anonymizer.gate import folder as gate_module
@@ -29,7 +30,7 @@ from anonymizer.gate.records import State
 from anonymizer.release.ledger_check import chain_flaws
 from anonymizer.road.pipeline import Session
 from broken import full, no_place
-from conftest import QUICK
+from conftest import QUICK, plain
 from folders import photos
 
 CONTENT = b"the redacted picture"
@@ -53,7 +54,7 @@ def report_of(sha256: str, verdict: Verdict, key: Key) -> bytes:
 
 
 def admit(gate: Gate, id: str, staged: Path, verdict: Verdict = Verdict.READY, name: str = "") -> Path:
-    reasons = [] if verdict is Verdict.READY else ["There may be a face.", "Look twice."]
+    reasons = [] if verdict is Verdict.READY else [plain("There may be a face."), plain("Look twice.")]
     sha256 = file_sha256(staged)
     report = {"json": report_of(sha256, verdict, gate.key), "html": b"<p>"}
     return gate.admit(id, staged, name or f"{id}.jpg", sha256, verdict, report, reasons)
@@ -174,7 +175,7 @@ def test_a_failing_sync_after_placing_leaves_no_medium_without_report(
         assert handed_out(out) == []
 
 
-@pytest.mark.parametrize("error", [OutputError("The ledger cannot be written."), KeyboardInterrupt()])
+@pytest.mark.parametrize("error", [OutputError("output.full"), KeyboardInterrupt()])
 def test_an_end_that_the_ledger_does_not_take_leaves_nothing(
     out: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
@@ -273,20 +274,20 @@ def test_a_name_that_another_run_is_to_use_is_not_free_though_no_file_has_it(out
         assert one.take_name(first, "Straße", "jpg") == "Straße.jpg"
         second, _ = stage(other)
         assert other.take_name(second, "STRASSE", "jpg") == "STRASSE-2.jpg"
-        one.fail(first, "It is damaged.")
+        one.fail(first, plain("It is damaged."))
         assert other.take_name(second, "strasse", "jpg") == "strasse.jpg"
 
 
 def test_failing_and_abandoning_leave_no_trace_but_the_reason(out: Path) -> None:
     with Gate(out) as gate:
         failed, _ = stage(gate)
-        gate.fail(failed, "The file is empty.")
+        gate.fail(failed, Message("file.empty"))
         gate.sweep(failed)
         dropped, _ = stage(gate)
         gate.abandon(dropped)
         gate.sweep(dropped)
         (row,) = gate.ledger.entries()
-        assert (row.id, row.state, row.reason) == (failed, State.FAILED, "The file is empty.")
+        assert (row.id, row.state, row.reason) == (failed, State.FAILED, (Message("file.empty"),))
         assert not list(gate.work.iterdir())
     assert handed_out(out) == []
 
@@ -420,7 +421,7 @@ def test_what_one_run_published_outlives_another_that_was_killed_over_the_same_n
     content = outcome.output.read_bytes()
     with Gate(out) as gate:
         (row,) = gate.ledger.entries()
-        assert (row.id, row.state.value, gate.flaw(row)) == (outcome.id, outcome.verdict.value, "")
+        assert (row.id, row.state.value, gate.flaw(row)) == (outcome.id, outcome.verdict.value, None)
         assert list(chain_flaws(gate, gate.key.public)) == []
     assert outcome.output.read_bytes() == content
     assert sorted(handed_out(out)) == sorted(

@@ -13,6 +13,7 @@ from anonymizer.core.errors import OutputError
 from anonymizer.gate.database import VERSION
 from anonymizer.gate.ledger import Ledger
 from anonymizer.gate.records import State
+from conftest import plain
 from folders import opened
 
 
@@ -28,12 +29,12 @@ def test_a_row_lives_from_start_to_finish(path: Path) -> None:
     assert row is not None
     assert (row.state, row.source, row.owner, row.name) == (State.WORKING, Path("/x/one.jpg"), "run-1", "")
     ledger.update("a", sha256="beef")
-    ledger.finish("a", State.REVIEW, name="a.jpg", output="cafe", reason="A face.")
+    ledger.finish("a", State.REVIEW, name="a.jpg", output="cafe", reason=[plain("A face.")])
     ledger.close()
     again = opened(path)
     (row,) = again.entries()
     assert (row.state, row.sha256, row.name, row.output, row.reason) == (
-        State.REVIEW, "beef", "a.jpg", "cafe", "A face.",
+        State.REVIEW, "beef", "a.jpg", "cafe", (plain("A face."),),
     )  # fmt: skip
     assert row.ended >= row.started > ""
     again.close()

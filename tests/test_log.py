@@ -38,7 +38,7 @@ def rows(run: Run, out: Path, *more: str | Path) -> tuple[list[dict[str, object]
 
 def test_every_decision_is_told_with_who_when_and_of_what(run: Run, out: Path) -> None:
     (*found, chain), ran = rows(run, out)
-    assert ran.code == 0 and chain == {"chain": "valid", "at": None, "reason": ""}
+    assert ran.code == 0 and chain == {"chain": "valid", "at": None, "reason": None}
     assert [(one["number"], one["action"], one["who"]) for one in found] == [
         (1, "rejected", "AB"),
         (2, "reopened", "CD"),

@@ -16,7 +16,7 @@ from anonymizer.engine import pool
 from anonymizer.engine.scheduler import Engine
 from anonymizer.engine.worker_process import End, Job, answer
 from anonymizer.road.worker import Worked
-from conftest import QUICK
+from conftest import QUICK, sentences
 from folders import photos, tree
 
 
@@ -41,14 +41,14 @@ def test_a_worker_that_a_file_kills_or_keeps_is_replaced_and_that_file_alone_fai
         found |= {outcome.source.stem: outcome for outcome in engine.run_all([last])}
         rows = {row.source.stem: row for row in engine.gate.ledger.entries()}
         (child,) = multiprocessing.active_children()
-    assert found["fatal"].reasons == (
+    assert sentences(found["fatal"].reasons) == [
         "Two worker processes were lost on this file (it was ended by signal 9): it is possibly malicious, or needs "
         "more memory than there is; nothing was published.",
-    )
-    assert found["stuck"].reasons == (
+    ]
+    assert sentences(found["stuck"].reasons) == [
         "Nothing moved for 1 s, twice: the file is possibly malicious; raise limits.work_seconds in the settings "
         "file if you trust it.",
-    )
+    ]
     assert rows["fatal"].attempts == rows["stuck"].attempts == 2
     others = [outcome.verdict for name, outcome in found.items() if name not in ("fatal", "stuck")]
     assert others == [Verdict.REVIEW] * 5 and tree(tmp_path / "out")["left"] == []
@@ -78,5 +78,6 @@ def test_a_source_that_does_not_fit_into_memory_is_said() -> None:
     found = answer(Job("id", Path("a.jpg"), Path("staged"), QUICK), work)
     assert found.end is End.REFUSED
     assert (
-        found.said == "It does not fit into this machine's memory; close other programs or make it smaller."
+        str(found.said)
+        == "It does not fit into this machine's memory; close other programs or make it smaller."
     )

@@ -92,7 +92,7 @@ def test_each_action_in_a_photo(
     assert [(one.kind, one.hidden) for one in report.questions] == (
         [] if told is None else [(QuestionKind.FACE_PART, bool(redacted))]
     )
-    assert [str(reason) for reason in asked(report)] == ([told] if told else [])
+    assert [str(one.message) for one in asked(report)] == ([told] if told else [])
     assert told is None or told in ran.out
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from anonymizer.core.message import Message, from_json
 from anonymizer.core.settings import Settings, TextPolicy
 from anonymizer.core.types import (
     Action,
@@ -39,6 +40,7 @@ from anonymizer.report.page import SHOWN, render
 from anonymizer.report.questions import asked
 from anonymizer.report.schema import Report
 from anonymizer.road.pipeline import judge, scan_report
+from conftest import plain, sentences
 
 HOSTILE = "<script>alert(1)</script><img src=http://evil.example/x>\"'&\x00\u202e</title>"
 FACE = Redaction(
@@ -46,8 +48,8 @@ FACE = Redaction(
 )
 LABEL = Redaction(Kind.TEXT, Shape.QUAD, Style.FILL, (200, 300, 380, 340), (1, 1), (Evidence("ppocr", 0.8),))
 CHECKS = (
-    Check("structure", Result.PASS, "Every byte is accounted for.", {"segments": 9}),
-    Check("second-opinion", Result.SKIPPED, "ExifTool is not installed."),
+    Check("structure", Result.PASS, plain("Every byte is accounted for."), {"segments": 9}),
+    Check("second-opinion", Result.SKIPPED, plain("ExifTool is not installed.")),
 )
 
 
@@ -66,7 +68,9 @@ def processed(**change: object) -> Processed:
     return Processed(**(values | change))  # type: ignore[arg-type]
 
 
-def report(verdict: Verdict = Verdict.READY, reasons: list[str] | None = None, **change: object) -> Report:
+def report(
+    verdict: Verdict = Verdict.READY, reasons: Iterable[str | Message] = (), **change: object
+) -> Report:
     made = processed(**change)
     return build(
         made,
@@ -76,7 +80,7 @@ def report(verdict: Verdict = Verdict.READY, reasons: list[str] | None = None, *
         sha256="cd" * 32,
         size=123_456,
         verdict=verdict,
-        reasons=reasons or [],
+        reasons=[from_json(one) for one in reasons],
         checks=list(made.checks),
     )
 
@@ -148,7 +152,7 @@ def test_the_page_holds_what_the_report_holds() -> None:
     for said in (
         made.medium.sha256, made.id, "640 × 480", "123 kB", "1 × face, 1 × text", "centerface (0.91)",
         "8 × 8 cells", "Every byte is accounted for.", "ExifTool is not installed.", "not made", "1 of 1",
-        "GPS position", "serial number", "ab" * 32, *NOT_CHECKED, made.program.version,
+        "GPS position", "serial number", "ab" * 32, *sentences(NOT_CHECKED), made.program.version,
     ):  # fmt: skip
         assert said in page
     assert str(made.settings["margin"]) in page
@@ -165,12 +169,12 @@ def test_the_plan_marks_the_places_to_look_at(redactions: tuple[Redaction, ...])
     doubt = Region(Box(100, 50, 80, 60), Kind.MARK, (Evidence("ink on skin", 0.9),), action=Action.ASK)
     (one,) = questions([doubt])
     made = report(
-        Verdict.REVIEW, [str(one.message), "The file is odd."], redactions=redactions, questions=(one,)
+        Verdict.REVIEW, [one.message, plain("The file is odd.")], redactions=redactions, questions=(one,)
     )
     page = assert_sound(render(made))
     boxes = [attributes for _, attributes in page.tags if attributes.get("class") == "asked"]
     assert [(b["x"], b["y"], b["width"], b["height"]) for b in boxes] == [("100", "50", "80", "60")]
-    assert "Dashed: not hidden, please look." in page.text
+    assert "Dashed: please look." in page.text
 
 
 def test_what_is_asked_has_its_place_and_the_very_moment_of_its_frame() -> None:
@@ -180,13 +184,13 @@ def test_what_is_asked_has_its_place_and_the_very_moment_of_its_frame() -> None:
         "There may be a face 3.2 s into the clip, at x 10, y -4, 30 by 40 pixels"
     )
     sound = "The sound was kept, as requested: a voice identifies, so a person must listen to it."
-    made = report(Verdict.REVIEW, [str(one.message), sound], questions=(one,))
+    made = report(Verdict.REVIEW, [one.message, plain(sound)], questions=(one,))
     found = asked(Report.model_validate_json(made.model_dump_json()))
-    assert list(found) == [str(one.message)]
-    said = found[str(one.message)]
+    (said,) = found
+    assert said.message == one.message
     assert (said.kind, said.box, said.seconds) == (Kind.FACE, (10.0, -4.3, 40.0, 35.7), 3.2345678)
     # What is decided is asked no more.
-    assert asked(made.model_copy(update={"reasons": []})) == {}
+    assert asked(made.model_copy(update={"reasons": []})) == []
 
 
 def test_what_is_hidden_until_somebody_has_looked_says_so() -> None:
@@ -196,8 +200,8 @@ def test_what_is_hidden_until_somebody_has_looked_says_so() -> None:
     (one,) = questions([region, Region(Box(0, 0, 9, 9), Kind.TEXT, (), action=Action.LEAVE)])
     told = str(one.message)
     assert told.startswith("What may be a part of a face is hidden at x 10, y -4, 30 by 40 pixels")
-    made = report(Verdict.REVIEW, [told], questions=(one,))
-    (said,) = asked(Report.model_validate_json(made.model_dump_json())).values()
+    made = report(Verdict.REVIEW, [one.message], questions=(one,))
+    (said,) = asked(Report.model_validate_json(made.model_dump_json()))
     assert (said.kind, said.kind.kind, said.hidden) == (QuestionKind.FACE_PART, Kind.FACE, True)
 
 
@@ -205,8 +209,8 @@ def test_hostile_strings_stay_text() -> None:
     made = report(
         Verdict.REVIEW,
         [HOSTILE],
-        notes=(HOSTILE,),
-        checks=(Check(HOSTILE, Result.FAIL, HOSTILE, {HOSTILE: HOSTILE}),),
+        notes=(plain(HOSTILE),),
+        checks=(Check(HOSTILE, Result.FAIL, plain(HOSTILE), {HOSTILE: HOSTILE}),),
         traces=Traces((HOSTILE,)),
         models=(Model(HOSTILE, HOSTILE, HOSTILE, HOSTILE),),
         redactions=(
@@ -223,7 +227,7 @@ def test_hostile_strings_stay_text() -> None:
     )
     for text in (
         render(made),
-        render_index({}, [IndexLine(HOSTILE, Verdict.REVIEW, HOSTILE, "review", 1, HOSTILE)]),
+        render_index({}, [IndexLine(HOSTILE, Verdict.REVIEW, HOSTILE, "review", 1, (plain(HOSTILE),))]),
     ):
         page = Page(text)
         assert {tag for tag, _ in page.tags}.isdisjoint({"script", "img"})
@@ -237,7 +241,10 @@ def test_any_name_and_reason_give_a_whole_page(text: str) -> None:
     made = report(Verdict.REVIEW, [text])
     made = made.model_copy(update={"medium": made.medium.model_copy(update={"name": text})})
     assert Page(render(made)).open == []
-    assert Page(render_index({}, [IndexLine(text, Verdict.REVIEW, text, "review", 1, text)])).open == []
+    assert (
+        Page(render_index({}, [IndexLine(text, Verdict.REVIEW, text, "review", 1, (plain(text),))])).open
+        == []
+    )
 
 
 def test_a_clip_tells_its_tracks_and_shows_its_frames() -> None:
@@ -247,7 +254,7 @@ def test_a_clip_tells_its_tracks_and_shows_its_frames() -> None:
     made = report(type="clip", format="MP4", redactions=(), tracks=(track,), frames=90, duration=3.0)
     page = assert_sound(render(made, b"\xff\xd8jpeg\xff\xd9"))
     assert "0.00–2.50" in page.text and "90 frames, 3.0 s" in page.text
-    assert all(said in page.text for said in NOT_CHECKED_CLIP)
+    assert all(said in page.text for said in sentences(NOT_CHECKED_CLIP))
     assert any(tag == "img" for tag, _ in page.tags)
     assert (made.regions[0].frames, made.regions[0].interpolated) == (75, 4)
 
@@ -264,21 +271,21 @@ def test_what_was_switched_off_is_said() -> None:
     made = build(
         processed(), off, id="a", name="b.jpg", sha256="c", size=1, verdict=Verdict.REVIEW, reasons=[], checks=[]
     )  # fmt: skip
-    said = " ".join(made.not_checked)
+    said = " ".join(sentences(made.not_checked))
     assert all(word in said for word in ("Faces, as requested", "Text, as requested", "codes, as requested"))
-    assert made.notes == ["The source's file name was kept, as requested."]
+    assert sentences(made.notes) == ["The source's file name was kept, as requested."]
 
 
 def test_json_round_trip_and_schema() -> None:
     made = report(Verdict.REVIEW, ["There may be a face."])
     again = Report.model_validate_json(made.model_dump_json())
     assert again == made
-    assert json.loads(made.model_dump_json())["schema_version"] == 1
+    assert json.loads(made.model_dump_json())["schema_version"] == 2
     needed = set(Report.model_json_schema()["required"])
     assert {"id", "verdict", "checks", "regions", "medium", "models", "not_checked"} <= needed
 
 
-@pytest.mark.parametrize("change", [{"schema_version": 2}, {"verdict": "fine"}, {"patient": "Martha"}])
+@pytest.mark.parametrize("change", [{"schema_version": 3}, {"verdict": "fine"}, {"patient": "Martha"}])
 def test_a_report_of_another_shape_is_refused(change: dict[str, object]) -> None:
     values = json.loads(report().model_dump_json()) | change
     with pytest.raises(ValidationError):
@@ -297,25 +304,29 @@ def test_a_string_of_the_source_that_slipped_in_is_found(where: str) -> None:
     leak = "Seen on Martha Mustermann's wrist."
     change: dict[str, object] = {}
     if where == "notes":
-        change["notes"] = (leak,)
+        change["notes"] = (plain(leak),)
     if where == "evidence":
-        change["checks"] = (*CHECKS, Check("residual", Result.PASS, leak))
+        change["checks"] = (*CHECKS, Check("residual", Result.PASS, plain(leak)))
     made = report(reasons=[leak] if where == "reasons" else [], **change)
     assert scan_report(made, processed()).result is Result.FAIL
 
 
 @pytest.mark.parametrize("result", [Result.FAIL, Result.REVIEW])
 def test_one_check_that_did_not_pass_keeps_the_medium_from_ready(result: Result) -> None:
-    verdict, reasons = judge(processed(), [*CHECKS, Check("strength", result, "Region 1 shows too much.")])
+    verdict, reasons = judge(
+        processed(), [*CHECKS, Check("strength", result, plain("Region 1 shows too much."))]
+    )
     assert verdict is Verdict.REVIEW
-    assert reasons == ["Region 1 shows too much."]
+    assert sentences(reasons) == ["Region 1 shows too much."]
     assert judge(processed(), list(CHECKS))[0] is Verdict.READY
 
 
 def test_the_index_counts_links_and_names_what_was_not_processed() -> None:
     lines = [
-        IndexLine("ffffffff2345", Verdict.FAILED, reason="The file is empty.", reported=False),
-        IndexLine("zzzzzzzz2345", Verdict.REVIEW, "zzzzzzzz2345.jpg", "review", 2, "There may be a face."),
+        IndexLine("ffffffff2345", Verdict.FAILED, reasons=(plain("The file is empty."),), reported=False),
+        IndexLine(
+            "zzzzzzzz2345", Verdict.REVIEW, "zzzzzzzz2345.jpg", "review", 2, (plain("There may be a face."),)
+        ),
         IndexLine("rrrrrrrr2345", Verdict.FAILED, "rrrrrrrr2345.jpg"),
         IndexLine("abcdefgh2345", Verdict.READY, "abcdefgh2345.jpg", "ready"),
     ]

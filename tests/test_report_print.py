@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from anonymizer.core.settings import Settings, TextPolicy
+from anonymizer.core.types import Box, Question, QuestionKind
 from anonymizer.report.page import contact_sheet, render
 from anonymizer.report.schema import ChangesRecord, DecisionRecord, Report
 from anonymizer.road.pipeline import Session
@@ -42,7 +43,7 @@ def test_a_decided_photo_and_a_clip_print_on_one_sheet(tmp_path: Path) -> None:
         action="approved",
         initials="MM",
         decided="2026-11-24T10:00:00+00:00",
-        reasons=[f"There may be a face at x {x}, y 20, 30 by 40 pixels: please look." for x in range(10, 20)],
+        reasons=[Question(QuestionKind.FACE, Box(x, 20, 30, 40)).message for x in range(10, 20)],
         changes=ChangesRecord(drawn=2),
     )
     decided = report.model_copy(update={"decision": decision})

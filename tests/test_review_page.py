@@ -19,7 +19,7 @@ from anonymizer.i18n import FOLDER, languages, page_words
 from anonymizer.review.jobs import JobRunner
 from anonymizer.road.pipeline import Session
 from anonymizer.verify.photo import audit
-from conftest import SAMPLES
+from conftest import SAMPLES, sentences
 from review_server import Client, serving
 
 playwright = pytest.importorskip("playwright.sync_api", reason="the page's tests need playwright")
@@ -417,7 +417,7 @@ def test_a_found_place_that_is_taken_off_waits_for_approval(opened: Window, out:
     (report,) = [one for one in reports(out).values() if one["verdict"] == "ready"]
     assert report["regions"] == []
     assert report["decision"]["changes"]["dismissed"] == 1
-    assert "left visible" in " ".join(report["decision"]["reasons"])
+    assert "left visible" in " ".join(sentences(report["decision"]["reasons"]))
 
 
 def test_approve_reject_skip_and_take_back_by_keyboard(opened: Window, out: Path) -> None:

@@ -291,7 +291,7 @@ def test_a_redaction_without_noise_fails(
     assert judged(hidden, *redactions).result is Result.PASS
     check = compared(hidden, portrait, redactions)
     assert check.result is Result.FAIL
-    assert "noise is missing or too weak" in check.evidence and "left 392" in check.evidence
+    assert "noise is missing or too weak" in str(check.evidence) and "left 392" in str(check.evidence)
 
 
 @pytest.mark.parametrize("style", [Style.BLUR, Style.PIXELATE])

@@ -179,7 +179,7 @@ def test_surplus_compressed_data_in_a_png_are_noticed(clean: dict[str, bytes], p
 def test_every_leaky_file_fails(name: str) -> None:
     check = structure(LEAKY[name].content, LEAKY[name].form)
     assert check.result is Result.FAIL
-    assert "CANARY" not in check.evidence
+    assert "CANARY" not in str(check.evidence)
 
 
 @given(data=st.binary(max_size=200), form=st.sampled_from(["JPEG", "PNG"]))
@@ -270,7 +270,7 @@ def test_a_telling_name_or_time_fails(clean: dict[str, bytes], tmp_path: Path) -
     assert naming.check(path, keep_name=False).result is Result.PASS
     named = path.rename(tmp_path / "Mustermann 1970.jpg")
     check = naming.check(named, keep_name=False)
-    assert check.result is Result.FAIL and "Mustermann" not in check.evidence
+    assert check.result is Result.FAIL and "Mustermann" not in str(check.evidence)
     assert naming.check(named, keep_name=True).result is Result.PASS
 
 
@@ -283,4 +283,4 @@ def test_an_extended_attribute_fails(clean: dict[str, bytes], tmp_path: Path) ->
         pytest.skip(f"this file system keeps no extended attributes ({error})")
     os.utime(path, (NEUTRAL_TIME, NEUTRAL_TIME))
     check = naming.check(path, keep_name=False)
-    assert check.result is Result.FAIL and "4711" not in check.evidence
+    assert check.result is Result.FAIL and "4711" not in str(check.evidence)

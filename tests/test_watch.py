@@ -15,7 +15,7 @@ from anonymizer.gate.ledger import Ledger
 from anonymizer.watch import locks, watcher
 from anonymizer.watch import scanner as scanner
 from anonymizer.watch.completeness import WaitReason
-from conftest import QUICK
+from conftest import QUICK, plain, sentences
 from folders import tiny, tree
 from watching import Watching, drop, eventually
 
@@ -127,7 +127,7 @@ def test_a_copy_under_way_waits_and_says_so(tmp_path: Path) -> None:
     with Watching(tmp_path) as watching:
         path.write_bytes(whole[: len(whole) // 2])
         (waits,) = watching.until(lambda: watching.status()["waiting"])
-        assert waits["path"] == path and waits["reason"] == WaitReason.UNFINISHED
+        assert waits["path"] == path and waits["reason"]["code"] == WaitReason.UNFINISHED
         with path.open("ab") as file:
             file.write(whole[len(whole) // 2 :])
         assert watching.done(1)["media"] == {"review": 1}
@@ -139,7 +139,7 @@ def test_a_temporary_name_waits_for_its_real_one(tmp_path: Path) -> None:
     with Watching(tmp_path) as watching:
         part = drop(tmp_path / "in" / "a.jpg.part")
         (waits,) = watching.until(lambda: watching.status()["waiting"])
-        assert waits["reason"] == WaitReason.NAME
+        assert waits["reason"]["code"] == WaitReason.NAME
         part.rename(tmp_path / "in" / "a.jpg")
         watching.done(1)
     assert watching.worked() == ["a.jpg"]
@@ -154,9 +154,9 @@ def test_what_is_no_medium_is_left_alone_and_a_broken_photo_is_set_aside(tmp_pat
         found = watching.done(1)
         (failed,) = found["failed"]
         assert failed["source"] == tmp_path / "in" / "photo.jpg"
-        assert failed["reason"] == (
+        assert sentences(failed["reason"]) == [
             "The content is a text file, not a photo or clip that the program opens; export it as JPEG, PNG or MP4."
-        )
+        ]
         drop(tmp_path / "in" / "good.jpg", 5)
         assert watching.done(2)["media"] == {"review": 1, "failed": 1}
         (tmp_path / "in" / "photo.jpg").unlink()
@@ -170,12 +170,12 @@ def test_a_passing_failure_is_tried_again_and_leaves_no_trace(tmp_path: Path) ->
 
     def spoil(job: Job) -> Answer | None:
         tries.append(job.id)
-        return Answer(job.id, End.PASSING, said=said) if len(tries) < 3 else None
+        return Answer(job.id, End.PASSING, said=plain(said)) if len(tries) < 3 else None
 
     with Watching(tmp_path, spoil) as watching:
         drop(tmp_path / "in" / "a.jpg")
         (waits,) = watching.until(lambda: watching.status()["waiting"])
-        assert waits["reason"] == said
+        assert waits["reason"]["text"] == said
         watching.until(lambda: watching.status()["media"] == {"review": 1})
     assert len(tries) == 3
     assert not any("failed" in said for said in watching.said)
@@ -245,7 +245,7 @@ def test_an_original_that_cannot_be_moved_stays_and_is_told(
     with Watching(tmp_path, done=done) as watching:
         drop(tmp_path / "in" / "a.jpg")
         (waits,) = watching.until(lambda: watching.status()["waiting"])
-        assert waits["reason"] == WaitReason.UNMOVED
+        assert waits["reason"]["code"] == WaitReason.UNMOVED
         eventually((done / "a.jpg").is_file)
     assert list(done.iterdir()) == [done / "a.jpg"] and len(watching.worked()) == 1
 
@@ -253,7 +253,7 @@ def test_an_original_that_cannot_be_moved_stays_and_is_told(
 def test_a_passing_failure_that_a_killed_watcher_left_is_no_failure(tmp_path: Path) -> None:
     with Gate(tmp_path / "out") as gate:
         for source, passing in (("in/gone.jpg", True), ("in/bad.jpg", False), ("elsewhere.jpg", True)):
-            gate.fail(gate.begin(tmp_path / source, "fingerprint"), "It failed.", passing=passing)
+            gate.fail(gate.begin(tmp_path / source, "fingerprint"), plain("It failed."), passing=passing)
     with Watching(tmp_path) as watching:
         names = [failed["source"].name for failed in watching.status()["failed"]]
     assert names == ["elsewhere.jpg", "bad.jpg"], "the newest first"

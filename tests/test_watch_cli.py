@@ -9,17 +9,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from anonymizer.cli.watch import sentences
+from anonymizer.core.message import Message, as_json
 from anonymizer.i18n import speaker
 from anonymizer.watch.completeness import WaitReason
 from anonymizer.watch.faults import OutputFault
-from anonymizer.watch.status import Doing, Status
+from anonymizer.watch.status import Doing, Status, facts
 from conftest import SAMPLES, Ran, everything_written
 from folders import tiny
 from soak import Process, soak
@@ -116,13 +116,13 @@ def test_status_names_what_waits_and_what_failed(tmp_path: Path, run: Callable[.
     from anonymizer.gate.folder import Gate
 
     with Gate(tmp_path / "out") as gate:
-        gate.ledger.wait_for({Path("/in/slow.jpg"): WaitReason.UNFINISHED})
-        gate.fail(gate.begin(Path("/in/bad.jpg"), "fingerprint"), "It is broken.")
+        gate.ledger.wait_for({Path("/in/slow.jpg"): Message(WaitReason.UNFINISHED)})
+        gate.fail(gate.begin(Path("/in/bad.jpg"), "fingerprint"), Message("file.empty"))
     said = " ".join(run("status", tmp_path / "out").out.split())
     assert "No watcher is running." in said
     assert (
         "/in/slow.jpg: its end is missing: the copy is under way" in said
-        and "failed: /in/bad.jpg: It is broken." in said
+        and "failed: /in/bad.jpg: The file is empty; copy it from the camera again." in said
     )
     said = " ".join(run("--lang", "fr", "status", tmp_path / "out").out.split())
     assert "Aucune surveillance n'est en cours. En tout : 1 échoué. en attente depuis" in said
@@ -131,16 +131,16 @@ def test_status_names_what_waits_and_what_failed(tmp_path: Path, run: Callable[.
 
 def test_status_says_in_words_what_a_watcher_does() -> None:
     found: dict[str, Any] = {"running": True, "status": None, "media": {}, "waiting": [], "failed": []}
-    assert list(sentences(found)) == ["A watcher is starting.", "In all: nothing yet."]
-    said = Status(Doing.PAUSED, OutputFault.FULL, "10:30", "9:00", pid=7, queued=2, waiting=1)
-    found |= {"status": asdict(said), "media": {"review": 2, "failed": 3}}
-    found["failed"] = [{"id": "a", "source": Path("/in/a.jpg"), "reason": "It is empty."}]
-    assert list(sentences(found)) == [
+    assert list(sentences(found, speaker("en"))) == ["A watcher is starting.", "In all: nothing yet."]
+    said = Status(Doing.PAUSED, Message(OutputFault.FULL), "10:30", "9:00", pid=7, queued=2, waiting=1)
+    found |= {"status": facts(said), "media": {"review": 2, "failed": 3}}
+    found["failed"] = [{"id": "a", "source": Path("/in/a.jpg"), "reason": [as_json(Message("file.empty"))]}]
+    assert list(sentences(found, speaker("en"))) == [
         "A watcher is running since 9:00 (process 7; the inbox is looked through regularly).",
-        f"Paused since 10:30. {OutputFault.FULL}",
+        f"Paused since 10:30. {Message(OutputFault.FULL)}",
         "In the inbox: 2 queued, 1 waiting.",
         "In all: 2 review, 3 failed.",
-        "failed: /in/a.jpg: It is empty.",
+        "failed: /in/a.jpg: The file is empty; copy it from the camera again.",
         "2 more failed before these.",
     ]
     assert not any("watcher" in one or "inbox" in one for one in sentences(found, speaker("fr")))

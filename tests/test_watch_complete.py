@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from anonymizer.core.message import Message
 from anonymizer.read.completeness import is_whole
 from anonymizer.read.sniff import HEAD, sniff
 from anonymizer.watch import completeness as settle
@@ -231,7 +232,7 @@ def test_a_file_that_is_open_for_writing_waits(tmp_path: Path) -> None:
     said = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
     if said.stdout.splitlines()[0] == "None":
         pytest.skip("this file system has no leases")
-    assert said.stdout.splitlines() == ["another program has it open", "None"]
+    assert said.stdout.splitlines() == ["wait.open", "None"]
     assert callable(ignore_lease_signal)
 
 
@@ -252,7 +253,7 @@ def test_a_placeholder_of_a_cloud_drive_is_not_read(tmp_path: Path, monkeypatch:
     inbox.scan(0)
     assert inbox.next(5) is None
     reason = "its content is not on this computer but in the cloud: have it downloaded"
-    assert inbox.waiting(100, 1) == {tmp_path / "a.jpg": reason}
+    assert {path: str(why) for path, why in inbox.waiting(100, 1).items()} == {tmp_path / "a.jpg": reason}
 
 
 def test_an_inbox_hands_out_the_oldest_first_and_each_once(tmp_path: Path) -> None:
@@ -269,11 +270,11 @@ def test_an_inbox_hands_out_the_oldest_first_and_each_once(tmp_path: Path) -> No
     inbox.scan(200)
     assert inbox.next(300) is None, "both are handed out"
     inbox.finish(first.path, first.stamp)
-    inbox.postpone(second.path, WaitReason.AGAIN, 300)
+    inbox.postpone(second.path, Message(WaitReason.AGAIN), 300)
     inbox.scan(300)
     assert inbox.next(304) is None
     assert inbox.next(305) == second
-    inbox.postpone(second.path, WaitReason.AGAIN, 305)
+    inbox.postpone(second.path, Message(WaitReason.AGAIN), 305)
     assert inbox.due() == 315, "twice as long"
     (tmp_path / "b.jpg").unlink()
     assert inbox.next(400) is None and not inbox.counts()

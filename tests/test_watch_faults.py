@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from anonymizer.core.errors import OutputError, UsageError
+from anonymizer.core.message import Message
 from anonymizer.engine.scheduler import Engine
 from anonymizer.engine.worker_process import Answer, End, Job
 from anonymizer.gate.records import State
@@ -41,8 +42,8 @@ def test_the_inbox_may_vanish_and_come_back(tmp_path: Path) -> None:
         drop(tmp_path / "in" / "a.jpg", 1)
         watching.done(1)
         (tmp_path / "in").rename(tmp_path / "away")
-        watching.told(OutputFault.INBOX)
-        assert watching.status()["status"]["said"] == OutputFault.INBOX
+        watching.told(str(Message(OutputFault.INBOX)))
+        assert watching.status()["status"]["said"]["code"] == OutputFault.INBOX
         drop(tmp_path / "away" / "b.jpg", 2)
         (tmp_path / "away").rename(tmp_path / "in")
         watching.told("going on after")
@@ -59,7 +60,7 @@ def test_the_output_folder_may_vanish_and_come_back_and_is_never_made_anew(tmp_p
         watching.until(lambda: watching.status()["status"]["doing"] == "idle")
         (tmp_path / "out").rename(tmp_path / "away")
         drop(tmp_path / "in" / "b.jpg", 2)
-        watching.told(OutputFault.GONE)
+        watching.told(str(Message(OutputFault.GONE)))
         assert not (tmp_path / "out").exists()
         (tmp_path / "away").rename(tmp_path / "out")
         watching.told("going on after")
@@ -75,16 +76,16 @@ def test_a_full_disk_is_waited_out(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with Watching(tmp_path) as watching:
         free[0] = 1 << 20
         drop(tmp_path / "in" / "a.jpg", 1)
-        watching.told(OutputFault.FULL)
+        watching.told(str(Message(OutputFault.FULL)))
         assert (
             watching.status()["status"]["doing"] == "paused"
-            and watching.status()["status"]["said"] == OutputFault.FULL
+            and watching.status()["status"]["said"]["code"] == OutputFault.FULL
         )
         assert watching.worked() == []
         free[0] = faults.SPARE + 100
         watching.told("going on after")
         (waits,) = watching.until(lambda: watching.status()["waiting"])
-        assert waits["reason"] == WaitReason.SPACE
+        assert waits["reason"]["code"] == WaitReason.SPACE
         free[0] = usage.free
         watching.done(1)
 
@@ -101,7 +102,7 @@ def test_a_disk_that_fills_up_in_the_middle_of_the_work_is_waited_out(tmp_path: 
 
     with Watching(tmp_path, spoil) as watching:
         drop(tmp_path / "in" / "a.jpg", 1)
-        watching.told(OutputFault.FULL)
+        watching.told(str(Message(OutputFault.FULL)))
         watching.told("going on after")
         assert watching.done(1)["media"] == {"review": 1}
     assert tree(tmp_path / "out")["left"] == ["watch.json", "watch.lock", "watch.log"]
@@ -136,10 +137,10 @@ def test_what_the_person_reads_about_the_output_folder(tmp_path: Path, error: OS
     private = tmp_path / ".anonymizer"
     private.mkdir()
     (private / "ledger.sqlite").touch()
-    wrapped = OutputError("The output folder cannot be written.")
+    wrapped = OutputError("output.unwritable", cause="x")
     wrapped.__cause__ = error
-    assert faults.sentence(wrapped, tmp_path) == faults.sentence(error, tmp_path) == said
-    assert faults.sentence(error, tmp_path / "nowhere") == OutputFault.GONE
+    assert faults.explained(wrapped, tmp_path) == faults.explained(error, tmp_path) == Message(said)
+    assert faults.explained(error, tmp_path / "nowhere") == Message(OutputFault.GONE)
 
 
 def test_a_burst_of_thousands_is_taken_a_few_at_a_time(tmp_path: Path) -> None:

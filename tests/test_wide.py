@@ -17,6 +17,7 @@ from anonymizer.read.clip.reader import Reading, frames, open_clip, search_frame
 from anonymizer.read.clip.wide_gamut import wide
 from anonymizer.read.sniff import sniff_file
 from clips import make_clip, numbered
+from conftest import sentences
 
 COLOURS = {
     "white": (255, 255, 255),
@@ -155,7 +156,7 @@ def test_a_clip_in_wider_primaries_is_mapped_and_said(tmp_path: Path) -> None:
     with Reading(source, form, Limits(), "full") as reading:
         (whole, _) = (frame.planes for frame in frames(clip, reading))
     assert reading.ending
-    assert any("Colours that not every screen shows" in note for note in reading.ending.notes)
+    assert any("Colours that not every screen shows" in note for note in sentences(reading.ending.notes))
     with Reading(source, form, Limits(), "search", whole_every=1) as reading:
         (look, _) = search_frames(clip, reading, (160, 96))
     assert look.whole is not None

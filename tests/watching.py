@@ -55,7 +55,9 @@ class Watching:
             self.pools.append(HerePool(settings, spoil))
             return Engine(self.out, settings, pool=self.pools[-1])
 
-        self.watcher = Watcher(Options(inbox, self.out, **values), engine, self.said.append)
+        self.watcher = Watcher(
+            Options(inbox, self.out, **values), engine, lambda message: self.said.append(str(message))
+        )
         self.thread = threading.Thread(target=self._run)
 
     def _run(self) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from anonymizer.core.durable import PRIVATE
 from anonymizer.core.errors import NotReadyError, OutputError, UsageError
+from anonymizer.core.message import Message
 from anonymizer.gate.files import file_sha256
 from anonymizer.gate.folder import Gate
 from anonymizer.gate.permissions import restrict
@@ -67,12 +68,9 @@ def place(address: str) -> RemoteFolder:
 
         fs, root = fsspec.core.url_to_fs(address)
     except ImportError as error:
-        raise NotReadyError(
-            f"Addresses such as {address} need one more package ({error}); for S3, install it with: "
-            "pip install fsspec s3fs."
-        ) from error
+        raise NotReadyError("address.no-package", address=address, cause=error) from error
     except (ValueError, OSError) as error:
-        raise UsageError(f"{address} is no address that can be opened ({error}).") from error
+        raise UsageError("address.unusable", address=address, cause=error) from error
     return RemoteFolder(address, fs, root)
 
 
@@ -84,7 +82,7 @@ def sources(origin: RemoteFolder, out: RemoteFolder | None, private: Path) -> li
     try:
         found = origin.fs.find(origin.root, detail=True)
     except Exception as error:  # each store has errors of its own
-        raise UsageError(f"{origin.address} cannot be listed ({_said(error)}).") from error
+        raise UsageError("address.not-listed", address=origin.address, cause=_said(error)) from error
     own = f"{out.root.rstrip('/')}/" if out else None
     listed = []
     for key, about in sorted(found.items()):
@@ -97,11 +95,11 @@ def sources(origin: RemoteFolder, out: RemoteFolder | None, private: Path) -> li
         local = private.joinpath(INCOMING, origin.address.split(":")[0], *below)
         listed.append(Distant(key, local, int(about.get("size") or 0), _stamp(about)))
     if not listed:
-        raise UsageError(f"There is no photo and no clip at {origin.address}; nothing was done.")
+        raise UsageError("address.nothing-there", address=origin.address)
     return listed
 
 
-def bring(origin: RemoteFolder, source: Distant, failed: dict[Path, str]) -> Path:
+def bring(origin: RemoteFolder, source: Distant, failed: dict[Path, Message]) -> Path:
     """Copy a source here, private. What fails leaves no file, and why in ``failed``, without a word of the source."""
     try:
         source.local.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -116,9 +114,7 @@ def bring(origin: RemoteFolder, source: Distant, failed: dict[Path, str]) -> Pat
         known = (
             os.strerror(error.errno) if isinstance(error, OSError) and error.errno else type(error).__name__
         )
-        failed[source.local] = (
-            f"It could not be brought from its address ({known}); the next run tries again."
-        )
+        failed[source.local] = Message("address.not-brought", cause=known)
     return source.local
 
 
@@ -237,8 +233,7 @@ class Mirror:
 
     def _failure(self, error: Exception) -> OutputError:
         return OutputError(
-            f"{self.target.address} cannot be written ({_said(error)}); everything is safe in {self.gate.root}: "
-            "run the same command again to go on."
+            "address.not-written", address=self.target.address, cause=_said(error), folder=self.gate.root
         )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from anonymizer.batch import remote
 from anonymizer.batch.remote import Distant, Mirror, RemoteFolder
 from anonymizer.core.errors import AnonymizerError, UsageError
+from anonymizer.core.message import Message, packed
 from anonymizer.core.prefetch import ahead
 from anonymizer.core.settings import Settings, with_sidecar
 from anonymizer.core.types import Verdict
@@ -27,7 +28,7 @@ from anonymizer.read.inputs import collect
 from anonymizer.road.fingerprint import fingerprint, with_settings
 from anonymizer.road.pipeline import Outcome
 
-NEW = "new"
+NEW = Message("batch.new")
 BROUGHT_AHEAD = 4
 """Sources that are brought here from an address before they are asked for."""
 
@@ -47,9 +48,7 @@ class Chosen:
         found = collect(inputs, out)
         kept = list(islice((path for path in found if self._fits(path, inputs)), self.limit))
         if not kept:
-            raise UsageError(
-                f"None of the {len(found)} photos and clips fits the patterns; nothing was done."
-            )
+            raise UsageError("batch.none-fits", count=len(found))
         return kept
 
     def _fits(self, path: Path, inputs: Sequence[Path]) -> bool:
@@ -66,9 +65,7 @@ class Chosen:
         root = Path(origin.root)
         kept = list(islice((one for one in found if self._fits(Path(one.key), [root])), self.limit))
         if not kept:
-            raise UsageError(
-                f"None of the {len(found)} photos and clips fits the patterns; nothing was done."
-            )
+            raise UsageError("batch.none-fits", count=len(found))
         return kept
 
 
@@ -143,11 +140,11 @@ def distant_batch(
     remote.clear(engine.gate.private)
     keys = {source.local: Path(source.key) for source in sources}
     todo: list[Distant] = []
-    failed: dict[Path, str] = {}
+    failed: dict[Path, Message] = {}
 
     def told(outcome: Outcome) -> None:
-        if outcome.passing and (said := failed.pop(outcome.source, "")):
-            engine.gate.ledger.update(outcome.id, reason=said)
+        if outcome.passing and (said := failed.pop(outcome.source, None)):
+            engine.gate.ledger.update(outcome.id, reason=packed([said]))
             outcome = replace(outcome, reasons=(said,))
         with contextlib.suppress(OSError):  # it was never brought, or its name is none that can be
             outcome.source.unlink(missing_ok=True)
@@ -187,10 +184,10 @@ def order(inputs: Sequence[str], out: str | None, local: Path | None, chosen: Ch
     """From what stands on the command line to an order. Raises :class:`UsageError`."""
     addresses = [text for text in inputs if remote.is_address(text)]
     if addresses and len(inputs) > 1:
-        raise UsageError("An address stands alone: run one batch for each.")
+        raise UsageError("batch.address-alone")
     target = remote.place(out) if out and remote.is_address(out) else None
     if local and not (target or addresses):
-        raise UsageError("--local goes with addresses; name the output folder with --out.")
+        raise UsageError("batch.local-alone")
     if target or (addresses and not out):
         folder = (local or Path("anonymized")).absolute()
     else:
@@ -221,7 +218,7 @@ def run(
         return batch(engine, order.paths, tally, tell, mirror)
 
 
-def foreseen(order: Order, settings: Settings) -> Iterator[tuple[Path, str]]:
+def foreseen(order: Order, settings: Settings) -> Iterator[tuple[Path, Message]]:
     """What a batch would do with each source, in a few words; nothing is written but what the ledger says of
     runs that were killed. Raises :class:`anonymizer.core.errors.OutputError`."""
     if not is_output_folder(order.out):
@@ -239,16 +236,16 @@ def foreseen(order: Order, settings: Settings) -> Iterator[tuple[Path, str]]:
             yield Path(distant.key), known.note if isinstance(known, Known) else NEW
 
 
-def _foreseen(source: Path, gate: Gate, settings: Settings, own: str) -> str:
+def _foreseen(source: Path, gate: Gate, settings: Settings, own: str) -> Message:
     path = source.absolute()
     try:
         inspected = lookup.recall(gate.ledger, path) or lookup.inspect(path)
         wanted = with_settings(own, with_sidecar(settings, path))
     except AnonymizerError as error:
-        return f"fails: {error}"
+        return Message("batch.fails", why=error)
     found = lookup.lookup(gate, path, inspected.sha256, wanted)
     if isinstance(found, Known):
         return found.note
     if inspected.refusal:
-        return f"fails: {inspected.refusal}"
-    return f"again: {found.note}" if found.note else NEW
+        return Message("batch.fails", why=inspected.refusal)
+    return Message("batch.again", why=found.note) if found.note else NEW

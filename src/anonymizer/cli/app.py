@@ -26,7 +26,7 @@ def serve(
     """Serve the page of one output folder. Raises :class:`anonymizer.core.errors.AnonymizerError`."""
     there = next(path for path in (out, *out.parents) if path.exists())
     if not there.is_dir():
-        raise UsageError(f"{there} is a file; name the output folder, or one that is to be made.")
+        raise UsageError("review.folder-is-file", path=there)
     with listen(port) as listening, JobRunner(out, settings) as runner:
         pictures = Pictures(settings.limits)
         try:

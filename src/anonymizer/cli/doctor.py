@@ -13,6 +13,7 @@ from importlib.util import find_spec
 
 from anonymizer.core.confinement.launch import launch
 from anonymizer.core.errors import ModelError
+from anonymizer.core.message import Message
 from anonymizer.core.version import __version__
 from anonymizer.read.process import end, start
 from anonymizer.verify import exiftool
@@ -26,16 +27,18 @@ OPENCV_CURE = "pip install --force-reinstall --no-deps opencv-python-headless==5
 class MachineFinding:
     """``needed`` findings that are not ``ok`` mean that the machine is not ready."""
 
-    what: str
+    what: str | Message
     ok: bool
     needed: bool
-    said: str
+    said: str | Message
 
 
 def examine() -> list[MachineFinding]:
     """Everything at once; nothing is fetched and nothing is written."""
     python = ".".join(map(str, sys.version_info[:3]))
-    findings = [MachineFinding("program", True, True, f"anonymizer {__version__}, Python {python}")]
+    findings = [
+        MachineFinding("program", True, True, Message("doctor.version", version=__version__, python=python))
+    ]
     findings += [
         _library(name) for name in ("numpy", "pillow", "pillow-heif", "mediapipe", "av", "zxing-cpp")
     ]
@@ -47,7 +50,7 @@ def _library(name: str) -> MachineFinding:
     try:
         return MachineFinding(name, True, True, version(name))
     except PackageNotFoundError:
-        return MachineFinding(name, False, True, "not installed; run the set-up again")
+        return MachineFinding(name, False, True, Message("doctor.not-installed"))
 
 
 def _opencv() -> MachineFinding:
@@ -55,17 +58,19 @@ def _opencv() -> MachineFinding:
     try:
         import cv2
     except ImportError as error:
-        return MachineFinding("opencv", False, True, f"does not load ({error}); run: {OPENCV_CURE}")
+        return MachineFinding(
+            "opencv", False, True, Message("doctor.does-not-load", cause=error, cure=OPENCV_CURE)
+        )
     return MachineFinding("opencv", True, True, cv2.__version__)
 
 
 def _runtime() -> MachineFinding:
     if find_spec("openvino") is None:
-        return MachineFinding("openvino", False, True, "not installed; run the set-up again")
+        return MachineFinding("openvino", False, True, Message("doctor.not-installed"))
     from anonymizer.detect.runtime import devices
 
     found = devices()
-    return MachineFinding("openvino", bool(found), True, "; ".join(found) or "no device to compute on")
+    return MachineFinding("openvino", bool(found), True, "; ".join(found) or Message("doctor.no-device"))
 
 
 def _models() -> list[MachineFinding]:
@@ -76,16 +81,18 @@ def _models() -> list[MachineFinding]:
         states = (store := Store()).check()
         check_entries(store)
     except ModelError as error:
-        return [MachineFinding("models", False, True, str(error))]
+        return [MachineFinding("models", False, True, error.message)]
     findings = []
     for entry, state in states:
         said = {
-            FileState.OK: "here, hash right",
-            FileState.MISSING: f"not here; run 'anonymizer models fetch {entry.name}'",
-            FileState.WRONG: "its file has a wrong hash; delete it and fetch it again",
+            FileState.OK: Message("doctor.model-here"),
+            FileState.MISSING: Message("doctor.model-missing", name=entry.name),
+            FileState.WRONG: Message("doctor.model-wrong"),
         }[state]
         findings.append(
-            MachineFinding(f"model {entry.name}", state is FileState.OK, not entry.optional, said)
+            MachineFinding(
+                Message("doctor.model", name=entry.name), state is FileState.OK, not entry.optional, said
+            )
         )
     return findings
 
@@ -94,28 +101,27 @@ def _confinement() -> MachineFinding:
     """What holds a process that reads what somebody else wrote: tried, not asked for."""
     process = start("anonymizer.core.confinement")
     try:
-        said, _ = process.communicate(timeout=SECONDS)
-        level = json.loads(said)
+        answer, _ = process.communicate(timeout=SECONDS)
+        level = json.loads(answer)
         limits, landlock, calls = level["limits"], level["landlock"], level["calls"]
     except (ValueError, KeyError, subprocess.TimeoutExpired):
         return MachineFinding(
             "confinement",
             False,
             True,
-            "the kernel offers it and it fails: no file will be opened on this machine",
+            Message("doctor.confined-broken"),
         )
     finally:
         end(process)
     held = [
-        *(["limits of memory, time and descriptors"] if limits else []),
-        *([f"no file, socket or other process (Landlock {landlock})"] if landlock else []),
-        *(["a list of system calls (seccomp)"] if calls else []),
+        *([Message("doctor.confined-limits")] if limits else []),
+        *([Message("doctor.confined-landlock", version=landlock)] if landlock else []),
+        *([Message("doctor.confined-calls")] if calls else []),
     ]
     if landlock and calls and not level["open"]:
-        return MachineFinding("confinement", True, False, f"full: {', '.join(held)}")
-    kind = "partial" if held else "none but the parent's clock"
-    more = "open only files that you trust (docs/threat-model.md)"
-    return MachineFinding("confinement", False, False, "; ".join([f"{kind}: {', '.join(held)}", more]))
+        return MachineFinding("confinement", True, False, Message("doctor.confined-full", held=held))
+    said = Message("doctor.confined-partly", held=held) if held else Message("doctor.confined-not")
+    return MachineFinding("confinement", False, False, said)
 
 
 def _ffmpeg() -> MachineFinding:
@@ -127,28 +133,28 @@ def _ffmpeg() -> MachineFinding:
         )
         said, _ = process.communicate(timeout=SECONDS)
     except (ImportError, OSError, RuntimeError, subprocess.TimeoutExpired) as error:
-        return MachineFinding("ffmpeg", False, True, f"not found ({error}); run the set-up again")
+        return MachineFinding("ffmpeg", False, True, Message("doctor.not-found", cause=error))
     found = re.match(r"ffmpeg version (\S+)", said.decode("utf-8", "replace"))
     if process.returncode or found is None:
-        wrong = f"does not start confined (status {process.returncode}); run the set-up again"
+        wrong = Message("doctor.ffmpeg-unconfined", status=process.returncode)
         return MachineFinding("ffmpeg", False, True, wrong)
-    return MachineFinding("ffmpeg", True, True, f"second reader of clips: {found[1]}")
+    return MachineFinding("ffmpeg", True, True, Message("doctor.second-reader", version=found[1]))
 
 
 def _exiftool() -> MachineFinding:
     found = shutil.which("exiftool")
     if found is None:
-        return MachineFinding("exiftool", False, False, "not installed; an optional outside checker")
+        return MachineFinding("exiftool", False, False, Message("doctor.optional"))
     if not exiftool.command():
-        return MachineFinding(
-            "exiftool", False, False, f"{found} is no Perl script: it cannot be confined and is not used"
-        )
+        return MachineFinding("exiftool", False, False, Message("doctor.exiftool-no-script", path=found))
     try:
         process = exiftool.run("-ver")
         said, _ = process.communicate(timeout=SECONDS)
     except (OSError, subprocess.TimeoutExpired) as error:
-        return MachineFinding("exiftool", False, True, f"{found} cannot be started ({error})")
+        return MachineFinding(
+            "exiftool", False, True, Message("doctor.exiftool-no-start", path=found, cause=error)
+        )
     if process.returncode:
-        wrong = f"{found} does not start confined (status {process.returncode}), so every file would wait"
+        wrong = Message("doctor.exiftool-unconfined", path=found, status=process.returncode)
         return MachineFinding("exiftool", False, True, wrong)
     return MachineFinding("exiftool", True, False, f"{found} {said.decode('ascii', 'replace').strip()}")

@@ -39,8 +39,6 @@ def export(
         with file.open("xb") as opened:
             opened.write(content)
     except FileExistsError as error:
-        raise UsageError(f"{file} is there already; choose another name.") from error
+        raise UsageError("key.exists", path=file) from error
     except OSError as error:
-        raise UsageError(
-            f"{file} cannot be written ({error.strerror or error}); choose another place."
-        ) from error
+        raise UsageError("key.not-written", path=file, cause=error.strerror or error) from error

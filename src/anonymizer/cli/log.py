@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from anonymizer.core.errors import ExitCode
+from anonymizer.core.message import with_sentence
 from anonymizer.core.signing import PublicKeys, SignatureStatus
 from anonymizer.gate.chain import LedgerFlaw, decision_flaws
 from anonymizer.gate.output import OutputFolder
@@ -75,7 +76,11 @@ class Log:
         broken = next((flaw for flaw in self.flaws if flaw.signature is SignatureStatus.CHANGED), None)
         flaw = broken or next(iter(self.flaws), None)
         state = "broken" if broken else "unknown" if flaw else "valid"
-        return {"chain": state, "at": flaw.number if flaw else None, "reason": flaw.said if flaw else ""}
+        return {
+            "chain": state,
+            "at": flaw.number if flaw else None,
+            "reason": with_sentence(flaw.said) if flaw else None,
+        }
 
     @property
     def exit_code(self) -> ExitCode:

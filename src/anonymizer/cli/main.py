@@ -32,6 +32,7 @@ from rich.table import Table
 
 from anonymizer.cli.key import key_app
 from anonymizer.core.errors import AnonymizerError, ExitCode, UsageError
+from anonymizer.core.message import Given, Message, with_sentence
 from anonymizer.core.settings import AudioPolicy, Effort, HdrPolicy, Settings, TextPolicy, load
 from anonymizer.core.types import Shape, Style, Verdict
 from anonymizer.core.version import __version__
@@ -99,9 +100,9 @@ _LANGUAGE: ContextVar[str] = ContextVar("language", default="")
 """Of this call of the command line; empty until its options are read."""
 
 
-def _say(text: str) -> str:
-    """A sentence in the language of this run."""
-    return speaker(_LANGUAGE.get() or chosen())(text)
+def _say(what: Message | str, /, **values: Given) -> str:
+    """A message in the language of this run."""
+    return speaker(_LANGUAGE.get() or chosen())(what, **values)
 
 
 def _rect(text: str) -> tuple[float, float, float, float]:
@@ -109,13 +110,11 @@ def _rect(text: str) -> tuple[float, float, float, float]:
     try:
         x, y, w, h = (float(part) for part in text.split(","))
     except ValueError as error:
-        raise UsageError(
-            f"{text!r} is not a rectangle; write x,y,w,h in pixels, for example 120,40,300,80."
-        ) from error
+        raise UsageError("cli.no-rectangle", text=text) from error
     if not all(math.isfinite(value) for value in (x, y, w, h)):
-        raise UsageError(f"{text!r} is not a rectangle; write four numbers of pixels.")
+        raise UsageError("cli.rectangle-numbers", text=text)
     if w <= 0 or h <= 0:
-        raise UsageError(f"{text!r} is an empty rectangle; width and height must be more than 0.")
+        raise UsageError("cli.rectangle-empty", text=text)
     return x, y, w, h
 
 
@@ -128,9 +127,9 @@ def _region(text: str) -> dict[str, Any]:
     try:
         values = {"start": float(start or 0), "end": float(end) if end else None}
     except ValueError as error:
-        raise UsageError(f"{text!r}: write the seconds as start-end, for example {place}@2.5-7.") from error
+        raise UsageError("cli.region-seconds", text=text, place=place) from error
     if not dash or (values["end"] is not None and not values["end"] > (values["start"] or 0)):
-        raise UsageError(f"{text!r}: write the seconds as start-end, for example {place}@2.5-7.")
+        raise UsageError("cli.region-seconds", text=text, place=place)
     return {"rect": _rect(place)} | values
 
 
@@ -225,7 +224,7 @@ def blur(
         index = session.write_index()
     if not (quiet or as_json):
         said = ", ".join(f"{counts[v]} {_say(word)}" for v, word in _COUNTED if counts[v])
-        out_console.print(f"{said}. {escape(_say(f'Overview: {_shown(index)}'))}")
+        out_console.print(f"{said}. {escape(_say('cli.overview', path=_shown(index)))}")
     raise typer.Exit(_worst(counts))
 
 
@@ -289,7 +288,7 @@ def batch(
         _have_models(settings, show=not (quiet or as_json))
         for source, said in command.foreseen(order, settings):
             if as_json:
-                _emit({"source": _shown(source), "would": said})
+                _emit({"source": _shown(source), "would": with_sentence(said)})
             else:
                 out_console.print(escape(f"{_shown(source)}: {_shown(_say(said))}"))
         return
@@ -300,7 +299,10 @@ def batch(
 
         def tell(outcome: Any) -> None:
             if as_json:
-                _emit(_outcome_json(outcome) | {"fresh": outcome.fresh, "note": outcome.note})
+                _emit(
+                    _outcome_json(outcome)
+                    | {"fresh": outcome.fresh, "note": with_sentence(outcome.note) if outcome.note else None}
+                )
             elif not quiet or outcome.verdict is Verdict.FAILED:
                 _say_outcome(outcome)
             moved()
@@ -309,7 +311,7 @@ def batch(
         index = command.run(order, settings, tally, tell, workers=workers, pool=elsewhere, retry=retry)
     if not (quiet or as_json):
         out_console.print(_summary(tally))
-        out_console.print(escape(_say(f"Overview: {_shown(index)}")))
+        out_console.print(escape(_say("cli.overview", path=_shown(index))))
     raise typer.Exit(_worst(tally.verdicts))
 
 
@@ -370,23 +372,23 @@ def release(
 
     if not consent:
         if not (sys.stdin.isatty() and err_console.is_terminal):
-            raise UsageError(f"{CONSENT} Say that it is there with --consent.")
+            raise UsageError("cli.consent-flag", consent=CONSENT)
         err_console.print(f"[yellow]{_say(CONSENT)}[/]")
-        if not typer.confirm(_say("Is it there for every patient shown?"), err=True):
-            raise UsageError("Nothing was released.")
+        if not typer.confirm(_say("cli.consent-question"), err=True):
+            raise UsageError("cli.release-nothing")
     done = hand_out(out.absolute(), to.absolute(), initials=initials)
     if as_json:
-        held = [{"name": name, "reason": said} for name, said in done.held]
+        held = [{"name": name, "reason": with_sentence(said)} for name, said in done.held]
         _emit({"copied": list(done.copied), "there": list(done.there), "held": held})
     else:
         for name, said in done.held:
             err_console.print(
-                f"[red]{_say('held back')}[/] {escape(_shown(name))}: {escape(_shown(_say(said)))}"
+                f"[red]{_say('cli.held-back')}[/] {escape(_shown(name))}: {escape(_shown(_say(said)))}"
             )
-        counted = f"{len(done.copied)} copied, {len(done.there)} there already, {len(done.held)} held back."
-        out_console.print(_say(f"{counted} {CONSENT}"))
+        numbers = {"copied": len(done.copied), "there": len(done.there), "held": len(done.held)}
+        out_console.print(_say("cli.release-done", **numbers, consent=CONSENT))
         if done.manifest:
-            out_console.print(escape(_say(f"Manifest: {_shown(done.manifest)}")))
+            out_console.print(escape(_say("cli.manifest", path=_shown(done.manifest))))
     raise typer.Exit(ExitCode.FAILED if done.held else ExitCode.OK)
 
 
@@ -421,7 +423,7 @@ def app_page(
         browser=browser,
         language=language,
         idle_minutes=idle_minutes,
-        say=lambda link: out_console.print(f"The page: {link}\nPress Ctrl+C here to close it."),
+        say=lambda link: out_console.print(_say("cli.page", link=link)),
     )
 
 
@@ -469,21 +471,19 @@ def watch(
     )  # fmt: skip
     if uninstall:
         there = switch_off(command.wanted_service(options, None))
-        out_console.print("Service removed." if there else "There was no service to remove.")
+        out_console.print(_say("cli.service-removed" if there else "cli.no-service"))
         return
     file = _settings_file(settings_file)
     settings = _settings(file, {})
     _have_models(settings, show=not quiet)
     if install:
         unit = command.install(options, settings, file)
-        out_console.print(
-            escape(f"Installed and started: {unit.name}\nSee: anonymizer status {_shown(options.out)}")
-        )
+        out_console.print(escape(_say("cli.service-installed", name=unit.name, folder=_shown(options.out))))
         return
     say = (
-        (lambda sentence: None)
+        (lambda message: None)
         if quiet
-        else (lambda sentence: out_console.print(escape(_shown(_say(sentence)))))
+        else (lambda message: out_console.print(escape(_shown(_say(message)))))
     )
     raise typer.Exit(command.watch(options, settings, say))
 
@@ -533,14 +533,14 @@ def decision_log(
         _emit(found.chain)
     elif found.rows:
         table = Table(box=None, pad_edge=False)
-        for heading in ("no.", "when", "what", "who", "file", "source", "changed by hand", "note"):
-            table.add_column(_say(heading), overflow="fold")
+        for heading in ("number", "when", "what", "who", "file", "source", "changed", "note"):
+            table.add_column(_say(f"log.{heading}"), overflow="fold")
         for row in found.rows:
             when = row.at[:16].replace("T", " ")
             cells = (
                 str(row.number),
                 when,
-                _say(row.action),
+                _say(f"log.action.{row.action}"),
                 row.who,
                 row.name,
                 row.source,
@@ -553,7 +553,7 @@ def decision_log(
         for flaw in found.flaws:
             err_console.print(f"[red]{escape(_shown(_say(flaw.said)))}[/]")
         if not found.flaws:
-            out_console.print(_say(f"{len(found.rows)} decisions; the chain is valid."))
+            out_console.print(_say("log.chain-valid", count=len(found.rows)))
     raise typer.Exit(found.exit_code)
 
 
@@ -607,16 +607,20 @@ def doctor(as_json: Json = False) -> None:
     findings = examine()
     for finding in findings:
         if as_json:
-            _emit({"what": finding.what, "ok": finding.ok, "needed": finding.needed, "said": finding.said})
+            _emit(
+                {"what": finding.what, "ok": finding.ok, "needed": finding.needed, "said": str(finding.said)}
+            )
         else:
             mark = "[green]ok  [/]" if finding.ok else "[red]no  [/]" if finding.needed else "[yellow]none[/]"
-            out_console.print(f"{mark} {finding.what:18} {escape(finding.said)}")
+            out_console.print(f"{mark} {_in_words(finding.what):18} {escape(_in_words(finding.said))}")
     ready = all(finding.ok or not finding.needed for finding in findings)
     if not as_json:
-        out_console.print(
-            _say("This machine is ready." if ready else "This machine is not ready: see above.")
-        )
+        out_console.print(_say("cli.ready" if ready else "cli.not-ready"))
     raise typer.Exit(ExitCode.OK if ready else ExitCode.NOT_READY)
+
+
+def _in_words(said: Message | str) -> str:
+    return _say(said) if isinstance(said, Message) else said
 
 
 def _cluster(address: str | None, settings: Settings) -> Any:
@@ -629,9 +633,9 @@ def _cluster(address: str | None, settings: Settings) -> Any:
 
 
 _COUNTED = (
-    (Verdict.READY, "ready"),
-    (Verdict.REVIEW, "in review"),
-    (Verdict.FAILED, "failed"),
+    (Verdict.READY, "state.ready"),
+    (Verdict.REVIEW, "cli.in-review"),
+    (Verdict.FAILED, "state.failed"),
 )
 
 
@@ -677,7 +681,7 @@ def _outcome_json(outcome: Any) -> dict[str, Any]:
         "id": outcome.id,
         "output": str(outcome.output) if outcome.output else None,
         "report": str(outcome.report) if outcome.report else None,
-        "reasons": list(outcome.reasons),
+        "reasons": [with_sentence(one) for one in outcome.reasons],
         "redacted": outcome.redacted,
         "seconds": round(outcome.seconds, 3),
     }
@@ -696,12 +700,14 @@ def _say_outcome(outcome: Any) -> None:
     note = f" ({_say(outcome.note)})" if outcome.note else ""
     if outcome.verdict is Verdict.FAILED:
         said = _say(outcome.reasons[0]) if outcome.reasons else ""
-        err_console.print(f"[red]{_say('failed')}[/] {name}: {escape(_shown(said + note))}")
+        err_console.print(f"[red]{_say('state.failed')}[/] {name}: {escape(_shown(said + note))}")
         return
-    hidden = _say(f"{outcome.redacted} hidden" if outcome.redacted else "nothing to hide")
+    hidden = _say("cli.hidden", count=outcome.redacted) if outcome.redacted else _say("cli.nothing-to-hide")
     colour = "green" if outcome.verdict is Verdict.READY else "yellow"
     where = escape(f"{outcome.output.parent.name}/{outcome.output.name}")
-    out_console.print(f"[{colour}]{_say(outcome.verdict)}[/] {name} → {where} ({hidden}){escape(note)}")
+    out_console.print(
+        f"[{colour}]{_say(f'state.{outcome.verdict}')}[/] {name} → {where} ({hidden}){escape(note)}"
+    )
     for reason in outcome.reasons:
         out_console.print(f"    {escape(_say(reason))}")
 
@@ -719,7 +725,7 @@ def _fetch(store: Any, names: Sequence[str], *, show: bool) -> list[Path]:
     if not (missing and show):
         return [store.path(name) for name in names]
     if not err_console.is_terminal:
-        err_console.print(f"Fetching {len(missing)} models (once) …")
+        err_console.print(_say("cli.fetching", count=len(missing)))
         return [store.path(name) for name in names]
     columns = (TextColumn("fetching {task.description}"), BarColumn(), DownloadColumn())
     with Progress(*columns, console=err_console, transient=True) as progress:
@@ -757,9 +763,9 @@ def _bar(total: int, *, show: bool) -> Iterator[Any]:
             if stage not in stages or done <= 1:
                 stages.clear()
                 stages[stage] = time.monotonic()
-                progress.reset(clip, total=all or None, visible=True, description=_say(stage))
+                progress.reset(clip, total=all or None, visible=True, description=_say(f"cli.{stage}"))
             spent = time.monotonic() - stages[stage]
-            speed = _say(f"{done / spent:.0f} frames/s") if spent > 0.5 else ""
+            speed = _say("cli.frames-per-second", speed=done / spent) if spent > 0.5 else ""
             progress.update(clip, completed=done, total=all or None, speed=speed)
 
         def advance() -> None:
@@ -782,11 +788,11 @@ def _batch_bar(tally: Any, show: bool) -> Iterator[Any]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=err_console, transient=True) as progress:
-        task = progress.add_task("batch", total=tally.total, said="starting")
+        task = progress.add_task("batch", total=tally.total, said=_say("cli.starting"))
 
         def moved() -> None:
             said = ", ".join(f"{tally.verdicts[v]} {_say(word)}" for v, word in _COUNTED if tally.verdicts[v])
-            speed = f"{tally.speed:.1f} {_say('files/s')}"
+            speed = _say("cli.files-per-second", speed=tally.speed)
             progress.update(task, completed=tally.done, said=f"{said}; {speed}")
 
         yield moved
@@ -796,24 +802,24 @@ def _summary(tally: Any) -> Table:
     table = Table("what", "files", box=None, pad_edge=False, show_header=False)
     for verdict, word in _COUNTED:
         table.add_row(_say(word), str(tally.verdicts[verdict]))
-    table.add_row(_say("known already, of these"), str(tally.known))
-    table.add_row(_say("places hidden"), str(tally.hidden))
-    table.add_row(_say("time"), _say(f"{tally.seconds:.0f} s, {tally.speed:.2f} files/s"))
+    table.add_row(_say("cli.known-already"), str(tally.known))
+    table.add_row(_say("cli.places-hidden"), str(tally.hidden))
+    table.add_row(_say("cli.time"), _say("cli.time-and-speed", seconds=tally.seconds, speed=tally.speed))
     return table
 
 
-REPORT = "Report it, with what the same command says after 'anonymizer --debug'."
+def _kind(error: Exception) -> Message | str:
+    """Which error it is, and what the system said, if it did, without the path."""
+    kind = type(error).__name__
+    if isinstance(error, OSError) and error.strerror:
+        return Message("cli.system-said", kind=kind, cause=error.strerror)
+    return kind
 
 
-def _cause(error: Exception) -> str:
-    """What the system said, if it did, without the path."""
-    return f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
-
-
-def _system_said(error: OSError, arguments: Sequence[str] | None) -> tuple[str, ExitCode] | None:
+def _system_said(error: OSError, arguments: Sequence[str] | None) -> tuple[Message, ExitCode] | None:
     """What the system says against a path that was given, or against what is printed: no defect of the program."""
     if error.filename is None and error.errno in (errno.ENOSPC, errno.EIO, errno.EDQUOT):
-        said = f"What this command prints cannot be written ({error.strerror}); free space, and run it again."
+        said = Message("cli.output-unwritable", cause=error.strerror or error)
         return said, ExitCode.FAILED
     if error.errno not in _OF_A_PATH or not isinstance(error.filename, str):
         return None
@@ -822,7 +828,7 @@ def _system_said(error: OSError, arguments: Sequence[str] | None) -> tuple[str, 
         whole = os.path.abspath(given)  # noqa: PTH100
         if found == whole or found.startswith(whole + os.sep):
             return (
-                f"{given} cannot be used ({error.strerror}); check the path and its permissions.",
+                Message("cli.path-unusable", path=given, cause=error.strerror or error),
                 ExitCode.USAGE,
             )
     return None
@@ -845,7 +851,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         code = app(args=arguments, standalone_mode=False)
     except AnonymizerError as error:
-        err_console.print(f"[red]anonymizer:[/] {escape(_shown(_say(str(error))))}")
+        err_console.print(f"[red]anonymizer:[/] {escape(_shown(_say(error.message)))}")
         code = error.exit_code
         _show_defect(code)
     except (KeyboardInterrupt, typer.Abort):
@@ -870,14 +876,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             code = told[1]
         else:
             # Its own words may name a file, and stderr may be a file that others read.
-            kind = f"{type(error).__name__}{_cause(error)}"
-            said = f"Internal error ({kind}); what was under way was not published. {REPORT}"
-            err_console.print(f"[red]anonymizer:[/] {escape(_shown(_say(said)))}")
+            said = _say("cli.defect", kind=_kind(error))
+            err_console.print(f"[red]anonymizer:[/] {escape(_shown(said))}")
             code = ExitCode.UNEXPECTED
             _show_defect(code)
     # Typer turns Ctrl-C into this code without a word.
     if code == ExitCode.INTERRUPTED:
-        err_console.print(_say("Stopped. Nothing half done was kept; run the same command again to go on."))
+        err_console.print(_say("cli.stopped"))
     sys.exit(int(code or 0))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from anonymizer.core.errors import AnonymizerError, OutputError, UsageError
+from anonymizer.core.message import Message, with_sentence
 from anonymizer.core.signing import PublicKeys, SignatureStatus
 from anonymizer.core.types import Verdict
 from anonymizer.gate.output import LEDGER, OutputFolder, is_output_folder
@@ -18,7 +19,7 @@ from anonymizer.release.ledger_check import chain_flaws
 from anonymizer.release.publish import MANIFEST, contents, flaws
 from anonymizer.report.file import read
 
-NOTHING = "There is no such file or folder; check the path."
+NOTHING = Message("verify.no-such-path")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class VerifiedFile:
     path: Path
     verdict: Verdict
     signature: SignatureStatus
-    reasons: tuple[str, ...]
+    reasons: tuple[Message, ...]
     id: str = ""
     key: str = ""
     error: bool = False
@@ -36,10 +37,10 @@ class VerifiedFile:
 
     @property
     def word(self) -> str:
-        """In one word, for a person."""
-        if self.signature is not SignatureStatus.VALID and not self.error:
-            return self.signature
-        return {Verdict.READY: "valid", Verdict.REVIEW: "review", Verdict.FAILED: "failed"}[self.verdict]
+        """In one word, for a person: the code of its message."""
+        if self.verdict is Verdict.READY or (self.signature is not SignatureStatus.VALID and not self.error):
+            return f"signature.{self.signature}"
+        return f"state.{self.verdict}"
 
     def facts(self) -> dict[str, Any]:
         """For a program."""
@@ -49,7 +50,7 @@ class VerifiedFile:
             "signature": self.signature,
             "key": self.key,
             "id": self.id,
-            "reasons": list(self.reasons),
+            "reasons": [with_sentence(one) for one in self.reasons],
         }
 
 
@@ -59,7 +60,7 @@ def examined(paths: Sequence[Path], reports: Path | None, keys: PublicKeys) -> I
     Raises :class:`UsageError` where ``reports`` is no folder.
     """
     if reports and not reports.is_dir():
-        raise UsageError(f"{reports} is not a folder; name the one in which the reports lie.")
+        raise UsageError("verify.reports-no-folder", path=reports)
     for path in paths:
         if path.is_dir():
             yield from folder(path, reports, keys)
@@ -85,7 +86,7 @@ def folder(path: Path, reports: Path | None, keys: PublicKeys) -> Iterator[Verif
         if one in named or (release and one == path / MANIFEST):
             continue
         if one.is_symlink() or not one.is_file():
-            said = "It is a link or no file at all, which may lead anywhere."
+            said = Message("verify.not-a-file")
             yield VerifiedFile(one, Verdict.FAILED, SignatureStatus.UNKNOWN, (said,), error=True)
         elif one.suffix in (".json", ".html"):
             if not release and (finding := _paper(one, keys)):
@@ -94,7 +95,7 @@ def folder(path: Path, reports: Path | None, keys: PublicKeys) -> Iterator[Verif
             media += 1
             yield file(one, reports, keys)
     if not media:
-        said = "There is no medium in this folder that could go out."
+        said = Message("verify.no-medium")
         yield VerifiedFile(path, Verdict.FAILED, SignatureStatus.UNKNOWN, (said,), error=True)
 
 
@@ -106,11 +107,11 @@ def _paper(path: Path, keys: PublicKeys) -> VerifiedFile | None:
             path.suffix == ".json" or hashlib.sha256(path.read_bytes()).hexdigest() == said.report.page_sha256
         )
     except (OSError, ValueError):
-        reason = "It is no report of a medium, nor the page of one: leave it out."
+        reason = Message("verify.not-a-report")
         return VerifiedFile(path, Verdict.FAILED, SignatureStatus.UNKNOWN, (reason,), error=True)
     if said.signature is SignatureStatus.VALID and page:
         return None
-    reason = "It is not what was signed." if page else "It is not the page that was signed."
+    reason = Message("verify.not-the-report" if page else "verify.not-the-page")
     signature = SignatureStatus.CHANGED if not page else said.signature
     return VerifiedFile(path, Verdict.FAILED, signature, (reason,))
 
@@ -123,7 +124,7 @@ def _output_folder(path: Path, keys: PublicKeys) -> Iterator[VerifiedFile]:
         with OutputFolder(path) as folder:
             found = list(chain_flaws(folder, keys))
     except OutputError as error:
-        yield VerifiedFile(ledger, Verdict.FAILED, SignatureStatus.UNKNOWN, (str(error),), error=True)
+        yield VerifiedFile(ledger, Verdict.FAILED, SignatureStatus.UNKNOWN, (error.message,), error=True)
         return
     signature = (
         SignatureStatus.CHANGED
@@ -141,7 +142,7 @@ def file(path: Path, reports: Path | None, keys: PublicKeys) -> VerifiedFile:
     try:
         found = examine(path, reports, keys)
     except AnonymizerError as error:
-        return VerifiedFile(path, Verdict.FAILED, SignatureStatus.UNKNOWN, (str(error),), error=True)
+        return VerifiedFile(path, Verdict.FAILED, SignatureStatus.UNKNOWN, (error.message,), error=True)
     report = found.report
     key = report.signature.key if report.signature else ""
     return VerifiedFile(path, report.verdict, found.signature, tuple(report.reasons), report.id, key)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from anonymizer.core.errors import ExitCode
+from anonymizer.core.message import Message, from_json, with_sentence
 from anonymizer.core.settings import Settings
 from anonymizer.engine.scheduler import Engine
 from anonymizer.gate.folder import Gate
 from anonymizer.gate.output import OutputFolder
 from anonymizer.gate.records import State
+from anonymizer.i18n import Say
 from anonymizer.watch import status
 from anonymizer.watch.completeness import ignore_lease_signal
 from anonymizer.watch.locks import alive
@@ -27,7 +28,7 @@ NAMED = 100
 """Files that wait, and files that failed, that are named at most: those that wait longest, those that failed last."""
 
 
-def watch(options: Options, settings: Settings, say: Callable[[str], None]) -> ExitCode:
+def watch(options: Options, settings: Settings, say: Callable[[Message], None]) -> ExitCode:
     """Watch until SIGTERM or Ctrl-C, which is its regular end.
 
     Raises :class:`anonymizer.core.errors.AnonymizerError` where the watching cannot begin.
@@ -90,37 +91,43 @@ def watch_status(out: Path) -> dict[str, Any]:
     said = status.read(folder.private)
     return {
         "running": alive(out),
-        "status": asdict(said) if said else None,
+        "status": status.facts(said) if said else None,
         "media": {state.value: media[state] for state in State if state in media},
-        "waiting": [{"path": path, "reason": why, "since": since} for path, why, since in waiting],
-        "failed": [{"id": entry.id, "source": entry.source, "reason": entry.reason} for entry in failed],
+        "waiting": [
+            {"path": path, "reason": with_sentence(why), "since": since} for path, why, since in waiting
+        ],
+        "failed": [
+            {"id": entry.id, "source": entry.source, "reason": [with_sentence(one) for one in entry.reason]}
+            for entry in failed
+        ],
     }
 
 
-def sentences(found: dict[str, Any], say: Callable[[str], str] = str) -> Iterator[str]:
-    """What :func:`watch_status` found, in words; ``say`` puts what is no name of a file into a language."""
+def sentences(found: dict[str, Any], say: Say) -> Iterator[str]:
+    """What :func:`watch_status` found, in words."""
     said = found["status"]
     if not found["running"] and said:
-        yield say(f"No watcher is running; the last one was heard of at {said['updated']}.")
+        yield say("status.none-running-since", updated=said["updated"])
     elif not found["running"]:
-        yield say("No watcher is running.")
+        yield say("status.none-running")
     elif said is None:
-        yield say("A watcher is starting.")
+        yield say("status.no-status")
     else:
-        how = "the system tells of changes" if said["events"] else "the inbox is looked through regularly"
-        yield say(f"A watcher is running since {said['started']} (process {said['pid']}; {how}).")
-        yield (
-            say(f"{said['doing'].capitalize()} since {said['since']}.")
-            + " " * bool(said["said"])
-            + say(said["said"])
-        )
-        yield say(f"In the inbox: {said['queued']} queued, {said['waiting']} waiting.")
-    media = ", ".join(f"{count} {say(state)}" for state, count in found["media"].items())
-    yield say(f"In all: {media or say('nothing yet')}.")
+        how = Message("status.events" if said["events"] else "status.rescans")
+        yield say("status.running", started=said["started"], pid=said["pid"], how=how)
+        doing = say(f"status.{said['doing']}", since=said["since"])
+        yield f"{doing} {say(from_json(said['said']))}" if said["said"] else doing
+        yield say("status.inbox", queued=said["queued"], waiting=said["waiting"])
+    media = [
+        Message("state.count", count=count, state=Message(f"state.{state}"))
+        for state, count in found["media"].items()
+    ]
+    yield say("status.in-all", media=media or Message("status.nothing"))
     for one in found["waiting"]:
-        since = say(f"waiting since {one['since']}")
-        yield f"{since}: {one['path']}: {say(one['reason']).rstrip('.')}."
+        why = say(from_json(one["reason"])).rstrip(".")
+        yield say("status.waiting", since=one["since"], path=one["path"], why=why)
     for one in found["failed"]:
-        yield f"{say('failed')}: {one['source']}: {say(one['reason'])}"
+        why = " ".join(say(from_json(reason)) for reason in one["reason"])
+        yield say("status.failed", source=one["source"], why=why)
     if (more := found["media"].get(State.FAILED.value, 0) - len(found["failed"])) > 0:
-        yield say(f"{more} more failed before these.")
+        yield say("status.more-failed", count=more)

@@ -18,8 +18,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from anonymizer.cluster.worker import OTHER_MODELS, Returned, Sent, WorkerFacts, examine, work
+from anonymizer.cluster.worker import Returned, Sent, WorkerFacts, examine, work
 from anonymizer.core.errors import NotReadyError, OutputError, UnreadableError, UsageError
+from anonymizer.core.message import Message
 from anonymizer.core.settings import Settings
 from anonymizer.core.version import __version__
 from anonymizer.engine.worker_process import ALONE, Answer, End, Job, answer
@@ -47,7 +48,7 @@ class ClusterPool:
 
     def __init__(self, settings: Settings, address: str, folder: Path) -> None:
         if not re.fullmatch(r"[a-z]+://.+", address):
-            raise UsageError(f"{address} is no address of a Dask scheduler; write it like tcp://host:8786.")
+            raise UsageError("cluster.no-address", address=address)
         self.settings = settings
         self._fingerprint = fingerprint(settings)
         self._mark = folder / f"{MARK}-{secrets.token_hex(8)}"
@@ -56,17 +57,13 @@ class ClusterPool:
         try:
             distributed: Any = importlib.import_module("distributed")
         except ImportError as error:
-            raise NotReadyError(
-                "This needs the package 'distributed'; install it with: pip install distributed."
-            ) from error
+            raise NotReadyError("cluster.no-distributed") from error
         self._dask = distributed
         self._config: Any = importlib.import_module("dask.config")
         try:
             self._client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
         except (OSError, ValueError, TypeError) as error:
-            raise NotReadyError(
-                f"No Dask scheduler answers at {address}; check the address, and that it runs."
-            ) from error
+            raise NotReadyError("cluster.no-scheduler", address=address) from error
         try:
             self._mark.write_text(self._token, encoding="ascii")
             self._mark.chmod(0o600)
@@ -74,7 +71,7 @@ class ClusterPool:
         except BaseException as error:
             self.close()
             if isinstance(error, OSError):
-                raise OutputError(f"The output folder cannot be written ({error.strerror}).") from error
+                raise OutputError("cluster.folder-unwritable", cause=error.strerror or error) from error
             raise
 
     def _look_at_workers(self, address: str) -> None:
@@ -84,7 +81,7 @@ class ClusterPool:
             given = (str(self._mark), self._token, self.settings)
             found = self._client.run(examine, *given, on_error="return")
         except (TimeoutError, OSError) as error:
-            raise NotReadyError(f"The Dask cluster at {address} has no workers; start some.") from error
+            raise NotReadyError("cluster.no-workers", address=address) from error
         for worker, said in found.items():
             if wrong := unfit(worker, said, self._fingerprint):
                 raise NotReadyError(wrong)
@@ -138,10 +135,7 @@ class ClusterPool:
         path = Path(job.source)
         if sniff_file(path).is_clip:
             # Of the passing kind: where the folders are shared, or without the cluster, it can be done.
-            raise UnreadableError(
-                "A clip can go to the cluster's workers on a shared file system alone; put the clips and the output "
-                "folder on one, or run the batch for clips on this machine."
-            )
+            raise UnreadableError("cluster.clip-needs-shared")
         return read(path, job.settings.limits.max_bytes)
 
     def wait(self, timeout: float) -> list[Answer]:
@@ -166,12 +160,15 @@ class ClusterPool:
         if future.status == "error":
             error = future.exception()
             if isinstance(error, self._dask.scheduler.KilledWorker):
-                return Answer(job.id, End.DIED, said="its workers on the cluster died")
+                return Answer(job.id, End.DIED, said=Message("cluster.workers-died"))
             if isinstance(error, ImportError):
-                raise NotReadyError(
-                    f"A worker that joined the cluster lacks something ({error}); install the same everywhere."
-                )
-            return Answer(job.id, End.DEFECT, said=DEFECT.format(type(error).__name__), trace=repr(error))
+                raise NotReadyError("cluster.worker-lacks", cause=error)
+            return Answer(
+                job.id,
+                End.DEFECT,
+                said=Message("cluster.defect", kind=type(error).__name__),
+                trace=repr(error),
+            )
         # Taken back, which nobody did but a scheduler that went, maybe to come back without its memory.
         raise NotReadyError(GONE)
 
@@ -187,8 +184,7 @@ class ClusterPool:
         self._mark.unlink(missing_ok=True)
 
 
-GONE = "The Dask cluster no longer answers; start it again and run the same command to go on."
-DEFECT = "Internal error in a worker of the cluster ({}); nothing was published. Report it."
+GONE = Message("cluster.gone")
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,19 +197,13 @@ class _Said:
         return True
 
 
-def unfit(worker: str, said: Any, wanted: str) -> str:
-    """What is wrong with a worker that said this of itself, for a driver with this fingerprint; empty if nothing."""
+def unfit(worker: str, said: Any, wanted: str) -> Message | None:
+    """What is wrong with a worker that said this of itself, for a driver with this fingerprint; None if nothing."""
     if not isinstance(said, WorkerFacts):
-        return (
-            f"The worker {worker} cannot be asked for its version ({type(said).__name__}); install anonymizer "
-            f"{__version__} there, as it is here."
-        )
+        return Message("cluster.no-version", worker=worker, kind=type(said).__name__, version=__version__)
     if said.version != __version__:
-        return (
-            f"The worker {worker} has version {said.version}, this machine {__version__}; "
-            "install the same everywhere."
-        )
-    return "" if same(said.fingerprint, wanted) else OTHER_MODELS.format(worker)
+        return Message("cluster.other-version", worker=worker, there=said.version, here=__version__)
+    return None if same(said.fingerprint, wanted) else Message("cluster.other-models", worker=worker)
 
 
 def _arrived(returned: Returned, worked: Worked, job: Job) -> Answer:
@@ -226,13 +216,11 @@ def _arrived(returned: Returned, worked: Worked, job: Job) -> Answer:
             neutralise(path)
         arrived = file_sha256(path)
     except FileNotFoundError:
-        return Answer(job.id, End.DIED, said="its result did not arrive")
+        return Answer(job.id, End.DIED, said=Message("cluster.no-result"))
     except OSError as error:
-        raise OutputError(
-            f"The output folder cannot be written ({error.strerror}); free some space and run it again."
-        ) from error
+        raise OutputError("cluster.output-unwritable", cause=error.strerror or error) from error
     if arrived != returned.sha256:
-        return Answer(job.id, End.DIED, said="its result was damaged on its way")
+        return Answer(job.id, End.DIED, said=Message("cluster.result-damaged"))
     return replace(returned.answer, worked=replace(worked, processed=replace(worked.processed, path=path)))
 
 

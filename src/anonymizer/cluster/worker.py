@@ -22,11 +22,6 @@ from anonymizer.read.source import Source
 from anonymizer.road.fingerprint import fingerprint, same, with_settings
 from anonymizer.road.worker import Worked, Worker
 
-OTHER_MODELS = (
-    "The worker {} has other models than this machine; compare what 'anonymizer models list' says there and here, "
-    "and give all the same."
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Sent:
@@ -103,13 +98,11 @@ def work(sent: Sent) -> Returned:
             worker, made = _worker(job.settings)
             # It may have joined the cluster after the others were asked.
             if not same(with_settings(made, job.settings), sent.fingerprint):
-                raise NotReadyError(OTHER_MODELS.format(socket.gethostname()))
+                raise NotReadyError("cluster.other-models", worker=socket.gethostname())
             if sent.source is not None:
                 return worker.process_read(sent.source, Path(own) / job.id, job.settings)
             if not _shares(sent.mark, sent.token):
-                raise UnreadableError(
-                    "A worker of the cluster does not see the shared folder; check that it is mounted there."
-                )
+                raise UnreadableError("cluster.folder-unseen")
             # A name of its own: a worker that was given up may have left a part of its file, or be at it still.
             staged = job.staged.with_name(f"{job.staged.name}-{secrets.token_hex(4)}")
             return worker.process(Path(job.source), staged, progress, job.settings)

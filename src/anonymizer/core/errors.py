@@ -1,8 +1,10 @@
-"""Every way the program says no: one class per exit code, each carrying one sentence to act on."""
+"""Every way the program says no: one class per exit code, each carrying one message to act on."""
 
 from __future__ import annotations
 
 from enum import IntEnum
+
+from anonymizer.core.message import Given, Message
 
 
 class ExitCode(IntEnum):
@@ -25,9 +27,16 @@ class ExitCode(IntEnum):
 
 
 class AnonymizerError(Exception):
-    """Base of every error meant for a person. ``str(error)`` is one sentence that says what to do."""
+    """Base of every error meant for a person: a message that says what to do, or its code and values.
+
+    ``str(error)`` is the sentence in English.
+    """
 
     exit_code = ExitCode.FAILED
+
+    def __init__(self, what: Message | str, /, **values: Given) -> None:
+        self.message = what if isinstance(what, Message) else Message(what, **values)
+        super().__init__(self.message)
 
 
 class UsageError(AnonymizerError):
@@ -37,7 +46,7 @@ class UsageError(AnonymizerError):
 
 
 class SettingsError(UsageError):
-    """A setting is unknown or out of range; the sentence names the key and, from a file, the line."""
+    """A setting is unknown or out of range; the message names the key and, from a file, the line."""
 
 
 class MediumError(AnonymizerError):
@@ -65,7 +74,7 @@ class OutputError(AnonymizerError):
 
 
 class DefectError(AnonymizerError):
-    """The program itself is wrong; the sentence names the file at which that showed."""
+    """The program itself is wrong; the message names the file at which that showed."""
 
     exit_code = ExitCode.UNEXPECTED
 

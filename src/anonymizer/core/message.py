@@ -24,8 +24,8 @@ from anonymizer.core.sentences import ENGLISH
 
 Value: TypeAlias = Union[str, int, float, Box, "Message", tuple["Value", ...]]
 """What fills a place: a text, a number (seconds, bytes, a count), a box in pixels, a message, or several of these."""
-Given: TypeAlias = Value | os.PathLike[str] | Sequence["Given"]
-"""What may be given for one: a path becomes its text, a list a tuple."""
+Given: TypeAlias = Value | os.PathLike[str] | BaseException | Sequence["Given"]
+"""What may be given for one: a path becomes its text, an error what it says, a list a tuple."""
 Template = Callable[[str, float | None], str | None]
 """The sentence of a code, for a ``count``; None for a code that is not known."""
 COUNT = "count"
@@ -147,6 +147,9 @@ def _value(given: Given) -> Value:
         return given
     if isinstance(given, os.PathLike):
         return os.fspath(given)
+    if isinstance(given, BaseException):
+        said = getattr(given, "message", None)
+        return said if isinstance(said, Message) else str(given)
     return tuple(_value(one) for one in given)
 
 
@@ -156,7 +159,8 @@ def _shown(value: Value, template: Template) -> str | int | float:
     if isinstance(value, Box):
         return told(Message("place", x=value.x, y=value.y, w=value.w, h=value.h), template)
     if isinstance(value, tuple):
-        return ", ".join(str(_shown(one, template)) for one in value)
+        parts = [str(_shown(one, template)) for one in value]
+        return (" " if all(part.endswith(".") for part in parts) else ", ").join(parts)
     return value
 
 

@@ -37,27 +37,22 @@ def own_secret(out: Path | None = None) -> bytes:
     """
     path = secret_path()
     if out is not None and path.resolve().is_relative_to(out.resolve()):
-        raise UsageError(
-            f"The noise secret {path} lies in the output folder; set {VARIABLE} to another place."
-        )
+        raise UsageError("noise.in-output", path=path, variable=VARIABLE)
     try:
         if not path.exists():
             create(path, secrets.token_hex(LENGTH).encode() + b"\n")
         return _load(path)
     except OSError as error:
         raise NotReadyError(
-            f"The noise secret {path} cannot be made or read ({error.strerror or error}); "
-            f"correct its permissions, or set {VARIABLE} to another place."
+            "noise.unusable", path=path, cause=error.strerror or error, variable=VARIABLE
         ) from error
 
 
 def _load(path: Path) -> bytes:
     if path.is_dir():
-        raise NotReadyError(
-            f"The noise secret {path} is a folder; name the file that holds it in {VARIABLE}."
-        )
+        raise NotReadyError("noise.is-folder", path=path, variable=VARIABLE)
     if open_to_others(path):
-        raise NotReadyError(f"The noise secret {path} can be read by others; run: chmod 600 {path}.")
+        raise NotReadyError("noise.readable", path=path)
     try:
         value = bytes.fromhex(path.read_text(encoding="ascii").strip())
     except ValueError as error:
@@ -66,7 +61,5 @@ def _load(path: Path) -> bytes:
     else:
         cause = None
     if len(value) != LENGTH:
-        raise NotReadyError(
-            f"{path} is not a noise secret; restore it, or move it away for a new one."
-        ) from cause
+        raise NotReadyError("noise.no-secret", path=path) from cause
     return value

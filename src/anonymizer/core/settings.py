@@ -16,6 +16,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from anonymizer.core.errors import SettingsError
+from anonymizer.core.message import Message
 from anonymizer.core.types import Kind, Shape, Style
 
 SAFE_GRID = 4
@@ -147,12 +148,10 @@ class Settings(BaseModel):
         weak = self.below_safe_bound()
         if weak and not self.unsafe_strength:
             raise SettingsError(
-                f"{', '.join(weak)}: weaker than the safe bound (grid ≤ {SAFE_GRID}, noise ≥ {SAFE_NOISE:g}, "
-                f"margin ≥ {SAFE_MARGIN:g}); use --unsafe-strength to do it all the same, "
-                "and the file will wait in review/."
+                "settings.weaker", keys=", ".join(weak), grid=SAFE_GRID, noise=SAFE_NOISE, margin=SAFE_MARGIN
             )
         if self.shape is Shape.QUAD:
-            raise SettingsError("shape: a face is hidden by an ellipse or a box; choose one of the two.")
+            raise SettingsError("settings.face-shape")
         return self
 
 
@@ -169,14 +168,14 @@ def load(path: Path | None = None, overrides: dict[str, Any] | None = None) -> S
             text = path.read_text(encoding="utf-8")
             values = tomllib.loads(text)
         except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"The settings file {path} cannot be read: {error}.") from error
+            raise SettingsError("settings.unreadable", path=path, cause=error) from error
         except tomllib.TOMLDecodeError as error:
-            raise SettingsError(f"The settings file {path} is not valid TOML: {error}.") from error
+            raise SettingsError("settings.no-toml", path=path, cause=error) from error
     given = {key: value for key, value in (overrides or {}).items() if value is not None}
     try:
         return Settings.model_validate(values | given).checked()
     except ValidationError as error:
-        raise SettingsError(_sentence(error, path, text, given)) from error
+        raise SettingsError(_explained(error, path, text, given)) from error
 
 
 SIDECAR_KEYS = frozenset({"regions", "keep", "keep_mouth", "dismiss"})
@@ -195,12 +194,12 @@ def with_sidecar(settings: Settings, photo: Path) -> Settings:
         if error.errno == errno.ENAMETOOLONG:
             # A name so long that no file can have it and five letters more.
             return settings
-        raise SettingsError(f"The settings file {sidecar} cannot be read: {error.strerror}.") from error
+        raise SettingsError("settings.unreadable", path=sidecar, cause=error.strerror or error) from error
     own = load(sidecar)
     if extra := own.model_fields_set - SIDECAR_KEYS:
         allowed = ", ".join(sorted(SIDECAR_KEYS))
         raise SettingsError(
-            f"{sidecar}: {', '.join(sorted(extra))}: a photo's own file holds {allowed} alone."
+            "settings.sidecar-keys", path=sidecar, keys=", ".join(sorted(extra)), allowed=allowed
         )
     return settings.model_copy(
         update={
@@ -212,14 +211,14 @@ def with_sidecar(settings: Settings, photo: Path) -> Settings:
     )
 
 
-def _sentence(error: ValidationError, path: Path | None, text: str, given: dict[str, Any]) -> str:
+def _explained(error: ValidationError, path: Path | None, text: str, given: dict[str, Any]) -> Message:
     first = error.errors(include_url=False)[0]
     keys = [str(part) for part in first["loc"]]
     key = ".".join(keys) or "settings"
-    said = "unknown setting" if first["type"] == "extra_forbidden" else first["msg"].lower()
+    said = Message("settings.unknown-key") if first["type"] == "extra_forbidden" else first["msg"].lower()
     if path is None or (keys and keys[0] in given):
-        return f"{key}: {said}."
-    return f"{path}, line {_line(text, keys)}: {key}: {said}."
+        return Message("settings.wrong", key=key, why=said)
+    return Message("settings.wrong-at", path=path, line=_line(text, keys), key=key, why=said)
 
 
 def _line(text: str, keys: list[str]) -> int:

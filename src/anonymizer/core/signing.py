@@ -95,17 +95,14 @@ def own_key(out: Path | None = None) -> Key:
     """
     path = key_path()
     if out is not None and path.resolve().is_relative_to(out.resolve()):
-        raise UsageError(
-            f"The signing key {path} lies in the output folder; set {VARIABLE} to another place."
-        )
+        raise UsageError("key.in-output", path=path, variable=VARIABLE)
     try:
         if not path.exists():
             create(path, _new_pem())
         return _load(path)
     except OSError as error:
         raise NotReadyError(
-            f"The signing key {path} cannot be made or read ({error.strerror or error}); "
-            f"correct its permissions, or set {VARIABLE} to another place."
+            "key.unusable", path=path, cause=error.strerror or error, variable=VARIABLE
         ) from error
 
 
@@ -122,17 +119,15 @@ def _new_pem() -> bytes:
 
 def _load(path: Path) -> Key:
     if path.is_dir():
-        raise NotReadyError(f"The signing key {path} is a folder; name the file that holds it in {VARIABLE}.")
+        raise NotReadyError("key.is-folder", path=path, variable=VARIABLE)
     if open_to_others(path):
-        raise NotReadyError(f"The signing key {path} can be read by others; run: chmod 600 {path}.")
+        raise NotReadyError("key.readable", path=path)
     try:
         private = serialization.load_pem_private_key(path.read_bytes(), None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise NotReadyError(
-            f"{path} is not a signing key; restore it, or move it away for a new one."
-        ) from error
+        raise NotReadyError("key.no-key", path=path) from error
     if not isinstance(private, Ed25519PrivateKey):
-        raise NotReadyError(f"{path} is not an Ed25519 key; restore it, or move it away for a new one.")
+        raise NotReadyError("key.no-ed25519", path=path)
     return Key(private)
 
 
@@ -141,13 +136,13 @@ def read_public(path: Path) -> PublicKeys:
     try:
         key = serialization.load_pem_public_key(path.read_bytes())
     except FileNotFoundError as error:
-        raise UsageError(f"{path} does not exist; check the path.") from error
+        raise UsageError("path.missing", path=path) from error
     except OSError as error:
-        raise UsageError(f"The key {path} cannot be read: {error.strerror or error}.") from error
+        raise UsageError("key.unreadable", path=path, cause=error.strerror or error) from error
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise UsageError(f"{path} is not a public key; make one with: anonymizer key export.") from error
+        raise UsageError("key.public-none", path=path) from error
     if not isinstance(key, Ed25519PublicKey):
-        raise UsageError(f"{path} is not an Ed25519 key; make one with: anonymizer key export.")
+        raise UsageError("key.public-no-ed25519", path=path)
     return {key_id(key): key}
 
 

@@ -186,7 +186,7 @@ class Check:
 
     name: str
     result: Result
-    evidence: str
+    evidence: Message
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -254,10 +254,10 @@ class Processed:
     redactions: tuple[Redaction, ...]
     checks: tuple[Check, ...]
     traces: Traces
-    reasons: tuple[str, ...] = ()
+    reasons: tuple[Message, ...] = ()
     questions: tuple[Question, ...] = ()
     """Those of the reasons that point at a place."""
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
     models: tuple[Model, ...] = ()
     tracks: tuple[TrackSummary, ...] = ()
     contact_sheet: bytes = b""

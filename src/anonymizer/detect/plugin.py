@@ -103,7 +103,7 @@ class PluginFinder:
             # Exact: nobody has measured what half precision does to a network that we do not know.
             self.network = Network(store.load(name), pictures=False, exact=True)
         except ModelError as error:
-            raise ModelError(f"{self.entry.name}: {error}") from error
+            raise ModelError("model.plugin-cause", name=self.entry.name, cause=error) from error
         wide, high = self.spec.input
         shape = {"nchw": (1, 3, high, wide), "nhwc": (1, high, wide, 3), "chw": (3, high, wide)}[
             self.spec.layout
@@ -164,7 +164,7 @@ class PluginFinder:
         return regions
 
     def _wrong(self, said: str) -> ModelError:
-        return ModelError(f"The model {self.entry.name} {said}; correct its entry in models.toml.")
+        return ModelError("model.plugin-wrong", name=self.entry.name, why=said)
 
 
 def detector_spec(entry: ModelEntry) -> DetectorSpec:
@@ -180,7 +180,7 @@ def detector_spec(entry: ModelEntry) -> DetectorSpec:
             else first["msg"].lower().removeprefix("value error, ")
         )
         said = "classes are named by their number" if first["type"] == "string_pattern_mismatch" else said
-        raise ModelError(f"models.toml: the model {entry.name}: {key}: {said}.") from error
+        raise ModelError("model.plugin-entry", name=entry.name, key=key, why=said) from error
 
 
 def fitted(view: Pixels, r: DetectorSpec) -> tuple[Pixels, tuple[float, float], tuple[int, int]]:

@@ -36,7 +36,7 @@ def openvino() -> Any:
             warnings.simplefilter("ignore", DeprecationWarning)
             import openvino as module
     except (ImportError, OSError) as error:
-        raise NotReadyError(f"OpenVINO does not load ({error}); install anonymizer again.") from error
+        raise NotReadyError("model.no-openvino", cause=error) from error
     return module
 
 
@@ -92,7 +92,7 @@ class Network:
             self.input = f"{compiled.input().element_type.get_type_name()} {compiled.input().partial_shape}"
         except RuntimeError as error:
             first = str(error).strip().splitlines()[-1]
-            raise ModelError(f"A model cannot be run on {where} ({first}).") from error
+            raise ModelError("model.no-device", device=where, cause=first) from error
         self._requests = [compiled.create_infer_request() for _ in range(lanes)]
         self._turn = threading.Lock()
         self._compiled = compiled
@@ -161,7 +161,7 @@ def _picture_input(ov: Any, model: Any, bgr: bool, mean: list[float], scale: lis
 
     shape = model.input().get_partial_shape()
     if shape.rank.get_length() != 4:
-        raise ModelError("A model's input is not a picture: four dimensions were expected.")
+        raise ModelError("model.no-picture")
     model.reshape([-1, 3, -1, -1])
     steps = PrePostProcessor(model)
     tensor = steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))

@@ -5,24 +5,23 @@ from __future__ import annotations
 from pydantic import ValidationError
 
 from anonymizer.core.errors import DecisionError
+from anonymizer.core.message import Message
 from anonymizer.core.settings import Settings
 from anonymizer.gate.folder import Gate
 from anonymizer.gate.records import LedgerEntry
 from anonymizer.report.schema import Report
 from anonymizer.report.used import used_settings
 
-LOST = (
-    "A person had corrected an earlier version of this file, and the corrections are lost: please look again."
-)
+LOST = Message("ask.corrections-lost")
 
 
-def carried(gate: Gate, prior: LedgerEntry, settings: Settings) -> tuple[Settings, str]:
+def carried(gate: Gate, prior: LedgerEntry, settings: Settings) -> tuple[Settings, Message | None]:
     """The settings with the places that a person drew, kept or took off on an earlier output.
 
-    The second value is a reason for ``review/`` where they cannot be read any more, else empty.
+    The second value is a reason for ``review/`` where they cannot be read any more, else None.
     """
     if prior.settings == prior.asked:
-        return settings, ""
+        return settings, None
     try:
         text = (gate.reports / f"{prior.id}.json").read_bytes()
         used = used_settings(Report.model_validate_json(text))
@@ -34,4 +33,4 @@ def carried(gate: Gate, prior: LedgerEntry, settings: Settings) -> tuple[Setting
         "keep": tuple(dict.fromkeys((*settings.keep, *used.keep))),
         "keep_mouth": settings.keep_mouth or used.keep_mouth,
     }
-    return settings.model_copy(update=update), ""
+    return settings.model_copy(update=update), None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anonymizer.core.errors import MediumError, UnreadableError
+from anonymizer.core.message import Message
 from anonymizer.gate.folder import Gate
 from anonymizer.gate.ledger import Ledger
 from anonymizer.gate.records import REJECTED, LedgerEntry, Sighting, State
@@ -21,10 +22,10 @@ CHUNK = 1 << 20
 _PLACED_STATES = (State.READY, State.REVIEW, State.REJECTED, State.RELEASED, State.FAILED)
 _WITH_FILE = (State.READY, State.RELEASED, State.REVIEW)
 
-CHANGING = "The file keeps changing while it is read; wait until it is complete and try again."
-ALREADY = "already done"
-SAME = "the same content as another file: done once"
-BEFORE = "it failed before, in the same way as it would now; --retry tries again"
+CHANGING = Message("file.changing")
+ALREADY = Message("known.done")
+SAME = Message("known.same-content")
+BEFORE = Message("known.failed-before")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Known:
     """Nothing is to be done: ``entry`` is what it is done by, ``note`` says so in a few words."""
 
     entry: LedgerEntry
-    note: str
+    note: Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Todo:
     """It is to be done, in place of ``prior`` where there is an earlier output; ``note`` says why again."""
 
     prior: LedgerEntry | None = None
-    note: str = ""
+    note: Message | None = None
 
 
 def stamp(path: Path) -> tuple[int, int]:
@@ -59,12 +60,10 @@ def stamp(path: Path) -> tuple[int, int]:
     try:
         status = path.lstat()
     except FileNotFoundError as error:
-        raise UnreadableError("The file is gone; it was moved or deleted meanwhile.") from error
+        raise UnreadableError("file.gone") from error
     except (OSError, ValueError) as error:
         said = getattr(error, "strerror", None) or error
-        raise UnreadableError(
-            f"The file cannot be read ({said}); check its permissions and that its disk is there."
-        ) from error
+        raise UnreadableError("file.unreadable", cause=said) from error
     return status.st_size, status.st_mtime_ns
 
 
@@ -88,11 +87,11 @@ def inspect(path: Path) -> InspectedSource:
             file.seek(0)
             form = identify(file)
         except OSError as error:
-            raise UnreadableError(f"Reading the file failed ({error.strerror}); check its disk.") from error
+            raise UnreadableError("file.not-read", cause=error.strerror or error) from error
         except MediumError as error:
             refusal = error
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        raise UnreadableError("The file changed while it was read; wait until it is complete and try again.")
+        raise UnreadableError("file.changed")
     settled = time.time_ns() - after.st_mtime_ns > RACY_NS
     return InspectedSource(
         sha256.hexdigest(), after.st_size, after.st_mtime_ns if settled else -1, form, refusal
@@ -130,18 +129,18 @@ def lookup(gate: Gate, path: Path | str, sha256: str, wanted: str, *, retry: boo
     if prior is None:
         return Todo()
     if prior.state is State.FAILED:
-        return Todo(prior, "it failed before" if prior.reason and not prior.passing else "")
+        return Todo(prior, Message("known.failed") if prior.reason and not prior.passing else None)
     return Todo(prior, changed(prior.asked, wanted))
 
 
-def _rejection(ledger: Ledger, row: LedgerEntry) -> str:
+def _rejection(ledger: Ledger, row: LedgerEntry) -> Message:
     taken = [one for one in ledger.decisions(row.id) if one.action == REJECTED]
     if not taken:
-        return "a person rejected it"
-    return f"{taken[-1].who} rejected it on {taken[-1].at[:10]}"
+        return Message("known.rejected")
+    return Message("known.rejected-by", who=taken[-1].who, day=taken[-1].at[:10])
 
 
-def _note(ledger: Ledger, path: Path | str, row: LedgerEntry) -> str:
+def _note(ledger: Ledger, path: Path | str, row: LedgerEntry) -> Message:
     own = os.fsencode(path) in (os.fsencode(row.source), *ledger.paths(row.id))
     return ALREADY if own else SAME
 

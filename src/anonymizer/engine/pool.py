@@ -12,6 +12,7 @@ from typing import Protocol
 
 from anonymizer.core.errors import NotReadyError
 from anonymizer.core.machine import machine, workers_for
+from anonymizer.core.message import Message
 from anonymizer.core.settings import Settings
 from anonymizer.engine.worker_process import Answer, End, Job, serve
 
@@ -158,9 +159,7 @@ class LocalPool:
         # It was never given its job: that one is not to blame.
         self._failed_starts += 1
         if self._failed_starts >= STARTS:
-            raise NotReadyError(
-                f"A worker process cannot start ({_how(worker, end)}); run 'anonymizer doctor', or use fewer --workers."
-            )
+            raise NotReadyError("worker.no-start", how=_how(worker, end))
         if worker.job:
             self._spawn().job = worker.job
 
@@ -178,9 +177,9 @@ def _reap(worker: _WorkerProcess) -> None:
     worker.pipe.close()
 
 
-def _how(worker: _WorkerProcess, end: End) -> str:
+def _how(worker: _WorkerProcess, end: End) -> Message:
     """How a process ended, in words."""
     if end is End.HUNG:
-        return "it gave no sign of life within its time"
+        return Message("worker.silent")
     code = worker.process.exitcode or 0
-    return f"it was ended by signal {-code}" if code < 0 else f"it ended with status {code}"
+    return Message("worker.killed", signal=-code) if code < 0 else Message("worker.ended", status=code)

@@ -18,6 +18,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from anonymizer.core.errors import MediumError, NotReadyError, OutputError, SettingsError, UnreadableError
+from anonymizer.core.message import Message
 from anonymizer.core.settings import Settings, with_sidecar
 from anonymizer.core.types import Progress, Verdict
 from anonymizer.engine import known as lookup
@@ -45,14 +46,6 @@ SLICE = 0.02
 """Seconds of waiting for workers while sources are being looked at."""
 MANY = 64
 """Outcomes that are handed out before more sources are looked at."""
-DIED = (
-    "Two worker processes were lost on this file ({how}): it is possibly malicious, or needs more memory than there "
-    "is; nothing was published."
-)
-HUNG = (
-    "Nothing moved for {limit} s, twice: the file is possibly malicious; raise limits.work_seconds in the "
-    "settings file if you trust it."
-)
 
 
 class Engine:
@@ -83,10 +76,7 @@ class Engine:
             self._only.acquire(timeout=0)
         except Timeout as error:
             self.gate.close()
-            raise OutputError(
-                f"Another batch or watch is at work in {self.gate.root}; wait until it ends, or choose another "
-                "folder with --out."
-            ) from error
+            raise OutputError("work.folder-taken", path=self.gate.root) from error
         try:
             self.pool = (
                 pool(self.gate.work) if callable(pool) else pool or LocalPool(self.settings, workers or 0)
@@ -187,7 +177,7 @@ class Engine:
 
     def write_index(self) -> Path:
         """The overview of everything in the output folder."""
-        return write_index(self.gate)
+        return write_index(self.gate, self.settings.language)
 
     def drop(self) -> None:
         """Forget everything that is pending, at once; what was under way is undone."""
@@ -247,7 +237,7 @@ class Engine:
         try:
             ticket.settings = with_sidecar(self.settings, ticket.path)
         except SettingsError as error:
-            self._refuse(ticket, MediumError(str(error)))
+            self._refuse(ticket, MediumError(error.message))
             return
         ticket.wanted = with_settings(self.fingerprint, ticket.settings)
         if same := self._open.get(ticket.key):
@@ -300,9 +290,9 @@ class Engine:
                 return False
             self._admit(ticket, answer.worked)
         elif answer.end is End.OUTPUT:
-            raise OutputError(answer.said)
+            raise OutputError(_said(answer))
         elif answer.end is End.NOT_READY:
-            raise NotReadyError(answer.said)
+            raise NotReadyError(_said(answer))
         elif answer.end in (End.DIED, End.HUNG):
             self._lost(ticket, answer)
         elif answer.end is not End.PASSING and ticket.is_another():
@@ -310,7 +300,7 @@ class Engine:
         else:
             if answer.trace:
                 logging.getLogger(__name__).error("Internal error: please report it.\n%s", answer.trace)
-            self._fail(ticket, answer.said, passing=answer.end is End.PASSING)
+            self._fail(ticket, _said(answer), passing=answer.end is End.PASSING)
         return True
 
     def _admit(self, ticket: Ticket, worked: Worked) -> None:
@@ -337,8 +327,12 @@ class Engine:
     def _lost(self, ticket: Ticket, answer: Answer) -> None:
         """A worker was lost with this source: once more with another, alone, then it fails."""
         if ticket.begun.attempts >= ATTEMPTS:
-            limit = f"{ticket.settings.limits.work_seconds:g}"
-            said = HUNG.format(limit=limit) if answer.end is End.HUNG else DIED.format(how=answer.said)
+            limit = ticket.settings.limits.work_seconds
+            said = (
+                Message("work.hung", seconds=limit)
+                if answer.end is End.HUNG
+                else Message("work.died", how=_said(answer))
+            )
             self._fail(ticket, said)
             return
         # Memory may have been what it lacked: it gets all there is.
@@ -353,12 +347,12 @@ class Engine:
             answer = lookup.lookup(self.gate, ticket.path, sha256, ticket.wanted, retry=True)
             found = answer if isinstance(answer, Todo) else Todo()
         with ticket.begin(self.gate, found, self.fingerprint):
-            self._fail(ticket, str(error), passing=isinstance(error, UnreadableError))
+            self._fail(ticket, error.message, passing=isinstance(error, UnreadableError))
 
-    def _fail(self, ticket: Ticket, said: str, *, passing: bool = False) -> None:
+    def _fail(self, ticket: Ticket, said: Message, *, passing: bool = False) -> None:
         work = ticket.begun
         if work.replaces:
-            said += " The output of an earlier run stays where it is."
+            said = Message("work.earlier-stays", why=said)
         work.fail(said, passing=passing)
         if ticket.inspected and not passing:
             ticket.point(self.gate, work.id, failed=True)
@@ -392,3 +386,8 @@ class Engine:
             ticket.work = ticket.inspected = None
             self._waiting.appendleft(ticket)
             raise
+
+
+def _said(answer: Answer) -> Message:
+    """What a worker process said went wrong; one that says nothing has a defect."""
+    return answer.said or Message("work.defect", kind=answer.end)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from anonymizer.core.errors import UnreadableError
+from anonymizer.core.message import Message
 from anonymizer.core.settings import Settings
 from anonymizer.core.types import Verdict
 from anonymizer.engine import known as lookup
@@ -39,8 +40,8 @@ class Ticket:
     wanted: str = ""
     inspected: InspectedSource | None = None
     work: Work | None = None
-    note: str = ""
-    reason: str = ""
+    note: Message | None = None
+    reason: Message | None = None
     changes: int = 0
     memory: int = 0
     started: float = 0.0
@@ -63,7 +64,7 @@ class Ticket:
     def begin(self, gate: Gate, found: Todo, fingerprint: str) -> Work:
         """Give it its row, in place of an earlier one's; a person's corrections of that one are kept."""
         ledger, prior = gate.ledger, found.prior
-        self.note = f"done again: {found.note}" if found.note else ""
+        self.note = Message("work.again", why=found.note) if found.note else None
         made, replaces = self.wanted, ""
         if prior and prior.state is State.FAILED:
             ledger.forget(prior.id)
@@ -118,8 +119,7 @@ def known_outcome(gate: Gate, source: Path, found: Known) -> Outcome:
     entry = found.entry
     output = gate.folder(entry.state) / entry.name if entry.state in PLACED_STATES else None
     page = gate.reports / f"{entry.id}.html" if output else None
-    reasons = (entry.reason,) if entry.reason else ()
     return Outcome(
-        source, VERDICTS[entry.state], entry.id, output, page, reasons, 0.0, entry.regions,
+        source, VERDICTS[entry.state], entry.id, output, page, entry.reason, 0.0, entry.regions,
         fresh=False, note=found.note,
     )  # fmt: skip

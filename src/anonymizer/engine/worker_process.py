@@ -22,6 +22,7 @@ from typing import Any
 
 from anonymizer.core.errors import AnonymizerError, MediumError, NotReadyError, OutputError, UnreadableError
 from anonymizer.core.machine import THREADS_VARIABLE
+from anonymizer.core.message import Message
 from anonymizer.core.settings import Settings
 from anonymizer.road.worker import Worked, Worker
 
@@ -69,12 +70,12 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How a job ended. ``said`` is a sentence, ``trace`` a defect's traceback."""
+    """How a job ended. ``said`` is what went wrong, ``trace`` a defect's traceback."""
 
     id: str
     end: End
     worked: Worked | None = None
-    said: str = ""
+    said: Message | None = None
     trace: str = ""
 
 
@@ -83,18 +84,18 @@ def answer(job: Job, work: Callable[[], Worked]) -> Answer:
     try:
         return Answer(job.id, End.DONE, work())
     except UnreadableError as error:
-        return Answer(job.id, End.PASSING, said=str(error))
+        return Answer(job.id, End.PASSING, said=error.message)
     except MediumError as error:
-        return Answer(job.id, End.REFUSED, said=str(error))
+        return Answer(job.id, End.REFUSED, said=error.message)
     except OutputError as error:
-        return Answer(job.id, End.OUTPUT, said=str(error))
+        return Answer(job.id, End.OUTPUT, said=error.message)
     except NotReadyError as error:
-        return Answer(job.id, End.NOT_READY, said=str(error))
+        return Answer(job.id, End.NOT_READY, said=error.message)
     except MemoryError:
-        said = "It does not fit into this machine's memory; close other programs or make it smaller."
+        said = Message("work.no-memory")
         return Answer(job.id, End.REFUSED, said=said)
     except Exception as error:  # noqa: BLE001  one file's defect must not end the others; it is reported as one
-        said = f"Internal error ({type(error).__name__}); nothing was published. Report it."
+        said = Message("work.defect", kind=type(error).__name__)
         return Answer(job.id, End.DEFECT, said=said, trace=traceback.format_exc())
 
 
@@ -109,7 +110,7 @@ def serve(pipe: connection.Connection, settings: Settings, threads: int) -> None
         try:
             worker = Worker(settings)
         except AnonymizerError as error:
-            pipe.send(("broken", str(error)))
+            pipe.send(("broken", error.message))
             return
         with worker:
             pipe.send(("ready", ""))

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
 
 from anonymizer.core import signing as sign
+from anonymizer.core.message import Message
 from anonymizer.core.signing import PublicKeys, SignatureStatus
 from anonymizer.gate.records import Decision, Link
 
@@ -20,9 +21,9 @@ PURPOSE = b"anonymizer decision 1\n"
 
 @dataclass(frozen=True, slots=True)
 class LedgerFlaw:
-    """A sentence that says what is not as it was recorded, or cannot be told. ``number`` is that of a decision."""
+    """What is not as it was recorded, or cannot be told. ``number`` is that of a decision."""
 
-    said: str
+    said: Message
     signature: SignatureStatus = SignatureStatus.CHANGED
     number: int | None = None
 
@@ -34,27 +35,31 @@ def link(before: str, number: int, decision: Decision) -> str:
 
 
 def broken_at(links: Iterable[Link]) -> Iterator[LedgerFlaw]:
-    """A sentence for each decision at which the chain of hashes does not hold; signatures are not looked at."""
+    """What is wrong with each decision at which the chain of hashes does not hold; signatures are not looked at."""
     return (flaw for _, flaw in _walk(links) if flaw)
+
+
+def _which(one: Link) -> dict[str, str | int]:
+    return {"number": one.number, "id": one.decision.medium, "at": one.decision.at}
 
 
 def _walk(links: Iterable[Link]) -> Iterator[tuple[Link, LedgerFlaw | None]]:
     before, last = "", 0
     for one in links:
-        said = f"Decision {one.number} (on {one.decision.medium}, {one.decision.at})"
+        which = _which(one)
         flaw = None
         if one.number != last + 1:
-            what = f"{said} follows number {last}: what was between them was removed."
+            what = Message("ledger-check.removed", **which, last=last)
             flaw = LedgerFlaw(what, number=one.number)
         elif link(before, one.number, one.decision) != one.chain:
-            what = f"{said} or one before it was changed since it was recorded."
+            what = Message("ledger-check.changed", **which)
             flaw = LedgerFlaw(what, number=one.number)
         yield one, flaw
         before, last = one.chain, one.number
 
 
 def decision_flaws(links: Iterable[Link], keys: PublicKeys) -> Iterator[LedgerFlaw]:
-    """A sentence for each decision that was changed, moved, put in or left out, or that no known key vouches for."""
+    """What is wrong with each decision that was changed, moved, put in or left out, or that no key vouches for."""
     vouched = 0
     strangers: dict[str, int] = {}
     unsigned: list[tuple[int, str]] = []
@@ -63,8 +68,7 @@ def decision_flaws(links: Iterable[Link], keys: PublicKeys) -> Iterator[LedgerFl
         if flaw:
             yield flaw
         elif one.signer and status is SignatureStatus.CHANGED:
-            said = f"Decision {one.number} (on {one.decision.medium}, {one.decision.at})"
-            yield LedgerFlaw(f"{said} is not signed by the key that it names.", number=one.number)
+            yield LedgerFlaw(Message("ledger-check.not-by-key", **_which(one)), number=one.number)
         if not one.signer:
             unsigned.append((one.number, one.decision.medium))
         if status is SignatureStatus.VALID:
@@ -75,10 +79,9 @@ def decision_flaws(links: Iterable[Link], keys: PublicKeys) -> Iterator[LedgerFl
     for signer, number in strangers.items():
         if number > vouched:
             yield LedgerFlaw(
-                f"Decisions up to {number} were signed with an unknown key ({signer}); "
-                "give its public half with --key.",
+                Message("ledger-check.unknown-key", number=number, key=signer),
                 SignatureStatus.UNKNOWN,
                 number,
             )
     for number, medium in unsigned:
-        yield LedgerFlaw(f"Decision {number} (on {medium}) is not signed.", number=number)
+        yield LedgerFlaw(Message("ledger-check.not-signed", number=number, id=medium), number=number)

@@ -41,7 +41,7 @@ CREATE TABLE media (
     name      TEXT NOT NULL,              -- the output's name, empty until it has one
     folded    TEXT NOT NULL DEFAULT '',   -- the same, case apart
     output    TEXT NOT NULL,              -- SHA-256 of the output
-    reason    TEXT NOT NULL,
+    reason    TEXT NOT NULL,              -- messages, JSON
     attempts  INTEGER NOT NULL,
     owner     TEXT NOT NULL,              -- the work folder of the run that holds the row
     started   TEXT NOT NULL,
@@ -123,7 +123,7 @@ class Database:
             self._file = _identity(path)
         except (OSError, sqlite3.Error) as error:
             self._give_up()
-            raise OutputError(f"The ledger {path} cannot be opened: {error}.") from error
+            raise OutputError("ledger.not-opened", path=path, cause=error) from error
         except OutputError:
             self._give_up()
             raise
@@ -168,14 +168,9 @@ class Database:
         if not (application or version or tables):
             return False
         if application != APPLICATION:
-            raise OutputError(
-                f"The file {self.path} is not a ledger of this program; choose another output folder."
-            )
+            raise OutputError("ledger.not-ours", path=self.path)
         if version > VERSION:
-            raise OutputError(
-                f"The ledger {self.path} was written by a newer version of the program; "
-                "update anonymizer or choose another output folder."
-            )
+            raise OutputError("ledger.newer", path=self.path)
         return True
 
     def _await_schema(self) -> None:
@@ -183,9 +178,7 @@ class Database:
         until = time.monotonic() + BEING_MADE
         while not self._known():
             if time.monotonic() > until:
-                raise OutputError(
-                    f"The ledger {self.path} is empty, for the run that made it was cut off; run it again."
-                )
+                raise OutputError("ledger.empty", path=self.path)
             time.sleep(0.02)
 
     @contextmanager
@@ -203,10 +196,7 @@ class Database:
                     self._db.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
-            raise OutputError(
-                f"The ledger {self.path} cannot be written ({error}); free some space or look at its disk, and "
-                "run it again."
-            ) from error
+            raise OutputError("ledger.not-written", path=self.path, cause=error) from error
 
     def _still_there(self) -> None:
         """What goes into a file that has lost its name is lost: a folder that was moved, deleted or restored."""
@@ -215,17 +205,14 @@ class Database:
         except OSError:
             same = False
         if not same:
-            raise OutputError(
-                f"The ledger {self.path} was moved, deleted or replaced while it was open; "
-                "look at the output folder, and run it again."
-            )
+            raise OutputError("ledger.replaced", path=self.path)
 
     def rows(self, query: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """What a query that changes nothing finds. Raises :class:`OutputError`."""
         try:
             return self._db.execute(query, values).fetchall()
         except sqlite3.Error as error:
-            raise OutputError(f"The ledger {self.path} cannot be read: {error}.") from error
+            raise OutputError("ledger.not-read", path=self.path, cause=error) from error
 
     def sound(self) -> bool:
         """Whether SQLite finds the file in order."""

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from anonymizer.core import durable
 from anonymizer.core.errors import DecisionError, OutputError
+from anonymizer.core.message import Message
 from anonymizer.core.signing import SignatureStatus
 from anonymizer.core.types import Result, Verdict
 from anonymizer.gate import files
@@ -24,14 +25,13 @@ from anonymizer.gate.folder import Gate
 from anonymizer.gate.output import OutputFolder
 from anonymizer.gate.records import APPROVED, REJECTED, REOPENED, Decision, LedgerEntry, State, now
 from anonymizer.report.file import read, signed_files
-from anonymizer.report.page import contact_sheet
 from anonymizer.report.schema import ChangesRecord, DecisionRecord, Report
 from anonymizer.verify.photo import audit
 
 MAX_INITIALS = 12
 MAX_NOTE = 1000
-MUST_NOT = "A person looked at it and decided that it must not be published."
-UNDECIDED = "A person took an earlier decision back: somebody must look again."
+MUST_NOT = Message("decision.rejected")
+UNDECIDED = Message("decision.reopened")
 
 
 def approve(gate: Gate, id: str, initials: str, note: str = "") -> Path:
@@ -50,9 +50,7 @@ def approve(gate: Gate, id: str, initials: str, note: str = "") -> Path:
         keep_name = bool(report.settings.get("keep_name"))
         failed = [check.evidence for check in audit(path, keep_name) if check.result is Result.FAIL]
     if failed:
-        raise DecisionError(
-            f"It cannot be approved, for a check failed: {failed[0]} Apply it again, or reject it."
-        )
+        raise DecisionError("decision.check-failed", why=failed[0])
     taken = _decision(entry, APPROVED, who, said, changes(report))
     record = _record(report, taken)
     new = report.model_copy(update={"verdict": Verdict.READY, "reasons": [], "decision": record})
@@ -93,9 +91,9 @@ def read_report(gate: OutputFolder, id: str) -> Report:
     try:
         found = read((gate.reports / f"{id}.json").read_bytes(), gate.public_keys)
     except (OSError, ValueError) as error:
-        raise DecisionError("Its report is missing or damaged; process the original again.") from error
+        raise DecisionError("report.damaged") from error
     if found.signature is SignatureStatus.CHANGED or not found.signed:
-        raise DecisionError("Its report was changed since it was written; process the original again.")
+        raise DecisionError("report.changed")
     return found.report
 
 
@@ -114,20 +112,20 @@ def person(initials: str) -> str:
     """A person's initials, tidied. Raises :class:`DecisionError` where they are none."""
     who = initials.strip()
     if not 0 < len(who) <= MAX_INITIALS or not all(c.isalnum() or c in ".-' " for c in who):
-        raise DecisionError(f"Give your initials: 1 to {MAX_INITIALS} letters or digits.")
+        raise DecisionError("decision.initials", most=MAX_INITIALS)
     return who
 
 
 def _note(note: str) -> str:
     if len(note) > MAX_NOTE:
-        raise DecisionError(f"The note is too long; write at most {MAX_NOTE} characters.")
+        raise DecisionError("decision.note-too-long", most=MAX_NOTE)
     return note.strip()
 
 
 def _entry(gate: Gate, id: str, *states: State) -> LedgerEntry:
     entry = gate.ledger.get(id)
     if entry is None or entry.state not in states:
-        raise DecisionError("It is not there any more: somebody else may have decided on it meanwhile.")
+        raise DecisionError("decision.gone")
     return entry
 
 
@@ -137,9 +135,9 @@ def _same_file(gate: Gate, entry: LedgerEntry, report: Report) -> Path:
     try:
         same = file_sha256(path) == entry.output == report.medium.sha256
     except OSError as error:
-        raise DecisionError("Its file is gone from the output folder; process the original again.") from error
+        raise DecisionError("report.file-gone") from error
     if not same or report.medium.name != entry.name or report.id != entry.id:
-        raise DecisionError("Its file or its report was changed since it was checked; process it again.")
+        raise DecisionError("report.file-changed")
     return path
 
 
@@ -164,22 +162,21 @@ def _decide(gate: Gate, entry: LedgerEntry, to: State, old: Report, new: Report,
     """Report, medium, ledger, in this order; all undone where one fails."""
     source, final = gate.folder(entry.state) / entry.name, gate.folder(to) / entry.name
     if not gate.ledger.claim(entry.id, entry.state, gate.run, taken):
-        raise DecisionError("It is not there any more: somebody else may have decided on it meanwhile.")
+        raise DecisionError("decision.gone")
     reasons = gate.review / f"{entry.id}.reasons.txt"
     try:
         _write(gate, new, careful_first=to is not State.READY)
         if to is State.REVIEW:
-            gate.publish("".join(f"{reason}\n" for reason in new.reasons).encode(), reasons)
+            gate.publish_reasons(entry.id, new.reasons, str(new.settings.get("language", "")))
         files.place(source, final, gate.mode(final))
         durable.sync_folder(final.parent)
         durable.sync_folder(source.parent)
-        gate.ledger.decide(taken, to, " ".join(new.reasons), gate.report_digest(entry.id))
+        gate.ledger.decide(taken, to, new.reasons, gate.report_digest(entry.id))
     except BaseException as error:
         _undo(gate, entry, source, final, old)
         if isinstance(error, OSError):
             raise OutputError(
-                f"The output folder {gate.root} cannot be written ({error.strerror or error}); "
-                "nothing was decided."
+                "decision.not-written", path=gate.root, cause=error.strerror or error
             ) from error
         raise
     if to is not State.REVIEW:
@@ -204,17 +201,16 @@ def _undo(gate: Gate, entry: LedgerEntry, source: Path, final: Path, old: Report
 
 def _write(gate: Gate, report: Report, *, careful_first: bool) -> None:
     page, data = gate.reports / f"{report.id}.html", gate.reports / f"{report.id}.json"
-    sheet = contact_sheet(page.read_text(encoding="utf-8")) if page.is_file() else b""
-    made = signed_files(report, sheet, gate.key)
+    made = signed_files(report, gate.contact_sheet(report.id), gate.key)
     written = [(made["html"], page), (made["json"], data)]
     for content, path in written if careful_first else reversed(written):
         gate.publish(content, path)
     durable.sync_folder(gate.reports)
 
 
-def objection(gate: OutputFolder, sha256: str) -> tuple[str, str] | None:
+def objection(gate: OutputFolder, sha256: str) -> tuple[Message, Message] | None:
     """Why a source of this content (SHA-256, hex) waits for a person whatever was found in it, because somebody
-    rejected it, or took a decision back: a sentence for the report, and one that says who and when. None if nobody
+    rejected it, or took a decision back: one for the report, and one that says who and when. None if nobody
     did.
     """
     found = gate.ledger.objection(sha256)
@@ -223,10 +219,10 @@ def objection(gate: OutputFolder, sha256: str) -> tuple[str, str] | None:
     day, hour = found.at[:10], found.at[:16].replace("T", " ")
     if found.action == REJECTED:
         return (
-            f"A person rejected this picture on {day}; only an approval lets it out.",
-            f"{found.who} rejected this picture on {hour} UTC; only an approval lets it out.",
+            Message("decision.rejected-before", day=day),
+            Message("decision.rejected-by", who=found.who, when=hour),
         )
     return (
-        f"A person took back what was decided on this picture on {day}; only an approval lets it out.",
-        f"{found.who} took back what was decided on this picture on {hour} UTC; only an approval lets it out.",
+        Message("decision.reopened-before", day=day),
+        Message("decision.reopened-by", who=found.who, when=hour),
     )

@@ -3,7 +3,8 @@
     OUT/ready/      what passed every check
     OUT/review/     what waits for a person, with the reasons beside it
     OUT/reports/    one JSON and one page per medium, and the overview
-    OUT/.anonymizer/  private: the ledger, each run's work folder, what a person rejected, what the page was given
+    OUT/.anonymizer/  private: the ledger, each run's work folder, what a person rejected, what the page
+                      was given, clips' contact sheets
 
 A medium is written and examined in the work folder (same volume, mode 0700), then its report is moved into
 ``reports/``, then the medium into ``ready/`` or ``review/``, each step fsynced. A run that was killed
@@ -15,12 +16,14 @@ from __future__ import annotations
 import contextlib
 import itertools
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from filelock import FileLock
 
 from anonymizer.core import durable
 from anonymizer.core.errors import OutputError
+from anonymizer.core.message import Message, packed
 from anonymizer.core.noise_secret import own_secret
 from anonymizer.core.signing import own_key
 from anonymizer.core.types import Verdict
@@ -31,6 +34,7 @@ from anonymizer.gate.output import LEDGER, OutputFolder, output_error
 from anonymizer.gate.permissions import ANYBODY, PRIVATE_FOLDER, private_folder, usual
 from anonymizer.gate.records import State
 from anonymizer.gate.recovery import settle_dead_runs
+from anonymizer.i18n import ENGLISH, speaker
 
 _STATE = {Verdict.READY: State.READY, Verdict.REVIEW: State.REVIEW, Verdict.FAILED: State.FAILED}
 
@@ -110,13 +114,13 @@ class Gate(OutputFolder):
         folder.mkdir(mode=0o700, exist_ok=True)
         return folder / id
 
-    def fail(self, id: str, reason: str, *, passing: bool = False) -> None:
+    def fail(self, id: str, reason: Message, *, passing: bool = False) -> None:
         """Record that a medium could not be processed; nothing of it is kept.
 
         ``passing`` says that another time may do: the file was locked, its share gone.
         """
         self.withdraw(id)
-        self.ledger.finish(id, State.FAILED, reason=reason, passing=int(passing))
+        self.ledger.finish(id, State.FAILED, reason=[reason], passing=int(passing))
 
     def abandon(self, id: str) -> None:
         """Undo the work on a medium that was cut off, as if it had never been begun; what is done stays."""
@@ -163,6 +167,12 @@ class Gate(OutputFolder):
             names.add(name.casefold())
             self._listed[folder] = folder.stat().st_mtime_ns, names
 
+    def publish_reasons(self, id: str, reasons: Sequence[Message], language: str) -> None:
+        """Write beside a medium that needs review why that is so."""
+        say = speaker(language)
+        text = "".join(f"{say(one)}\n" for one in reasons)
+        self.publish(text.encode(), self.review / f"{id}.reasons.txt")
+
     def admit(
         self,
         id: str,
@@ -171,25 +181,32 @@ class Gate(OutputFolder):
         sha256: str,
         verdict: Verdict,
         report: dict[str, bytes],
-        reasons: list[str],
+        reasons: Sequence[Message],
         regions: int = 0,
         priority: float = 0.0,
+        *,
+        language: str = ENGLISH,
+        contact_sheet: bytes = b"",
     ) -> Path:
         """Publish the report, then the medium, to where the verdict sends it; the medium's final path.
 
         ``report`` maps suffixes (``json``, ``html``) to bytes; ``sha256`` (hex) is the medium's, ``regions`` how
-        many places are hidden in it, ``priority`` how urgently a person should look at it. An existing file is never
-        replaced: where ``name`` is taken meanwhile, :class:`OutputError`.
+        many places are hidden in it, ``priority`` how urgently a person should look at it. The reasons are written
+        beside what needs review, in ``language``; a clip's ``contact_sheet`` (JPEG) is kept for the day on which its
+        page is written again. An existing file is never replaced: where ``name`` is taken meanwhile,
+        :class:`OutputError`.
         """
         final = (self.ready if verdict is Verdict.READY else self.review) / name
         status = staged.stat()
         seal = digest(*report.values())
         try:
+            if contact_sheet:
+                self.sheets.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+                self.publish(contact_sheet, self.sheets / f"{id}.jpg")
             for suffix, content in report.items():
                 self.publish(content, self.reports / f"{id}.{suffix}")
             if verdict is not Verdict.READY:
-                text = "".join(f"{reason}\n" for reason in reasons)
-                self.publish(text.encode(), self.review / f"{id}.reasons.txt")
+                self.publish_reasons(id, reasons, language)
             durable.sync_folder(self.reports)
             # From here on a restart recognises the medium by its name and hash, wherever the kill strikes.
             known: dict[str, str | float] = {
@@ -197,14 +214,14 @@ class Gate(OutputFolder):
                 "regions": regions,
                 "priority": priority,
                 "report": seal,
-                "reason": " ".join(reasons),
+                "reason": packed(reasons),
             }
             self.ledger.update(id, name=name, output=sha256, **known)
             before = final.parent.stat().st_mtime_ns
             place(staged, final, self.mode(final))
             durable.sync_folder(final.parent)
             self._note_name(final.parent, name, before)
-            self.ledger.finish(id, _STATE[verdict], name=name, output=sha256, reason=" ".join(reasons))
+            self.ledger.finish(id, _STATE[verdict], name=name, output=sha256, reason=reasons)
         except BaseException as error:
             # The medium goes before its report; a file of that name which is not ours stays.
             with contextlib.suppress(OSError):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from anonymizer.core.errors import OutputError
+from anonymizer.core.message import Message, packed, unpacked
 from anonymizer.core.signing import Key
 from anonymizer.gate.chain import PURPOSE, broken_at, link
 from anonymizer.gate.database import Database
@@ -50,9 +51,9 @@ class Ledger(Database):
     def check(self) -> None:
         """Raises :class:`OutputError` where the file is damaged, or a decision is not what was recorded."""
         if not self.sound():
-            raise OutputError(f"The ledger {self.path} is damaged; restore it from a copy.")
+            raise OutputError("ledger.damaged", path=self.path)
         for flaw in broken_at(self.links()):
-            raise OutputError(f"The ledger {self.path} was changed: {flaw.said} Restore it from a copy.")
+            raise OutputError("ledger.changed", path=self.path, why=flaw.said)
 
     def start(
         self,
@@ -111,10 +112,19 @@ class Ledger(Database):
             return True
 
     def finish(
-        self, id: str, state: State, *, name: str = "", output: str = "", reason: str = "", passing: int = 0
+        self,
+        id: str,
+        state: State,
+        *,
+        name: str = "",
+        output: str = "",
+        reason: Sequence[Message] = (),
+        passing: int = 0,
     ) -> None:
         """Record the end of the work on one medium."""
-        self.update(id, state=state, name=name, output=output, reason=reason, passing=passing, ended=now())
+        self.update(
+            id, state=state, name=name, output=output, reason=packed(reason), passing=passing, ended=now()
+        )
 
     def claim(self, id: str, state: State, owner: str, pending: Decision | None = None) -> bool:
         """Take a row that stands in ``state`` to decide on it: False where somebody else has it, or had it.
@@ -132,13 +142,13 @@ class Ledger(Database):
         """Give back a row that was claimed: nothing was decided."""
         self.update(id, state=state, pending="")
 
-    def decide(self, decision: Decision, state: State, reason: str, report: str) -> None:
+    def decide(self, decision: Decision, state: State, reason: Sequence[Message], report: str) -> None:
         """Record a decision, the state that it leads to and the hash of its new report: all or nothing."""
         with self.transaction() as db:
             self._append(db, decision)
             db.execute(
                 "UPDATE media SET state = ?, reason = ?, report = ?, pending = '' WHERE id = ?",
-                (state, reason, report, decision.medium),
+                (state, packed(reason), report, decision.medium),
             )
 
     def objection(self, sha256: str) -> Decision | None:
@@ -193,9 +203,7 @@ class Ledger(Database):
                 (last, PAGE),
             )
             if any(not isinstance(value, str) for row in rows for value in row[1:]):
-                raise OutputError(
-                    f"The ledger {self.path} is damaged (its decisions); restore it from a copy."
-                )
+                raise OutputError("ledger.decisions-damaged", path=self.path)
             yield from (Link(row[0], Decision(*row[1:-3]), *row[-3:]) for row in rows)
             if len(rows) < PAGE:
                 return
@@ -221,20 +229,21 @@ class Ledger(Database):
         with self.transaction() as db:
             db.execute("INSERT OR REPLACE INTO paths VALUES (?,?,?,?,?,?)", row)
 
-    def wait_for(self, reasons: Mapping[Path, str]) -> None:
+    def wait_for(self, reasons: Mapping[Path, Message]) -> None:
         """Record which files of a watched folder wait, and why, in place of what was recorded before."""
         with self.transaction() as db:
             old = {raw: (reason, since) for raw, reason, since in db.execute("SELECT * FROM waiting")}
             db.execute("DELETE FROM waiting")
-            for path, reason in reasons.items():
+            for path, message in reasons.items():
+                reason = packed([message])
                 known, since = old.get(os.fsencode(path), ("", ""))
                 row = (os.fsencode(path), reason, since if known == reason else now())
                 db.execute("INSERT INTO waiting VALUES (?,?,?)", row)
 
-    def waiting(self, count: int = -1) -> list[tuple[Path, str, str]]:
+    def waiting(self, count: int = -1) -> list[tuple[Path, Message, str]]:
         """The files of a watched folder that wait: path, reason, since when; the longest first, so many if given."""
         rows = self.rows("SELECT path, reason, since FROM waiting ORDER BY since, path LIMIT ?", (count,))
-        return [(Path(os.fsdecode(raw)), reason, since) for raw, reason, since in rows]
+        return [(Path(os.fsdecode(raw)), unpacked(reason)[0], since) for raw, reason, since in rows]
 
     def pass_over(self, tops: Sequence[Path], found: Sequence[PassedOver]) -> None:
         """Record what was not taken of these files and folders, in place of what was recorded of them before."""
@@ -246,7 +255,7 @@ class Ledger(Database):
                     "DELETE FROM passed_over WHERE path = ? OR (path >= ? AND path < ?)",
                     (path, below, below[:-1] + bytes([below[-1] + 1])),
                 )
-            rows = ((os.fsencode(one.path), one.how, one.media, one.reason, now()) for one in found)
+            rows = ((os.fsencode(one.path), one.how, one.media, packed([one.reason]), now()) for one in found)
             db.executemany("INSERT OR REPLACE INTO passed_over VALUES (?,?,?,?,?)", rows)
 
     def passed_over(self, how: Passed, count: int = -1) -> list[PassedOver]:
@@ -255,7 +264,10 @@ class Ledger(Database):
             "SELECT path, how, media, reason FROM passed_over WHERE how = ? ORDER BY media DESC, path LIMIT ?",
             (how, count),
         )
-        return [PassedOver(Path(os.fsdecode(row[0])), Passed(row[1]), row[3], bool(row[2])) for row in rows]
+        return [
+            PassedOver(Path(os.fsdecode(row[0])), Passed(row[1]), unpacked(row[3])[0], bool(row[2]))
+            for row in rows
+        ]
 
     def passed_counts(self) -> dict[Passed, int]:
         """How many files and folders were not taken, and how many were skipped by rule."""
@@ -384,9 +396,11 @@ class Ledger(Database):
 def _entry(row: tuple[Any, ...]) -> LedgerEntry:
     values = dict(zip((field.name for field in fields(LedgerEntry)), row, strict=True))
     try:
-        own = {"source": Path(os.fsdecode(values["source"])), "state": State(values["state"])}
+        own = {
+            "source": Path(os.fsdecode(values["source"])),
+            "state": State(values["state"]),
+            "reason": unpacked(values["reason"]),
+        }
     except (TypeError, ValueError) as error:
-        raise OutputError(
-            f"The ledger is damaged (at {values['id']}: {error}); restore it from a copy."
-        ) from error
+        raise OutputError("ledger.row-damaged", id=values["id"], cause=error) from error
     return LedgerEntry(**values | own)

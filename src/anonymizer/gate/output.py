@@ -8,6 +8,7 @@ from typing import Self
 
 from anonymizer.core import durable
 from anonymizer.core.errors import OutputError, UsageError
+from anonymizer.core.message import Message
 from anonymizer.core.signing import PublicKeys, present_key
 from anonymizer.gate.files import NEUTRAL_TIME, digest, file_sha256
 from anonymizer.gate.ledger import Ledger
@@ -39,6 +40,12 @@ class OutputFolder:
         self.private = self.root / ".anonymizer"
         self.rejected = self.private / "rejected"
         self.altered = self.private / "altered"
+        self.sheets = self.private / "sheets"
+
+    def contact_sheet(self, id: str) -> bytes:
+        """A clip's contact sheet, JPEG; empty where it has none. Raises OSError."""
+        path = self.sheets / f"{id}.jpg"
+        return path.read_bytes() if path.is_file() else b""
 
     @cached_property
     def public_keys(self) -> PublicKeys:
@@ -70,8 +77,8 @@ class OutputFolder:
         }
         return folders[state]
 
-    def flaw(self, entry: LedgerEntry) -> str:
-        """What is wrong with a finished medium's file or report, as a part of a sentence; empty if nothing.
+    def flaw(self, entry: LedgerEntry) -> Message | None:
+        """What is wrong with a finished medium's file or report, as a part of a sentence; None if nothing.
 
         Size and time tell whether somebody wrote to them since (nothing else has the neutral time);
         where they do, or where they say nothing, the hashes decide.
@@ -82,16 +89,16 @@ class OutputFolder:
             status = medium.stat()
             touched = status.st_size != entry.bytes or status.st_mtime != NEUTRAL_TIME
             if touched and file_sha256(medium) != entry.output:
-                return "its file was altered"
+                return Message("folder.file-altered")
         except OSError:
-            return "its file is missing"
+            return Message("folder.file-missing")
         try:
             touched = any(page.stat().st_mtime != NEUTRAL_TIME for page in pages) or not entry.report
             if touched and self.report_digest(entry.id) != entry.report:
-                return "its report was altered"
+                return Message("folder.report-altered")
         except OSError:
-            return "its report is missing"
-        return ""
+            return Message("folder.report-missing")
+        return None
 
     def report_digest(self, id: str) -> str:
         """The hash (hex) of a medium's report as it is on the disk. Raises OSError."""
@@ -101,9 +108,9 @@ class OutputFolder:
 def check_output_folder(root: Path) -> None:
     """Raises :class:`UsageError` where a folder is not there, or no run ever wrote into it."""
     if not root.exists():
-        raise UsageError(f"{root} does not exist; check the path.")
+        raise UsageError("path.missing", path=root)
     if not is_output_folder(root):
-        raise UsageError(f"{root} is no output folder of this program; name the one that --out made.")
+        raise UsageError("path.no-output-folder-name", path=root)
 
 
 def is_output_folder(root: Path) -> bool:
@@ -113,7 +120,4 @@ def is_output_folder(root: Path) -> bool:
 
 def output_error(root: Path, error: OSError) -> OutputError:
     """What the system says against an output folder, as a sentence."""
-    return OutputError(
-        f"The output folder {root} cannot be written ({error.strerror or error}); "
-        "free space or choose another folder with --out; nothing was published."
-    )
+    return OutputError("folder.not-written", path=root, cause=error.strerror or error)

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
+from anonymizer.core.message import Message
+
 APPROVED, REJECTED, REOPENED, RELEASED = "approved", "rejected", "reopened", "released"
 """The actions that a decision can be: what a person said of a medium, and that it was handed out."""
 
@@ -37,7 +39,7 @@ class LedgerEntry:
     state: State
     name: str
     output: str
-    reason: str
+    reason: tuple[Message, ...]
     attempts: int
     owner: str
     started: str

@@ -15,6 +15,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from anonymizer.core import durable
+from anonymizer.core.message import packed
 from anonymizer.core.signing import SignatureStatus, file_signature_status
 from anonymizer.core.types import Verdict
 from anonymizer.gate import removal
@@ -78,11 +79,11 @@ def _settle(folder: OutputFolder, entry: LedgerEntry) -> None:
         digest = folder.report_digest(entry.id)
     except OSError:
         digest = ""
-    reason = "" if state is State.READY else entry.reason
+    reason = () if state is State.READY else entry.reason
     if carried_out:
         folder.ledger.decide(carried_out, state, reason, digest)
     else:
-        folder.ledger.update(entry.id, state=state, reason=reason, report=digest, pending="")
+        folder.ledger.update(entry.id, state=state, reason=packed(reason), report=digest, pending="")
 
 
 def _our_files(folder: OutputFolder, entry: LedgerEntry) -> list[Path]:

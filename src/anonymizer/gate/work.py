@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from anonymizer.core.errors import MediumError, UnreadableError
+from anonymizer.core.message import Message
 from anonymizer.gate.records import State
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Work:
         """Where the medium is written before it is examined, without suffix; private, on the same volume."""
         return self._on(lambda: self.gate.staging(self.id))
 
-    def fail(self, reason: str, *, passing: bool = False) -> None:
+    def fail(self, reason: Message, *, passing: bool = False) -> None:
         """Record that the medium could not be processed; nothing of it is kept. ``passing``: another time may do."""
         self._on(lambda: self.gate.fail(self.id, reason, passing=passing))
 
@@ -93,6 +94,6 @@ class Work:
             return
         try:
             if isinstance(error, MediumError) and self._fails:
-                self.fail(str(error), passing=isinstance(error, UnreadableError))
+                self.fail(error.message, passing=isinstance(error, UnreadableError))
         finally:
             self.close()

@@ -29,37 +29,33 @@ def collect(paths: Sequence[Path], out: Path) -> list[Path]:
     found: list[Path] = []
     out = out.resolve()
     if within := results(out):
-        raise UsageError(
-            f"The output folder {out} lies among the results in {within}; choose another with --out."
-        )
+        raise UsageError("path.out-among-results", out=out, folder=within)
     for path in paths:
         try:
             found += _media(path, out)
         except (OSError, ValueError) as error:
             where = getattr(error, "filename", None) or path
             said = getattr(error, "strerror", None) or error
-            raise UsageError(
-                f"{where} cannot be read ({said}); check the path and its permissions; nothing was done."
-            ) from error
+            raise UsageError("path.unreadable", path=where, cause=said) from error
     return list(dict.fromkeys(found))
 
 
 def _media(path: Path, out: Path) -> list[Path]:
     if path.resolve() == out:
-        raise UsageError(f"The output folder {path} is also an input; choose another folder with --out.")
+        raise UsageError("path.out-is-input", path=path)
     if results(path.resolve()) == out:
-        raise UsageError(f"{path} lies among the results in the output folder; give the originals.")
+        raise UsageError("path.among-results", path=path)
     if path.is_symlink():
         return [path]
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise UsageError(f"{path} does not exist; check the path.") from error
+        raise UsageError("path.missing", path=path) from error
     if not stat.S_ISDIR(mode):
         return [path]
     media = list(_walk(path, out))
     if not media:
-        raise UsageError(f"The folder {path} holds no photo and no clip; nothing was done.")
+        raise UsageError("path.folder-empty", path=path)
     return media
 
 

@@ -37,13 +37,9 @@ def start(module: str) -> subprocess.Popen[bytes]:
 def not_ready(code: int) -> NotReadyError | None:
     """What a child's exit status says of this machine; None where it says nothing of it."""
     if code == CANNOT_START:
-        return NotReadyError(
-            "The decoding process cannot start; run 'anonymizer doctor' to see which library is missing."
-        )
+        return NotReadyError("read.no-process")
     if code == CANNOT_CONFINE:
-        return NotReadyError(
-            "The decoding process cannot be confined, so nothing was opened; run 'anonymizer doctor' to see why."
-        )
+        return NotReadyError("read.unconfined")
     return None
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from anonymizer.core.errors import DamagedError, UnreadableError, UnsupportedError
+from anonymizer.core.message import Message
 from anonymizer.read.moving_image import is_moving
 
 HEAD = 4096
@@ -69,77 +70,77 @@ _BMP_HEADERS = {12, 16, 40, 52, 56, 64, 108, 124}
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"mif2"}
 _CLIP_BRANDS = (b"qt  ", b"mp4", b"iso", b"avc1", b"M4V", b"3g", b"MSNV", b"dash", b"XAVC", b"f4v")
 _QUICKTIME_ATOMS = {b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}
-_RAW = "a camera's raw picture"
+_RAW = "looks.raw"
 _KNOWN_AS = (
-    (b"%!PS", "a PostScript program"),
-    (b"\xc5\xd0\xd3\xc6", "a PostScript program"),
-    (b"%PDF", "a PDF document"),
-    (b"<svg", "an SVG drawing"),
-    (b"<?xml", "an XML document"),
-    (b"<!doctype", "a web page"),
-    (b"<html", "a web page"),
-    (b"<script", "a web page"),
-    (b"#extm3u", "a playlist"),
-    (b"ffconcat", "a list of other files"),
-    (b"v=0", "a stream description"),
-    (b"8BPS", "a Photoshop document"),
-    (b"gimp xcf", "a GIMP document"),
-    (b"PK\x03\x04", "a ZIP archive or an office document"),
-    (b"\xd0\xcf\x11\xe0", "an office document"),
-    (b"{\\rtf", "an office document"),
-    (b"Rar!", "an archive"),
-    (b"7z\xbc\xaf", "an archive"),
-    (b"\x1f\x8b", "an archive"),
-    (b"\xff\x0a", "a JPEG XL picture"),
-    (b"\x00\x00\x00\x0cJXL ", "a JPEG XL picture"),
-    (b"\x00\x00\x00\x0cjP  ", "a JPEG 2000 picture"),
-    (b"\xff\x4f\xff\x51", "a JPEG 2000 picture"),
+    (b"%!PS", "looks.postscript"),
+    (b"\xc5\xd0\xd3\xc6", "looks.postscript"),
+    (b"%PDF", "looks.pdf"),
+    (b"<svg", "looks.svg"),
+    (b"<?xml", "looks.xml"),
+    (b"<!doctype", "looks.web-page"),
+    (b"<html", "looks.web-page"),
+    (b"<script", "looks.web-page"),
+    (b"#extm3u", "looks.playlist"),
+    (b"ffconcat", "looks.file-list"),
+    (b"v=0", "looks.stream"),
+    (b"8BPS", "looks.photoshop"),
+    (b"gimp xcf", "looks.gimp"),
+    (b"PK\x03\x04", "looks.zip"),
+    (b"\xd0\xcf\x11\xe0", "looks.office"),
+    (b"{\\rtf", "looks.office"),
+    (b"Rar!", "looks.archive"),
+    (b"7z\xbc\xaf", "looks.archive"),
+    (b"\x1f\x8b", "looks.archive"),
+    (b"\xff\x0a", "looks.jpeg-xl"),
+    (b"\x00\x00\x00\x0cJXL ", "looks.jpeg-xl"),
+    (b"\x00\x00\x00\x0cjP  ", "looks.jpeg-2000"),
+    (b"\xff\x4f\xff\x51", "looks.jpeg-2000"),
     (b"II*\x00\x10\x00\x00\x00CR", _RAW),
     (b"IIRO", _RAW),
     (b"IIRS", _RAW),
     (b"IIU\x00", _RAW),
     (b"FUJIFILM", _RAW),
     (b"FOVb", _RAW),
-    (b"\x30\x26\xb2\x75", "a Windows Media clip (WMV)"),
-    (b"FLV", "a Flash clip"),
-    (b"ID3", "a sound recording"),
-    (b"OggS", "an Ogg recording"),
-    (b"fLaC", "a sound recording"),
-    (b"\x00\x00\x01\xba", "an MPEG clip (MPG, VOB)"),
-    (b"\x00\x00\x01\xb3", "an MPEG clip (MPG, VOB)"),
-    (b"\x06\x0e\x2b\x34", "an MXF clip"),
-    (b".RMF", "a RealMedia clip"),
-    (b"#!", "a program"),
-    (b"MZ", "a program"),
-    (b"\x7fELF", "a program"),
+    (b"\x30\x26\xb2\x75", "looks.windows-media"),
+    (b"FLV", "looks.flash"),
+    (b"ID3", "looks.sound"),
+    (b"OggS", "looks.ogg"),
+    (b"fLaC", "looks.sound"),
+    (b"\x00\x00\x01\xba", "looks.mpeg"),
+    (b"\x00\x00\x01\xb3", "looks.mpeg"),
+    (b"\x06\x0e\x2b\x34", "looks.mxf"),
+    (b".RMF", "looks.realmedia"),
+    (b"#!", "looks.program"),
+    (b"MZ", "looks.program"),
+    (b"\x7fELF", "looks.program"),
 )
 
 _MEDIA = frozenset(
     {
-        *(_RAW, "a Photoshop document", "a GIMP document", "a JPEG XL picture", "a JPEG 2000 picture"),
+        *(_RAW, "looks.photoshop", "looks.gimp", "looks.jpeg-xl", "looks.jpeg-2000"),
         *(
-            "a Windows Media clip (WMV)",
-            "a Flash clip",
-            "an MPEG clip (MPG, VOB)",
-            "an MXF clip",
-            "a RealMedia clip",
+            "looks.windows-media",
+            "looks.flash",
+            "looks.mpeg",
+            "looks.mxf",
+            "looks.realmedia",
         ),
     }
 )
 """Of what is refused, what is a photo or a clip: somebody would miss it."""
 _BY_SUFFIX = {
     **dict.fromkeys((".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".dng", ".pef", ".srw"), _RAW),
-    **dict.fromkeys((".mpg", ".mpeg", ".vob", ".m2v", ".m2p"), "an MPEG clip (MPG, VOB)"),
-    **dict.fromkeys((".wmv", ".asf"), "a Windows Media clip (WMV)"),
-    **dict.fromkeys((".jp2", ".j2k", ".jpx"), "a JPEG 2000 picture"),
-    **dict.fromkeys((".rm", ".rmvb"), "a RealMedia clip"),
-    **dict.fromkeys((".h264", ".264", ".h265", ".hevc"), "a bare stream of video"),
-    ".jxl": "a JPEG XL picture",
-    ".psd": "a Photoshop document",
-    ".xcf": "a GIMP document",
-    ".flv": "a Flash clip",
-    ".mxf": "an MXF clip",
-    ".dv": "a DV clip",
+    **dict.fromkeys((".mpg", ".mpeg", ".vob", ".m2v", ".m2p"), "looks.mpeg"),
+    **dict.fromkeys((".wmv", ".asf"), "looks.windows-media"),
+    **dict.fromkeys((".jp2", ".j2k", ".jpx"), "looks.jpeg-2000"),
+    **dict.fromkeys((".rm", ".rmvb"), "looks.realmedia"),
+    **dict.fromkeys((".h264", ".264", ".h265", ".hevc"), "looks.bare"),
+    ".jxl": "looks.jpeg-xl",
+    ".psd": "looks.photoshop",
+    ".xcf": "looks.gimp",
+    ".flv": "looks.flash",
+    ".mxf": "looks.mxf",
+    ".dv": "looks.dv",
 }
 """What a name promises where the content is not known."""
 
@@ -151,7 +152,7 @@ def sniff(head: bytes) -> Format:
     looks like, for everything that is not on the list.
     """
     if not head:
-        raise DamagedError("The file is empty; copy it from the camera again.")
+        raise DamagedError("file.empty")
     if (looks := _known_as(head)) == _RAW:
         raise _unsupported(looks)
     for magic, form in _MAGIC:
@@ -173,31 +174,29 @@ def sniff(head: bytes) -> Format:
         marks = head[offset::size][:8]
         if len(marks) >= 3 and set(marks) == {0x47}:
             return MPEGTS
-    raise _unsupported(looks or ("a text file" if _is_text(head) else "something else"))
+    raise _unsupported(looks or ("looks.text" if _is_text(head) else "looks.else"))
 
 
 def _unsupported(looks: str) -> UnsupportedError:
-    return UnsupportedError(
-        f"The content is {looks}, not a photo or clip that the program opens; export it as JPEG, PNG or MP4."
-    )
+    return UnsupportedError("file.foreign", what=Message(looks))
 
 
 def looks_like(head: bytes, suffix: str) -> tuple[str, bool]:
-    """What a content that :func:`sniff` refuses is, in words, and whether it is a photo or a clip of a kind that is
-    not opened. ``suffix`` (".wmv") of its name tells where the content does not."""
+    """What a content that :func:`sniff` refuses is, by its code, and whether it is a photo or a clip of a kind
+    that is not opened. ``suffix`` (".wmv") of its name tells where the content does not."""
     by_name = _BY_SUFFIX.get(suffix.casefold(), "")
     looks = _known_as(head)
     if looks in _MEDIA or not by_name:
-        return looks or ("a text file" if _is_text(head) else "something else"), looks in _MEDIA
+        return looks or ("looks.text" if _is_text(head) else "looks.else"), looks in _MEDIA
     return by_name, True
 
 
 def _known_as(head: bytes) -> str:
-    """What a refused content is, in words; empty where unknown."""
+    """What a refused content is, by the code of its message; empty where unknown."""
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     for magic, what in _KNOWN_AS:
         if head.startswith(magic) or (magic.islower() and start[: len(magic)].lower() == magic):
-            return "an SVG drawing" if magic == b"<?xml" and b"<svg" in start else what
+            return "looks.svg" if magic == b"<?xml" and b"<svg" in start else what
     return ""
 
 
@@ -250,18 +249,16 @@ def open_regular(path: Path) -> BinaryIO:
     try:
         mode = path.lstat().st_mode
         if stat.S_ISLNK(mode):
-            raise UnreadableError("The file is a symbolic link; give the file that it points to.")
+            raise UnreadableError("file.link")
         if not stat.S_ISREG(mode):
             # Asked before opening, because opening alone moves some devices to act.
             raise _no_file()
         handle = os.open(path, flags)
     except FileNotFoundError as error:
-        raise UnreadableError("The file is gone; it was moved or deleted meanwhile.") from error
+        raise UnreadableError("file.gone") from error
     except (OSError, ValueError) as error:
         said = getattr(error, "strerror", None) or error
-        raise UnreadableError(
-            f"The file cannot be read ({said}); check its permissions and that its disk is there."
-        ) from error
+        raise UnreadableError("file.unreadable", cause=said) from error
     # Asked again of what was opened: the name may have come to mean another thing in between.
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
@@ -270,9 +267,7 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def _no_file() -> UnreadableError:
-    return UnreadableError(
-        "This is not a regular file but a folder, a pipe or a device; give a photo or a clip."
-    )
+    return UnreadableError("file.not-regular")
 
 
 def _by_brand(head: bytes) -> Format:

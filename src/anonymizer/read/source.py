@@ -29,19 +29,16 @@ def read(path: Path, max_bytes: int) -> Source:
     with open_regular(path) as file:
         before = os.fstat(file.fileno())
         if before.st_size > max_bytes:
-            raise LimitError(
-                f"The file has {before.st_size >> 20} MiB, more than the limit of {max_bytes >> 20} MiB; "
-                "raise limits.max_bytes in the settings file if you trust it."
-            )
+            raise LimitError("file.too-large", mib=before.st_size >> 20, limit=max_bytes >> 20)
         try:
             # One byte more than announced: a file that grew meanwhile shows it.
             content = file.read(before.st_size + 1)
             after = os.fstat(file.fileno())
         except OSError as error:
-            raise UnreadableError(f"Reading the file failed ({error.strerror}); check its disk.") from error
+            raise UnreadableError("file.not-read", cause=error.strerror or error) from error
     unchanged = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
     if not unchanged or len(content) != before.st_size:
-        raise UnreadableError("The file changed while it was read; wait until it is complete and try again.")
+        raise UnreadableError("file.changed")
     if not content:
-        raise DamagedError("The file is empty; copy it from the camera again.")
+        raise DamagedError("file.empty")
     return Source(content, hashlib.sha256(content).hexdigest(), path)

@@ -15,18 +15,19 @@ from enum import StrEnum
 from pathlib import Path
 
 from anonymizer.core.errors import DamagedError, UnreadableError, UnsupportedError
+from anonymizer.core.message import Message
 from anonymizer.read.sniff import HEAD, looks_like, open_regular, sniff, suffix_of_medium
 
 PRIVATE = ".anonymizer"
 """The private folder: what has one is an output folder."""
 
-BIN = "It is a bin of the system: what was thrown away is not taken."
-OWN = "It is the system's own."
-HIDDEN = "It is hidden."
-TEMPORARY = "Its name is a temporary one: whatever writes it has not finished."
-RESULTS = "It is an output folder of this program."
-LINK = "It is a link, which is not followed: give the file that it points to."
-SPECIAL = "It is no regular file."
+BIN = Message("input.bin")
+OWN = Message("input.system")
+HIDDEN = Message("input.hidden")
+TEMPORARY = Message("input.temporary")
+RESULTS = Message("input.output")
+LINK = Message("input.link")
+SPECIAL = Message("input.irregular")
 
 _BIN_FOLDERS = frozenset(
     {"#recycle", "@recycle", "$recycle.bin", "recycler", "recycled", ".trash", ".trashes"}
@@ -79,28 +80,28 @@ class PassedOver:
 
     path: Path
     how: Passed
-    reason: str
+    reason: Message
     media: bool = False
 
 
-def skips_folder(name: str) -> str:
-    """The rule by which a folder of this name is not entered; empty if none."""
+def skips_folder(name: str) -> Message | None:
+    """The rule by which a folder of this name is not entered; None if none."""
     folded = name.casefold()
     if folded in _BIN_FOLDERS or folded.startswith(".trash-"):
         return BIN
     if folded in _SYSTEM_FOLDERS:
         return OWN
-    return HIDDEN if name.startswith(".") else ""
+    return HIDDEN if name.startswith(".") else None
 
 
-def skips_file(name: str) -> str:
-    """The rule by which a file of this name is not taken, temporary names apart; empty if none.
+def skips_file(name: str) -> Message | None:
+    """The rule by which a file of this name is not taken, temporary names apart; None if none.
 
     Names that no person gave: hidden files (``._x``, ``.DS_Store``, rsync's ``.x.Ab12``), ``Thumbs.db``.
     """
     if name.casefold() in _SYSTEM_FILES:
         return OWN
-    return HIDDEN if name.startswith(".") else ""
+    return HIDDEN if name.startswith(".") else None
 
 
 def is_temporary(name: str) -> bool:
@@ -135,16 +136,16 @@ def not_taken(path: Path) -> PassedOver | None:
     except UnsupportedError:
         looks, media = looks_like(head, path.suffix)
         said = (
-            f"It is {looks}: export it as JPEG, PNG or MP4."
+            Message("input.export", what=Message(looks))
             if media
-            else f"It is {looks}, no photo and no clip."
+            else Message("input.foreign", what=Message(looks))
         )
         return PassedOver(path, Passed.NOT_TAKEN, said, media)
     except DamagedError:
-        return PassedOver(path, Passed.NOT_TAKEN, "It is empty.")
+        return PassedOver(path, Passed.NOT_TAKEN, Message("input.empty"))
     except UnreadableError as error:
         # Whatever it is, somebody may miss it.
-        return PassedOver(path, Passed.NOT_TAKEN, str(error), media=True)
+        return PassedOver(path, Passed.NOT_TAKEN, error.message, media=True)
     return None
 
 

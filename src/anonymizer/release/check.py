@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anonymizer.core.errors import DamagedError
+from anonymizer.core.message import Message
 from anonymizer.core.signing import PublicKeys, SignatureStatus, trusted
 from anonymizer.core.types import Check, Processed, Result, Traces, Verdict
 from anonymizer.gate.files import file_sha256
@@ -16,12 +17,12 @@ from anonymizer.report.file import ReadReport, read
 from anonymizer.report.schema import CheckRecord, Report
 from anonymizer.verify.photo import audit
 
-NO_REPORT = "No report was found for this file: do not publish it."
-MEDIUM_CHANGED = "The file was changed since its report was written: do not publish it."
-REPORT_CHANGED = "Its report was changed since it was signed: do not publish it."
-PAGE_CHANGED = "The page of its report was changed since the report was signed: do not hand it out."
-NOT_SIGNED = "Its report is not signed, so nobody can say whether it was changed."
-OTHER_NAME = "Its name is not the one in its report."
+NO_REPORT = Message("published.no-report")
+MEDIUM_CHANGED = Message("published.changed")
+REPORT_CHANGED = Message("published.report-changed")
+PAGE_CHANGED = Message("published.page-changed")
+NOT_SIGNED = Message("published.not-signed")
+OTHER_NAME = Message("published.other-name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +64,7 @@ def examine(path: Path, reports: Path | None, keys: PublicKeys) -> ExaminedFile:
         head = file.read(4096)
     form = sniff(head)
     if form.name not in ("JPEG", "PNG", "MP4"):
-        raise DamagedError(
-            f"The file is a {form.name}, which this program never writes; it was not published by it."
-        )
+        raise DamagedError("published.not-ours", format=form.name)
     sha256 = file_sha256(path)
     here = path.absolute().parent
     found = find_report(sha256, path.name, [reports] if reports else report_folders(here), keys)
@@ -133,8 +132,8 @@ def find_report(sha256: str, name: str, folders: list[Path], keys: PublicKeys) -
     return best[1] if best else None
 
 
-def _signature(path: Path, found: ReadReport, sha256: str) -> tuple[SignatureStatus, list[str]]:
-    """What report, medium and page are, taken together, and a sentence for each that is not what was signed."""
+def _signature(path: Path, found: ReadReport, sha256: str) -> tuple[SignatureStatus, list[Message]]:
+    """What report, medium and page are, taken together, and a message for each that is not what was signed."""
     problems = []
     if found.signature is SignatureStatus.CHANGED:
         return SignatureStatus.CHANGED, [REPORT_CHANGED]
@@ -146,11 +145,7 @@ def _signature(path: Path, found: ReadReport, sha256: str) -> tuple[SignatureSta
     if found.signature is SignatureStatus.VALID:
         return (SignatureStatus.CHANGED if problems else SignatureStatus.VALID), problems
     signature = found.report.signature
-    unknown = (
-        f"Its report was signed with an unknown key ({signature.key}); give its public half with --key."
-        if signature
-        else NOT_SIGNED
-    )
+    unknown = Message("published.unknown-key", key=signature.key) if signature else NOT_SIGNED
     return (SignatureStatus.CHANGED if problems else SignatureStatus.UNKNOWN), [*problems, unknown]
 
 
@@ -162,7 +157,7 @@ def _reports(folders: list[Path], stem: str) -> Iterator[Path]:
             yield from sorted(folder.glob("*.json"))
 
 
-def _unknown(path: Path, sha256: str, form: str, checks: list[Check], reasons: list[str]) -> Report:
+def _unknown(path: Path, sha256: str, form: str, checks: list[Check], reasons: list[Message]) -> Report:
     from anonymizer.core.settings import Settings
     from anonymizer.report.build import build
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from anonymizer.core.message import Message
 from anonymizer.core.signing import PublicKeys
 from anonymizer.gate.chain import LedgerFlaw, decision_flaws
 from anonymizer.gate.files import file_sha256
@@ -26,16 +27,16 @@ PLACED_STATES = (State.READY, State.RELEASED, State.REVIEW, State.REJECTED)
 def chain_flaws(gate: OutputFolder, keys: PublicKeys) -> Iterator[LedgerFlaw]:
     """The same, and a sentence for each medium that is not where, or what, ledger and decisions say."""
     if not gate.ledger.sound():
-        yield LedgerFlaw("The ledger's file is damaged; restore it from a copy.")
+        yield LedgerFlaw(Message("ledger-check.damaged"))
     yield from decision_flaws(gate.ledger.links(), keys)
     for entry in gate.ledger.each(*PLACED_STATES):
         for said in _settled_flaws(gate, entry):
             yield LedgerFlaw(said)
     for id in gate.ledger.orphans():
-        yield LedgerFlaw(f"{id}: there are decisions on it, but the ledger does not have it any more.")
+        yield LedgerFlaw(Message("ledger-check.no-row", id=id))
     strangers = [found.name for found in gate.ready.iterdir() if not _known(gate, found.name)]
     for name in sorted(strangers):
-        yield LedgerFlaw(f"{name}: it lies in ready/, but not by the ledger.")
+        yield LedgerFlaw(Message("ledger-check.not-by-ledger", name=name))
 
 
 def _is(taken: Decision | None, told: dict[str, Any]) -> bool:
@@ -51,7 +52,7 @@ def _known(gate: OutputFolder, name: str) -> bool:
     return any(one.name == name and one.state in states for one in gate.ledger.named(name))
 
 
-def _settled_flaws(gate: OutputFolder, entry: LedgerEntry) -> list[str]:
+def _settled_flaws(gate: OutputFolder, entry: LedgerEntry) -> list[Message]:
     """What is wrong with a medium; nothing while another run is just changing it."""
     while True:
         found = list(_medium_flaws(gate, entry))
@@ -63,27 +64,27 @@ def _settled_flaws(gate: OutputFolder, entry: LedgerEntry) -> list[str]:
         entry = now
 
 
-def _medium_flaws(gate: OutputFolder, entry: LedgerEntry) -> Iterator[str]:
+def _medium_flaws(gate: OutputFolder, entry: LedgerEntry) -> Iterator[Message]:
     decisions = gate.ledger.decisions(entry.id)
     released = any(one.action == RELEASED for one in decisions)
     taken = next((one for one in reversed(decisions) if one.action != RELEASED), None)
     name = entry.name or entry.id
     medium: Path = gate.folder(entry.state) / entry.name
     if not medium.is_file() or file_sha256(medium) != entry.output:
-        yield f"{name}: the ledger speaks of another file."
+        yield Message("ledger-check.other-file", name=name)
     try:
         seal = gate.report_digest(entry.id)
         decided = json.loads((gate.reports / f"{entry.id}.json").read_bytes()).get("decision")
     except (OSError, ValueError):
-        yield f"{name}: its report is missing or damaged."
+        yield Message("ledger-check.report-damaged", name=name)
         return
     if entry.report and entry.report != seal:
-        yield f"{name}: its report is not the one that the ledger knows."
+        yield Message("ledger-check.other-report", name=name)
     if decided and not _is(taken, decided):
-        yield f"{name}: its report tells of a decision that the ledger does not have."
+        yield Message("ledger-check.other-decision", name=name)
     elif taken and entry.state not in LEADS_TO.get(taken.action, (entry.state,)):
-        yield f"{name}: it stands as {entry.state}, but the last decision on it was: {taken.action}."
+        yield Message("ledger-check.other-state", name=name, state=entry.state, action=taken.action)
     if entry.state is State.REJECTED and taken is None:
-        yield f"{name}: it stands as rejected, but no decision says so."
+        yield Message("ledger-check.rejected-undecided", name=name)
     if entry.state is State.RELEASED and not released:
-        yield f"{name}: it stands as released, but no decision says so."
+        yield Message("ledger-check.released-undecided", name=name)

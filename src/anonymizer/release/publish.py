@@ -24,6 +24,7 @@ from typing import Any
 from anonymizer.core import signing as sign
 from anonymizer.core.durable import new_file, replace, sync_folder
 from anonymizer.core.errors import AnonymizerError, OutputError, UsageError
+from anonymizer.core.message import Message
 from anonymizer.core.signing import Key, PublicKeys, SignatureStatus
 from anonymizer.core.types import Verdict
 from anonymizer.core.version import __version__
@@ -41,21 +42,25 @@ MANIFEST = "manifest.json"
 REPORTS = "reports"
 PURPOSE = "manifest"
 SCHEMA = "anonymizer-manifest/1"
-CONSENT = "Blurring does not replace the patient's consent where the law asks for it."
+CONSENT = Message("release.consent")
 HIDDEN = ".releasing-"
 MANIFEST_EVERY = 5.0
 """Seconds between two writings of the manifest, at least; 20 times as long as the last one took."""
-TAKEN_BACK = "It was released, and taken back or corrected since; delete it and its report there."
+TAKEN_BACK = Message("release.taken-back")
+
+
+class HeldBackError(AnonymizerError):
+    """One medium is not handed out, and why; the others are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Released:
     """What a release came to: names that were copied, names that were there already, and what was held back, each
-    with a sentence that says why. ``manifest`` is None where nothing is in the release at all."""
+    with a message that says why. ``manifest`` is None where nothing is in the release at all."""
 
     copied: tuple[str, ...]
     there: tuple[str, ...]
-    held: tuple[tuple[str, str], ...]
+    held: tuple[tuple[str, Message], ...]
     manifest: Path | None
 
 
@@ -74,17 +79,17 @@ def release(
     """
     check_output_folder(out)
     if to.resolve().is_relative_to(out.resolve()):
-        raise UsageError(f"{to} lies in the output folder; release into another one.")
+        raise UsageError("release.inside", path=to)
     if out.resolve().is_relative_to(to.resolve()):
-        raise UsageError(f"The output folder lies in {to}; release into a folder of its own.")
+        raise UsageError("release.around", path=to)
     with Gate(out) as gate:
         for said in decision_flaws(gate.ledger.links(), gate.key.public):
             if said.signature is SignatureStatus.CHANGED:
-                raise OutputError(f"{said.said} Nothing was released; restore the ledger from a copy.")
+                raise OutputError("release.ledger-changed", why=said.said)
         listed = _listed(to, gate.key)
         copied: list[str] = []
         there: list[str] = []
-        held: list[tuple[str, str]] = []
+        held: list[tuple[str, Message]] = []
         due = 0.0
         try:
             (to / REPORTS).mkdir(parents=True, exist_ok=True)
@@ -94,8 +99,8 @@ def release(
                     continue
                 try:
                     new = _copied(gate, entry, to)
-                except (AnonymizerError, ValueError) as error:
-                    held.append((entry.name, str(error)))
+                except AnonymizerError as error:
+                    held.append((entry.name, error.message))
                 else:
                     if (entry.state is State.READY or new) and not _recorded(gate, entry, initials):
                         held.append((entry.name, _taken_back(to, entry, new=new)))
@@ -109,10 +114,7 @@ def release(
             if copied or there:
                 _write_manifest(to, listed, gate.key)
         except OSError as error:
-            raise OutputError(
-                f"The folder {to} cannot be written ({error.strerror or error}); what its manifest lists is whole, "
-                "run the release again for the rest."
-            ) from error
+            raise OutputError("release.not-written", path=to, cause=error.strerror or error) from error
         finally:
             for left in to.glob(f"{HIDDEN}*"):
                 shutil.rmtree(left, ignore_errors=True)
@@ -120,7 +122,7 @@ def release(
         return Released(tuple(copied), tuple(there), tuple(held), manifest if manifest.is_file() else None)
 
 
-def _withdrawn(gate: Gate, to: Path, listed: dict[str, dict[str, Any]]) -> Iterator[tuple[str, str]]:
+def _withdrawn(gate: Gate, to: Path, listed: dict[str, dict[str, Any]]) -> Iterator[tuple[str, Message]]:
     """Take off the list what was released before and has been taken back, rejected or corrected since."""
     gone = []
     for name, record in listed.items():
@@ -136,22 +138,23 @@ def _withdrawn(gate: Gate, to: Path, listed: dict[str, dict[str, Any]]) -> Itera
 
 
 def _copied(gate: Gate, entry: LedgerEntry, to: Path) -> bool:
-    """Bring one medium and its reports over; False where they are there already. ValueError says why not."""
+    """Bring one medium and its reports over; False where they are there already. Raises :class:`HeldBackError`."""
     source = gate.folder(entry.state) / entry.name
     names = [f"{entry.id}.json", f"{entry.id}.html"]
     found = examine(source, gate.reports, gate.key.public)
     if found.signature is not SignatureStatus.VALID or found.report.verdict is not Verdict.READY:
-        raise ValueError(" ".join(found.report.reasons) or "It has no valid pass.")
+        why = found.report.reasons
+        raise HeldBackError(Message("release.reasons", reasons=why) if why else Message("release.no-pass"))
     if file_sha256(source) != entry.output:
-        raise ValueError("The ledger speaks of another file; process the original again.")
+        raise HeldBackError("release.other-file")
     if gate.report_digest(entry.id) != entry.report:
-        raise ValueError("Its report is not the one that the ledger knows; process the original again.")
+        raise HeldBackError("release.other-report")
     if said := _objected(gate, entry):
-        raise ValueError(said)
+        raise HeldBackError(said)
     final = to / entry.name
     if final.exists():
         if file_sha256(final) != entry.output:
-            raise ValueError("Another file has its name in the release; move that one away.")
+            raise HeldBackError("release.name-taken")
         if all(_alike(gate.reports / name, to / REPORTS / name) for name in names):
             return False
     hidden = to / f"{HIDDEN}{secrets.token_hex(6)}"
@@ -162,7 +165,7 @@ def _copied(gate: Gate, entry: LedgerEntry, to: Path) -> bool:
         _copy(gate.reports / name, hidden / REPORTS / name)
     again = examine(copy, hidden / REPORTS, gate.key.public)
     if again.signature is not SignatureStatus.VALID or again.report.verdict is not Verdict.READY:
-        raise ValueError("Its copy did not pass; check the disk and release it again.")
+        raise HeldBackError("release.copy-failed")
     for name in names:
         (hidden / REPORTS / name).replace(to / REPORTS / name)
     sync_folder(to / REPORTS)
@@ -176,16 +179,16 @@ def _copied(gate: Gate, entry: LedgerEntry, to: Path) -> bool:
     return True
 
 
-def _objected(gate: Gate, entry: LedgerEntry) -> str:
-    """Why a medium stays, because somebody rejected another output of the same source since; empty if nobody did.
+def _objected(gate: Gate, entry: LedgerEntry) -> Message | None:
+    """Why a medium stays, because somebody rejected another output of the same source since; None if nobody did.
 
     What a person approved goes out: the rejection of another version is not this one's.
     """
     approved = [one for one in gate.ledger.decisions(entry.id) if one.action in (APPROVED, REOPENED)]
     if approved and approved[-1].action == APPROVED:
-        return ""
+        return None
     found = objection(gate, entry.sha256)
-    return found[0] if found else ""
+    return found[0] if found else None
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -215,14 +218,14 @@ def _recorded(gate: Gate, entry: LedgerEntry, initials: str) -> bool:
     )
 
 
-def _taken_back(to: Path, entry: LedgerEntry, *, new: bool) -> str:
-    """Somebody decided on a medium while it was copied: what was just copied goes again. A sentence that says so."""
+def _taken_back(to: Path, entry: LedgerEntry, *, new: bool) -> Message:
+    """Somebody decided on a medium while it was copied: what was just copied goes again."""
     if not new:
         return TAKEN_BACK
     (to / entry.name).unlink(missing_ok=True)
     for suffix in ("json", "html"):
         (to / REPORTS / f"{entry.id}.{suffix}").unlink(missing_ok=True)
-    return "It was taken back while it was copied; its copy was removed."
+    return Message("release.taken-back-meanwhile")
 
 
 def _listed(to: Path, key: Key) -> dict[str, dict[str, Any]]:
@@ -235,9 +238,9 @@ def _listed(to: Path, key: Key) -> dict[str, dict[str, Any]]:
         document = sign.parse(content)
         known = {str(one["name"]): dict(one) for one in document["media"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{path} is no manifest of this program; release into another folder.") from error
+        raise UsageError("release.no-manifest", path=path) from error
     if sign.file_signature_status(content, PURPOSE, key.public) is not SignatureStatus.VALID:
-        raise UsageError(f"{path} was changed, or signed with another key; release into another folder.")
+        raise UsageError("release.manifest-not-own", path=path)
     return known
 
 
@@ -248,7 +251,7 @@ def _write_manifest(to: Path, listed: dict[str, dict[str, Any]], key: Key) -> fl
         "schema": SCHEMA,
         "program": f"anonymizer {__version__}",
         "created": now(),
-        "consent": CONSENT,
+        "consent": str(CONSENT),
         "media": [listed[name] for name in sorted(listed)],
     }
     content = sign.as_file(sign.signed(document, PURPOSE, key))
@@ -260,10 +263,10 @@ def _write_manifest(to: Path, listed: dict[str, dict[str, Any]], key: Key) -> fl
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """Something in a folder that must not be published as it is: what, and a sentence that says why."""
+    """Something in a folder that must not be published as it is: what, and why."""
 
     name: str
-    said: str
+    said: Message
     signature: SignatureStatus = SignatureStatus.CHANGED
 
 
@@ -275,9 +278,9 @@ def flaws(folder: Path, keys: PublicKeys) -> Iterator[Flaw]:
     said = sign.file_signature_status(content, PURPOSE, keys)
     if said is not SignatureStatus.VALID:
         why = (
-            "The manifest was changed since it was signed."
+            Message("release.manifest-changed")
             if said is SignatureStatus.CHANGED
-            else "The manifest was signed with an unknown key; give its public half with --key."
+            else Message("release.manifest-unknown-key")
         )
         yield Flaw(MANIFEST, why, said)
         return
@@ -287,21 +290,21 @@ def flaws(folder: Path, keys: PublicKeys) -> Iterator[Flaw]:
         report = str(one["report"])
         known |= {one["name"], report, report.removesuffix(".json") + ".html"}
         if not (folder / one["name"]).is_file():
-            yield Flaw(one["name"], "The manifest lists it, but it is not there.")
+            yield Flaw(one["name"], Message("release.listed-missing"))
         elif file_sha256(folder / one["name"]) != one["sha256"]:
-            yield Flaw(one["name"], "It is not the file that the manifest lists.")
+            yield Flaw(one["name"], Message("release.listed-other"))
         if not (folder / report).is_file():
-            yield Flaw(report, "The manifest lists it, but it is not there.")
+            yield Flaw(report, Message("release.listed-missing"))
         elif file_sha256(folder / report) != one["report_sha256"]:
-            yield Flaw(report, "It is not the report that the manifest lists.")
+            yield Flaw(report, Message("release.report-other"))
         if not (folder / report).with_suffix(".html").is_file():
-            yield Flaw(report.removesuffix(".json") + ".html", "The page of a report is not there.")
+            yield Flaw(report.removesuffix(".json") + ".html", Message("release.page-missing"))
     for found in contents(folder):
         name = found.relative_to(folder).as_posix()
         if found.is_symlink():
-            yield Flaw(name, "It is a link, which may lead anywhere.")
+            yield Flaw(name, Message("release.link"))
         elif name not in known:
-            yield Flaw(name, "It does not belong to the release: the manifest does not list it.")
+            yield Flaw(name, Message("release.not-listed"))
 
 
 def contents(folder: Path) -> list[Path]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
+from anonymizer.core.message import Message
 from anonymizer.core.settings import Settings
 from anonymizer.core.types import Check, Evidence, Processed, Verdict
 from anonymizer.core.version import __version__
@@ -24,15 +25,12 @@ LIBRARIES = ("av", "mediapipe", "numpy", "opencv-python", "openvino", "pillow", 
 """Libraries that took part in decoding, detecting or encoding."""
 
 NOT_CHECKED = (
-    "Scars, jewellery, clothing and rooms by which somebody may know the patient: no detector looks for them. "
-    "Tattoos are only guessed at, by colour and outline: red, pale or very large ones are missed.",
-    "The sensor's noise pattern, which can tell that two pictures come from the same camera.",
-    "Whether the case itself is so rare that its description names the patient.",
-    "Whether the patient has consented: hiding a face does not replace consent where the law asks for it.",
+    Message("not-checked.scars"),
+    Message("not-checked.sensor"),
+    Message("not-checked.rare"),
+    Message("not-checked.consent"),
 )
-NOT_CHECKED_CLIP = (
-    "Gait, gestures and whatever else of a person's movement is known to those who know them.",
-)
+NOT_CHECKED_CLIP = (Message("not-checked.gait"),)
 
 
 def build(
@@ -44,7 +42,7 @@ def build(
     sha256: str,
     size: int,
     verdict: Verdict,
-    reasons: Sequence[str],
+    reasons: Sequence[Message],
     checks: Sequence[Check],
 ) -> Report:
     """The report on one written medium; ``sha256`` (hex) and ``size`` (bytes) are the written file's."""
@@ -68,7 +66,7 @@ def build(
         reasons=list(reasons),
         questions=[
             QuestionRecord(
-                text=str(one.message),
+                message=one.message,
                 kind=one.kind,
                 hidden=one.hidden,
                 box=(
@@ -81,8 +79,7 @@ def build(
             )
             for one in processed.questions
         ],
-        notes=list(processed.notes)
-        + (["The source's file name was kept, as requested."] if settings.keep_name else []),
+        notes=list(processed.notes) + ([Message("notes.name-kept")] if settings.keep_name else []),
         checks=[
             CheckRecord(name=c.name, result=c.result, evidence=c.evidence, data=dict(c.data)) for c in checks
         ],
@@ -103,18 +100,18 @@ def _created(settings: Settings) -> str:
     return moment.isoformat(timespec="seconds") if settings.report_time else moment.date().isoformat()
 
 
-def _switched_off(settings: Settings) -> list[str]:
+def _switched_off(settings: Settings) -> list[Message]:
     off = []
     if not settings.faces:
-        off.append("Faces, as requested.")
+        off.append(Message("not-checked.faces"))
     if settings.text == "none":
-        off.append("Text, as requested.")
+        off.append(Message("not-checked.text"))
     if settings.text == "identifying":
-        off.append("Text that was read as a scale, a ruler's number or a side's marker, as requested.")
+        off.append(Message("not-checked.identifying"))
     if not settings.codes:
-        off.append("Barcodes and QR codes, as requested.")
+        off.append(Message("not-checked.codes"))
     if not settings.marks:
-        off.append("Tattoos, as requested.")
+        off.append(Message("not-checked.marks"))
     return off
 
 

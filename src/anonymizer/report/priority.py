@@ -25,7 +25,7 @@ def review_priority(report: Report) -> float:
         elif check.result is Result.REVIEW:
             weight += STILL_FOUND
     evidence = {check.evidence for check in report.checks}
-    questions = asked(report)
+    questions = {one.message: one for one in asked(report)}
     for reason in report.reasons:
         if one := questions.get(reason):
             weight += FACE_WEIGHT if one.kind.kind is Kind.FACE else OTHER_WEIGHT

@@ -5,7 +5,7 @@ from __future__ import annotations
 from anonymizer.report.schema import QuestionRecord, Report
 
 
-def asked(report: Report) -> dict[str, QuestionRecord]:
-    """The open questions, by the reason that each is; reasons that point at no place are not among them."""
-    known = {one.text: one for one in report.questions}
-    return {reason: known[reason] for reason in report.reasons if reason in known}
+def asked(report: Report) -> list[QuestionRecord]:
+    """The open questions: those that stand among the reasons; what was decided is asked no more."""
+    open_ = set(report.reasons)
+    return [one for one in report.questions if one.message in open_]

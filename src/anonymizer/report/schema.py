@@ -1,16 +1,46 @@
-"""The verification report's schema, version 1.
+"""The verification report's schema, version 2.
 
 A report is handed out with its medium, so nothing here may come from the source: no name, no time, no
 hash, no value of a tag. What the source held is said by kind ("GPS position"), never by value.
+
+What it says is messages, codes with values (:mod:`anonymizer.core.message`); the page beside it has the sentences.
+Version 1 had the sentences themselves: such a report is read, and what it says is told as it stands there.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
+from pydantic_core import CoreSchema, core_schema
 
+from anonymizer.core.message import Message, as_json, from_json
 from anonymizer.core.types import Kind, QuestionKind, Result, Shape, Style, Verdict
+
+
+class _MessageSchema:
+    """How a message stands in the JSON; without it pydantic would look into the message itself."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            from_json, serialization=core_schema.plain_serializer_function_ser_schema(as_json)
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {
+            "type": "object",
+            "properties": {"code": {"type": "string"}, "values": {"type": "object"}},
+            "required": ["code", "values"],
+        }
+
+
+Said = Annotated[Message, _MessageSchema]
+"""A message: ``{"code": "clip.broken-off", "values": {"count": 12}}``. A box among its values is an object of ``x``,
+``y``, ``w``, ``h`` in pixels, a message in it an object like itself."""
 
 
 class _Part(BaseModel):
@@ -64,8 +94,8 @@ class RegionRecord(_Part):
 class QuestionRecord(_Part):
     """A place that a person is asked to look at: ``box`` = left, top, right, bottom in pixels of the output."""
 
-    text: str
-    """The sentence among the reasons that asks it."""
+    message: Said
+    """The reason that asks it."""
     kind: QuestionKind
     hidden: bool = False
     """Whether it is drawn over until somebody has decided."""
@@ -73,13 +103,21 @@ class QuestionRecord(_Part):
     seconds: float | None = None
     """Of a clip: the time of the frame in which it was seen, from the first one."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _version_1(cls, found: Any) -> Any:
+        """In version 1 the reason was a sentence, ``text``."""
+        if isinstance(found, dict) and "text" in found and "message" not in found:
+            return {("message" if name == "text" else name): value for name, value in found.items()}
+        return found
+
 
 class CheckRecord(_Part):
-    """``evidence`` is a sentence for a person, ``data`` the same for a program."""
+    """``evidence`` is for a person, ``data`` the same for a program."""
 
     name: str
     result: Result
-    evidence: str
+    evidence: Said
     data: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -110,7 +148,7 @@ class DecisionRecord(_Part):
     """Empty unless the settings ask for it."""
     decided: str
     """UTC, ISO 8601: the day; to the second where the settings ask for it."""
-    reasons: list[str]
+    reasons: list[Said]
     """What the person was asked to judge."""
     changes: ChangesRecord = ChangesRecord()
 
@@ -128,18 +166,18 @@ class SignatureRecord(_Part):
 class Report(_Part):
     """Everything that was checked and found on one written medium. It never says "anonymous"."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     id: str
     created: str
     """UTC, ISO 8601: the day on which the check ended; to the second where the settings ask for it."""
     program: ProgramRecord
     medium: MediumRecord
     verdict: Verdict
-    reasons: list[str]
-    """Why the medium is not in ``ready/``: plain sentences, empty when it is."""
+    reasons: list[Said]
+    """Why the medium is not in ``ready/``; empty when it is."""
     questions: list[QuestionRecord] = Field(default_factory=list)
     """Those of the reasons that point at a place, decided or not; empty in a report from before they were listed."""
-    notes: list[str]
+    notes: list[Said]
     """What a reader should know even when all is well (first frame of an animation only, name kept …)."""
     checks: list[CheckRecord]
     regions: list[RegionRecord]
@@ -147,7 +185,7 @@ class Report(_Part):
     """Kinds of metadata the source held ("GPS position", "embedded thumbnail"), all left behind."""
     models: list[ModelRecord]
     settings: dict[str, Any]
-    not_checked: list[str]
+    not_checked: list[Said]
     """What no check here can see: for the person who publishes."""
     decision: DecisionRecord | None = None
     """Who let a medium through, or not; None where nobody was asked or nobody has answered."""
@@ -155,3 +193,12 @@ class Report(_Part):
     """SHA-256 (hex) of the report's page, the HTML beside the JSON."""
     signature: SignatureRecord | None = None
     """Over all of the above; None in a report from before reports were signed."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _version_1(cls, found: Any) -> Any:
+        return (
+            found | {"schema_version": 2}
+            if isinstance(found, dict) and found.get("schema_version") == 1
+            else found
+        )

@@ -14,6 +14,4 @@ def used_settings(report: Report) -> Settings:
     try:
         return Settings.model_validate(report.settings).checked()
     except ValidationError as error:
-        raise DecisionError(
-            "Its report names settings that do not exist; process the original again."
-        ) from error
+        raise DecisionError("report.settings-unknown") from error

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from anonymizer.core.settings import Settings
 from anonymizer.detect.models.store import Store
-from anonymizer.report import build, page
+from anonymizer.report import build
 
 
 @lru_cache(maxsize=1)
@@ -18,8 +18,12 @@ def vocabulary() -> bytes:
     there first, past code that puts nothing of the source into it.
     """
     package = Path(build.__file__).parents[1]
-    sources = [path.read_bytes() for kind in ("*.py", "*.po") for path in sorted(package.rglob(kind))]
+    sources = [
+        path.read_bytes()
+        for kind in ("*.py", "*.po", "*.html", "*.css")
+        for path in sorted(package.rglob(kind))
+    ]
     models = [f"{e.name} {e.sha256} {e.licence}".encode() for e in Store().entries()]
     libraries = [f"{name} {number}".encode() for name, number in build._libraries().items()]
-    plain = page.TEMPLATE.encode() + Settings().model_dump_json().encode()
+    plain = Settings().model_dump_json().encode()
     return b"\n".join([*sources, *models, *libraries, plain])

@@ -44,7 +44,7 @@ def frame_times(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             movie = mp4.walk(file)
     except (OSError, StructureError) as error:
-        raise DamagedError("The clip does not tell when its frames are shown; process it again.") from error
+        raise DamagedError("review.clip-no-times") from error
     steps = np.diff(movie.shown)
     first = np.flatnonzero(np.diff(steps, prepend=-1))
     counts = np.diff(first, append=len(steps))
@@ -81,7 +81,7 @@ class Films:
             self._decode(path, sha256, seconds)
             held = self._shown(sha256, seconds, end=True)
         if held is None:
-            raise UnreadableError("The clip has no picture that can be shown.")
+            raise UnreadableError("review.clip-no-picture")
         return held
 
     def small(self, path: Path, version: str) -> bytes:
@@ -93,7 +93,7 @@ class Films:
                 with Reading(path, clip.form, self.limits, "search", small=THUMB) as reading:
                     frame = next(iter(search_frames(clip, reading, size)), None)
                     if frame is None:
-                        raise UnreadableError("The clip has no picture that can be shown.")
+                        raise UnreadableError("review.clip-no-picture")
                     self._small[version] = jpeg(Image.fromarray(frame.small))
             while len(self._small) > HELD:
                 self._small.popitem(last=False)
@@ -139,6 +139,6 @@ class Films:
                         digest.update(chunk)
                     self._known[path] = (version, digest.hexdigest())
         except OSError as error:
-            raise UnreadableError("The file is gone; it was moved or deleted meanwhile.") from error
+            raise UnreadableError("file.gone") from error
         if self._known[path][1] != sha256:
             raise UnreadableError(CHANGED)

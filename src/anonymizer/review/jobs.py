@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from anonymizer.core.errors import AnonymizerError, DecisionError, MediumError, UnreadableError
+from anonymizer.core.message import Message
 from anonymizer.core.settings import Settings
 from anonymizer.gate.folder import Gate
 from anonymizer.gate.output import OutputFolder
@@ -39,7 +40,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 ENDED = 100
 """Finished jobs that are remembered for pages that have not heard of them yet."""
-DEFECT = "Internal error; nothing was published. Close it, start it again, and report it."
+DEFECT = Message("review.defect")
 
 
 class Stage(StrEnum):
@@ -66,7 +67,7 @@ class PageJob:
     total: int = 0
     id: str = ""
     verdict: str = ""
-    error: str = ""
+    error: Message | None = None
 
     def facts(self) -> dict[str, Any]:
         """For the page."""
@@ -168,7 +169,7 @@ class JobRunner:
         """Raises :class:`DecisionError` where a correction of this medium is under way."""
         stages = (Stage.QUEUED, Stage.WORKING)
         if any(job.replaces == id and job.stage in stages for job in list(self.jobs.values())):
-            raise DecisionError("Its corrections are being applied; decide when they are done.")
+            raise DecisionError("review.corrections-applied")
 
     def touched(self) -> None:
         """The overview page is to be written again."""
@@ -181,7 +182,7 @@ class JobRunner:
         self.free(id)
         entry = gate.ledger.get(id)
         if entry is None or entry.state is not State.REVIEW:
-            raise DecisionError("It is not there any more: somebody else may have decided on it meanwhile.")
+            raise DecisionError("decision.gone")
         used = used_settings(self.reports.of(gate, id))
         # Limits are the machine's and this run's, not the report's.
         return entry, to_settings(edits, used).model_copy(update={"limits": self.settings.limits})
@@ -235,7 +236,7 @@ class JobRunner:
             return admit(gate, id, job.source, worked, started)
         # Held until its successor stands: nobody can decide meanwhile on what is about to go.
         if not gate.ledger.claim(job.replaces, State.REVIEW, gate.run):
-            raise DecisionError("It is not there any more: somebody else may have decided on it meanwhile.")
+            raise DecisionError("decision.gone")
         try:
             outcome = admit(gate, id, job.source, worked, started)
         except BaseException:
@@ -264,13 +265,13 @@ class JobRunner:
         """Write the overview page where something changed since."""
         if self._changed:
             self._changed = False
-            write_index(gate)
+            write_index(gate, self.settings.language)
 
 
 def _ended(job: PageJob, future: Future[None]) -> None:
     error = future.exception()
     if isinstance(error, AnonymizerError):
-        job.error = str(error)
+        job.error = error.message
     elif error and not isinstance(error, _StoppedError):
         job.error = DEFECT
         _log(future)

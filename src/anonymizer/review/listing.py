@@ -16,6 +16,7 @@ from anonymizer.core.types import Box, Result
 from anonymizer.gate.decisions import read_report
 from anonymizer.gate.output import OutputFolder
 from anonymizer.gate.records import LedgerEntry, State
+from anonymizer.report.page import trace
 from anonymizer.report.priority import FAILED_WEIGHT, review_priority
 from anonymizer.report.questions import asked
 from anonymizer.report.schema import QuestionRecord, RegionRecord, Report
@@ -39,7 +40,7 @@ class Reports:
         try:
             facts = path.stat()
         except OSError as error:
-            raise DecisionError("Its report is missing; process the original again.") from error
+            raise DecisionError("report.missing") from error
         version = (facts.st_ino, facts.st_size, facts.st_ctime_ns)
         if id not in self.held or self.held[id][0] != version:
             self.held[id] = (version, read_report(gate, id))
@@ -51,7 +52,7 @@ def reasons(report: Report) -> list[dict[str, Any]]:
     seconds}``."""
     said = []
     failed = {check.evidence for check in report.checks if check.result is Result.FAIL}
-    questions = asked(report)
+    questions = {one.message: one for one in asked(report)}
     for reason in report.reasons:
         one = questions.get(reason)
         box = _box(one) if one else None
@@ -98,16 +99,14 @@ def _item(gate: OutputFolder, reports: Reports, entry: LedgerEntry, inbox: Path)
         "uploaded": entry.source.is_relative_to(inbox),
         "version": entry.output[:16],
         "weight": FAILED_WEIGHT,
-        "reasons": [{"text": entry.reason, "kind": None, "rect": None, "failed": True}]
-        if entry.reason
-        else [],
+        "reasons": [{"text": one, "kind": None, "rect": None, "failed": True} for one in entry.reason],
     }
     if entry.state is State.FAILED:
         return item
     try:
         report = reports.of(gate, entry.id)
     except DecisionError as error:
-        return item | {"reasons": [{"text": str(error), "kind": None, "rect": None, "failed": True}]}
+        return item | {"reasons": [{"text": error.message, "kind": None, "rect": None, "failed": True}]}
     medium = report.medium
     return item | {
         "type": medium.type,
@@ -126,7 +125,7 @@ def _decision(gate: OutputFolder, report: Report) -> dict[str, Any] | None:
         return None
     taken = [one for one in gate.ledger.decisions(report.id) if one.action == report.decision.action]
     known = {"initials": taken[-1].who, "decided": taken[-1].at} if taken else {}
-    return report.decision.model_dump() | known
+    return report.decision.model_dump() | {"reasons": report.decision.reasons} | known
 
 
 def detail(gate: OutputFolder, reports: Reports, entry: LedgerEntry, inbox: Path) -> dict[str, Any]:
@@ -136,14 +135,14 @@ def detail(gate: OutputFolder, reports: Reports, entry: LedgerEntry, inbox: Path
     edits = from_settings(settings)
     doubts = [
         {
-            "text": one.text,
+            "text": one.message,
             "kind": one.kind.kind,
             "question": _words(one),
             "hidden": one.hidden,
             "rect": drawn_over(one.kind.kind, _box(one), settings),
             "seconds": one.seconds,
         }
-        for one in asked(report).values()
+        for one in asked(report)
     ]
     found = [
         {
@@ -168,7 +167,7 @@ def detail(gate: OutputFolder, reports: Reports, entry: LedgerEntry, inbox: Path
         "checks": [
             {"name": check.name, "result": check.result, "text": check.evidence} for check in report.checks
         ],
-        "traces": report.source_traces,
+        "traces": [trace(kind) for kind in report.source_traces],
         "notes": report.notes,
         "duration": report.medium.duration,
         "frames": report.medium.frames,

@@ -11,6 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from anonymizer.core.errors import UnreadableError
+from anonymizer.core.message import Message
 from anonymizer.core.settings import Limits
 from anonymizer.read.photo.reader import Decoder, open_still
 from anonymizer.read.source import read
@@ -62,7 +63,7 @@ class Pictures:
                     image.thumbnail((THUMB, THUMB))
                     return jpeg(image.convert("RGB"))
             except (OSError, ValueError, Image.DecompressionBombError) as error:
-                raise UnreadableError("The output cannot be read; it was moved or changed.") from error
+                raise UnreadableError("review.output-unreadable") from error
 
         return self._once(f"small {version}", shrunk)
 
@@ -79,7 +80,7 @@ class Pictures:
         return made
 
 
-CHANGED = "The original was changed since it was processed; process it again."
+CHANGED = Message("review.original-changed")
 
 
 def jpeg(image: Image.Image) -> bytes:

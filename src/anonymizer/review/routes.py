@@ -27,6 +27,7 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Mount, Route
 
 from anonymizer.core.errors import AnonymizerError, DecisionError, UsageError
+from anonymizer.core.message import Message
 from anonymizer.core.version import __version__
 from anonymizer.gate import decisions as decide
 from anonymizer.gate.folder import Gate
@@ -58,8 +59,6 @@ REPORT_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox"
 )
 """The report's page brings its style within; it has no script and needs no other file."""
-SENTENCES = frozenset({"text", "error", "reason", "reasons", "traces", "notes"})
-"""The members of an answer that hold the program's sentences, or lists of them."""
 TICK = 2.0
 """Seconds between two looks at the clock."""
 
@@ -154,7 +153,9 @@ def build(page: Page, port: int) -> Starlette:
     ]
     app = Starlette(
         routes=[Mount(page.keys.path, routes=routes)],
-        middleware=[Middleware(Guard, keys=page.keys, port=port, octets=["/api/uploads"])],
+        middleware=[
+            Middleware(Guard, keys=page.keys, port=port, octets=["/api/uploads"], language=page.language)
+        ],
         exception_handlers={AnonymizerError: _refusal, HTTPException: _plain, ClientDisconnect: _gone},
     )
     app.state.page = page
@@ -171,9 +172,7 @@ def listen(port: int) -> socket.socket:
         listening.listen(64)
     except (OSError, OverflowError) as error:
         listening.close()
-        raise UsageError(
-            f"Port {port} cannot be used; choose another with --port, or leave it out."
-        ) from error
+        raise UsageError("review.port", port=port) from error
     return listening
 
 
@@ -261,17 +260,20 @@ def _words(name: str) -> bytes | None:
     return json.dumps(page_words(language, json.loads(static_files()[WORDS])), ensure_ascii=False).encode()
 
 
-def _spoken(request: Request, value: Any, key: str = "") -> Any:
-    """An answer with its sentences in the language that the page says it speaks."""
-    if isinstance(value, dict):
-        return {name: _spoken(request, part, name) for name, part in value.items()}
-    if isinstance(value, list):
-        return [_spoken(request, part, key) for part in value]
-    if not isinstance(value, str) or key not in SENTENCES:
-        return value
+def _spoken(request: Request, value: Any) -> Any:
+    """An answer with its messages in the language that the page says it speaks."""
     page: Page = request.app.state.page
-    asked = request.headers.get("accept-language", "")
-    return speaker(asked if asked in languages() else page.language)(value)
+    wanted = request.headers.get("accept-language", "")
+    say = speaker(wanted if wanted in languages() else page.language)
+
+    def spoken(value: Any) -> Any:
+        if isinstance(value, Message):
+            return say(value)
+        if isinstance(value, dict):
+            return {name: spoken(part) for name, part in value.items()}
+        return [spoken(part) for part in value] if isinstance(value, list | tuple) else value
+
+    return spoken(value)
 
 
 async def _session(request: Request) -> Response:
@@ -389,10 +391,10 @@ def _medium_file(gate: OutputFolder, entry: LedgerEntry) -> Path:
     # Read again: it may have been decided since the request came, and stand elsewhere now.
     entry = gate.ledger.get(entry.id) or entry
     if entry.state not in _SEEN:
-        raise DecisionError("It is not there any more: somebody else may have decided on it meanwhile.")
+        raise DecisionError("decision.gone")
     path = gate.folder(entry.state) / entry.name
     if not path.is_file():
-        raise DecisionError("Its file is gone from the output folder; process the original again.")
+        raise DecisionError("report.file-gone")
     return path
 
 
@@ -410,7 +412,7 @@ async def _apply(request: Request) -> Response:
     page = _page(request)
     edits = await _told(request, Edits)
     job = await page.runner.correct(request.path_params["id"], edits)
-    return JSONResponse(job.facts(), 202)
+    return JSONResponse(_spoken(request, job.facts()), 202)
 
 
 def _decision(action: Callable[[Gate, str, str, str], Path]) -> Callable[[Request], Any]:
@@ -441,7 +443,7 @@ async def _release(request: Request) -> Response:
     said = await _told(request, Handover)
     who = decide.person(said.initials)
     if page.releasing:
-        raise DecisionError("A release is under way; wait until it is done.")
+        raise DecisionError("review.release-running")
     page.releasing = True
     try:
         done = await run_in_threadpool(release, page.runner.out, page.release_folder, initials=who)
@@ -463,7 +465,7 @@ async def _upload(request: Request) -> Response:
         path = await inbox.receive(name or "file", _chunks(request, page), page.runner.inbox, limits)
     finally:
         page.uploading -= 1
-    return JSONResponse(page.runner.add(path).facts(), 202)
+    return JSONResponse(_spoken(request, page.runner.add(path).facts()), 202)
 
 
 async def _chunks(request: Request, page: Page) -> AsyncIterator[bytes]:
@@ -487,7 +489,9 @@ async def _told(request: Request, model: type[Model]) -> Model:
 
 async def _refusal(request: Request, error: Exception) -> Response:
     """What the program says no to, in its own sentence."""
-    return JSONResponse(_spoken(request, {"error": str(error)}), 409)
+    return JSONResponse(
+        _spoken(request, {"error": error.message if isinstance(error, AnonymizerError) else ""}), 409
+    )
 
 
 async def _plain(_: Request, error: Exception) -> Response:

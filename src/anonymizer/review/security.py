@@ -17,6 +17,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from anonymizer.i18n import ENGLISH, speaker
+
 COOKIE = "anonymizer"
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
@@ -31,10 +33,7 @@ HEADERS = {
 }
 """On every answer; a route may set its own, as the report's page does for its style sheet."""
 SAFE_METHODS = frozenset({"GET", "HEAD"})
-STALE = (
-    "This link is not valid, or was used before. Go back to the page that it opened, "
-    "or close the program and start it again for a new one."
-)
+STALE = "review.stale"
 
 
 @dataclass
@@ -64,8 +63,11 @@ class Keys:
 class Guard:
     """ASGI middleware: everything that a request must fulfil before any route sees it."""
 
-    def __init__(self, app: ASGIApp, keys: Keys, port: int, octets: Iterable[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, keys: Keys, port: int, octets: Iterable[str], language: str = ENGLISH
+    ) -> None:
         """``octets`` are the paths, below the session's, that take bytes; all others take JSON alone."""
+        self.language = language
         self.app = app
         self.keys = keys
         self.hosts = frozenset({f"127.0.0.1:{port}", f"localhost:{port}"})
@@ -98,7 +100,7 @@ class Guard:
         if path.startswith("/open/"):
             return self._enter(scope["method"], path.removeprefix("/open/"), headers)
         if not self.keys.known(headers.get("cookie", "")):
-            return PlainTextResponse(STALE, 403)
+            return PlainTextResponse(speaker(self.language)(STALE), 403)
         if not path.startswith(self.keys.path + "/"):
             return PlainTextResponse("Nothing is here.", 404)
         site = headers.get("sec-fetch-site")
@@ -116,7 +118,7 @@ class Guard:
         if method != "GET":
             return PlainTextResponse("Nothing is here.", 405)
         if not self.keys.open(token) and not self.keys.known(headers.get("cookie", "")):
-            return PlainTextResponse(STALE, 403)
+            return PlainTextResponse(speaker(self.language)(STALE), 403)
         answer = RedirectResponse(self.keys.path + "/", 303)
         answer.set_cookie(COOKIE, self.keys.session, path=self.keys.path, httponly=True, samesite="strict")
         return answer

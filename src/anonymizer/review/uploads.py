@@ -46,11 +46,9 @@ async def receive(name: str, chunks: AsyncIterator[bytes], inbox: Path, limits: 
                 if not most and len(head) >= HEAD:
                     most = _most(head, limits)
                 if size > (most or limits.max_bytes):
-                    raise LimitError(
-                        f"The file has more than {(most or limits.max_bytes) >> 20} MiB, the limit."
-                    )
+                    raise LimitError("review.upload-too-large", mib=(most or limits.max_bytes) >> 20)
                 if shutil.disk_usage(inbox).free < SPARE + len(chunk):
-                    raise OutputError("The disk is nearly full; free space and drop the file again.")
+                    raise OutputError("review.disk-nearly-full")
                 file.write(chunk)
             _most(head, limits)
             await run_in_threadpool(sync, file)
@@ -60,9 +58,7 @@ async def receive(name: str, chunks: AsyncIterator[bytes], inbox: Path, limits: 
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
         if isinstance(error, OSError):
-            raise OutputError(
-                f"The file cannot be stored ({error.strerror or error}); free space."
-            ) from error
+            raise OutputError("review.not-stored", cause=error.strerror or error) from error
         raise
     return path
 
@@ -81,14 +77,14 @@ def discard(source: Path, inbox: Path) -> bool:
     try:
         shutil.rmtree(source.parent)
     except OSError as error:
-        raise OutputError(f"The original cannot be deleted ({error.strerror or error}).") from error
+        raise OutputError("review.not-deleted", cause=error.strerror or error) from error
     return True
 
 
 def _most(head: bytes, limits: Limits) -> int:
     """How many bytes such a file may have. Raises :class:`UnsupportedError`."""
     if not head:
-        raise UnsupportedError("The file is empty.")
+        raise UnsupportedError("review.upload-empty")
     return limits.max_clip_bytes if sniff(head).is_clip else limits.max_bytes
 
 

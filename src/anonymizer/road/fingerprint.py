@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from anonymizer.core.message import Message
 from anonymizer.core.settings import Settings
 from anonymizer.core.version import __version__
 from anonymizer.detect.finder import models_used
 from anonymizer.detect.models.store import Store
 
-_PARTS = ("the program is another version", "the settings were changed", "the models were changed")
+_PARTS = ("recipe.program", "recipe.settings", "recipe.models")
 
 
 def fingerprint(settings: Settings, store: Store | None = None, program: str = __version__) -> str:
@@ -39,10 +40,11 @@ def same(made: str, wanted: str, *, limits: bool = False) -> bool:
     return _split(made)[:count] == _split(wanted)[:count]
 
 
-def changed(made: str, wanted: str) -> str:
+def changed(made: str, wanted: str) -> Message:
     """Why an output must be made again: a part of a sentence."""
     pairs = zip(_PARTS, _split(made), _split(wanted), strict=False)
-    return ", ".join(said for said, old, new in pairs if old != new) or "the limits were changed"
+    what = [Message(code) for code, old, new in pairs if old != new]
+    return Message("recipe.changed", what=what or Message("recipe.limits"))
 
 
 def _treatment(settings: Settings) -> str:

@@ -7,6 +7,7 @@ from functools import reduce
 from pathlib import Path
 
 from anonymizer.core.geometry import mouth_box
+from anonymizer.core.message import Message
 from anonymizer.core.settings import PERSON, Settings
 from anonymizer.core.types import (
     Action,
@@ -33,10 +34,7 @@ from anonymizer.write.photo import write_photo
 
 MUCH_HIDDEN = 0.4
 """Share of the picture from which on a person is asked whether anything of the case is left to see."""
-FACE_HIDDEN = (
-    "The face was hidden; nothing of the finding is left to see: crop the photo to the finding, keep a part clear, "
-    "or ask the patient's consent to show the face."
-)
+FACE_HIDDEN = Message("ask.face-hidden-all")
 SAME = 0.5
 """A found region is one that a person took off when the areas drawn over overlap so much (IoU)."""
 
@@ -59,7 +57,7 @@ def process(
     written = decode(staged)
     seen += (again := _search_again(finder, written, redactions))
     found = heeded(again, settings)
-    searched = "one search of the output"
+    searched = Message("road.searched.one")
     if any(region.hidden for region in found):
         # What the verification pass found is hidden too, and the output searched once more.
         regions += [region for region in found if region.hidden]
@@ -68,7 +66,7 @@ def process(
         written = decode(staged)
         seen += (again := _search_again(finder, written, redactions, last=True))
         found = heeded(again, settings)
-        searched = "two searches of the output, the second after adding what the first had found"
+        searched = Message("road.searched.two")
     expected = Expected(
         format=form,
         size=(width, height),
@@ -91,7 +89,7 @@ def process(
         checks=(residual(found, searched), *examine(staged, expected, written)),
         traces=still.traces,
         reasons=(
-            *(str(one.message) for one in asked),
+            *(one.message for one in asked),
             *([FACE_HIDDEN] if _hidden_by_faces(redactions, width, height) else []),
             *reasons(settings, bool(kept), taken_off(seen, settings)),
         ),
@@ -176,16 +174,15 @@ def kept_boxes(regions: Sequence[Region], settings: Settings) -> list[Box]:
     ]
 
 
-def residual(found: Sequence[Region], searched: str) -> Check:
-    """The residual search's outcome: anything certain that is still visible fails the medium."""
+def residual(found: Sequence[Region], searched: Message) -> Check:
+    """The residual search's outcome: anything to hide that is still visible fails the medium."""
     left = [region for region in found if region.hidden]
     data = {"left": len(left), "doubtful": len(found) - len(left)}
     if left:
-        kinds = ", ".join(sorted({region.kind.value for region in left}))
-        said = f"{searched[0].upper()}{searched[1:]} still found outside the redacted regions: {kinds}."
+        kinds = [Message(f"kind.{kind}") for kind in sorted({region.kind for region in left})]
+        said = Message("check.residual.found", searched=searched, kinds=kinds)
         return Check("residual", Result.REVIEW, said, data)
-    said = f"Nothing was left outside the redacted regions ({searched}, in other settings than before)."
-    return Check("residual", Result.PASS, said, data)
+    return Check("residual", Result.PASS, Message("check.residual.passed", searched=searched), data)
 
 
 def _write(
@@ -200,16 +197,15 @@ def _write(
     return redactions, kept if changed else []
 
 
-def reasons(settings: Settings, kept: bool, dismissed: int = 0) -> list[str]:
-    """What the settings themselves send to a person: sentences for the report."""
+def reasons(settings: Settings, kept: bool, dismissed: int = 0) -> list[Message]:
+    """What the settings themselves send to a person."""
     said = []
     if dismissed:
-        places = "1 found place was" if dismissed == 1 else f"{dismissed} found places were"
-        said.append(f"{places} left visible, as requested: a person must judge it.")
+        said.append(Message("road.dismissed", count=dismissed))
     if kept:
-        said.append("A part of a redacted region was kept clear, as requested: a person must judge it.")
+        said.append(Message("road.kept-clear"))
     if weak := settings.below_safe_bound():
-        said.append(f"The redaction is weaker than the safe bound, as requested ({', '.join(weak)}).")
+        said.append(Message("road.weaker", keys=", ".join(weak)))
     if not settings.faces:
-        said.append("Faces were not looked for, as requested.")
+        said.append(Message("road.no-faces"))
     return said

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anonymizer.core.errors import AnonymizerError, DefectError, ExitCode, MediumError, UnreadableError
+from anonymizer.core.message import Message
 from anonymizer.core.settings import Settings
 from anonymizer.core.types import Check, Processed, Progress, Result, Verdict
 from anonymizer.gate.decisions import objection
@@ -44,11 +45,11 @@ class Outcome:
     id: str
     output: Path | None
     report: Path | None
-    reasons: tuple[str, ...]
+    reasons: tuple[Message, ...]
     seconds: float
     redacted: int = 0
     fresh: bool = True
-    note: str = ""
+    note: Message | None = None
     passing: bool = False
 
     @property
@@ -103,14 +104,13 @@ class Session:
                 return admit(self.gate, work.id, path, worked, started)
         except MediumError as error:
             spent, passing = time.monotonic() - started, isinstance(error, UnreadableError)
-            return Outcome(path, Verdict.FAILED, work.id, None, None, (str(error),), spent, passing=passing)
+            return Outcome(
+                path, Verdict.FAILED, work.id, None, None, (error.message,), spent, passing=passing
+            )
         except AnonymizerError:
             raise
         except Exception as error:
-            raise DefectError(
-                f"{path}: internal error ({type(error).__name__}); nothing of it was published. "
-                "Report it, with what 'anonymizer --debug blur' says of it."
-            ) from error
+            raise DefectError("work.defect-at", path=path, kind=type(error).__name__) from error
 
     def run_all(self, paths: Iterable[Path], progress: Progress | None = None) -> Iterator[Outcome]:
         """Take media down the road, one after the other, in order; see :meth:`run`."""
@@ -119,10 +119,10 @@ class Session:
 
     def write_index(self) -> Path:
         """The overview of everything in the output folder."""
-        return write_index(self.gate)
+        return write_index(self.gate, self.settings.language)
 
 
-def write_index(gate: Gate) -> Path:
+def write_index(gate: Gate, language: str) -> Path:
     """The overview of everything in the output folder: of what needs somebody first, from the ledger alone.
 
     Raises :class:`anonymizer.core.errors.OutputError`.
@@ -143,7 +143,7 @@ def write_index(gate: Gate) -> Path:
         )
         for entry in gate.ledger.first(tuple(_SHOWN), MOST)
     ]
-    return gate.write_index(render_index(counts, lines).encode())
+    return gate.write_index(render_index(counts, lines, language).encode())
 
 
 _SHOWN = {
@@ -191,13 +191,25 @@ def admit(gate: Gate, id: str, path: Path, worked: Worked, started: float) -> Ou
     contents = signed_files(report, processed.contact_sheet, gate.key)
     hidden, urgent = len(report.regions), review_priority(report)
     reasons = [objected[1], *report.reasons[1:]] if objected else report.reasons
-    output = gate.admit(id, processed.path, name, sha256, report.verdict, contents, reasons, hidden, urgent)
+    output = gate.admit(
+        id,
+        processed.path,
+        name,
+        sha256,
+        report.verdict,
+        contents,
+        reasons,
+        hidden,
+        urgent,
+        language=settings.language,
+        contact_sheet=processed.contact_sheet,
+    )
     page = gate.reports / f"{id}.html"
     spent = time.monotonic() - started
     return Outcome(path, report.verdict, id, output, page, tuple(reasons), spent, hidden)
 
 
-def judge(processed: Processed, checks: list[Check]) -> tuple[Verdict, list[str]]:
+def judge(processed: Processed, checks: list[Check]) -> tuple[Verdict, list[Message]]:
     """Ready only if every check passed and nobody has a reason; a failed check keeps it from everyone.
 
     A check that is skipped is an optional one: its absence is in the report and decides nothing.
@@ -211,8 +223,8 @@ def scan_report(report: Report, processed: Processed) -> Check:
     """Look for the source's own strings in the report, page and all, before it is published.
 
     What the program itself computed (id, hash, time, sizes, places) is left out, for a five-digit number
-    of the source may stand in a hash by chance; so are words of the program's own vocabulary. (A question's
-    sentence stands among the reasons.)
+    of the source may stand in a hash by chance; so are words of the program's own vocabulary. (A question stands
+    among the reasons.)
     """
     medium = report.medium.model_copy(update={"name": "", "sha256": "", "bytes": 0})
     masked = report.model_copy(
@@ -220,7 +232,9 @@ def scan_report(report: Report, processed: Processed) -> Check:
     )
     data = masked.model_dump_json().encode() + render(masked).encode()
     check = scan_bytes(data, processed.traces.strings, vocabulary())
-    return Check("report-canaries", check.result, f"The report itself: {check.evidence}", check.data)
+    return Check(
+        "report-canaries", check.result, Message("check.report-canaries", why=check.evidence), check.data
+    )
 
 
 def anonymize(path: Path, settings: Settings | None = None, out: Path | None = None) -> Outcome:

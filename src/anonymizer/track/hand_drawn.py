@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymizer.core.message import Message
 from anonymizer.core.pixels import averages
 from anonymizer.core.settings import PERSON, DrawnRegion
 from anonymizer.core.types import Box, Evidence, Pixels
@@ -238,15 +239,13 @@ def within(one: DrawnRegion, seconds: NDArray[np.float64]) -> NDArray[np.bool_]:
     return np.asarray((seconds >= one.start - 1e-6) & (seconds <= end + 1e-6), np.bool_)
 
 
-def said(one: DrawnRegion, track: Track | None, seconds: NDArray[np.float64]) -> str:
+def said(one: DrawnRegion, track: Track | None, seconds: NDArray[np.float64]) -> Message:
     """What a person is asked about a region that was followed."""
+    at = one.follow or 0.0
     if track is None:
-        return f"A place that was drawn at {one.follow:.1f} s could not be followed: please look."
+        return Message("ask.not-followed", seconds=at)
     first, last = float(seconds[track.first]), float(seconds[track.last])
-    return (
-        f"A place that was drawn at {one.follow:.1f} s was followed from {first:.1f} to {last:.1f} s: "
-        "please look whether it stays covered."
-    )
+    return Message("ask.followed", seconds=at, first=first, last=last)
 
 
 def _moment(followed: _Followed) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymizer.core.message import Message
 from anonymizer.core.types import Check, Result
 
 MIN_LENGTH = 5
@@ -72,7 +73,7 @@ def verdict(name: str, listed: list[str], found: int) -> Check:
     """The check that says how many of the listed strings were found."""
     facts = {"strings": len(listed), "found": found}
     if found:
-        said = f"{found} of {len(listed)} strings from the source's metadata or name were found in it."
+        said = Message("check.canaries.found", found=found, count=len(listed))
         return Check(name, Result.FAIL, said, facts)
-    said = f"None of {len(listed)} strings from the source's metadata, name and folders is in it."
+    said = Message("check.canaries.passed", count=len(listed))
     return Check(name, Result.PASS, said, facts)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymizer.core.message import Message
 from anonymizer.core.types import Check, Result, Traces
 from anonymizer.verify import canary, exiftool, h264, mp4, naming
 from anonymizer.verify.jpeg import StructureError
@@ -43,9 +44,7 @@ def examine(path: Path, expected: ExpectedClip, read: SecondReading) -> list[Che
     if movie:
         checks += [_timing(movie, expected), _second_reader(read, len(expected.pts), expected.sound)]
         if (movie.width, movie.height) != expected.size:
-            checks[0] = Check(
-                "structure", Result.FAIL, "The written clip has another size than it must have."
-            )
+            checks[0] = Check("structure", Result.FAIL, Message("check.clip-size"))
     checks.append(_changed(path, expected.source_sha256))
     checks.append(naming.check(path, expected.keep_name))
     checks.append(_canaries(path, movie, expected.traces.strings))
@@ -73,11 +72,10 @@ def _structure(path: Path) -> tuple[mp4.Movie | None, Check]:
             movie = mp4.walk(file)
             facts = h264.check(file, movie)
     except StructureError as error:
-        return None, Check("structure", Result.FAIL, f"The written MP4 holds what it must not: {error}.")
-    said = (
-        "Every byte of the MP4 is accounted for: index and pictures, no metadata, no message in the stream, "
-        "nothing behind the end."
-    )
+        return None, Check(
+            "structure", Result.FAIL, Message("check.structure.failed", format="MP4", why=error)
+        )
+    said = Message("check.structure.clip-passed")
     facts |= {"frames": len(movie.video.sizes), "width": movie.width, "height": movie.height}
     return movie, Check("structure", Result.PASS, said, facts)
 
@@ -88,15 +86,15 @@ def _timing(movie: mp4.Movie, expected: ExpectedClip) -> Check:
     shown = movie.shown
     facts = {"frames": len(shown), "expected": len(expected.pts)}
     if len(shown) != len(expected.pts):
-        said = f"The written clip has {len(shown)} frames, the source {len(expected.pts)}."
+        said = Message("check.clip-frames", frames=len(shown), source=len(expected.pts))
         return Check("timing", Result.FAIL, said, facts)
     wanted = expected.pts * factor.numerator
     if not np.array_equal(shown * factor.denominator - shown[0] * factor.denominator, wanted - wanted[0]):
-        return Check("timing", Result.FAIL, "Frames are not shown at the source's times.", facts)
+        return Check("timing", Result.FAIL, Message("check.clip-times"), facts)
     length = wanted[-1] - wanted[0] + int(expected.durations[-1]) * factor.numerator
     if int(movie.video.durations.sum()) * factor.denominator != length:
-        return Check("timing", Result.FAIL, "The written clip is not as long as the source.", facts)
-    said = f"All {len(shown)} frames are there, each at its own time, and the clip is as long as the source."
+        return Check("timing", Result.FAIL, Message("check.clip-length"), facts)
+    said = Message("check.clip-timing-passed", count=len(shown))
     return Check("timing", Result.PASS, said, facts)
 
 
@@ -104,17 +102,17 @@ def _second_reader(read: SecondReading, frames: int, sound: bool) -> Check:
     facts = {"frames": read.frames, "streams": len(read.kinds)}
     wanted = ["Video", "Audio"] if sound else ["Video"]
     if not read.complete or read.frames != frames:
-        said = f"A second program decodes {read.frames} of {frames} frames, or reports an error."
+        said = Message("check.reader-decodes", decoded=read.frames, count=frames)
         return Check("second-reader", Result.FAIL, said, facts)
     if sorted(read.kinds) != sorted(wanted):
-        said = "A second program sees other tracks than there must be."
+        said = Message("check.reader-tracks")
         return Check("second-reader", Result.FAIL, said, facts)
     if extra := sorted(read.keys - HARMLESS):
-        said = f"A second program sees metadata ({len(extra)} kinds) in the written clip."
+        said = Message("check.reader-metadata", count=len(extra))
         return Check("second-reader", Result.FAIL, said, facts)
-    said = f"A second program, ffmpeg, decoded all {frames} frames without an error and sees no metadata."
+    said = Message("check.reader-passed", count=frames)
     if sound:
-        said = f"A second program, ffmpeg, decoded all {frames} frames and the sound without an error; no metadata."
+        said = Message("check.reader-passed-sound", count=frames)
     return Check("second-reader", Result.PASS, said, facts)
 
 
@@ -122,8 +120,8 @@ def _changed(path: Path, source_sha256: str) -> Check:
     with path.open("rb") as file:
         same = hashlib.file_digest(file, "sha256").hexdigest() == source_sha256
     if same:
-        return Check("integrity", Result.FAIL, "The written clip is the source itself, byte for byte.")
-    return Check("integrity", Result.PASS, "The written clip is a file of its own, not a copy of the source.")
+        return Check("integrity", Result.FAIL, Message("check.clip-is-source"))
+    return Check("integrity", Result.PASS, Message("check.clip-own-file"))
 
 
 def _canaries(path: Path, movie: mp4.Movie | None, strings: frozenset[str]) -> Check:

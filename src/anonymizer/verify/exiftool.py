@@ -13,6 +13,7 @@ from pathlib import Path
 
 from anonymizer.core.confinement.apply import CANNOT_CONFINE
 from anonymizer.core.confinement.launch import launch
+from anonymizer.core.message import Message
 from anonymizer.core.types import Check, Result
 
 SECONDS = 60
@@ -68,11 +69,11 @@ def _folders(named: str) -> list[Path]:
 def start(path: Path) -> Callable[[], Check]:
     """Start ExifTool beside the other checks; call the answer to wait for its verdict."""
     if shutil.which("exiftool") is None:
-        said = "ExifTool is not installed; the program's own audit does not need it."
+        said = Message("check.exiftool-missing")
         return lambda: Check("second-opinion", Result.SKIPPED, said)
     if not command():
-        said = "ExifTool is installed in a form that cannot be confined; the program's own audit does not need it."
-        return lambda: Check("second-opinion", Result.SKIPPED, said)
+        no_script = Message("check.exiftool-no-script")
+        return lambda: Check("second-opinion", Result.SKIPPED, no_script)
     process = run("-json", "-a", "-G1", "-u", "-ee", "-api", "requestall=3", path=path)
 
     def answer() -> Check:
@@ -82,17 +83,14 @@ def start(path: Path) -> Callable[[], Check]:
         except (subprocess.TimeoutExpired, ValueError, IndexError):
             process.kill()
             process.wait()
-            said = "ExifTool could not read the written file."
-            if process.returncode == CANNOT_CONFINE:
-                said = (
-                    "ExifTool cannot be confined, so it was not started; run 'anonymizer doctor' to see why."
-                )
-            return Check("second-opinion", Result.FAIL, said)
+            confined = process.returncode != CANNOT_CONFINE
+            wrong = Message("check.exiftool-failed" if confined else "check.exiftool-unconfined")
+            return Check("second-opinion", Result.FAIL, wrong)
         odd = [tag for tag in tags if not _structure(tag)]
         if odd:
-            said = f"ExifTool lists {len(odd)} tags that are more than structure."
+            said = Message("check.exiftool-tags", count=len(odd))
             return Check("second-opinion", Result.FAIL, said, {"tags": odd[:20]})
-        return Check("second-opinion", Result.PASS, "ExifTool lists structure only.", {"tags": len(tags)})
+        return Check("second-opinion", Result.PASS, Message("check.exiftool-passed"), {"tags": len(tags)})
 
     return answer
 

@@ -30,15 +30,15 @@ def check(file: BinaryIO, movie: Movie) -> dict[str, int]:
             file.seek(at)
             head = file.read(5)
             if len(head) < 5:
-                raise StructureError("a picture that is cut off")
+                raise StructureError("h264.cut-off")
             length = struct.unpack_from(">I", head)[0]
             if length < 1 or at + 4 + length > end:
-                raise StructureError("a picture whose parts do not fill it")
+                raise StructureError("h264.parts")
             kind = head[4] & 31
             if kind == SEI:
-                raise StructureError("a message (SEI) in the picture's stream")
+                raise StructureError("h264.message")
             if kind not in IN_SAMPLES:
-                raise StructureError(f"a unit of type {kind} in the picture's stream")
+                raise StructureError("h264.unit", kind=kind)
             units += 1
             at += 4 + length
     return {"units": units}
@@ -48,24 +48,24 @@ def _check_entry(movie: Movie) -> None:
     """The sample entry: constants, one avcC with one SPS and one PPS, colours, aspect, rate."""
     entry = movie.video.entry
     if entry[:6].strip(b"\0") or entry[8:24].strip(b"\0"):
-        raise StructureError("a coding entry that names its maker")
+        raise StructureError("h264.maker")
     name = entry[42:74]
     if name.strip(b"\0") and name[1 : 1 + name[0]] not in (b"Lavc libx264",):
-        raise StructureError("a coding entry that names its maker")
+        raise StructureError("h264.maker")
     boxes = _children(entry[VISUAL:], ENTRY_BOXES)
     record = next((box.body for box in boxes if box.name == b"avcC"), b"")
     if len(record) < 8 or record[0] != 1 or record[4] & 3 != 3:
-        raise StructureError("no decoder configuration")
+        raise StructureError("h264.no-configuration")
     at = 5
     for wanted, mask in ((SPS, 31), (PPS, 255)):
         count = record[at] & mask
         at += 1
         if count != 1:
-            raise StructureError("more than one set of parameters")
+            raise StructureError("h264.parameter-sets")
         size = struct.unpack_from(">H", record, at)[0]
         if record[at + 2] & 31 != wanted:
-            raise StructureError("parameters of another kind")
+            raise StructureError("h264.other-parameters")
         at += 2 + size
     # High profile adds chroma format and bit depths, four bytes (14496-15, 5.3.3.1).
     if len(record) - at not in (0, 4):
-        raise StructureError("bytes behind the decoder configuration")
+        raise StructureError("h264.trailing")

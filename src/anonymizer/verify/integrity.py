@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from PIL.JpegImagePlugin import JpegImageFile
 
+from anonymizer.core.message import Message
 from anonymizer.core.types import Check, Pixels, Result
 
 CUT = 16
@@ -30,18 +31,20 @@ def decoded(data: bytes) -> Pixels:
 def check(data: bytes, pixels: Pixels, size: tuple[int, int] | None, same: bool) -> Check:
     """``size`` = (width, height) it must have, if known; ``same`` says that it is the source's own bytes."""
     if not pixels.size:
-        return Check("integrity", Result.FAIL, "The written file does not decode.")
+        return Check("integrity", Result.FAIL, Message("check.no-decode"))
     height, width = pixels.shape[:2]
     data_ = {"width": width, "height": height}
     if size is not None and (width, height) != size:
-        said = f"The written picture is {width} by {height} pixels, not {size[0]} by {size[1]}."
+        said = Message(
+            "check.picture-size", width=width, height=height, wanted_width=size[0], wanted_height=size[1]
+        )
         return Check("integrity", Result.FAIL, said, data_)
     if same:
-        return Check("integrity", Result.FAIL, "The written file is the source itself.", data_)
+        return Check("integrity", Result.FAIL, Message("check.is-source"), data_)
     if data[:2] == b"\xff\xd8" and not _needs_its_end(data, pixels):
-        said = "The coded data go on behind the picture's last block: bytes that no pixel needs."
+        said = Message("check.coded-trailing")
         return Check("integrity", Result.FAIL, said, data_)
-    said = f"Decodes whole, {width} by {height} pixels, with a second decoder (OpenCV)."
+    said = Message("check.decodes", width=width, height=height)
     return Check("integrity", Result.PASS, said, data_)
 
 

@@ -6,6 +6,7 @@ import os
 import re
 from pathlib import Path
 
+from anonymizer.core.message import Message
 from anonymizer.core.types import Check, Result
 
 NEUTRAL_TIME = 946_684_800
@@ -20,17 +21,12 @@ def check(path: Path, keep_name: bool) -> Check:
     status = path.stat()
     wrong = []
     if not keep_name and not NAME.fullmatch(path.name):
-        wrong.append("its name is not a neutral one")
+        wrong.append(Message("check.name-not-neutral"))
     if int(status.st_mtime) != NEUTRAL_TIME:
-        wrong.append("its time is not the neutral one")
+        wrong.append(Message("check.time-not-neutral"))
     if hasattr(os, "listxattr") and any(not name.startswith(SYSTEM) for name in os.listxattr(path)):
-        wrong.append("it has extended attributes")
+        wrong.append(Message("check.attributes"))
     if wrong:
-        return Check(
-            "name-and-times", Result.FAIL, f"The written file gives something away: {', '.join(wrong)}."
-        )
-    if keep_name:
-        said = "The source's name was kept, as requested; times are neutral and there are no extended attributes."
-    else:
-        said = "Random name, neutral times, no extended attributes."
+        return Check("name-and-times", Result.FAIL, Message("check.naming.failed", what=wrong))
+    said = Message("check.naming.kept" if keep_name else "check.naming.passed")
     return Check("name-and-times", Result.PASS, said)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from anonymizer.core.message import Message
 from anonymizer.core.types import Check, Pixels, Redaction, Result, Traces
 from anonymizer.verify import canary, exiftool, integrity, jpeg, naming, png, strength
 from anonymizer.verify.jpeg import StructureError
@@ -85,10 +86,8 @@ def structure(data: bytes, form: str) -> Check:
     try:
         facts = WALKERS[form](data)
     except StructureError as error:
-        return Check("structure", Result.FAIL, f"The written {form} holds what it must not: {error}.")
-    said = (
-        f"Every byte of the {form} is accounted for: picture and header, no metadata, nothing behind the end."
-    )
+        return Check("structure", Result.FAIL, Message("check.structure.failed", format=form, why=error))
+    said = Message("check.structure.photo-passed", format=form)
     return Check("structure", Result.PASS, said, facts)
 
 

@@ -22,19 +22,19 @@ def walk(data: bytes) -> dict[str, int]:
     Raises :class:`StructureError` at the first thing that should not be there.
     """
     if not data.startswith(SIGNATURE):
-        raise StructureError("it does not start as a PNG does")
+        raise StructureError("png.start")
     at = len(SIGNATURE)
     names: list[bytes] = []
     coded: list[bytes] = []
     while at < len(data):
         if at + 12 > len(data):
-            raise StructureError(f"the chunk at byte {at} is cut off")
+            raise StructureError("png.chunk-cut", at=at)
         length, name = struct.unpack_from(">I4s", data, at)
         body = data[at + 8 : at + 8 + length]
         if len(body) != length or at + 12 + length > len(data):
-            raise StructureError(f"the chunk at byte {at} is cut off")
+            raise StructureError("png.chunk-cut", at=at)
         if struct.unpack_from(">I", data, at + 8 + length)[0] != zlib.crc32(body, zlib.crc32(name)):
-            raise StructureError(f"the chunk at byte {at} has a wrong checksum")
+            raise StructureError("png.checksum", at=at)
         if name == b"IDAT":
             coded.append(body)
         if not names or names[-1] != name or name != b"IDAT":
@@ -44,15 +44,15 @@ def walk(data: bytes) -> dict[str, int]:
             break
     if names != [b"IHDR", b"IDAT", b"IEND"]:
         extra = sorted({n.decode("latin-1") for n in names} - {"IHDR", "IDAT", "IEND"})
-        raise StructureError(f"its chunks are not IHDR, IDAT, IEND alone ({len(extra)} other kinds)")
+        raise StructureError("png.chunks", count=len(extra))
     if at != len(data):
-        raise StructureError(f"{len(data) - at} bytes stand behind its end")
+        raise StructureError("png.trailing", count=len(data) - at)
     header = data[16:29]
     if len(data) < 33 or struct.unpack_from(">I", data, 8)[0] != 13 or length:
-        raise StructureError("its first or last chunk has a wrong length")
+        raise StructureError("png.chunk-length")
     width, height, depth, colour, method, filtering, interlace = struct.unpack(">IIBBBBB", header)
     if depth != 8 or colour not in CHANNELS or method or filtering or interlace or not width * height:
-        raise StructureError("its header is not that of a plain 8-bit picture")
+        raise StructureError("png.header")
     _inflate(coded, height, 1 + width * CHANNELS[colour])
     return {"width": width, "height": height, "segments": len(names)}
 
@@ -63,20 +63,20 @@ def _inflate(parts: list[bytes], rows: int, row: int) -> None:
     try:
         for part in parts:
             if stream.eof:
-                raise StructureError("compressed data stand behind the picture's")
+                raise StructureError("png.data-trailing")
             while part:
                 out = stream.decompress(part, STEP)
                 # Every row starts with its filter's number, 0 to 4.
                 first = -given % row
                 if any(value > 4 for value in out[first::row]):
-                    raise StructureError("a row has an impossible filter")
+                    raise StructureError("png.filter")
                 given += len(out)
                 if given > wanted:
-                    raise StructureError("its compressed data hold more than the picture")
+                    raise StructureError("png.data-more")
                 part = stream.unconsumed_tail
     except zlib.error as error:
-        raise StructureError("its compressed data are damaged") from error
+        raise StructureError("png.data-damaged") from error
     if stream.unused_data:
-        raise StructureError("bytes stand behind the compressed picture")
+        raise StructureError("png.picture-trailing")
     if not stream.eof or given != wanted:
-        raise StructureError("its compressed data are not the whole picture")
+        raise StructureError("png.data-less")

@@ -92,10 +92,7 @@ def sampled(
             read.frames += 1
         code = process.wait()
         if code == CANNOT_CONFINE:
-            raise NotReadyError(
-                "The second reader, ffmpeg, cannot be confined, so it was not started; run 'anonymizer doctor' "
-                "to see why."
-            )
+            raise NotReadyError("check.reader-unconfined")
         listener.join(timeout=5)
         _understand(b"".join(said).decode("utf-8", "replace"), read)
         read.complete = code == 0
@@ -128,9 +125,7 @@ def _start(path: Path, size: tuple[int, int], sound: bool) -> subprocess.Popen[b
         with path.open("rb") as file:
             process = launch(command, stdin=file, seconds=CPU_SECONDS, stderr=subprocess.PIPE)
     except OSError as error:
-        raise DamagedError(
-            "The second reader, ffmpeg, cannot be started; run 'anonymizer doctor' to see why."
-        ) from error
+        raise DamagedError("check.reader-no-start") from error
     if sys.platform == "linux":
         import fcntl
 

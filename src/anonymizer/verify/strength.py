@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymizer.core.message import Message
 from anonymizer.core.types import Check, Pixels, Redaction, Result, Style
 from anonymizer.verify import outline
 
@@ -108,13 +109,13 @@ def check(
     worst, measured = 0.0, 0
     for number, (redaction, source) in enumerate(zip(redactions, sources, strict=True)):
         left, top, right, bottom = redaction.box
+        where: dict[str, int] = {
+            "region": number + 1,
+            **{"left": left, "top": top, "right": right, "bottom": bottom},
+        }
         facts: dict[str, float] = {"region": number + 1}
         if redaction.style is not Style.FILL and max(redaction.grid) > bound.grid:
-            said = (
-                f"Region {number + 1} (left {left}, top {top}, right {right}, bottom {bottom}) was drawn in "
-                f"{max(redaction.grid)} cells along a side where {bound.grid} are allowed: too much of what is under "
-                "it can be made out. Hide the place with a rectangle of your own."
-            )
+            said = Message("check.strength.detail", **where, cells=max(redaction.grid), allowed=bound.grid)
             return Check("strength", Result.FAIL, said, facts)
         over = remainder(pixels, redaction, redactions[number + 1 :], kept, edge)
         if over is None:
@@ -124,29 +125,18 @@ def check(
         small = min(redaction.box[2] - redaction.box[0], redaction.box[3] - redaction.box[1]) < SMALL
         small = small or over.count < SMALL * SMALL  # the rest lies under later redactions
         if over.rms > (SMALL_RMS if small else RMS) or over.peak > PEAK or over.tile > TILE_RMS:
-            said = (
-                f"Region {number + 1} (left {left}, top {top}, right {right}, bottom {bottom}) shows detail that no "
-                "redaction holds: a part of what was to be hidden may be visible. Look there, and hide the place with "
-                "a rectangle of your own."
-            )
+            said = Message("check.strength.failed", **where)
             facts |= {"rms": round(over.rms, 2), "tile": round(over.tile, 2), "peak": round(over.peak, 1)}
             return Check("strength", Result.FAIL, said, facts)
         if source is not None and redaction.style is not Style.FILL:
             told = _told(pixels, redaction, source.averages, redactions[number + 1 :], kept, edge)
             if told is not None and not _bounded(told, bound, source.scale):
-                said = (
-                    f"Region {number + 1} (left {left}, top {top}, right {right}, bottom {bottom}) follows what is "
-                    "under it too closely: its noise is missing or too weak. Hide the place with a rectangle of your "
-                    "own."
-                )
+                said = Message("check.strength.noise", **where)
                 facts |= {"noise": round(told.noise, 2), "slope": round(told.slope, 2)}
                 return Check("strength", Result.FAIL, said, facts)
     if not redactions:
-        return Check("strength", Result.PASS, "There was nothing to hide.", {"regions": 0})
-    said = (
-        f"All {len(redactions)} regions carry no more than their bound, measured on the pixels "
-        f"(largest remainder {worst:.1f} of 255, allowed {RMS:g}, for the smallest {SMALL_RMS:g})."
-    )
+        return Check("strength", Result.PASS, Message("check.nothing-hidden"), {"regions": 0})
+    said = Message("check.strength.passed", count=len(redactions), rms=worst, most=RMS, small=SMALL_RMS)
     return Check(
         "strength",
         Result.PASS,

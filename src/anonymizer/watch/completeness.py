@@ -22,19 +22,19 @@ if sys.platform != "win32":
 
 
 class WaitReason(StrEnum):
-    """Why a file is not taken yet, in words for the person who wonders."""
+    """Why a file is not taken yet, by the code of its message."""
 
-    SETTLING = "it was changed a moment ago"
-    NAME = "its name is a temporary one: whatever writes it has not finished"
-    EMPTY = "it has no content yet"
-    CLOUD = "its content is not on this computer but in the cloud: have it downloaded"
-    OPEN = "another program has it open"
-    UNFINISHED = "its end is missing: the copy is under way, or was cut off and must be made again"
-    UNREADABLE = "it cannot be read: check its permissions and its disk"
-    FOREIGN = "it is no photo and no clip"
-    AGAIN = "the output folder could not be written; it is tried again"
-    SPACE = "the disk of the output folder has too little free space for it"
-    UNMOVED = "it is done, but cannot be moved to the folder for handled originals"
+    SETTLING = "wait.settling"
+    NAME = "wait.name"
+    EMPTY = "wait.empty"
+    CLOUD = "wait.cloud"
+    OPEN = "wait.open"
+    UNFINISHED = "wait.unfinished"
+    UNREADABLE = "wait.unreadable"
+    FOREIGN = "wait.foreign"
+    AGAIN = "wait.again"
+    SPACE = "wait.space"
+    UNMOVED = "wait.unmoved"
 
 
 @dataclass(frozen=True, slots=True)

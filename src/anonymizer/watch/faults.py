@@ -1,4 +1,4 @@
-"""What keeps a watcher from working for a while: said in one sentence, waited out, and tried again."""
+"""What keeps a watcher from working for a while: said in one message, waited out, and tried again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import sqlite3
 from enum import StrEnum
 from pathlib import Path
 
-from anonymizer.core.errors import NotReadyError
+from anonymizer.core.errors import AnonymizerError, NotReadyError
+from anonymizer.core.message import Message
 from anonymizer.gate.output import is_output_folder
 
 SPARE = 128 << 20
@@ -17,27 +18,21 @@ SPARE = 128 << 20
 
 
 class OutputFault(StrEnum):
-    """The last words of each sentence are the watcher's promise."""
+    """What is wrong, by the code of its message; the last words of each are the watcher's promise."""
 
-    FULL = "The disk of the output folder is full: free space; the watcher waits and then goes on by itself."
-    GONE = "The output folder is gone: reconnect its disk or share; the watcher waits and then goes on by itself."
-    READ_ONLY = (
-        "The output folder cannot be written to: check its permissions; "
-        "the watcher waits and then goes on by itself."
-    )
-    FAULT = (
-        "The output folder cannot be used (its disk or share reports an error, or another program holds it): "
-        "check it; the watcher waits and then goes on by itself."
-    )
-    INBOX = "The inbox is gone: reconnect its disk or share; the watcher waits and then goes on by itself."
+    FULL = "fault.full"
+    GONE = "fault.gone"
+    READ_ONLY = "fault.read-only"
+    FAULT = "fault.fault"
+    INBOX = "fault.inbox"
 
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _DENIED = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
-class OutputFaultError(Exception):
-    """Raised where the work must pause. Its text is the sentence for the user."""
+class OutputFaultError(AnonymizerError):
+    """Raised where the work must pause."""
 
 
 def check_room(out: Path, size: int = 0) -> bool:
@@ -58,12 +53,12 @@ def check_there(out: Path) -> None:
         raise OutputFaultError(OutputFault.GONE)
 
 
-def sentence(error: BaseException, out: Path) -> str:
-    """What an error means that kept a source from its place in ``out``: in words, with what to do."""
+def explained(error: BaseException, out: Path) -> Message:
+    """What an error means that kept a source from its place in ``out``, with what to do."""
     if isinstance(error, OutputFaultError):
-        return str(error)
+        return error.message
     if isinstance(error, NotReadyError):
-        return f"{error} The watcher waits and then goes on by itself."
+        return Message("fault.watcher-waits", why=error)
     numbers = set()
     cause: BaseException | None = error
     while cause is not None:
@@ -76,12 +71,13 @@ def sentence(error: BaseException, out: Path) -> str:
         check_there(out)
         check_room(out)
     except OutputFaultError as found:
-        return str(found)
+        return found.message
     except OSError:
-        return OutputFault.GONE
+        return Message(OutputFault.GONE)
     if numbers & _FULL:
-        return OutputFault.FULL
-    return OutputFault.READ_ONLY if numbers & _DENIED or not os.access(out, os.W_OK) else OutputFault.FAULT
+        return Message(OutputFault.FULL)
+    denied = numbers & _DENIED or not os.access(out, os.W_OK)
+    return Message(OutputFault.READ_ONLY if denied else OutputFault.FAULT)
 
 
 def _number(code: int) -> int:

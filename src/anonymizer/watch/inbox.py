@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from anonymizer.core.message import Message
 from anonymizer.watch.completeness import (
     Stamp,
     WaitReason,
@@ -44,6 +45,9 @@ class Arrival:
     stamp: Stamp
 
 
+_SETTLING = Message(WaitReason.SETTLING)
+
+
 @dataclass(slots=True)
 class _Pending:
     stamp: Stamp
@@ -51,8 +55,8 @@ class _Pending:
     """When this stamp was seen first."""
     due: float
     """When to inspect it again."""
-    why: str = WaitReason.SETTLING
-    """Empty once it is complete and handed out."""
+    why: Message | None = _SETTLING
+    """None once it is complete and handed out."""
     delay: float = 0.0
     """Seconds of the last wait, which the next one doubles; 0 before the first."""
     known: bool = False
@@ -140,7 +144,7 @@ class Inbox:
         elif pending is None or pending.stamp != stamp:
             self._pending[path] = pending = _Pending(stamp, now, now)
             if is_temporary(path.name):
-                pending.why, pending.due = WaitReason.NAME, NEVER  # a new name makes it another file
+                pending.why, pending.due = Message(WaitReason.NAME), NEVER  # a new name makes it another file
             else:
                 pending.known = self._known(path, stamp)
                 self._schedule(path, now if pending.known else now + self.quiet)
@@ -156,21 +160,21 @@ class Inbox:
             _, _, path = heapq.heappop(self._queue)
             pending = self._pending[path]
             try:
-                why = "" if pending.known else self._examine(path, pending, now)
+                why = None if pending.known else self._examine(path, pending, now)
             except FileNotFoundError:
                 del self._pending[path]
                 continue
             pending.known = False
             if not why:
-                pending.why, pending.due = "", NEVER
+                pending.why, pending.due = None, NEVER
                 return Arrival(path, pending.stamp)
             if why is WaitReason.FOREIGN:
                 self.finish(path, pending.stamp)
             elif why is not WaitReason.SETTLING:
-                self.postpone(path, why, now)
+                self.postpone(path, Message(why), now)
         return None
 
-    def _examine(self, path: Path, pending: _Pending, now: float) -> str:
+    def _examine(self, path: Path, pending: _Pending, now: float) -> WaitReason | None:
         try:
             found = path.lstat()
             if not stat.S_ISREG(found.st_mode):
@@ -187,13 +191,13 @@ class Inbox:
         if why is WaitReason.SETTLING:
             pending.since = now
             self._schedule(path, now + self.quiet)
-        return why or ""
+        return why
 
     def _schedule(self, path: Path, when: float) -> None:
         self._pending[path].due = when
         heapq.heappush(self._queue, (when, next(self._number), path))
 
-    def postpone(self, path: Path, why: str, now: float) -> None:
+    def postpone(self, path: Path, why: Message, now: float) -> None:
         """Inspect a file again later: each time after twice as long, and at once if it changes."""
         pending = self._pending.get(path)
         if pending is not None:
@@ -224,15 +228,15 @@ class Inbox:
         return NEVER
 
     def counts(self) -> Counter[str]:
-        """How many files there are for each reason to wait; under the empty text those handed out."""
-        return Counter(pending.why for pending in self._pending.values())
+        """How many files there are for each reason to wait, by its code; under the empty text those handed out."""
+        return Counter(pending.why.code if pending.why else "" for pending in self._pending.values())
 
-    def waiting(self, now: float, longer_than: float) -> dict[Path, str]:
+    def waiting(self, now: float, longer_than: float) -> dict[Path, Message]:
         """The files that have been waiting unchanged for more than so many seconds, and why."""
         return {
-            path: str(pending.why)
+            path: pending.why
             for path, pending in self._pending.items()
-            if pending.why not in ("", WaitReason.SETTLING) and now - pending.since > longer_than
+            if pending.why and pending.why.code != WaitReason.SETTLING and now - pending.since > longer_than
         }
 
     def _walk(self, top: Path, unlisted: list[Path]) -> Iterator[Path]:

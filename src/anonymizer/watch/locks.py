@@ -10,6 +10,7 @@ from filelock import FileLock, Timeout
 
 from anonymizer.core.errors import OutputError, UsageError
 from anonymizer.core.folders import cache_folder
+from anonymizer.core.message import Message
 
 LOCK = "watch.lock"
 
@@ -22,15 +23,14 @@ def take_inbox(inbox: Path) -> FileLock:
     """
     name = hashlib.sha256(os.fsencode(inbox.resolve())).hexdigest()[:16]
     lock = FileLock(cache_folder() / f"watch-{name}.lock", mode=0o600)
-    said = f"Another watcher watches {inbox} already; stop it first, or choose another inbox."
-    _take(lock, said)
+    _take(lock, Message("watch.inbox-taken", path=inbox))
     return lock
 
 
 def take_output(out: Path) -> FileLock:
     """The lock on an output folder, held; the folder is made if need be. Raises as :func:`take_inbox` does."""
     lock = _output(out)
-    _take(lock, f"Another watcher works on {out} already; stop it first, or choose another --out.", out)
+    _take(lock, Message("watch.out-taken", path=out), out)
     return lock
 
 
@@ -51,7 +51,7 @@ def _output(out: Path) -> FileLock:
     return FileLock(out / ".anonymizer" / LOCK, mode=0o600)
 
 
-def _take(lock: FileLock, taken: str, shown: Path | None = None) -> None:
+def _take(lock: FileLock, taken: Message, shown: Path | None = None) -> None:
     folder = Path(lock.lock_file).parent
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -61,5 +61,6 @@ def _take(lock: FileLock, taken: str, shown: Path | None = None) -> None:
     except TimeoutError as error:
         raise UsageError(taken) from error
     except OSError as error:
-        said = f"The folder {shown or folder} cannot be written ({error.strerror}); check its permissions."
-        raise OutputError(said) from error
+        raise OutputError(
+            "watch.folder-unwritable", path=shown or folder, cause=error.strerror or error
+        ) from error

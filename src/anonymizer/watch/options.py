@@ -33,31 +33,23 @@ def check(options: Options) -> None:
     """Refuse folders that would feed on one another. Raises :class:`UsageError`."""
     inbox, out, done = options.inbox, options.out, options.done
     if not inbox.is_dir() and not options.wait:
-        raise UsageError(f"The inbox {inbox} is not a folder; create it, or check the path.")
+        raise UsageError("watch.no-inbox", path=inbox)
     if _within(out, inbox):
-        raise UsageError(
-            f"The output folder {out} lies in the inbox, and the watcher would feed on its own results; "
-            "choose one outside with --out."
-        )
+        raise UsageError("watch.out-in-inbox", path=out)
     if any(_within(inbox, out / name) for name in ("ready", "review", "reports", ".anonymizer")):
-        raise UsageError(f"The inbox {inbox} lies among the results in {out}; choose another inbox.")
+        raise UsageError("watch.inbox-in-out", path=inbox, out=out)
     if (inbox / ".anonymizer").is_dir():
-        raise UsageError(f"The inbox {inbox} is the output folder of another run; choose another inbox.")
+        raise UsageError("watch.inbox-is-out", path=inbox)
     if done is None:
         return
     if _within(inbox, done) and _within(done, inbox):
-        raise UsageError("--done is the inbox itself; choose another folder for handled originals.")
+        raise UsageError("watch.done-is-inbox")
     if _within(done, out) or _within(out, done):
-        raise UsageError(
-            "--done: originals must not lie among what is published; choose a folder outside the output folder."
-        )
+        raise UsageError("watch.done-in-out")
     if inbox.is_dir():
         done.mkdir(parents=True, exist_ok=True)
         if done.stat().st_dev != inbox.stat().st_dev:
-            raise UsageError(
-                f"--done {done} lies on another disk than the inbox; choose a folder on the same one: "
-                "then an original is moved by a change of name, and nothing can get lost on the way."
-            )
+            raise UsageError("watch.done-other-disk", path=done)
 
 
 def _within(path: Path, folder: Path) -> bool:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from anonymizer.core.message import Message
 from anonymizer.watch.events import Hints, remote
 from anonymizer.watch.inbox import Inbox, InboxGoneError
 from anonymizer.watch.options import Options
@@ -17,14 +18,14 @@ SHARE_OF_TIME = 200
 
 
 class Scanner:
-    """Scans the inbox of ``options``. ``wake`` is set by events; ``tell`` gets a sentence now and then."""
+    """Scans the inbox of ``options``. ``wake`` is set by events; ``tell`` gets a message now and then."""
 
     def __init__(
         self,
         options: Options,
         inbox: Inbox,
         wake: threading.Event,
-        tell: Callable[[str], None],
+        tell: Callable[[Message], None],
         clock: Callable[[], float],
     ) -> None:
         self._options = options
@@ -79,8 +80,8 @@ class Scanner:
         if not self._options.poll and not kind:
             self._hints = Hints(self._options.inbox, self._wake)
         elif not same:
-            why = f"the inbox lies on the network ({kind})" if kind else "as requested"
-            self._tell(f"looking through the inbox every {self._options.every:g} s: {why}")
+            why = Message("watch.network", kind=kind) if kind else Message("watch.as-requested")
+            self._tell(Message("watch.rescanning", seconds=self._options.every, why=why))
 
     def close(self) -> None:
         if self._hints:

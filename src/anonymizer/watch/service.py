@@ -19,6 +19,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from anonymizer.core.errors import NotReadyError
+from anonymizer.core.message import Message
 from anonymizer.watch.status import ERRORS
 
 NAME = "anonymizer-watch"
@@ -198,9 +199,9 @@ def switch_on(wanted: Service, platform: str = sys.platform) -> None:
     try:
         for command in wanted.before:
             with contextlib.suppress(NotReadyError):
-                _call(command, "")
+                _call(command, Message("service.not-disabled"))
         for command in wanted.on:
-            _call(command, f"{wanted.path} was written, but could not be switched on")
+            _call(command, Message("service.not-enabled", path=wanted.path))
     finally:
         if platform == "win32":
             wanted.path.unlink(missing_ok=True)
@@ -213,7 +214,7 @@ def switch_off(wanted: Service, platform: str = sys.platform) -> bool:
     failures = []
     for command in wanted.off:
         try:
-            _call(command, "The service could not be switched off")
+            _call(command, Message("service.not-disabled"))
         except NotReadyError as error:
             failures.append(error)
     if platform == "win32":
@@ -224,12 +225,13 @@ def switch_off(wanted: Service, platform: str = sys.platform) -> bool:
     return True
 
 
-def _call(command: Sequence[str], what: str) -> None:
+def _call(command: Sequence[str], what: Message) -> None:
     shown = subprocess.list2cmdline(command)
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     except (OSError, subprocess.SubprocessError) as error:
-        raise NotReadyError(f"{what}: {command[0]} cannot be run here; run by hand: {shown}") from error
+        raise NotReadyError("service.no-command", what=what, command=command[0], shown=shown) from error
     if done.returncode:
         said = " ".join((done.stderr or done.stdout).split())[:200]
-        raise NotReadyError(f"{what} ({said or f'exit code {done.returncode}'}); run by hand: {shown}")
+        why = said or Message("model.exit-code", status=done.returncode)
+        raise NotReadyError("service.failed", what=what, why=why, shown=shown)

@@ -21,6 +21,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
+from anonymizer.core.message import Message, from_json, with_sentence
 from anonymizer.gate.records import now
 
 STATUS = "watch.json"
@@ -47,8 +48,8 @@ class Status:
     """A watcher's state at one moment. Times are UTC, ISO 8601; counts of outcomes are those since it started."""
 
     doing: Doing = Doing.STARTING
-    said: str = ""
-    """While paused: what is wrong and what happens next, in a sentence."""
+    said: Message | None = None
+    """While paused: what is wrong and what happens next."""
     since: str = ""
     """When it began to do that."""
     started: str = ""
@@ -64,7 +65,12 @@ class Status:
     failed: int = 0
     known: int = 0
     """Files whose content was handled before, under this or another name."""
-    version: int = field(default=1, kw_only=True)
+    version: int = field(default=2, kw_only=True)
+
+
+def facts(status: Status) -> dict[str, Any]:
+    """A status for a JSON document, what it says as code, values and sentence."""
+    return asdict(replace(status, said=None)) | {"said": with_sentence(status.said) if status.said else None}
 
 
 def write(private: Path, status: Status) -> None:
@@ -73,7 +79,7 @@ def write(private: Path, status: Status) -> None:
     try:
         handle = os.open(temporary, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(asdict(status), file, indent=1)
+            json.dump(facts(status), file, indent=1)
         temporary.replace(private / STATUS)
     except OSError:
         with contextlib.suppress(OSError):
@@ -110,7 +116,8 @@ def read(private: Path) -> Status | None:
     """The last status that was written; None where there is none, or none that this version understands."""
     try:
         said: dict[str, Any] = json.loads((private / STATUS).read_bytes())
-        return Status(**said | {"doing": Doing(said["doing"])})
+        own = {"doing": Doing(said["doing"]), "said": from_json(said["said"]) if said["said"] else None}
+        return Status(**said | own)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from anonymizer.core.errors import NotReadyError, OutputError
+from anonymizer.core.message import Message
 from anonymizer.core.types import Verdict
 from anonymizer.core.version import __version__
 from anonymizer.engine.scheduler import Engine
@@ -61,7 +62,7 @@ class Watcher:
         self,
         options: Options,
         open_engine: Callable[[], Engine],
-        say: Callable[[str], None],
+        say: Callable[[Message], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.options = options
@@ -80,8 +81,8 @@ class Watcher:
         self._scanner = Scanner(options, self._inbox, self._wake, self._tell, clock)
         self._told = self._rested = -math.inf
         self._next_index, self._index_every = math.inf, INDEX_EVERY
-        self._waiting: dict[Path, str] | None = None
-        self._fault = ""
+        self._waiting: dict[Path, Message] | None = None
+        self._fault: Message | None = None
         self._since = self._until = 0.0
         self._delay = FIRST
 
@@ -105,7 +106,7 @@ class Watcher:
     def _watch(self) -> None:
         with open_log(self._private) as self._log:
             try:
-                self._tell(f"watching, version {__version__}")
+                self._tell(Message("watch.began", version=__version__))
                 while not self._stopping:
                     self._turn()
             except Exception:
@@ -117,8 +118,8 @@ class Watcher:
                     with contextlib.suppress(OutputError, OSError):
                         self._write_index(self._engine)
                 self._close_engine()
-                self._fault = ""
-                self._tell("stopped")
+                self._fault = None
+                self._tell(Message("watch.stopped"))
                 self._publish(Doing.STOPPED)
                 self._lock.release()
 
@@ -130,7 +131,7 @@ class Watcher:
                 check(self.options)
                 return
             if delay == 1.0:
-                self._say("waiting: the inbox or the output folder is not there yet")
+                self._say(Message("watch.not-there"))
             delay = min(2 * delay, 30)
             self._wake.wait(min(delay, REST))
 
@@ -163,10 +164,10 @@ class Watcher:
                     self._settle(engine, outcome)
             self._tidy(engine)
         except InboxGoneError:
-            self._interrupt(OutputFault.INBOX)
+            self._interrupt(Message(OutputFault.INBOX))
             return
         except (OutputFaultError, OutputError, NotReadyError, OSError) as error:
-            said = faults.sentence(error, self.options.out)
+            said = faults.explained(error, self.options.out)
             self._close_engine()
             self._interrupt(said)
             return
@@ -191,7 +192,7 @@ class Watcher:
                 engine.close()
         now = self._clock()
         for path in self._flying:
-            self._inbox.postpone(path, WaitReason.AGAIN, now)
+            self._inbox.postpone(path, Message(WaitReason.AGAIN), now)
         self._flying.clear()
 
     def _is_known(self, path: Path, stamp: Stamp) -> bool:
@@ -210,9 +211,9 @@ class Watcher:
                 return
             path, stamp = arrival.path, arrival.stamp
             if path in self._flying:
-                self._inbox.postpone(path, WaitReason.SETTLING, now)
+                self._inbox.postpone(path, Message(WaitReason.SETTLING), now)
             elif not faults.check_room(self.options.out, stamp.size):
-                self._inbox.postpone(path, WaitReason.SPACE, now)
+                self._inbox.postpone(path, Message(WaitReason.SPACE), now)
             else:
                 self._flying[path] = stamp
                 engine.submit(path, (stamp.size, stamp.modified))
@@ -233,7 +234,7 @@ class Watcher:
             return
         if outcome.fresh:
             self._counts[outcome.verdict] += 1
-            self._tell(f"{outcome.verdict} {outcome.id}" + (f" ({outcome.note})" if outcome.note else ""))
+            self._tell(_told(outcome))
             self._next_index = min(self._next_index, now + self._index_every)
         else:
             self._counts["known"] += 1
@@ -255,9 +256,9 @@ class Watcher:
         except FileNotFoundError:
             self._inbox.drop(path)
         except OSError:
-            self._inbox.postpone(path, WaitReason.UNMOVED, self._clock())
+            self._inbox.postpone(path, Message(WaitReason.UNMOVED), self._clock())
 
-    def _interrupt(self, said: str) -> None:
+    def _interrupt(self, said: Message) -> None:
         """Pause: nothing is lost, for nothing was recorded as done."""
         now = self._clock()
         if self._fault != said:
@@ -271,9 +272,9 @@ class Watcher:
 
     def _recover(self, now: float) -> None:
         if self._fault:
-            self._delay = FIRST if self._fault == OutputFault.INBOX else self._delay
-            self._fault = ""
-            self._tell(f"going on after {now - self._since:.0f} s")
+            self._delay = FIRST if self._fault.code == OutputFault.INBOX else self._delay
+            self._fault = None
+            self._tell(Message("watch.going-on", seconds=now - self._since))
 
     def _tidy(self, engine: Engine) -> None:
         """What is done beside the files: the overview, the list of those that wait, the status."""
@@ -304,11 +305,11 @@ class Watcher:
             self._wake.wait(min(max(until - self._clock(), 0.01), longest))
         self._wake.clear()
 
-    def _tell(self, sentence: str) -> None:
-        """To the log and to whoever looks on: nothing of a source is in it."""
-        self._log.info(sentence)
+    def _tell(self, message: Message) -> None:
+        """To the log, in English, and to whoever looks on: nothing of a source is in it."""
+        self._log.info(str(message))
         with contextlib.suppress(OSError):  # whoever looked on may have left
-            self._say(sentence)
+            self._say(message)
 
     def _publish(self, doing: Doing) -> None:
         counts = self._inbox.counts()
@@ -325,6 +326,14 @@ class Watcher:
             known=self._counts["known"],
         )
         self._board.show(said, self._clock())
+
+
+def _told(outcome: Outcome) -> Message:
+    """What became of a file, by the id of its output."""
+    code = f"watch.outcome.{outcome.verdict}"
+    if outcome.note is None:
+        return Message(code, id=outcome.id)
+    return Message("watch.outcome.noted", outcome=Message(code, id=outcome.id), note=outcome.note)
 
 
 def _stamp(path: Path) -> Stamp | None:

@@ -370,6 +370,4 @@ def _refused(error: Exception, path: Path) -> OutputError | LimitError:
 
 
 def _beyond() -> LimitError:
-    return LimitError(
-        "The encoder refuses this clip's size or times; make a smaller copy with another program and try again."
-    )
+    return LimitError("write.encoder-refuses")

@@ -44,10 +44,7 @@ def write_photo(pixels: Pixels, path: Path, form: str, quality: int) -> None:
     Raises :class:`OutputError`, and :class:`LimitError` for a side longer than JPEG can hold.
     """
     if form == "JPEG" and max(pixels.shape[:2]) > JPEG_SIDE:
-        raise LimitError(
-            f"The picture's longest side has more than {JPEG_SIDE} pixels, more than a JPEG can hold; "
-            "cut it, or save it as PNG."
-        )
+        raise LimitError("write.too-long-for-jpeg", pixels=JPEG_SIDE)
     image = Image.fromarray(pixels)
     try:
         with new_file(path) as file:
@@ -66,14 +63,12 @@ def write_photo(pixels: Pixels, path: Path, form: str, quality: int) -> None:
 def failed(error: OSError) -> OutputError:
     """What a person is told when writing fails, with what to do about it."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        what = "is full; free space or choose another folder with --out"
-    elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        what = "cannot be written to; change its permissions or choose another folder with --out"
-    elif error.errno in (errno.ENOENT, errno.ENOTDIR):
-        what = "is gone; reconnect its disk or choose another folder with --out"
-    else:
-        what = f"cannot be written ({error.strerror or error}); choose another folder with --out"
-    return OutputError(f"The output folder {what}; nothing was published.")
+        return OutputError("output.full")
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return OutputError("output.denied")
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return OutputError("output.gone")
+    return OutputError("output.unwritable", cause=error.strerror or error)
 
 
 def neutralise(path: Path) -> None:

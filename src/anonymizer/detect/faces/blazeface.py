@@ -45,9 +45,7 @@ class BlazeFace:
                     from mediapipe.tasks.python.core.base_options import BaseOptions
                     from mediapipe.tasks.python.vision import FaceDetector, FaceDetectorOptions
             except (ImportError, OSError) as error:
-                raise NotReadyError(
-                    f"MediaPipe does not load ({error}); install anonymizer again."
-                ) from error
+                raise NotReadyError("model.no-mediapipe", cause=error) from error
             options = FaceDetectorOptions(
                 base_options=BaseOptions(model_asset_buffer=content), min_detection_confidence=least
             )

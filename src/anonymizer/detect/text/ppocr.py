@@ -72,7 +72,7 @@ class Reader:
         self.network = Network(store.load(NAME), bgr=True, mean=half, scale=half)
         listed = self.network.metadata.get("character", "")
         if not listed:
-            raise ModelError(f"The model {NAME} does not list its characters; replace its file.")
+            raise ModelError("model.no-characters", name=NAME)
         self._characters = ["", *listed.splitlines(), " "]
         entry = store.entry(NAME)
         self.model = Model(entry.name, entry.sha256, entry.licence, self.network.device)
@@ -125,7 +125,7 @@ class Reader:
         view[:, :width] = cv2.resize(crop, (width, HEIGHT), interpolation=cv2.INTER_AREA)
         chances = np.asarray(self.network.run(view[None])[0][0], np.float32)
         if chances.shape[1] != len(self._characters):
-            raise ModelError(f"The model {NAME} lists other characters than it gives; replace its file.")
+            raise ModelError("model.other-characters", name=NAME)
         return collapsed(chances, self._characters)
 
 

@@ -16,6 +16,7 @@ from PIL import (
 )
 
 from anonymizer.core.errors import DamagedError, LimitError
+from anonymizer.core.message import Message
 from anonymizer.core.yuv import Planes
 from anonymizer.read.clip.frames import MAX_FRAMES, MAX_SIDE
 from anonymizer.read.clip.picture import ClipPicture, VideoTrack
@@ -39,14 +40,14 @@ def pictures(file: BinaryIO, form: str, max_pixels: int, track: VideoTrack) -> I
     try:
         image = Image.open(file, formats=[form.upper()])
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DamagedError(f"The {form} is damaged or incomplete; export it again.") from error
+        raise DamagedError("clip.animation-damaged", format=form) from error
     with image:
         width, height = image.size
         if width * height > max_pixels or max(width, height) > MAX_SIDE:
-            raise LimitError(f"The frames are {width} by {height} pixels, more than the limit.")
+            raise LimitError("clip.too-wide", width=width, height=height)
         track.width, track.height = width + width % 2, height + height % 2
         if (track.width, track.height) != (width, height):
-            track.notes["An odd width or height was made even by repeating the last line."] = None
+            track.notes[Message("clip.made-even")] = None
         # A PNG's picture for those who know no animation may stand before it: nobody else is shown it.
         hidden = int(bool(image.info.get("default_image")))
         track.expected = max(1, int(getattr(image, "n_frames", 1)) - hidden)
@@ -70,7 +71,7 @@ def _frames(image: Any, hidden: int, lasting: list[Fraction], track: VideoTrack)
             planes = _planes(image, track.width, track.height)
         except (OSError, EOFError, SyntaxError, ValueError, IndexError) as error:
             if not number:
-                raise DamagedError("Not one frame of the animation decodes; export it again.") from error
+                raise DamagedError("clip.no-frame-animation") from error
             track.lost, track.broken_off = track.expected - number, True
             return
         begin, end = track.last, end + lasting[number]

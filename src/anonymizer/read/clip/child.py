@@ -21,6 +21,7 @@ from itertools import chain
 from typing import IO, Any, BinaryIO
 
 from anonymizer.core.confinement.apply import CANNOT_CONFINE, confine
+from anonymizer.core.message import Message, as_json
 from anonymizer.read.photo.child import read_message, write_message
 from anonymizer.read.process import CANNOT_START
 
@@ -66,10 +67,10 @@ def main() -> int:
             else:
                 _frames(file, job, outside)
     except AnonymizerError as error:
-        write_message(outside, {"error": type(error).__name__, "said": str(error)})
+        write_message(outside, {"error": type(error).__name__, "said": as_json(error.message)})
     except MemoryError:
-        said = "Decoding needs more memory than the limit; the clip is possibly malicious."
-        write_message(outside, {"error": "LimitError", "said": said})
+        said = Message("clip.no-memory")
+        write_message(outside, {"error": "LimitError", "said": as_json(said)})
     except BrokenPipeError:
         return 0
     outside.flush()
@@ -128,7 +129,7 @@ def _frames(file: BinaryIO, job: dict[str, Any], outside: IO[bytes]) -> None:
     search = _SearchMode(job) if job["mode"] == "search" else None
     pictures = _pictures(file, job, track)
     if (first := next(pictures, None)) is None:
-        raise DamagedError("Not one frame of the clip decodes; copy it from the camera again.")
+        raise DamagedError("clip.no-frame")
     _check_seconds(track.seconds, job)
     write_message(outside, _description(file, job, track))
     with _refusing(outside):
@@ -169,10 +170,7 @@ def _check_seconds(seconds: float, job: dict[str, Any]) -> None:
     from anonymizer.core.errors import LimitError
 
     if seconds > job["max_seconds"]:
-        raise LimitError(
-            f"The clip is longer than the limit of {job['max_seconds']:g} s; cut it into parts, or raise "
-            "limits.max_clip_seconds in the settings file."
-        )
+        raise LimitError("clip.too-long", seconds=job["max_seconds"])
 
 
 def _description(file: BinaryIO, job: dict[str, Any], track: Any) -> dict[str, Any]:
@@ -203,7 +201,7 @@ def _description(file: BinaryIO, job: dict[str, Any], track: Any) -> dict[str, A
 def _summary(track: Any) -> dict[str, Any]:
     kept = ("frames", "corrupt", "lost", "retimed", "last", "broken_off", "expected")
     whole = asdict(track)
-    return {key: whole[key] for key in kept} | {"notes": list(track.notes)}
+    return {key: whole[key] for key in kept} | {"notes": [as_json(note) for note in track.notes]}
 
 
 class _SearchMode:
@@ -256,7 +254,12 @@ def _sound(file: BinaryIO, job: dict[str, Any], outside: IO[bytes]) -> None:
     from anonymizer.read.clip import sound_child as clip_sound
 
     kept, notes = clip_sound.which(file, job["demuxer"], job["max_pixels"])
-    told = {"rate": clip_sound.RATE, "channels": clip_sound.CHANNELS, "kept": kept, "notes": notes}
+    told = {
+        "rate": clip_sound.RATE,
+        "channels": clip_sound.CHANNELS,
+        "kept": kept,
+        "notes": [as_json(note) for note in notes],
+    }
     write_message(outside, told)
     with _refusing(outside):
         for block in clip_sound.samples(file, job["demuxer"], job["max_pixels"]):

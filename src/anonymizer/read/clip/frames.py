@@ -17,6 +17,7 @@ from av.error import FFmpegError
 from av.stream import Disposition
 
 from anonymizer.core.errors import DamagedError, LimitError, UnsupportedError
+from anonymizer.core.message import Message
 from anonymizer.read.clip.normalise import FrameForm
 from anonymizer.read.clip.picture import ClipPicture, VideoTrack
 from anonymizer.read.completeness import is_whole
@@ -57,17 +58,17 @@ def open_container(file: BinaryIO, demuxer: str, max_pixels: int) -> Any:
     try:
         return av.open(file, format=demuxer, options=chosen, buffer_size=1 << 18, metadata_errors="replace")
     except (FFmpegError, ValueError, OSError) as error:
-        raise DamagedError("The clip is damaged or incomplete; copy it from the camera again.") from error
+        raise DamagedError("clip.damaged") from error
 
 
 def playing(container: Any, track: VideoTrack) -> Any:
     """The video stream that a player shows: the first one that is enabled and is no cover picture."""
     streams = [s for s in container.streams.video if not is_cover(s)]
     if not streams:
-        raise UnsupportedError("The file holds no video track; only clips with a picture are opened.")
+        raise UnsupportedError("clip.no-video")
     enabled = [s for s in streams if s.disposition & Disposition.default]
     if len(streams) > 1:
-        track.notes[f"The source holds {len(streams)} video tracks; only the one that plays was kept."] = None
+        track.notes[Message("clip.video-tracks", count=len(streams))] = None
     return (enabled or streams)[0]
 
 
@@ -95,7 +96,7 @@ def pictures(
     with open_container(file, demuxer, max_pixels) as container:
         stream = playing(container, track)
         if stream.codec_context is None:
-            raise UnsupportedError("The clip's picture is coded in a way that no decoder here knows.")
+            raise UnsupportedError("clip.no-decoder")
         track.rate = _rate(stream) or _measured(file, demuxer, max_pixels)
         _announce(container, stream, track)
         stream.thread_type = "AUTO"
@@ -104,16 +105,13 @@ def pictures(
         clock = _Clock(track)
         for frame in _decoded(container, stream, track):
             if frame.width * frame.height > max_pixels or max(frame.width, frame.height) > MAX_SIDE:
-                raise LimitError(
-                    f"The frames are {frame.width} by {frame.height} pixels, more than the limit; "
-                    "make the clip smaller."
-                )
+                raise LimitError("clip.too-large", width=frame.width, height=frame.height)
             if shape is None:
                 shape = FrameForm(frame, stream, track, keep_hdr=keep_hdr, deep=deep)
             for ready in shape.converted(frame):
                 yield _timed(ready, shape, clock, track)
         if shape is None:
-            raise DamagedError("Not one frame of the clip decodes; copy it from the camera again.")
+            raise DamagedError("clip.no-frame")
         for ready in shape.flushed():
             yield _timed(ready, shape, clock, track)
         _judge_end(file, demuxer, track)
@@ -125,7 +123,7 @@ def _timed(frame: Any, shape: FrameForm, clock: _Clock, track: VideoTrack) -> Cl
     track.corrupt += corrupt
     track.frames += 1
     if track.frames > MAX_FRAMES:
-        raise LimitError("The clip has more frames than the limit; cut it into parts.")
+        raise LimitError("clip.too-many-frames")
     return ClipPicture(shape.planes(frame), pts, duration, corrupt, shape.wide)
 
 

@@ -17,6 +17,7 @@ from av.error import EOFError as AvEOFError
 from av.filter import Graph
 from av.sidedata.sidedata import Type as SideData
 
+from anonymizer.core.message import Message
 from anonymizer.core.yuv import AnyPlanes, Colour
 from anonymizer.read.clip.orientation import UPRIGHT, Matrix, matrix, swaps, upright
 from anonymizer.read.clip.picture import VideoTrack
@@ -57,7 +58,7 @@ class FrameForm:
         width, height = self.size[::-1] if swaps(self.orientation) else self.size
         track.width, track.height = width + width % 2, height + height % 2
         if (track.width, track.height) != (width, height):
-            track.notes["An odd width or height was made even by repeating the last line."] = None
+            track.notes[Message("clip.made-even")] = None
         aspect = stream.sample_aspect_ratio or Fraction(1)
         if not Fraction(1, 10) < aspect < 10:
             aspect = Fraction(1)
@@ -65,20 +66,18 @@ class FrameForm:
         self.hdr = frame.color_trc in HDR_TRANSFERS
         if self.hdr and keep_hdr:
             track.colour = Colour(BT2020, int(frame.color_trc), BT2020)
-            track.notes[
-                "High dynamic range was kept, with 10 bits: not every screen and player shows it."
-            ] = None
+            track.notes[Message("clip.hdr-kept")] = None
         elif self.hdr:
-            track.notes["High dynamic range was mapped to what every screen shows (BT.709)."] = None
+            track.notes[Message("clip.hdr-mapped")] = None
         self.deep = deep and track.colour is not None
         if any(part.is_alpha for part in frame.format.components):
-            track.notes["Transparency was not kept: what lay under it shows."] = None
+            track.notes[Message("clip.transparency")] = None
         self.wide = None if self.deep else self._wide(frame)
         if self.wide and not self.hdr:
-            track.notes["Colours that not every screen shows were mapped to BT.709."] = None
+            track.notes[Message("clip.colours-mapped")] = None
         self.interlaced = bool(frame.interlaced_frame)
         if self.interlaced:
-            track.notes["The source is interlaced; its frames were made progressive, one for one."] = None
+            track.notes[Message("clip.interlaced")] = None
         self.graph = self._built(frame)
 
     def _built(self, frame: Any) -> Graph | None:
@@ -167,7 +166,7 @@ class FrameForm:
     def converted(self, frame: Any) -> Iterator[Any]:
         """The frame in the one form; none or several at a time where a filter looks ahead."""
         if (frame.width, frame.height) != self.size or frame.format.name != self.format:
-            self.track.notes["Frames of another size or format were scaled to the first one's."] = None
+            self.track.notes[Message("clip.scaled")] = None
             other = frame.reformat(*self.size, format=self.format)
             other.pts, other.time_base = frame.pts, frame.time_base
             other.duration = frame.duration

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
+from anonymizer.core.message import Message
 from anonymizer.core.types import Pixels
 from anonymizer.core.yuv import AnyPlanes, Colour, pixels, reduced
 from anonymizer.read.clip.wide_gamut import Wide
@@ -53,7 +54,7 @@ class VideoTrack:
     """Duration that the container announces; 0 where it does not say."""
     colour: Colour | None = None
     """What the frames' colours are where they are kept as they came: 10 bit, high dynamic range."""
-    notes: dict[str, None] = field(default_factory=dict)
+    notes: dict[Message, None] = field(default_factory=dict)
     frames: int = 0
     corrupt: int = 0
     lost: int = 0

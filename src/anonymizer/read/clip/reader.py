@@ -25,6 +25,7 @@ from anonymizer.core.errors import (
     UnsupportedError,
 )
 from anonymizer.core.machine import machine
+from anonymizer.core.message import Message, from_json
 from anonymizer.core.settings import Limits
 from anonymizer.core.streams import fill
 from anonymizer.core.types import Pixels, Traces
@@ -77,7 +78,7 @@ class Ending:
     last: int
     broken_off: bool
     expected: int
-    notes: tuple[str, ...]
+    notes: tuple[Message, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,7 @@ class Reading:
             item = self._next()
             if isinstance(item, dict):
                 if "frames" in item:
-                    notes = tuple(str(note) for note in item.pop("notes", ()))
+                    notes = tuple(from_json(note) for note in item.pop("notes", ()))
                     self.ending = Ending(**item, notes=notes)
                 return
             yield item
@@ -170,10 +171,7 @@ class Reading:
             item = self._queue.get(timeout=self.limits.decode_seconds)
         except queue.Empty:
             self._process.kill()
-            raise LimitError(
-                f"Nothing was decoded for {self.limits.decode_seconds:g} s; the clip is possibly malicious; "
-                "raise limits.decode_seconds in the settings file if you trust it."
-            ) from None
+            raise LimitError("clip.silent", seconds=self.limits.decode_seconds) from None
         if isinstance(item, BaseException):
             raise item
         return item
@@ -193,7 +191,7 @@ class Reading:
         try:
             described = read_message(stream)
             if "error" in described:
-                raise _REFUSALS.get(str(described["error"]), DamagedError)(str(described["said"]))
+                raise _REFUSALS.get(str(described["error"]), DamagedError)(from_json(described["said"]))
             self._put(described)
             most = self.limits.max_pixels * 6
             while not self._stop.is_set():
@@ -201,7 +199,7 @@ class Reading:
                 if kind == END:
                     summary = read_message(stream)
                     if "error" in summary:
-                        raise _REFUSALS.get(str(summary["error"]), DamagedError)(str(summary["said"]))
+                        raise _REFUSALS.get(str(summary["error"]), DamagedError)(from_json(summary["said"]))
                     self._put(summary)
                     return
                 if size > most:
@@ -222,7 +220,7 @@ class Reading:
             code = 0
         if unready := not_ready(code):
             return unready
-        said = DamagedError("The decoder gave up on this clip; it is damaged or possibly malicious.")
+        said = DamagedError("clip.gave-up")
         said.__cause__ = error
         return said
 
@@ -269,11 +267,9 @@ def _clip(path: Path, form: Format, limits: Limits, told: dict[str, Any]) -> Cli
             colour=Colour(*(int(number) for number in told["colour"])) if told["colour"] else None,
         )
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-        raise DamagedError(
-            "The decoder gave up on this clip; it is damaged or possibly malicious."
-        ) from error
+        raise DamagedError("clip.gave-up") from error
     if width < 2 or height < 2 or width % 2 or height % 2 or width * height > limits.max_pixels * 2:
-        raise DamagedError("The clip's frames have no size that can be; it is damaged or possibly malicious.")
+        raise DamagedError("clip.no-size")
     return clip
 
 
@@ -281,12 +277,9 @@ def _check_bytes(path: Path, limits: Limits) -> None:
     try:
         size = path.stat().st_size
     except OSError as error:
-        raise UnreadableError("The file is gone; it was moved or deleted meanwhile.") from error
+        raise UnreadableError("file.gone") from error
     if size > limits.max_clip_bytes:
-        raise LimitError(
-            f"The clip has {size >> 20} MiB, more than the limit of {limits.max_clip_bytes >> 20} MiB; "
-            "raise limits.max_clip_bytes in the settings file if you trust it."
-        )
+        raise LimitError("clip.too-many-bytes", mib=size >> 20, limit=limits.max_clip_bytes >> 20)
 
 
 def search_frames(clip: Clip, reading: Reading, small: tuple[int, int]) -> Iterator[SearchFrame]:
@@ -294,7 +287,7 @@ def search_frames(clip: Clip, reading: Reading, small: tuple[int, int]) -> Itera
     near = small[0] * small[1] * 3
     for number, (pts, _, flags, buffer) in enumerate(reading.records()):
         if len(buffer) != near + (frame_bytes(clip.width, clip.height) if flags & WHOLE else 0):
-            raise DamagedError("The decoder gave up on this clip; it is damaged or possibly malicious.")
+            raise DamagedError("clip.gave-up")
         whole = split(buffer[near:], clip.width, clip.height) if flags & WHOLE else None
         picture = buffer[:near].reshape(small[1], small[0], 3)
         yield SearchFrame(
@@ -313,7 +306,7 @@ def frames(clip: Clip, reading: Reading) -> Iterator[Frame]:
     parts = split_deep if deep else split
     for number, (pts, duration, _, buffer) in enumerate(reading.records()):
         if len(buffer) != frame_bytes(clip.width, clip.height, deep=deep):
-            raise DamagedError("The decoder gave up on this clip; it is damaged or possibly malicious.")
+            raise DamagedError("clip.gave-up")
         yield Frame(number, pts, duration, parts(buffer, clip.width, clip.height))
 
 

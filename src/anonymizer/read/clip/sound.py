@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymizer.core.message import Message, from_json
 from anonymizer.core.settings import AudioPolicy, Settings
 from anonymizer.read.clip.reader import Clip, Reading
 
@@ -20,14 +21,14 @@ class Sound:
 
     def __init__(self, clip: Clip, settings: Settings) -> None:
         self.form: tuple[int, int] | None = None
-        self.notes: tuple[str, ...] = ()
+        self.notes: tuple[Message, ...] = ()
         self._reading: Reading | None = None
         self._blocks: Iterator[NDArray[np.int16]] = iter(())
         self._done = 0
         if settings.audio is AudioPolicy.KEEP and "sound" in clip.traces.kinds:
             self._reading = Reading(clip.path, clip.form, settings.limits, "sound")
             told = self._reading.described
-            self.notes = tuple(str(note) for note in told["notes"])
+            self.notes = tuple(from_json(note) for note in told["notes"])
             if not told["kept"]:
                 return
             rate, channels = int(told["rate"]), int(told["channels"])

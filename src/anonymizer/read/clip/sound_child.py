@@ -12,6 +12,7 @@ from av.error import FFmpegError
 from av.stream import Disposition
 from numpy.typing import NDArray
 
+from anonymizer.core.message import Message
 from anonymizer.read.clip.frames import open_container, playing
 from anonymizer.read.clip.picture import VideoTrack
 
@@ -19,20 +20,18 @@ RATE = 48_000
 CHANNELS = 2
 
 
-def which(file: BinaryIO, demuxer: str, max_pixels: int) -> tuple[bool, list[str]]:
-    """Whether there is a sound track that can be kept, and sentences on which of several it is."""
+def which(file: BinaryIO, demuxer: str, max_pixels: int) -> tuple[bool, list[Message]]:
+    """Whether there is a sound track that can be kept, and a note on which of several it is."""
     if not demuxer:
         return False, []
     file.seek(0)
     with open_container(file, demuxer, max_pixels) as container:
         tracks, kept = list(container.streams.audio), _playing(container)
         if kept is None:
-            said = "The sound is coded in a way that no decoder here knows; it was not kept."
+            said = Message("clip.sound-no-decoder")
             return False, [said] if tracks else []
         place = tracks.index(kept) + 1
-        said = (
-            f"The source holds {len(tracks)} sound tracks; only number {place}, the one that plays, was kept."
-        )
+        said = Message("clip.sound-tracks", count=len(tracks), kept=place)
         return True, [said] if len(tracks) > 1 else []
 
 

@@ -50,6 +50,7 @@ def main() -> int:
     # The imports that cost time, before the job comes: a spare process waits with them done.
     try:
         from anonymizer.core.errors import AnonymizerError
+        from anonymizer.core.message import as_json
         from anonymizer.read.photo import decode, decoded
         from anonymizer.read.traces import harvest as traces
     except ImportError:
@@ -64,7 +65,7 @@ def main() -> int:
     except ImportError:
         return CANNOT_START
     except AnonymizerError as error:
-        write_message(outside, {"error": type(error).__name__, "said": str(error)})
+        write_message(outside, {"error": type(error).__name__, "said": as_json(error.message)})
         return 0
     try:
         confine(job["memory"], job["seconds"])
@@ -76,16 +77,16 @@ def main() -> int:
         found = traces.harvest(content, job["format"], picture.flags)
         del content
     except AnonymizerError as error:
-        write_message(outside, {"error": type(error).__name__, "said": str(error)})
+        write_message(outside, {"error": type(error).__name__, "said": as_json(error.message)})
     except MemoryError:
-        write_message(outside, {"error": "LimitError", "said": decode.TOO_MUCH})
+        write_message(outside, {"error": "LimitError", "said": as_json(decode.TOO_MUCH)})
     else:
         height, width = picture.pixels.shape[:2]
         answer = {
             "width": width,
             "height": height,
             "frames": picture.frames,
-            "notes": picture.notes,
+            "notes": [as_json(note) for note in picture.notes],
             "kinds": list(found.kinds),
             "strings": sorted(found.strings),
         }

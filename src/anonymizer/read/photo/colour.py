@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageChops, ImageCms
 
+from anonymizer.core.message import Message
 from anonymizer.core.types import Pixels
 
 Step = Callable[[Image.Image], Image.Image]
@@ -20,7 +21,7 @@ SAME = 2
 _ALPHA = ("RGBA", "LA", "RGBa", "La", "PA")
 
 
-def plan(image: Image.Image, profile: bytes | None, notes: list[str], flags: list[str]) -> Step:
+def plan(image: Image.Image, profile: bytes | None, notes: list[Message], flags: list[str]) -> Step:
     """How to turn a loaded picture, part by part, into sRGB.
 
     What is decided on the whole picture (the range of its values, whether anything is transparent, whether
@@ -33,7 +34,7 @@ def plan(image: Image.Image, profile: bytes | None, notes: list[str], flags: lis
         mode = "L"
     elif _is_transparent(image):
         flags.append(HIDDEN)
-        notes.append("Transparent parts were filled with white.")
+        notes.append(Message("photo.transparent-white"))
         steps.append(_on_white)
         mode = "L" if mode in ("LA", "La") else "RGB"
     elif mode in _ALPHA:
@@ -90,7 +91,7 @@ def _with_alpha(part: Image.Image) -> Image.Image:
     return part if part.mode in ("RGBA", "LA") else part.convert("RGBA")
 
 
-def _transform(mode: str, profile: bytes | None, notes: list[str]) -> Step | None:
+def _transform(mode: str, profile: bytes | None, notes: list[Message]) -> Step | None:
     """From a picture's own colours to sRGB; None where they are sRGB already, or its profile is unusable."""
     if mode == "LAB":
         source: Any = ImageCms.createProfile("LAB")
@@ -103,7 +104,7 @@ def _transform(mode: str, profile: bytes | None, notes: list[str]) -> Step | Non
             source = ImageCms.ImageCmsProfile(source)
         transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        notes.append("The source's colour profile could not be used; colours may differ a little.")
+        notes.append(Message("photo.profile"))
         return None
     if mode != "CMYK" and _changes_nothing(transform, mode):
         return None
@@ -133,7 +134,7 @@ def _changes_nothing(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
     return max(int(high) for _, high in difference.getextrema()) <= SAME  # type: ignore[misc]
 
 
-def _to_8_bit(image: Image.Image, notes: list[str]) -> Step:
+def _to_8_bit(image: Image.Image, notes: list[Message]) -> Step:
     """Greys of more than 8 bits: 16-bit by their high byte, 12-bit (cameras, microscopes) by theirs.
 
     A PNG's 16 bits always span their whole range (PNG 3rd edition, 13.12). Whatever has another range,
@@ -150,7 +151,7 @@ def _to_8_bit(image: Image.Image, notes: list[str]) -> Step:
         tops = [65535.0]
     top = next((top for top in tops if low >= 0 and high <= top), None)
     if top is None:
-        notes.append("The source's grey values have an unusual range; they were stretched to 8 bits.")
+        notes.append(Message("photo.grey-range"))
     bottom, span = (0.0, top) if top else (low, max(high - low, 1e-9))
     # A TIFF may count from white to black, and Pillow turns that round for 8 bits alone.
     inverted = getattr(image, "tag_v2", {}).get(262) == 0 and image.mode.startswith("I;16")

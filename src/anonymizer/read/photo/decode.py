@@ -24,15 +24,13 @@ from PIL import (
 )
 
 from anonymizer.core.errors import DamagedError, LimitError, UnsupportedError
+from anonymizer.core.message import Message
 from anonymizer.read import sniff
 from anonymizer.read.photo.colour import plan
 from anonymizer.read.photo.decoded import DecodedPhoto, Upright, too_many
 from anonymizer.read.traces.isobmff import read_heif
 
-TOO_MUCH = (
-    "Decoding needs more memory than the limit; the file is possibly malicious; raise limits.decode_memory "
-    "in the settings file if you trust it."
-)
+TOO_MUCH = Message("photo.no-memory")
 MAX_TEXT = 1 << 22
 """Bytes that a PNG's compressed text may inflate to: it is left behind anyway."""
 FORMATS = {
@@ -77,7 +75,7 @@ def prepare(form: str) -> None:
             import anonymizer.read.photo.dicom
             import anonymizer.read.traces.dicom  # noqa: F401  what its metadata held is asked for next
         except ModuleNotFoundError as error:
-            raise UnsupportedError("DICOM is not supported here; export the picture as PNG.") from error
+            raise UnsupportedError("photo.no-dicom") from error
 
 
 def decode(content: bytes, form: str, max_pixels: int) -> DecodedPhoto:
@@ -88,7 +86,7 @@ def decode(content: bytes, form: str, max_pixels: int) -> DecodedPhoto:
     here knows.
     """
     if form not in FORMATS:
-        raise UnsupportedError(f"{form} is a format of clips, not of photos.")
+        raise UnsupportedError("photo.is-clip-format", format=form)
     if form == "DICOM":
         from anonymizer.read.photo import dicom
 
@@ -107,9 +105,7 @@ def decode(content: bytes, form: str, max_pixels: int) -> DecodedPhoto:
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
             raise LimitError(too_many(max_pixels)) from error
         except NotImplementedError as error:
-            raise UnsupportedError(
-                f"This variant of {form} is not supported; export it as JPEG or PNG."
-            ) from error
+            raise UnsupportedError("photo.variant", format=form) from error
         # Pillow's parsers raise whatever their arithmetic runs into on damaged bytes; this process does
         # nothing else, so each of them means the same.
         except (
@@ -120,7 +116,7 @@ def decode(content: bytes, form: str, max_pixels: int) -> DecodedPhoto:
 
 
 def _damaged(form: str) -> DamagedError:
-    return DamagedError(f"The {form} is damaged or incomplete; copy it from the camera again.")
+    return DamagedError("photo.damaged", format=form)
 
 
 def _is_complete(content: bytes, form: str) -> bool:
@@ -144,13 +140,13 @@ def _first_picture(image: Any, form: str, max_pixels: int) -> DecodedPhoto:
     if image.width * image.height > max_pixels:
         raise LimitError(too_many(max_pixels))
     if form == "TIFF" and _is_raw(image):
-        raise UnsupportedError("The content is a camera's raw picture; export it as JPEG, PNG or TIFF.")
-    notes: list[str] = []
+        raise UnsupportedError("photo.raw")
+    notes: list[Message] = []
     flags: list[str] = []
     frames = _frames(image)
     if frames > 1:
-        which = "primary one" if form == "HEIF" else "first"
-        notes.append(f"The source holds {frames} pictures; only the {which} was processed.")
+        which = Message("photo.primary" if form == "HEIF" else "photo.first")
+        notes.append(Message("photo.pictures-which", count=frames, which=which))
         flags.append("embedded preview or second picture")
     profile = image.info.get("icc_profile")
     image.load()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
+from anonymizer.core.message import Message
 from anonymizer.core.types import Pixels
 from anonymizer.read.photo.colour import Step
 
@@ -55,7 +56,7 @@ class DecodedPhoto:
     """A decoded picture; ``notes`` are published, ``flags`` are kinds of traces only a decoder can see."""
 
     pixels: Pixels | Upright
-    notes: list[str] = field(default_factory=list)
+    notes: list[Message] = field(default_factory=list)
     flags: list[str] = field(default_factory=list)
     frames: int = 1
 
@@ -68,12 +69,9 @@ def strips(picture: DecodedPhoto) -> Iterator[bytes | memoryview]:
         yield picture.pixels.reshape(-1).data
 
 
-def too_many(max_pixels: int) -> str:
-    """The sentence for a picture beyond the limit."""
-    return (
-        f"The picture has more than {max_pixels / 1e6:.0f} megapixels, the limit; raise limits.max_pixels in "
-        "the settings file if you trust it."
-    )
+def too_many(max_pixels: int) -> Message:
+    """What is said of a picture beyond the limit."""
+    return Message("photo.too-many-pixels", megapixels=max_pixels / 1e6)
 
 
 def _stored(orientation: int, top: int, bottom: int, high: int, wide: int) -> tuple[int, int, int, int]:

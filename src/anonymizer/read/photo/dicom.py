@@ -27,6 +27,7 @@ from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply
 from pydicom.uid import UID
 
 from anonymizer.core.errors import DamagedError, LimitError, UnsupportedError
+from anonymizer.core.message import Message
 from anonymizer.core.types import Pixels
 from anonymizer.read.photo.colour import plan
 from anonymizer.read.photo.decoded import DecodedPhoto, Upright, too_many
@@ -41,7 +42,7 @@ PARSING = (
     NotImplementedError, ArithmeticError, AssertionError, struct.error, zlib.error,
 )  # fmt: skip
 """What pydicom and Pillow raise on damaged bytes; MemoryError is the caller's."""
-DAMAGED = "The DICOM file is damaged or incomplete; export it from the archive again."
+DAMAGED = Message("dicom.damaged")
 GREY = ("MONOCHROME1", "MONOCHROME2")
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 _OVERLAYS = range(0x6000, 0x6020, 2)
@@ -74,14 +75,14 @@ def _picture(dataset: Dataset, max_pixels: int) -> DecodedPhoto:
         raise DamagedError(DAMAGED)
     if width * height > max_pixels:
         raise LimitError(too_many(max_pixels))
-    notes: list[str] = []
+    notes: list[Message] = []
     flags: list[str] = []
     frames = int(dataset.get("NumberOfFrames") or 1)
     if frames > 1:
-        notes.append(f"The source holds {frames} pictures; only the first was processed.")
+        notes.append(Message("photo.pictures-first", count=frames))
         flags.append("embedded preview or second picture")
     if any((group, 0x3000) in dataset for group in _OVERLAYS):
-        notes.append("The source's graphic overlays were left out.")
+        notes.append(Message("dicom.overlays"))
     values, meta = get_decoder(syntax).as_array(dataset, index=0)
     if values.shape[:2] != (height, width):
         raise DamagedError(DAMAGED)
@@ -103,34 +104,27 @@ def _supported(dataset: Dataset) -> UID:
     """The transfer syntax, once everything that decides whether we can decode has been looked at."""
     if "PixelData" not in dataset:
         said = (
-            "its values are floating-point numbers, not a picture"
+            Message("dicom.floating")
             if "FloatPixelData" in dataset or "DoubleFloatPixelData" in dataset
-            else "it has no pixel data, or ends before them"
+            else Message("dicom.no-pixels")
         )
-        raise UnsupportedError(f"The DICOM file holds no picture: {said}; export it from the archive again.")
+        raise UnsupportedError("dicom.no-picture", why=said)
     syntax = UID(dataset.file_meta.TransferSyntaxUID)
     if "MPEG" in syntax.name or "HEVC" in syntax.name:
-        raise UnsupportedError("The DICOM file holds a video; export it as MP4.")
+        raise UnsupportedError("dicom.video")
     try:
         decoder = get_decoder(syntax)
     except NotImplementedError as error:
-        raise UnsupportedError(
-            "The DICOM picture is stored in a way that no decoder here knows; export it as JPEG or PNG."
-        ) from error
+        raise UnsupportedError("dicom.no-decoder") from error
     bits, samples = int(dataset.BitsAllocated), int(dataset.SamplesPerPixel)
     twelve = syntax.name.startswith("JPEG Extended") and int(dataset.BitsStored) != 8
     if not decoder.is_available or twelve:
-        name = "JPEG Extended with 12 bits" if twelve else syntax.name
-        raise UnsupportedError(
-            f"The DICOM picture is compressed as {name}, for which there is no decoder here; "
-            "export it uncompressed, or as JPEG or PNG."
-        )
+        name = Message("dicom.twelve-bits") if twelve else syntax.name
+        raise UnsupportedError("dicom.compressed", name=name)
     kind = str(dataset.PhotometricInterpretation)
     grey = kind in GREY or kind == "PALETTE COLOR"
     if not (grey or kind in COLOUR) or samples != (1 if grey else 3) or bits not in (1, 8, 16, 32):
-        raise UnsupportedError(
-            "The DICOM picture has a kind of pixels that is not supported; export it as JPEG or PNG."
-        )
+        raise UnsupportedError("dicom.kind-of-pixels")
     return syntax
 
 

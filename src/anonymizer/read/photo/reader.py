@@ -12,6 +12,7 @@ from typing import IO, Any
 import numpy as np
 
 from anonymizer.core.errors import DamagedError, LimitError, MediumError, NotReadyError, UnsupportedError
+from anonymizer.core.message import Message, from_json
 from anonymizer.core.settings import Limits
 from anonymizer.core.streams import fill
 from anonymizer.core.types import Pixels, Traces
@@ -36,7 +37,7 @@ class Still:
     pixels: Pixels
     format_name: str
     traces: Traces
-    notes: tuple[str, ...]
+    notes: tuple[Message, ...]
     frames: int = 1
 
 
@@ -95,7 +96,7 @@ def open_still(source: Source, limits: Limits, decoder: Decoder) -> Still:
     """
     form = sniff(source.content[:HEAD])
     if form.is_clip:
-        raise UnsupportedError(f"The content is a clip ({form.name}), not a photo.")
+        raise UnsupportedError("photo.is-clip", format=form.name)
     job = {
         "format": form.name,
         "bytes": len(source.content),
@@ -113,20 +114,18 @@ def open_still(source: Source, limits: Limits, decoder: Decoder) -> Still:
                 process.stdin.close()
             answer = read_message(process.stdout, MAX_MESSAGE)
             if "error" in answer:
-                raise _REFUSALS.get(str(answer["error"]), DamagedError)(str(answer["said"]))
+                raise _REFUSALS.get(str(answer["error"]), DamagedError)(from_json(answer["said"]))
             pixels = _read_pixels(process.stdout, answer, limits)
             traces = Traces(
                 tuple(str(kind) for kind in answer["kinds"]),
                 frozenset(str(text) for text in answer["strings"]) | path_strings(source.path),
             )
-            notes = tuple(str(note) for note in answer["notes"])
+            notes = tuple(from_json(note) for note in answer["notes"])
             return Still(pixels, form.name, traces, notes, int(answer["frames"]))
         except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
             raise _cut_off(process, limits) from error
         except MemoryError as error:
-            raise LimitError(
-                "The picture does not fit into this machine's memory; close other programs or make it smaller."
-            ) from error
+            raise LimitError("photo.too-large-for-memory") from error
 
 
 def _read_pixels(stream: IO[bytes], answer: dict[str, Any], limits: Limits) -> Pixels:
@@ -149,8 +148,5 @@ def _cut_off(process: subprocess.Popen[bytes], limits: Limits) -> MediumError | 
     if unready := not_ready(code):
         return unready
     if code in (-9, -24):  # killed by our clock, or by the kernel at the limit of processor time
-        return LimitError(
-            f"Decoding took more than {limits.decode_seconds:g} s or too much memory; the file is possibly "
-            "malicious; raise limits.decode_seconds in the settings file if you trust it."
-        )
-    return DamagedError("The decoder gave up on this file; it is damaged or possibly malicious.")
+        return LimitError("photo.too-slow", seconds=limits.decode_seconds)
+    return DamagedError("photo.gave-up")

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.core.errors import UnreadableError
+from anonymizer.core.message import Message
 from anonymizer.core.prefetch import ahead
 from anonymizer.core.settings import HdrPolicy, Settings
 from anonymizer.core.types import (
@@ -69,7 +70,7 @@ class Written:
     drawn: NDArray[np.int32]
     kept: bool
     sound: bool
-    notes: tuple[str, ...]
+    notes: tuple[Message, ...]
     ending: Ending
 
 
@@ -124,7 +125,7 @@ def process(
         finder.rest()
         written = write_again(clip, plan, staged, progress, written, among)
     if _identity(path) != before:
-        raise UnreadableError("The file changed while it was read; wait until it is complete and try again.")
+        raise UnreadableError("file.changed")
     expected = ExpectedClip(
         size=(clip.width, clip.height),
         pts=searched.pts,
@@ -136,10 +137,12 @@ def process(
         sound=written.sound,
     )
     asked = _questions(clip, searched, plan, doubts)
-    searches = f"{attempt} search{'es' if attempt > 1 else ''} of the output, at {searched_frames[0]} frames"
+    counts = {"count": attempt, "frames": searched_frames[0]}
     if attempt > 1:
         # Where nothing was added, the frames are those that were searched before, written once more.
-        searches += f", then at {sum(searched_frames[1:])} where something was added"
+        searches = Message("road.searched.clip-again", **counts, more=sum(searched_frames[1:]))
+    else:
+        searches = Message("road.searched.clip", **counts)
     checks = [
         residual([one.region for one in bare], searches),
         coverage(plan, written, verified),
@@ -247,7 +250,7 @@ def write(
                 progress("hiding", frame.number + 1, length)
         ending = reading.ending
     if ending is None or not pts:
-        raise UnreadableError("The clip could not be read a second time; try again.")
+        raise UnreadableError("clip.not-read-twice")
     return Written(
         pts=np.array(pts, np.int64),
         durations=np.array(durations, np.int64),
@@ -283,14 +286,11 @@ def coverage(plan: RedactionPlan, written: Written, verified: Verification) -> C
     bare = {int(frame) for frame in np.flatnonzero(wanted != written.drawn)} | set(verified.bare)
     facts = {"tracks": len(plan.redactions), "frames": len(written.pts), "bare": len(bare)}
     if bare:
-        said = f"In {len(bare)} frames a redacted region is not where it must be, the first at frame {min(bare)}."
+        said = Message("check.coverage.bare", count=len(bare), first=min(bare))
         return Check("coverage", Result.FAIL, said, facts)
     if not plan.redactions:
-        return Check("coverage", Result.PASS, "There was nothing to hide.", facts)
-    said = (
-        f"Every frame of all {len(plan.redactions)} tracks is redacted: the second reader compared each of the "
-        f"{len(written.pts)} frames with what must lie there."
-    )
+        return Check("coverage", Result.PASS, Message("check.nothing-hidden"), facts)
+    said = Message("check.coverage.passed", tracks=len(plan.redactions), count=len(written.pts))
     return Check("coverage", Result.PASS, said, facts)
 
 
@@ -317,7 +317,7 @@ def _identity(path: Path) -> tuple[int, int, int]:
     try:
         stat = path.stat()
     except OSError as error:
-        raise UnreadableError("The file is gone; it was moved or deleted meanwhile.") from error
+        raise UnreadableError("file.gone") from error
     return stat.st_size, stat.st_mtime_ns, stat.st_ino
 
 
@@ -346,33 +346,27 @@ def _summary(
 
 def _reasons(
     clip: Clip, searched: Searched, plan: RedactionPlan, written: Written, asked: Sequence[Question]
-) -> list[str]:
+) -> list[Message]:
     settings = plan.settings
     said = []
     if searched.ending.broken_off:
-        said.append(
-            f"The clip could not be decoded to its end: after {len(searched.pts)} frames it broke off; "
-            "copy it from the camera again, or decide whether this part is enough."
-        )
+        said.append(Message("clip.broken-off", count=len(searched.pts)))
     if _damaged(searched, written) > MANY_DAMAGED * len(searched.pts):
-        said.append(
-            "More than one in twenty of the clip's frames is damaged: a person must look at what is left."
-        )
+        said.append(Message("clip.many-damaged"))
     if len(written.pts) != len(searched.pts) or not np.array_equal(written.pts, searched.pts):
-        said.append("The clip was not decoded in the same way twice: do not publish it without looking.")
+        said.append(Message("clip.not-alike"))
     said += [
-        f"A place to hide that was given ({', '.join(f'{value:g}' for value in one.rect)}; from {one.start:g} s) "
-        "lies outside the clip: nothing is hidden there."
+        Message("clip.drawn-outside", rect=", ".join(f"{value:g}" for value in one.rect), seconds=one.start)
         for one in settings.regions
         if not lies_inside(one, clip, searched.pts)
     ]
-    said += [str(one.message) for one in asked[:MOST_TOLD]]
+    said += [one.message for one in asked[:MOST_TOLD]]
     if len(asked) > MOST_TOLD:
         # What moves is in another place each time.
-        said.append(f"There are {len(asked) - MOST_TOLD} more such places: please watch the whole clip.")
+        said.append(Message("clip.more-places", count=len(asked) - MOST_TOLD))
     said += _followed(clip, searched, settings)
     if written.sound:
-        said.append("The sound was kept, as requested: a voice identifies, so a person must listen to it.")
+        said.append(Message("clip.sound-kept"))
     return said + reasons(settings, written.kept, len(plan.dismissed))
 
 
@@ -406,19 +400,19 @@ def _damaged(searched: Searched, written: Written) -> int:
     return max(one.corrupt, two.corrupt) + max(one.lost, two.lost)
 
 
-def _followed(clip: Clip, searched: Searched, settings: Settings) -> list[str]:
-    """A sentence for each place that was followed for a person, who must see how far that went."""
+def _followed(clip: Clip, searched: Searched, settings: Settings) -> list[Message]:
+    """A message for each place that was followed for a person, who must see how far that went."""
     seconds = _seconds(clip, searched)
     tracks = dict(searched.follower.tracks(seconds))
     wanted = (one for one in settings.regions if one.follow is not None)
     return [drawn.said(one, tracks.get(one), seconds) for one in wanted]
 
 
-def _notes(searched: Searched, written: Written) -> list[str]:
+def _notes(searched: Searched, written: Written) -> list[Message]:
     ending = searched.ending
     notes = [*ending.notes, *written.notes]
     if broken := _damaged(searched, written):
-        notes.append(f"{broken} damaged frames of the source were concealed or left out.")
+        notes.append(Message("clip.frames-concealed", count=broken))
     if ending.retimed:
-        notes.append(f"{ending.retimed} frames had no usable time; they were given one.")
+        notes.append(Message("clip.frames-retimed", count=ending.retimed))
     return notes

@@ -142,7 +142,7 @@ def search(
                 progress("searching", frame.number + 1, clip.expected)
     ending = reading.ending
     if ending is None or not found.pts:
-        raise LimitError("Reading the clip ended before its end was reached; try again.")
+        raise LimitError("clip.search-ended")
     return Searched(
         tracker, follower, np.array(found.pts, np.int64), tuple(found.cuts), tuple(found.doubts), ending
     )

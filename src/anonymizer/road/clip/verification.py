@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anonymizer.core import hdr
+from anonymizer.core.message import Message
 from anonymizer.core.pixels import averages
 from anonymizer.core.prefetch import ahead
 from anonymizer.core.settings import Settings
@@ -387,9 +388,9 @@ def _worst(measured: Sequence[Check]) -> Check:
             return check
     hidden = [check for check in measured if check.data.get("regions")]
     if not hidden:
-        return Check("strength", Result.PASS, "There was nothing to hide.", {"regions": 0})
+        return Check("strength", Result.PASS, Message("check.nothing-hidden"), {"regions": 0})
     worst = max(hidden, key=lambda check: float(check.data.get("rms", 0.0)))
-    said = f"In {len(hidden)} frames measured, the regions carry no more than their bound. {worst.evidence}"
+    said = Message("check.strength.frames", count=len(hidden), worst=worst.evidence)
     return Check("strength", Result.PASS, said, {**worst.data, "frames": len(hidden)})
 
 

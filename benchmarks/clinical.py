@@ -129,7 +129,15 @@ def run(worker: Worker, path: Path, row: dict[str, object]) -> Result:
     for redaction in processed.redactions:
         regions[redaction.kind.value] = regions.get(redaction.kind.value, 0) + 1
     fate = Fate(
-        path.name, kind, must, verdict.value, round(moved, 4), regions, [*map(str, reasons)], round(seconds, 3), limit
+        path.name,
+        kind,
+        must,
+        verdict.value,
+        round(moved, 4),
+        regions,
+        [*map(str, reasons)],
+        round(seconds, 3),
+        limit,
     )
     return Result(fate, np.asarray(before, np.uint8), np.asarray(after, np.uint8), processed.redactions)
 

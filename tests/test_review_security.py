@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
 import stat
 import threading
@@ -226,6 +227,14 @@ def test_the_page_asks_nobody_else_and_has_no_script_within() -> None:
         assert "innerHTML" not in text and "eval(" not in text, name
     shell = static_files()["index.html"].decode()
     assert " on" not in shell.replace(" only", "") and "style=" not in shell and "<style" not in shell
+
+
+def test_the_vendored_library_is_what_was_published() -> None:
+    from anonymizer.review.routes import static_files
+
+    found = hashlib.sha256(static_files()["superfine.js"]).hexdigest()
+    said = (Path(__file__).parents[1] / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    assert f"`{found}`" in said
 
 
 def test_only_this_machine_is_listened_to(client: Client) -> None:

@@ -1,10 +1,22 @@
+// @ts-check
 // Every word between the page and the program. A refusal is an Error whose message is the program's own sentence.
+// Rectangles are [x, y, w, h] in pixels of the upright picture, times seconds from a clip's first frame.
 
 import { language } from "./words.js";
+
+/** @typedef {[number, number, number, number]} Rect */
+/** @typedef {{version: string, language: string, languages: string[], folder: string, release_folder: string}} Session */
+/** @typedef {{text: string, kind?: string, question?: string, rect?: Rect, failed?: boolean}} Reason */
+/** @typedef {{initials: string, decided: string, reasons: string[]}} Decision */
+/** @typedef {{id: string, state: string, source: string, uploaded: boolean, version: string, type: string, weight: number, regions: number, reasons: Reason[], decision: Decision | null}} Item */
+/** @typedef {{text: string, kind: string, question: string, hidden: boolean, rect: Rect, seconds: number, number: number, settled?: boolean, shown?: boolean}} Doubt */
+/** @typedef {Item & {width: number, height: number, duration: number, frames: number, doubts: Doubt[], checks: {result: string, text: string}[], traces: string[]}} Medium */
+/** @typedef {{number: number, source: string, stage: string, what?: string, done: number, total: number, replaces: string, verdict: string, id: string, error: string}} Job */
 
 export class Refused extends Error {}
 export class Gone extends Error {}
 
+/** @param {Response} response */
 async function answer(response) {
   if (response.status === 403) throw new Gone("closed");
   if (response.status === 409) throw new Refused((await response.json()).error);
@@ -12,6 +24,7 @@ async function answer(response) {
   return response;
 }
 
+/** @param {string} path @param {RequestInit} [options] */
 async function ask(path, options) {
   let response;
   try {
@@ -22,13 +35,17 @@ async function ask(path, options) {
   return answer(response);
 }
 
+/** @param {string} path @returns {Promise<any>} */
 export const get = async (path) => (await ask(`api/${path}`)).json();
+/** @param {string} path */
 export const blob = async (path) => (await ask(`api/${path}`)).blob();
 
+/** @param {string} path @param {object} body @returns {Promise<any>} */
 export const post = async (path, body = {}) =>
   (await ask(`api/${path}`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) })).json();
 
 // XMLHttpRequest alone tells how much of an upload has gone.
+/** @param {File} file @param {(done: number, total: number) => void} onProgress @returns {Promise<Job>} */
 export const upload = (file, onProgress) =>
   new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();

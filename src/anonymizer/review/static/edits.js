@@ -1,5 +1,7 @@
 // What a person changes about one picture, with undo. Rectangles are [x, y, w, h] in pixels of the picture, as drawn over.
 
+/** @typedef {{key: string, rect: import("./api.js").Rect, kind: string, by: string, shape: string, off: boolean, start: number, end: number | null, follow: number | null, score?: number, doubt?: number, ghost?: boolean, way?: any, origin?: any}} Place */
+
 const LEAST = 6; // pixels: smaller than this is a slip of the hand
 
 const shapeOf = (kind) => (kind === "face" || kind === "mark" ? "ellipse" : "box");
@@ -76,6 +78,7 @@ export class Edits extends EventTarget {
   }
 
   // Moving what was found makes it the person's own; the found place itself is taken off.
+  /** @param {string} key @param {number[]} rect @param {number | null} moment */
   set(key, rect, moment = null) {
     const place = this.get(key);
     if (!place || place.off || this.holds(place)) return;

@@ -1,7 +1,7 @@
 // A clip: original and result on one clock, the bar below them with every track, and the time that a place is hidden.
 
 import { blob, get } from "./api.js";
-import { $, el, fill, icon } from "./dom.js";
+import { $, draw, el, fill, make, makeIcon } from "./dom.js";
 import { language, name, t } from "./words.js";
 
 export function clock(seconds) {
@@ -26,7 +26,7 @@ export class Film extends EventTarget {
     this.frame = 0;
     this.playing = false;
     const video = (what) => {
-      const node = el("video", { src: `api/media/${medium.id}/${what}?${medium.version}`, preload: "auto", playsinline: true });
+      const node = make("video", { src: `api/media/${medium.id}/${what}?${medium.version}`, preload: "auto", playsinline: true });
       node.muted = true;
       return node;
     };
@@ -101,7 +101,7 @@ export class Film extends EventTarget {
 
   async #byFrames() {
     this.original.removeAttribute("src");
-    const image = el("img", { draggable: "false" });
+    const image = make("img", { draggable: "false" });
     const shown = this.#image(image);
     this.original = image;
     await shown;
@@ -180,19 +180,27 @@ export class Film extends EventTarget {
 
 // The bar: made once per clip, so that what is held by mouse or keyboard stays.
 export class FilmBar {
+  /**
+   * @param {Film} film
+   * @param {import("./edits.js").Edits} edits
+   * @param {{pick: (place: any) => void, editable: () => boolean}} act
+   */
   constructor(film, edits, { pick, editable }) {
-    Object.assign(this, { film, edits, pick, editable });
+    this.film = film;
+    this.edits = edits;
+    this.pick = pick;
+    this.editable = editable;
     const button = (id, label, onclick, key) => {
-      const node = el("button", { type: "button", class: "icon", id: `film-${id}`, onclick }, icon(id));
+      const node = make("button", { type: "button", class: "icon", id: `film-${id}`, onclick }, makeIcon(id));
       name(node, `${t(label)} (${key})`);
       return node;
     };
     this.toggle = button("play", "clip.play", () => film.toggle(), "P");
-    this.scrub = el("input", { type: "range", id: "scrub", min: "0", max: String(film.frames - 1), step: "1", value: "0", "aria-label": t("clip.time"), oninput: () => film.goto(Number(this.scrub.value)) });
-    this.time = el("span", { class: "clock" });
-    this.rows = el("div", { class: "tracks", role: "group", "aria-label": t("clip.tracks") });
-    this.range = el("div", { class: "range", hidden: true });
-    fill($("film"), el("div", { class: "transport" },
+    this.scrub = make("input", { type: "range", id: "scrub", min: "0", max: String(film.frames - 1), step: "1", value: "0", "aria-label": t("clip.time"), oninput: () => film.goto(Number(this.scrub.value)) });
+    this.time = make("span", { class: "clock" });
+    this.rows = make("div", { class: "tracks", role: "group", "aria-label": t("clip.tracks") });
+    this.range = make("div", { class: "range", hidden: true });
+    fill($("film"), make("div", { class: "transport" },
       button("back", "clip.back", () => film.step(-1), ","), this.toggle, button("forward", "clip.forward", () => film.step(1), "."), this.time, this.scrub), this.rows, this.range);
     $("film").hidden = false;
     film.addEventListener("time", () => this.tick());
@@ -207,7 +215,7 @@ export class FilmBar {
     this.time.textContent = `${clock(film.seconds)} / ${clock(film.length)}`;
     const label = t(film.playing ? "clip.pause" : "clip.play");
     if (!this.toggle.title.startsWith(label)) {
-      fill(this.toggle, icon(film.playing ? "pause" : "play"));
+      fill(this.toggle, makeIcon(film.playing ? "pause" : "play"));
       name(this.toggle, `${label} (P)`);
     }
   }
@@ -215,19 +223,16 @@ export class FilmBar {
   // One row for each place; by frames, as the slider above goes.
   draw() {
     const { film, edits } = this;
-    const focus = this.rows.contains(document.activeElement) ? document.activeElement.dataset.key : null;
-    fill(this.rows, edits.places.map((place, index) => {
+    draw(this.rows, edits.places.map((place, index) => {
       const [start, end] = film.span(place);
       const css = place.kind === "keep" ? "kept" : place.off ? "off" : place.by === "you" ? `drawn${asked(place) ? " asked" : ""}` : "found";
-      const bar = el("i", { class: css });
       const first = film.at(start);
-      bar.style.left = `${(100 * first) / film.frames}%`;
-      bar.style.width = `${Math.max(0.6, (100 * (film.at(end) + 1 - first)) / film.frames)}%`;
+      const width = Math.max(0.6, (100 * (film.at(end) + 1 - first)) / film.frames);
       const said = `${t(`place.${place.kind}`)} ${index + 1}`;
-      return el("button", { type: "button", class: "track", "data-key": place.key, "aria-pressed": String(place.key === edits.selected), "aria-label": `${said}: ${asked(place) ? t("place.follows") : t("clip.range", { start: clock(start), end: clock(end) })}`, onclick: () => this.pick(place) },
-        el("span", {}, said), el("span", { class: "lane" }, bar));
+      const when = asked(place) ? t("place.follows") : t("clip.range", { start: clock(start), end: clock(end) });
+      return el("button", { key: place.key, type: "button", class: "track", "aria-pressed": String(place.key === edits.selected), "aria-label": `${said}: ${when}`, onclick: () => this.pick(place) },
+        el("span", {}, said), el("span", { class: "lane" }, el("i", { class: css, style: `left: ${(100 * first) / film.frames}%; width: ${width}%` })));
     }));
-    if (focus) this.rows.querySelector(`[data-key="${focus}"]`)?.focus({ preventScroll: true });
     this.rows.querySelector("[aria-pressed=true]")?.scrollIntoView({ block: "nearest" });
     this.#range();
   }
@@ -238,18 +243,16 @@ export class FilmBar {
     const shown = Boolean(place && place.by === "you" && place.kind !== "keep" && this.editable());
     this.range.hidden = !shown;
     if (!shown) return;
-    const focus = this.range.contains(document.activeElement) ? document.activeElement.id : null;
     const way = (id, on) => el("button", { type: "button", class: "small", id: `way-${id}`, "aria-pressed": String(on), title: t(`clip.${id}.hint`), onclick: () => edits.follow(place.key, id === "follow" ? film.moment : null) }, t(`clip.${id}`));
     const follows = place.follow !== null;
     const [start, end] = film.span(place);
     const limit = (which) => {
       const value = which === "start" ? start : end;
-      const input = el("input", { type: "number", id: `place-${which}`, min: "0", max: film.length.toFixed(2), step: "0.1", value: value.toFixed(2), onchange: () => this.#set(place.key, which, Number(input.value)) });
-      return [el("label", {}, t(`clip.${which}`), " ", input, " s"),
-        el("button", { type: "button", class: "small", id: `here-${which}`, "aria-label": `${t(`clip.${which}`)}: ${t("clip.here")}`, title: t("clip.here"), onclick: () => this.#set(place.key, which, film.seconds) }, t("clip.now"))];
+      return [el("label", {}, t(`clip.${which}`), " ",
+        el("input", { type: "number", id: `place-${which}`, min: "0", max: film.length.toFixed(2), step: "0.1", value: value.toFixed(2), onchange: (event) => this.#set(place.key, which, Number(event.target.value)) }), " s"),
+      el("button", { type: "button", class: "small", id: `here-${which}`, "aria-label": `${t(`clip.${which}`)}: ${t("clip.here")}`, title: t("clip.here"), onclick: () => this.#set(place.key, which, film.seconds) }, t("clip.now"))];
     };
-    fill(this.range, el("span", { class: "group", role: "group", "aria-label": t("clip.way") }, way("follow", follows), way("hold", !follows)), limit("start"), limit("end"));
-    if (focus) $(focus)?.focus({ preventScroll: true });
+    draw(this.range, el("span", { class: "group", role: "group", "aria-label": t("clip.way") }, way("follow", follows), way("hold", !follows)), limit("start"), limit("end"));
   }
 
   #set(key, which, seconds) {

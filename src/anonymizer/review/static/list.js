@@ -1,76 +1,124 @@
-// The left column: what waits, each with its first reason; and what is being processed.
+// @ts-check
+// The left column: the tabs, what waits with its first reason, and which of it is open.
 
-import { $, el, fill, icon } from "./dom.js";
-import { language, n, t } from "./words.js";
+import { get } from "./api.js";
+import { $, draw, el, icon } from "./dom.js";
+import { n, t } from "./words.js";
 
-const level = (weight) => (weight >= 30 ? "high" : weight >= 4 ? "middle" : "low");
+export const STATES = ["review", "ready", "rejected", "failed"];
 
-// A reason in the page's language where the page knows it, else in the program's own words.
+const level = (/** @type {number} */ weight) => (weight >= 30 ? "high" : weight >= 4 ? "middle" : "low");
+
+/**
+ * A reason in the page's language where the page knows it, else in the program's own words.
+ * @param {import("./api.js").Reason} said
+ */
 export const reason = (said) => (said.question ? t(`reason.${said.question}`) : said.text);
 
+/** What the program holds, tab by tab. Events: "pick" (the id of a row) and "tab" (a state that was chosen). */
+export class List extends EventTarget {
+  tab = "review";
+  /** @type {import("./api.js").Item[]} */
+  items = [];
+  /** @type {Record<string, number>} */
+  counts = {};
+  /** @type {string | null} */
+  revision = null;
+  /** @type {string | null} */
+  current = null;
+  // Where what is open stands, or stood last: while its successor is put in its place it may be in none.
+  place = 0;
+  /** @type {Set<string>} */
+  deciding = new Set();
+  /** Every id that the program told of last. @type {Set<string>} */
+  held = new Set();
+
+  get begun() { return STATES.some((state) => this.counts[state]); }
+  get blank() { return !this.items.length && !this.begun; }
+
+  /** @param {string} id */
+  find(id) { return this.items.find((item) => item.id === id); }
+  /** @param {string | undefined} id */
+  index(id) { return this.items.findIndex((item) => item.id === id); }
+  /** @param {number} index */
+  near(index) { return this.items[Math.min(Math.max(0, index), this.items.length - 1)]; }
+  /** @param {string} id @param {number} by */
+  beside(id, by) { return this.items[(this.index(id) + by + this.items.length) % this.items.length]; }
+
+  /** @param {string | undefined} id */
+  spot(id) {
+    const at = this.index(id);
+    if (at >= 0) this.place = at;
+  }
+
+  /**
+   * Ask for the open tab's list; false where another tab was opened meanwhile.
+   * @param {string | undefined} open  what is on the stage
+   */
+  async fetch(open) {
+    const { tab } = this;
+    const items = await get(`list/${tab}`);
+    if (tab !== this.tab) return false;
+    this.spot(open);
+    this.held = new Set(items.map((/** @type {import("./api.js").Item} */ item) => item.id));
+    // What is being decided waits no more, whatever the program has got round to.
+    this.items = items.filter((/** @type {import("./api.js").Item} */ item) => !this.deciding.has(item.id));
+    return true;
+  }
+
+  /** It is decided: take it from the list at once, and keep it away until the program says so too. */
+  drop(/** @type {string} */ id) {
+    this.items = this.items.filter((item) => item.id !== id);
+    this.deciding.add(id);
+  }
+
+  /** @param {string | null} [current]  the row to mark */
+  draw(current = this.current) {
+    this.current = current;
+    $("queue-title").textContent = t(`queue.${this.tab}`);
+    $("queue-note").textContent = this.items.length ? t(this.tab === "review" ? "queue.order" : "queue.newest") : "";
+    draw($("items"), this.items.length ? this.items.map((item) => this.#row(item)) : el("li", { class: "none" }, t("queue.none")));
+  }
+
+  /** @param {string | null} current */
+  mark(current) {
+    this.draw(current);
+    $("items").querySelector(".item[aria-current]")?.scrollIntoView({ block: "nearest" });
+  }
+
+  drawTabs() {
+    $("handover").hidden = this.tab !== "ready" || !this.counts.ready;
+    draw($("tabs"), STATES.map((state) => el("button", {
+      type: "button", class: state === "review" ? "waiting" : null, "aria-current": state === this.tab ? "true" : null,
+      onclick: () => this.dispatchEvent(new CustomEvent("tab", { detail: state })),
+    }, t(`tab.${state}`), el("b", {}, this.counts[state] ?? 0))));
+  }
+
+  /** @param {import("./api.js").Item} item */
+  #row(item) {
+    const small = item.state === "failed"
+      ? el("span", { class: "thumb" }, icon("failed"))
+      : el("img", { class: "thumb", loading: "lazy", alt: "", src: `api/media/${item.id}/small?${item.version}` });
+    const picture = item.type === "clip" ? el("span", { class: "moving" }, small, icon("play")) : small;
+    const rank = item.state === "review" ? level(item.weight) : null;
+    return el("li", { key: item.id },
+      el("button", {
+        type: "button", class: "item", "data-id": item.id, "aria-current": item.id === this.current ? "true" : null,
+        onclick: () => this.dispatchEvent(new CustomEvent("pick", { detail: item.id })),
+      },
+        picture,
+        el("span", {},
+          el("strong", { title: item.source }, item.source),
+          el("span", { class: "why" }, why(item)),
+          rank && el("span", { class: `level ${rank}` }, el("i", {}), t(`level.${rank}`)))));
+  }
+}
+
+/** @param {import("./api.js").Item} item */
 function why(item) {
   if (item.state === "review" || item.state === "failed") {
     const doubts = item.reasons.filter((said) => said.kind).length;
     return doubts > 1 ? n("doubts", doubts) : item.reasons.length ? reason(item.reasons[0]) : "";
   }
   return item.regions ? n("hidden", item.regions) : t("hidden.zero");
-}
-
-export function showItems(state, items, current, onPick) {
-  $("queue-title").textContent = t(`queue.${state}`);
-  $("queue-note").textContent = items.length ? t(state === "review" ? "queue.order" : "queue.newest") : "";
-  if (!items.length) return fill($("items"), el("li", { class: "none" }, t("queue.none")));
-  // Rows that say the same stay where they are: hundreds are made once, and none loses the keyboard.
-  const old = rows;
-  rows = new Map(items.map((item) => {
-    const said = JSON.stringify([language, item]);
-    const known = old.get(item.id);
-    return [item.id, known?.said === said ? known : { said, node: row(item, onPick) }];
-  }));
-  const box = $("items");
-  const wanted = [...rows.values()].map(({ node }) => node);
-  const staying = new Set(wanted);
-  for (const node of [...box.children]) if (!staying.has(node)) node.remove();
-  wanted.forEach((node, index) => { if (box.children[index] !== node) box.insertBefore(node, box.children[index] ?? null); });
-  markCurrent(current, { reveal: false });
-}
-
-let rows = new Map();
-
-function row(item, onPick) {
-  const clip = item.type === "clip";
-  const small = item.state === "failed"
-    ? el("span", { class: "thumb" }, icon("failed"))
-    : el("img", { class: "thumb", src: `api/media/${item.id}/small?${item.version}`, alt: "", loading: "lazy" });
-  const picture = clip ? el("span", { class: "moving" }, small, icon("play")) : small;
-  const rank = item.state === "review" ? level(item.weight) : null;
-  return el("li", {},
-    el("button", { type: "button", class: "item", "data-id": item.id, onclick: () => onPick(item.id) },
-      picture,
-      el("span", {},
-        el("strong", { title: item.source }, item.source),
-        el("span", { class: "why" }, why(item)),
-        rank && el("span", { class: `level ${rank}` }, el("i", {}), t(`level.${rank}`)))));
-}
-
-export function markCurrent(current, { reveal = true } = {}) {
-  for (const button of $("items").querySelectorAll(".item")) {
-    if (button.dataset.id === current) {
-      button.setAttribute("aria-current", "true");
-      if (reveal) button.scrollIntoView({ block: "nearest" });
-    } else button.removeAttribute("aria-current");
-  }
-}
-
-export function showJobs(jobs) {
-  const box = $("jobs");
-  box.hidden = !jobs.length;
-  const shown = jobs.slice(0, 4).map((job) => {
-    const what = job.replaces ? "apply" : job.stage === "queued" ? "queued" : job.what || "loading";
-    const bar = el("progress", { max: job.total || 1, "aria-label": `${job.source}: ${t(`jobs.${what}`)}` });
-    if (job.total) bar.value = job.done;
-    else if (job.stage === "queued") bar.value = 0;
-    return el("div", {}, el("span", { class: "line" }, el("span", {}, job.source), el("span", { class: "soft" }, t(`jobs.${what}`))), bar);
-  });
-  fill(box, shown, jobs.length > 4 ? el("span", { class: "soft" }, `+ ${jobs.length - 4}`) : null);
 }

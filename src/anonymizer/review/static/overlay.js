@@ -1,6 +1,6 @@
 // The places of a picture as outlines in screen coordinates: handles and lines keep their size at any zoom.
 
-import { el } from "./dom.js";
+import { draw as drawIn, el } from "./dom.js";
 import { decimal, t } from "./words.js";
 
 const HANDLES = [[0, 0, "nwse"], [0.5, 0, "ns"], [1, 0, "nesw"], [1, 0.5, "ew"], [1, 1, "nwse"], [0.5, 1, "ns"], [0, 1, "nesw"], [0, 0.5, "ew"]];
@@ -16,7 +16,7 @@ const how = (place) => {
 };
 
 // One pane is read out and takes the keyboard; in the other the same outlines are there for eyes and mouse alone.
-export function draw(svg, { edits, doubts, view, visible, rectOf, spoken, focused }) {
+export function draw(svg, { edits, doubts, view, visible, rectOf, spoken }) {
   const shapes = [];
   let number = 0;
   for (const place of edits?.places ?? []) {
@@ -31,10 +31,9 @@ export function draw(svg, { edits, doubts, view, visible, rectOf, spoken, focuse
     const spokenAs = spoken
       ? { tabindex: "0", role: "button", "aria-pressed": String(selected), "aria-label": label }
       : { "aria-hidden": "true" };
-    const group = el("g", { class: css.join(" "), "data-key": place.key, ...spokenAs });
-    group.append(outline(place.shape, box, "under"), outline(place.shape, box, "over"));
-    if (selected && !place.off && !edits.holds(place)) group.append(...handles(box, place.shape));
-    shapes.push(group);
+    shapes.push(el("g", { key: place.key, class: css.join(" "), "data-key": place.key, ...spokenAs },
+      outline(place.shape, box, "under"), outline(place.shape, box, "over"),
+      selected && !place.off && !edits.holds(place) && handles(box, place.shape)));
   }
   doubts.forEach((doubt, index) => {
     if (doubt.settled) return;
@@ -42,13 +41,12 @@ export function draw(svg, { edits, doubts, view, visible, rectOf, spoken, focuse
     const spokenAs = spoken
       ? { tabindex: "0", role: "button", "aria-label": t("place.doubt.aria", { number: doubt.number, what: t(`reason.${doubt.question}`) }) }
       : { "aria-hidden": "true" };
-    const group = el("g", { class: `region doubt${doubt.shown ? " selected" : ""}`, "data-doubt": String(index), ...spokenAs });
-    group.append(outline(doubt.kind === "face" ? "ellipse" : "box", box, "under"), outline(doubt.kind === "face" ? "ellipse" : "box", box, "over"));
-    group.append(el("text", { x: box[0] + box[2] / 2, y: Math.max(14, box[1] - 6), "text-anchor": "middle", "aria-hidden": "true" }, `${doubt.number} ?`));
-    shapes.push(group);
+    const shape = doubt.kind === "face" ? "ellipse" : "box";
+    shapes.push(el("g", { key: `doubt ${index}`, class: `region doubt${doubt.shown ? " selected" : ""}`, "data-doubt": String(index), ...spokenAs },
+      outline(shape, box, "under"), outline(shape, box, "over"),
+      el("text", { x: box[0] + box[2] / 2, y: Math.max(14, box[1] - 6), "text-anchor": "middle", "aria-hidden": "true" }, `${doubt.number} ?`)));
   });
-  svg.replaceChildren(...shapes);
-  if (focused) svg.querySelector(`[data-key="${focused}"], [data-doubt="${focused}"]`)?.focus({ preventScroll: true });
+  drawIn(svg, shapes);
 }
 
 function handles([x, y, w, h], shape) {
@@ -58,9 +56,7 @@ function handles([x, y, w, h], shape) {
     if ((w < 36 && u === 0.5) || (h < 36 && v === 0.5)) return;
     const cx = x + w * u;
     const cy = y + h * v;
-    const grip = el("circle", { class: "grip", cx, cy, r: 13, "data-handle": String(index) });
-    grip.style.cursor = `${way}-resize`;
-    dots.push(el("circle", { class: "handle", cx, cy, r: 5 }), grip);
+    dots.push(el("circle", { class: "handle", cx, cy, r: 5 }), el("circle", { class: "grip", cx, cy, r: 13, cursor: `${way}-resize`, "data-handle": String(index) }));
   });
   return dots;
 }

@@ -1,6 +1,6 @@
 // The picture: panes that show original and result, and the hand that moves, draws and resizes on them.
 
-import { el, fill } from "./dom.js";
+import { fill, make } from "./dom.js";
 import { draw, resized } from "./overlay.js";
 import { View } from "./view.js";
 import { t } from "./words.js";
@@ -21,7 +21,12 @@ export class Stage extends EventTarget {
     this.doubts = [];
     this.images = {};
     this.outlines = true;
+    /** @type {any} */
     this.note = null;
+    this.shown = "side";
+    this.space = false; // the key is down: the hand moves the picture
+    /** @type {import("./film.js").Film | null} */
+    this.film = null;
     new ResizeObserver(() => this.layout()).observe(root);
   }
 
@@ -33,6 +38,7 @@ export class Stage extends EventTarget {
     this.#panes();
   }
 
+  /** @param {{width: number, height: number, images: any, edits: any, doubts: any[], keepView: boolean, film?: import("./film.js").Film | null}} shown */
   show({ width, height, images, edits, doubts, keepView, film = null }) {
     this.size = [width, height];
     this.images = images;
@@ -54,7 +60,7 @@ export class Stage extends EventTarget {
   message(node) { this.note = node; this.#message(); }
   #message() {
     this.root.querySelector(".message")?.remove();
-    if (this.note) this.root.append(el("div", { class: "message" }, el("div", {}, this.note)));
+    if (this.note) this.root.append(make("div", { class: "message" }, make("div", {}, this.note)));
   }
 
   #panes() {
@@ -71,22 +77,22 @@ export class Stage extends EventTarget {
   }
 
   #pane(layers, index) {
-    const overlay = el("svg", { class: "overlay" });
+    const overlay = make("svg", { class: "overlay" });
     const picture = (what) => {
       const source = this.images[what];
-      const node = source instanceof Element ? source : el("img", { src: source, draggable: "false" });
+      const node = source instanceof Element ? source : make("img", { src: source, draggable: "false" });
       if (node.tagName === "IMG") node.alt = t(`view.${what}`);
       else node.setAttribute("aria-label", t(`view.${what}`));
       node.setAttribute("class", "picture");
       return node;
     };
-    const node = el("div", { class: `pane${this.tool === "move" ? "" : " drawing"}` });
+    const node = make("div", { class: `pane${this.tool === "move" ? "" : " drawing"}` });
     const pictures = layers.map(picture);
     const pane = { node, overlay, pictures, index };
     if (layers.length === 2) {
       // The original lies below; the result is cut off left of the border.
-      pane.cut = el("div", { class: "clip" }, pictures[1]);
-      pane.bar = el("div", { class: "split", role: "slider", tabindex: "0", "aria-label": t("split.label"), "aria-valuemin": "0", "aria-valuemax": "100" });
+      pane.cut = make("div", { class: "clip" }, pictures[1]);
+      pane.bar = make("div", { class: "split", role: "slider", tabindex: "0", "aria-label": t("split.label"), "aria-valuemin": "0", "aria-valuemax": "100" });
       pane.bar.addEventListener("keydown", (event) => this.#splitKey(event));
       node.append(pictures[0], pane.cut, overlay, pane.bar, this.#tag("original"), this.#tag("result", "right"));
       this.#dragBar(pane);
@@ -97,7 +103,7 @@ export class Stage extends EventTarget {
     return pane;
   }
 
-  #tag(what, css = "") { return el("span", { class: `tag ${css}` }, t(`view.${what}`)); }
+  #tag(what, css = "") { return make("span", { class: `tag ${css}` }, t(`view.${what}`)); }
 
   layout() {
     if (!this.panes.length) return;
@@ -129,10 +135,9 @@ export class Stage extends EventTarget {
         pane.bar.style.left = `${at}px`;
         pane.bar.setAttribute("aria-valuenow", String(Math.round(this.split * 100)));
       }
-      const inside = pane.overlay.contains(document.activeElement) ? document.activeElement.dataset : null;
       draw(pane.overlay, {
         edits: this.edits, doubts: this.outlines ? this.#now() : [], view: this.view,
-        visible: (place) => this.#visible(place, pane.index), rectOf: (place) => this.rectOf(place), spoken: pane.index === 0, focused: inside?.key ?? inside?.doubt,
+        visible: (place) => this.#visible(place, pane.index), rectOf: (place) => this.rectOf(place), spoken: pane.index === 0,
       });
     }
     this.#tell("view");
@@ -286,7 +291,7 @@ export class Stage extends EventTarget {
 
   #drawing(pane, start) {
     const kept = this.tool === "keep";
-    const ghost = el("rect", { class: `ghost${kept ? " kept" : ""}`, x: start[0], y: start[1], width: 0, height: 0 });
+    const ghost = make("rect", { class: `ghost${kept ? " kept" : ""}`, x: start[0], y: start[1], width: 0, height: 0 });
     pane.overlay.append(ghost);
     const box = ([x, y]) => [Math.min(x, start[0]), Math.min(y, start[1]), Math.abs(x - start[0]), Math.abs(y - start[1])];
     return {

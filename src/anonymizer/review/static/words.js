@@ -38,7 +38,9 @@ export const decimal = (value) => new Intl.NumberFormat(language, { minimumFract
 export const percent = (share) => new Intl.NumberFormat(language, { style: "percent" }).format(share);
 export const time = (iso) => new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }).format(new Date(iso));
 
-// An icon button's name, for eyes and for screen readers.
+// An icon button's name, for eyes and for screen readers; of one that is drawn, and of one that is there.
+/** @param {string} text */
+export const named = (text) => ({ title: text, "aria-label": text });
 export function name(element, text) {
   element.title = text;
   element.setAttribute("aria-label", text);

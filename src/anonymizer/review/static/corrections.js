@@ -1,0 +1,131 @@
+// @ts-check
+// What a person does about the open medium's places: look, hide, move, undo, and have it done.
+
+import { post } from "./api.js";
+import { asked } from "./film.js";
+import { failed } from "./session.js";
+
+/** @typedef {import("./edits.js").Place} Place */
+/** @typedef {import("./api.js").Doubt} Doubt */
+
+/** @type {Record<string, [number, number]>} */
+const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const STEP = 2; // screen pixels; with Shift BIG_STEP
+const BIG_STEP = 12;
+const LEAST = 4; // pixels of the picture, as small as a key makes a place
+
+export class Corrections {
+  #turn = -1;
+
+  /**
+   * @param {import("./opened.js").Opened} opened
+   * @param {(job: import("./api.js").Job) => void} begun  a job was given to the program
+   */
+  constructor(opened, begun) {
+    this.opened = opened;
+    this.begun = begun;
+  }
+
+  /** @param {Doubt} doubt */
+  look(doubt) {
+    const { doubts, film, stage } = this.opened;
+    for (const other of doubts) other.shown = other === doubt;
+    film?.seek(doubt.seconds);
+    stage.reveal(doubt.rect);
+  }
+
+  lookAtNext() {
+    const open = this.opened.openDoubts;
+    if (!open.length) return;
+    this.#turn = (this.#turn + 1) % open.length;
+    this.look(open[this.#turn]);
+  }
+
+  /** @param {Doubt} doubt */
+  hide(doubt) {
+    const { edits, doubts, film } = this.opened;
+    // What is hidden until somebody has looked is among the places: there it can be taken off.
+    if (doubt.hidden) return this.look(doubt);
+    edits?.add(doubt.rect, doubt.kind, { doubt: doubts.indexOf(doubt), ...(film ? { follow: doubt.seconds } : {}) });
+  }
+
+  hideShown() {
+    const open = this.opened.edits ? this.opened.openDoubts : [];
+    const doubt = open.find((one) => one.shown) ?? open[0];
+    if (doubt && this.opened.editable) this.hide(doubt);
+  }
+
+  /** @param {number} index  a doubt that was touched on the stage */
+  hideAt(index) { if (this.opened.editable) this.hide(this.opened.doubts[index]); }
+
+  /** @param {Place} place */
+  pick(place) {
+    const { edits, film, stage } = this.opened;
+    edits?.select(place.key);
+    if (film && !film.has(place)) film.seek(asked(place) ? place.follow : film.span(place)[0]);
+    stage.reveal(stage.rectOf(place));
+    this.opened.draw();
+  }
+
+  /** @param {string} kind  of the selected place, or of what is drawn next */
+  kind(kind) {
+    const { edits, stage } = this.opened;
+    stage.kind = kind;
+    const selected = edits?.selected && edits.get(edits.selected);
+    if (edits && selected && selected.kind !== "keep") edits.kind(selected.key, kind);
+    else stage.setTool("hide");
+  }
+
+  /** @param {string} tool */
+  tool(tool) { if (this.opened.medium?.state === "review") this.opened.stage.setTool(tool); }
+
+  undo() { if (!this.opened.running) this.opened.edits?.undo(); }
+  redo() { if (!this.opened.running) this.opened.edits?.redo(); }
+  reset() { this.opened.edits?.reset(); }
+
+  /** Take the selected place off, or put it back; false where there is nothing to take. */
+  toggleSelected() {
+    const { edits, editable } = this.opened;
+    if (!editable || !edits?.selected) return false;
+    edits.toggle(edits.selected);
+    return true;
+  }
+
+  /**
+   * A key that was pressed on a place; false where it means nothing there.
+   * @param {KeyboardEvent} event
+   * @param {string} key  of the place
+   */
+  press(event, key) {
+    const { edits, stage, editable } = this.opened;
+    const place = edits?.get(key);
+    if (!edits || !place || !editable) return false;
+    const move = MOVES[event.key];
+    if (move) {
+      const size = Math.max(1, Math.round((event.shiftKey ? BIG_STEP : STEP) / stage.view.scale));
+      const [x, y, w, h] = stage.rectOf(place);
+      const [dx, dy] = [move[0] * size, move[1] * size];
+      if (!event.repeat) edits.mark();
+      edits.select(key);
+      edits.set(key, event.altKey ? [x, y, Math.max(LEAST, w + dx), Math.max(LEAST, h + dy)] : [x + dx, y + dy, w, h], stage.moment);
+    } else if (event.key === "Delete" || event.key === "Backspace") edits.toggle(key);
+    else if (event.key === "Enter" || event.key === " ") edits.select(key);
+    else return false;
+    return true;
+  }
+
+  async apply() {
+    const { opened } = this;
+    const { medium, edits } = opened;
+    if (!medium || !edits || !opened.editable) return;
+    opened.running = -1;
+    try {
+      const job = await post(`media/${medium.id}/apply`, edits.instructions());
+      this.begun(job);
+      if (opened.medium === medium) opened.setRunning(job.number);
+    } catch (error) {
+      if (opened.medium === medium) opened.running = 0;
+      failed(error, "failed.apply");
+    }
+  }
+}

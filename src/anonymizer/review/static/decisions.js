@@ -1,0 +1,124 @@
+// @ts-check
+// Approve, reject, take back, delete the copy, hand out: what a person signs with initials.
+
+import { Gone, post } from "./api.js";
+import { $, draw, el } from "./dom.js";
+import { note } from "./notes.js";
+import { DecisionForm } from "./panel.js";
+import { end, failed } from "./session.js";
+import { t } from "./words.js";
+
+/** @typedef {import("./api.js").Medium} Medium */
+
+export class Decisions {
+  /**
+   * @param {import("./opened.js").Opened} opened
+   * @param {() => Promise<void>} poll  ask the program what is new
+   * @param {(state: string) => Promise<void>} choose  open a tab anew
+   */
+  constructor(opened, poll, choose) {
+    this.opened = opened;
+    this.list = opened.list;
+    this.poll = poll;
+    this.choose = choose;
+    this.form = new DecisionForm({
+      approve: () => this.approve(),
+      reject: () => this.reject(),
+      skip: () => opened.step(1),
+      reopen: (/** @type {Medium} */ medium) => this.reopen(medium),
+    });
+  }
+
+  approve() {
+    const { edits, loaded } = this.opened;
+    if (this.form.failed) return;
+    this.#decide("approve", "done.approved", edits?.dirty ? "decide.dirty" : loaded ? "" : "decide.loading");
+  }
+
+  reject() { this.#decide("reject", "done.rejected"); }
+
+  /**
+   * @param {string} action
+   * @param {string} said  the word for it afterwards
+   * @param {string} hindrance  the word for what stands in the way
+   */
+  async #decide(action, said, hindrance = "") {
+    const { opened, list, form } = this;
+    const { medium } = opened;
+    if (!medium || !opened.editable) return;
+    form.complain(hindrance ? t(hindrance) : "");
+    if (hindrance) return;
+    const initials = form.who();
+    if (!initials) return;
+    const at = list.index(medium.id);
+    const words = { initials, note: form.note };
+    // On to the next at once; should the program refuse, this one comes back with its reason.
+    list.drop(medium.id);
+    opened.drop();
+    list.draw(null);
+    const next = opened.openAt(at);
+    try {
+      await post(`media/${medium.id}/${action}`, words).finally(() => list.deciding.delete(medium.id));
+      note(t(said, { name: medium.source }), { action: t("done.undo"), onAction: () => this.#takeBack(medium) });
+    } catch (error) {
+      await next;
+      if (error instanceof Gone) return end();
+      failed(error, "failed.decision");
+      if (await opened.fetch()) list.draw(opened.medium?.id ?? null);
+    }
+    await next;
+    this.poll();
+  }
+
+  /** @param {Medium} medium */
+  reopen(medium) { if (this.form.who()) this.#takeBack(medium); }
+
+  /** @param {Medium} medium */
+  async #takeBack(medium) {
+    const { opened, list, form } = this;
+    try {
+      await post(`media/${medium.id}/reopen`, { initials: form.initials.trim() });
+      note(t("done.reopened", { name: medium.source }));
+      list.tab = "review";
+      opened.drop();
+      if (!await opened.fetch()) return;
+      list.draw(medium.id);
+      await opened.open(medium.id);
+      await this.poll();
+    } catch (error) {
+      failed(error);
+    }
+  }
+
+  /** @param {{id: string}} item  whose original was dropped here */
+  async discard(item) {
+    if (!await sure(t("discard"), t("discard.sure"), t("discard.yes"))) return;
+    try {
+      await post(`media/${item.id}/discard`);
+      note(t("done.discarded"));
+      await this.choose(this.list.tab);
+    } catch (error) {
+      failed(error);
+    }
+  }
+}
+
+/**
+ * A question in the page's own words; Escape says no.
+ * @param {string} title
+ * @param {string} text
+ * @param {string} yes
+ * @returns {Promise<boolean>}
+ */
+function sure(title, text, yes) {
+  const box = $("sure");
+  return new Promise((resolve) => {
+    draw(box, el("h2", { id: "sure-title" }, title), el("p", {}, text),
+      el("div", { class: "dialog-foot end" },
+        el("button", { type: "button", onclick: () => box.close("no") }, t("no")),
+        el("button", { type: "button", class: "reject", onclick: () => box.close("yes") }, yes)));
+    box.returnValue = "no";
+    box.onclose = () => resolve(box.returnValue === "yes");
+    box.showModal();
+  });
+}

@@ -1,0 +1,263 @@
+// @ts-check
+// What is on the stage: one medium with its pictures, what was changed about it, and where its doubts are.
+
+import { Gone, Refused, get } from "./api.js";
+import { $, draw, el, icon, make } from "./dom.js";
+import { Edits } from "./edits.js";
+import { Film, FilmBar, hideBar } from "./film.js";
+import { note } from "./notes.js";
+import { KINDS, showFacts } from "./panel.js";
+import { picture } from "./pictures.js";
+import { end, failed } from "./session.js";
+import { MODES } from "./stage.js";
+import { named, percent, t } from "./words.js";
+
+const AHEAD = 2; // media whose pictures are fetched while another one is looked at
+
+const spinner = (/** @type {string} */ key) => [make("div", { class: "spin" }), t(key)];
+
+/** Events: "open" (another medium is on the stage) and "empty" (none is; detail: an item that failed, or null). */
+export class Opened extends EventTarget {
+  /** @type {import("./api.js").Medium | null} */
+  medium = null;
+  /** @type {Edits | null} */
+  edits = null;
+  /** @type {import("./api.js").Doubt[]} */
+  doubts = [];
+  /** @type {Film | null} */
+  film = null;
+  /** @type {FilmBar | null} */
+  bar = null;
+  /** The job that applies its changes; 0: none, -1: about to be one. */
+  running = 0;
+  loaded = false;
+  /** What the buttons beside it do. @type {Record<string, (...given: any[]) => any>} */
+  act = {};
+  // Changes that were not applied yet, by medium: they are there again when somebody comes back.
+  /** @type {Map<string, Edits>} */
+  #kept = new Map();
+  /** @type {string | null} */
+  #wanted = null;
+  #changed = () => { this.stage.render(); this.draw(); };
+
+  /**
+   * @param {import("./list.js").List} list
+   * @param {import("./stage.js").Stage} stage
+   * @param {(id: string) => number} runningFor  the job that replaces a medium
+   */
+  constructor(list, stage, runningFor) {
+    super();
+    this.list = list;
+    this.stage = stage;
+    this.runningFor = runningFor;
+  }
+
+  get editable() { return this.medium?.state === "review" && !this.running; }
+  get unsaved() { return Boolean(this.edits?.dirty || this.#kept.size); }
+  // A doubt is settled while the place that was drawn for it is there: undo brings it back.
+  get openDoubts() { return this.doubts.filter((doubt) => !doubt.settled); }
+
+  /** @param {string} id */
+  async open(id, { keepView = false } = {}) {
+    const item = this.list.find(id);
+    if (!item) return this.clear();
+    if (item.state === "failed") { this.medium = null; this.list.mark(id); return this.clear(item); }
+    this.#wanted = id;
+    try {
+      const medium = await get(`media/${id}`);
+      if (this.#wanted !== id) return;
+      this.leave();
+      const edits = (medium.state === "review" && this.#kept.get(id)) || new Edits(medium);
+      this.#kept.delete(id);
+      Object.assign(this, { medium, edits, doubts: medium.doubts, loaded: false, running: this.runningFor(id) });
+      // Never the last picture under the next one's name.
+      if (!keepView) this.stage.clear();
+      this.#closeFilm();
+      edits.addEventListener("change", this.#changed);
+      this.#show(true);
+      $("medium-title").textContent = medium.source;
+      $("medium-title").title = medium.source;
+      this.dispatchEvent(new Event("open"));
+      this.draw();
+      this.list.mark(id);
+      await this.#pictures(medium, keepView);
+      this.#ahead(id);
+    } catch (error) {
+      if (error instanceof Gone) return end();
+      failed(error);
+      this.medium = null;
+      this.clear();
+    }
+  }
+
+  /** @param {number} index */
+  openAt(index) {
+    const item = this.list.near(index);
+    if (item) return this.open(item.id);
+    this.medium = null;
+    return this.clear();
+  }
+
+  /** @param {number} by */
+  step(by) {
+    if (this.list.items.length) this.openAt(this.list.index(this.list.beside(this.medium?.id ?? "", by).id));
+  }
+
+  /** Nothing is to be open until somebody chooses. */
+  drop() {
+    this.medium = null;
+    this.#wanted = null;
+  }
+
+  /** Fetch the list, and keep what is open in step with it. */
+  async refresh() {
+    if (!await this.fetch()) return;
+    const { list, medium } = this;
+    list.draw(medium?.id ?? null);
+    if (medium && !list.find(medium.id) && !this.running) await this.openAt(0);
+    else if (!medium && list.items.length && list.tab !== "failed") await this.openAt(0);
+    else if (!medium) this.clear();
+  }
+
+  async fetch() {
+    if (!await this.list.fetch(this.medium?.id)) return false;
+    if (this.list.tab === "review") for (const id of this.#kept.keys()) if (!this.list.held.has(id)) this.#kept.delete(id);
+    return true;
+  }
+
+  // What was drawn and not applied is there again when somebody comes back to it.
+  leave() {
+    const { medium, edits, list } = this;
+    edits?.removeEventListener("change", this.#changed);
+    const waits = list.tab !== "review" || list.find(medium?.id ?? "");
+    if (medium?.state === "review" && waits && edits?.dirty && !this.running) this.#kept.set(medium.id, edits);
+  }
+
+  /** @param {import("./api.js").Item | null} item  one that failed, and has nothing to be shown but why */
+  clear(item = null) {
+    this.leave();
+    this.edits = null;
+    this.#closeFilm();
+    this.stage.clear();
+    this.#show(false);
+    this.dispatchEvent(new CustomEvent("empty", { detail: item }));
+  }
+
+  draw() {
+    const { medium, edits, stage } = this;
+    if (!medium || !edits) return;
+    this.doubts.forEach((doubt, index) => Object.assign(doubt, { number: index + 1, settled: edits.places.some((place) => place.doubt === index) }));
+    stage.doubts = this.doubts;
+    showFacts(medium, edits, this.doubts, this.running, this.act);
+    $("undo").disabled = !edits.canUndo || Boolean(this.running);
+    $("redo").disabled = !edits.canRedo || Boolean(this.running);
+    this.bar?.draw();
+    stage.render();
+  }
+
+  drawTools() {
+    const { stage } = this;
+    const fixed = this.medium?.state !== "review";
+    const view = (/** @type {string} */ mode) => el("button", {
+      type: "button", class: "icon", "aria-pressed": String(stage.shown === mode), "data-focus": mode, ...named(`${t(`view.${mode}`)} (${MODES.indexOf(mode) + 1})`),
+      onclick: () => stage.setMode(mode),
+    }, icon(mode));
+    const tool = (/** @type {string} */ id, /** @type {string} */ key) => el("button", {
+      type: "button", class: "icon", "aria-pressed": String(stage.tool === id), "data-focus": id, disabled: fixed, ...named(`${t(`tool.${id}`)} (${key})`),
+      onclick: () => stage.setTool(id),
+    }, icon(id), el("span", { class: "word" }, id === "hide" ? t("tool.hide.short") : ""));
+    draw($("views"), MODES.map(view));
+    draw($("toolset"), tool("move", "V"), tool("hide", "H"),
+      el("select", { id: "kind", "aria-label": t("tool.kind"), title: t("tool.kind"), disabled: fixed, onchange: (/** @type {any} */ event) => this.act.kind(event.target.value) },
+        KINDS.map((kind) => el("option", { value: kind, selected: kind === stage.kind }, t(`place.${kind}`)))),
+      tool("keep", "K"));
+  }
+
+  drawZoom() { $("zoom-fit").textContent = percent(this.stage.view.scale); }
+
+  /** Everything once more, in the language that was just chosen. */
+  reword() {
+    const { medium, edits, stage, film } = this;
+    this.drawTools();
+    this.drawZoom();
+    if (!medium || !edits) return this.clear();
+    if (this.loaded) stage.show({ width: medium.width, height: medium.height, edits, doubts: this.doubts, images: stage.images, film, keepView: true });
+    if (film && this.bar) this.bar = new FilmBar(film, edits, this.bar);
+    this.draw();
+  }
+
+  /** @param {number} running */
+  setRunning(running) {
+    this.running = running;
+    this.stage.message(running ? spinner("stage.applying") : null);
+    this.draw();
+  }
+
+  /** @param {boolean} on */
+  #show(on) {
+    $("work").hidden = !on;
+    $("panel").hidden = !on;
+    $("empty").hidden = on;
+    $("main").classList.toggle("lonely", !on);
+    $("main").classList.toggle("blank", !on && this.list.blank);
+  }
+
+  #closeFilm() {
+    this.film?.close();
+    this.film = null;
+    this.bar = null;
+    hideBar();
+  }
+
+  // What the stage shows of a clip: two of them on one clock.
+  /** @param {import("./api.js").Medium} medium */
+  async #films(medium) {
+    const film = new Film(medium);
+    this.film = film;
+    try {
+      await film.load();
+    } catch (error) {
+      if (this.film !== film) return null;
+      throw new Refused(t("clip.lost", { error: error instanceof Error ? error.message : String(error) }));
+    }
+    if (this.film !== film || !this.edits) return null;
+    film.addEventListener("time", () => this.stage.render());
+    film.addEventListener("lost", (/** @type {any} */ event) => note(t("stage.original.gone", { error: event.detail.message }), { bad: true }));
+    this.bar = new FilmBar(film, this.edits, { pick: (/** @type {any} */ place) => this.act.pick(place), editable: () => this.editable });
+    return film;
+  }
+
+  /** @param {import("./api.js").Medium} medium @param {boolean} keepView */
+  async #pictures(medium, keepView) {
+    const waiting = setTimeout(() => { if (this.medium === medium && !this.loaded) this.stage.message(spinner("stage.loading")); }, 150);
+    const film = medium.type === "clip" ? await this.#films(medium).finally(() => clearTimeout(waiting)) : null;
+    /** @type {any[]} */
+    const [original, result] = film ? [{ value: film.original }, { value: film.result }]
+      : await Promise.allSettled([picture(medium.id, "original", medium.version), picture(medium.id, "result", medium.version)]);
+    clearTimeout(waiting);
+    if (this.medium !== medium) return;
+    if (result.status === "rejected") throw result.reason;
+    if (original.status === "rejected") {
+      if (original.reason instanceof Gone) return end();
+      note(t("stage.original.gone", { error: original.reason.message }), { bad: true });
+    }
+    this.stage.show({
+      width: medium.width, height: medium.height, edits: this.edits, doubts: this.doubts, keepView,
+      images: { original: original.value, result: result.value }, film,
+    });
+    this.stage.message(this.running ? spinner("stage.applying") : null);
+    this.loaded = true;
+    this.drawTools();
+    this.draw();
+  }
+
+  /** @param {string} id */
+  #ahead(id) {
+    const at = this.list.index(id);
+    for (const item of this.list.items.slice(at + 1, at + 1 + AHEAD)) {
+      if (item.type === "clip") continue;
+      picture(item.id, "result", item.version).catch(() => {});
+      picture(item.id, "original", item.version).catch(() => {});
+    }
+  }
+}

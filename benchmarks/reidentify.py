@@ -133,7 +133,7 @@ def read(path: Path) -> Pixels:
 
 
 def found(pixels: Pixels, person: int, finder: FaceFinder) -> Photo | None:
-    regions = tuple(region for region in finder.find(pixels) if region.certain)
+    regions = tuple(region for region in finder.find(pixels) if region.hidden)
     marked = [region for region in regions if len(region.landmarks) == 5]
     if not marked:
         return None
@@ -222,7 +222,7 @@ def altered(photo: Photo, finder: FaceFinder, random: np.random.Generator) -> Ph
     quality = int(random.integers(70, 96))
     data = cv2.imencode(".jpg", part[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
     pixels = np.ascontiguousarray(np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)[:, :, ::-1])
-    regions = tuple(region for region in finder.find(pixels) if region.certain)
+    regions = tuple(region for region in finder.find(pixels) if region.hidden)
     # The attacker's alignment is the one that he has of the whole photo.
     marks = tuple(((x - left) * scale, (y - top) * scale) for x, y in photo.face.landmarks)
     box = photo.face.box
@@ -412,7 +412,7 @@ def others(folder: Path, finder: FaceFinder) -> list[Photo]:
             continue
         pixels = read(path)
         for region in finder.find(pixels):
-            if len(region.landmarks) == 5 and region.certain and min(region.box.w, region.box.h) >= LEAST:
+            if len(region.landmarks) == 5 and region.hidden and min(region.box.w, region.box.h) >= LEAST:
                 left, top, right, bottom = region.box.scaled(2.5).pixels(pixels.shape[1], pixels.shape[0])
                 marks = tuple((x - left, y - top) for x, y in region.landmarks)
                 box = Box(region.box.x - left, region.box.y - top, region.box.w, region.box.h)

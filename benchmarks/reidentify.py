@@ -383,7 +383,7 @@ class Lab:
 
     def _inverters(self, hide: Hide) -> dict[int, Floats]:
         """For each person the regression that all others give, hidden without noise and with the attacker's own."""
-        if isinstance(hide, Deface):
+        if isinstance(hide, Deface) and self.others:
             hide.prepare(self.others)
         draws = (-1, *range(2001, 2004))
         known = [coarse(self.crops(hide, draw)).reshape(len(self.photos), -1) for draw in draws]

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
 
 import cv2
 import numpy as np
@@ -23,26 +22,17 @@ from anonymizer.core import hdr
 from anonymizer.core.message import Message
 from anonymizer.core.pixels import averages
 from anonymizer.core.prefetch import ahead
-from anonymizer.core.settings import Settings
-from anonymizer.core.types import Box, Check, Kind, Pixels, Progress, Redaction, Region, Result, Shape, Style
+from anonymizer.core.types import Box, Check, Pixels, Progress, Redaction, Region, Result, Shape, Style
 from anonymizer.core.yuv import Plane, Planes, colours, pixels, reduced, reduction
 from anonymizer.detect.faces.finder import ALL_ROTATIONS, NEAR_CONTEXT, NEAR_SIDE, QUICK_SIDE
 from anonymizer.detect.finder import Finder
 from anonymizer.redact.clip import Rect, TrackRedaction, halved, redaction_at
 from anonymizer.redact.photo import drawn
 from anonymizer.redact.residual import left_over
+from anonymizer.road.clip.frames_to_check import RedactedFrames, wanted_frames
 from anonymizer.verify import strength
 from anonymizer.verify.second_reader import SecondReading, sampled
 
-FACES_EVERY = 2.0
-"""Seconds between frames in which faces are searched once more."""
-ALL_EVERY = 4.0
-"""Seconds between frames in which everything is."""
-UNSEEN_EVERY = 0.25
-"""Seconds between frames in which a track that was not seen is searched for about its place, upright and at one
-other rotation, each time the next; where its place was guessed, the others get a quick detection."""
-FEW = 3
-"""Places in one frame up to which searching about each costs less than searching all of it."""
 TOGETHER = 4
 """Frames in one call of the quick detection: more of them keep every core busy."""
 COMPARED = 24
@@ -57,23 +47,6 @@ EDGE = 3
 SHEET = 12
 """Frames on the contact sheet."""
 SHEET_SIDE = 240
-
-
-class RedactedFrames(Protocol):
-    """What lies over each frame; ``anonymizer.road.clip.process.Plan`` is one."""
-
-    @property
-    def redactions(self) -> tuple[TrackRedaction, ...]: ...
-    @property
-    def settings(self) -> Settings: ...
-    @property
-    def size(self) -> tuple[int, int]: ...
-    @property
-    def transfer(self) -> int: ...
-
-    def at(self, frame: int) -> list[TrackRedaction]: ...
-    def redactions_at(self, frame: int) -> list[Redaction]: ...
-    def keep(self, frame: int) -> list[Box]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +90,7 @@ def verification_pass(
     ``sound``: it has a sound track, which is decoded as well. ``among``: where detectors look; None for everywhere.
     """
     verified = Verification()
-    wanted = _wanted(plan, length, rate, cuts)
+    wanted = wanted_frames(plan, length, rate, cuts)
     if among is not None:
         wanted = wanted.among(among)
     shown = set(np.linspace(0, length - 1, min(SHEET, length)).round().astype(int).tolist())
@@ -263,68 +236,6 @@ def contact_sheet(thumbnails: Sequence[Pixels]) -> bytes:
     out = io.BytesIO()
     Image.fromarray(sheet).save(out, "JPEG", quality=80)
     return out.getvalue()
-
-
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """Frames for a quick detection, to search for faces with care, to search for everything, to measure the
-    redactions in.
-
-    ``near``: where else to search for faces with care, by frame: about a track's place. ``ends``: those of them
-    where a track begins or ends; where it was not seen, they are ``step`` frames apart.
-    """
-
-    step: int
-    plain: set[int]
-    near: dict[int, list[Box]]
-    ends: set[int]
-    careful: set[int]
-    whole: set[int]
-    measured: set[int]
-
-    def among(self, frames: set[int]) -> _Wanted:
-        """Those of them that are among these; measured is in all."""
-        near = {frame: places for frame, places in self.near.items() if frame in frames}
-        return replace(
-            self,
-            plain=self.plain & frames,
-            near=near,
-            careful=self.careful & frames,
-            whole=self.whole & frames,
-        )
-
-    def searched(self) -> set[int]:
-        """The frames that a detector looks at."""
-        return self.whole | self.careful | self.near.keys() | self.plain
-
-
-def _wanted(plan: RedactedFrames, length: int, rate: float, cuts: Sequence[int]) -> _Wanted:
-    faces, step = max(1, round(FACES_EVERY * rate)), max(1, round(UNSEEN_EVERY * rate))
-    whole = set(range(0, length, max(1, round(ALL_EVERY * rate)))) | {cut for cut in cuts if cut < length}
-    # At regular places, and in the middle of every track: it has one grid, and where that lies every frame is compared.
-    measured = whole | {(one.track.first + one.track.last) // 2 for one in plan.redactions}
-    if not plan.settings.faces:
-        return _Wanted(step, set(), {}, set(), set(), whole, measured)
-    careful = set(range(0, length, faces)) | {length - 1}
-    plain: set[int] = set()
-    ends: set[int] = set()
-    near: dict[int, list[Box]] = {}
-    for one in plan.redactions:
-        track = one.track
-        if track.kind is not Kind.FACE:
-            continue
-        unseen = {track.first + int(i) for i in np.flatnonzero(~track.seen)}
-        if track.guessed is not None:
-            plain |= {track.first + int(i) for i in np.flatnonzero(track.guessed & ~track.seen)}
-        # One in so many of the clip's, not of each track's.
-        here = {frame for frame in unseen if frame % step == 0}
-        edges = {track.first - 1, track.first, track.last, track.last + 1}
-        ends |= edges
-        for frame in here | edges:
-            if 0 <= frame < length:
-                near.setdefault(frame, []).append(track.box(min(max(frame, track.first), track.last)))
-    careful |= {frame for frame, places in near.items() if len(places) > FEW}
-    return _Wanted(step, plain, near, ends, careful, whole, measured)
 
 
 def _quick_find(

@@ -1,0 +1,102 @@
+"""Which frames of a written clip the verification pass searches, for what, and how closely."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from anonymizer.core.settings import Settings
+from anonymizer.core.types import Box, Kind, Redaction
+from anonymizer.redact.clip import TrackRedaction
+
+FACES_EVERY = 2.0
+"""Seconds between frames in which faces are searched once more."""
+ALL_EVERY = 4.0
+"""Seconds between frames in which everything is."""
+UNSEEN_EVERY = 0.25
+"""Seconds between frames in which a track that was not seen is searched for about its place, upright and at one
+other rotation, each time the next; where its place was guessed, the others get a quick detection."""
+FEW = 3
+"""Places in one frame up to which searching about each costs less than searching all of it."""
+
+
+class RedactedFrames(Protocol):
+    """What lies over each frame; ``anonymizer.road.clip.process.Plan`` is one."""
+
+    @property
+    def redactions(self) -> tuple[TrackRedaction, ...]: ...
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def size(self) -> tuple[int, int]: ...
+    @property
+    def transfer(self) -> int: ...
+
+    def at(self, frame: int) -> list[TrackRedaction]: ...
+    def redactions_at(self, frame: int) -> list[Redaction]: ...
+    def keep(self, frame: int) -> list[Box]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Frames for a quick detection, to search for faces with care, to search for everything, to measure the
+    redactions in.
+
+    ``near``: where else to search for faces with care, by frame: about a track's place. ``ends``: those of them
+    where a track begins or ends; where it was not seen, they are ``step`` frames apart.
+    """
+
+    step: int
+    plain: set[int]
+    near: dict[int, list[Box]]
+    ends: set[int]
+    careful: set[int]
+    whole: set[int]
+    measured: set[int]
+
+    def among(self, frames: set[int]) -> Wanted:
+        """Those of them that are among these; measured is in all."""
+        near = {frame: places for frame, places in self.near.items() if frame in frames}
+        return replace(
+            self,
+            plain=self.plain & frames,
+            near=near,
+            careful=self.careful & frames,
+            whole=self.whole & frames,
+        )
+
+    def searched(self) -> set[int]:
+        """The frames that a detector looks at."""
+        return self.whole | self.careful | self.near.keys() | self.plain
+
+
+def wanted_frames(plan: RedactedFrames, length: int, rate: float, cuts: Sequence[int]) -> Wanted:
+    faces, step = max(1, round(FACES_EVERY * rate)), max(1, round(UNSEEN_EVERY * rate))
+    whole = set(range(0, length, max(1, round(ALL_EVERY * rate)))) | {cut for cut in cuts if cut < length}
+    # At regular places, and in the middle of every track: it has one grid, and where that lies every frame is compared.
+    measured = whole | {(one.track.first + one.track.last) // 2 for one in plan.redactions}
+    if not plan.settings.faces:
+        return Wanted(step, set(), {}, set(), set(), whole, measured)
+    careful = set(range(0, length, faces)) | {length - 1}
+    plain: set[int] = set()
+    ends: set[int] = set()
+    near: dict[int, list[Box]] = {}
+    for one in plan.redactions:
+        track = one.track
+        if track.kind is not Kind.FACE:
+            continue
+        unseen = {track.first + int(i) for i in np.flatnonzero(~track.seen)}
+        if track.guessed is not None:
+            plain |= {track.first + int(i) for i in np.flatnonzero(track.guessed & ~track.seen)}
+        # One in so many of the clip's, not of each track's.
+        here = {frame for frame in unseen if frame % step == 0}
+        edges = {track.first - 1, track.first, track.last, track.last + 1}
+        ends |= edges
+        for frame in here | edges:
+            if 0 <= frame < length:
+                near.setdefault(frame, []).append(track.box(min(max(frame, track.first), track.last)))
+    careful |= {frame for frame, places in near.items() if len(places) > FEW}
+    return Wanted(step, plain, near, ends, careful, whole, measured)

@@ -119,3 +119,14 @@ def test_left_over_is_what_is_found_without_the_redactions_too() -> None:
     assert 0 < hidden(about, redactions) < 0.5
     assert left_over([about, face], redactions, written, detect) == [face] and len(searched) == 1
     assert left_over([about], redactions, written, lambda _: [about]) == [about]
+
+
+def test_what_no_redaction_touches_is_left_over_whatever_a_second_search_says() -> None:
+    """Letters in plain view are no dark bar: they are not asked to be found once more."""
+    hidden_line = line(400, 300, 200, 30, 0)
+    picture = Image.fromarray(field())
+    ImageDraw.Draw(picture).text((340, 488), "Jane Doe 1961", fill=(20, 20, 20), font_size=24)
+    written, redactions = redact(np.asarray(picture, np.uint8), [hidden_line], Settings())
+    name = line(420, 500, 200, 30, 0)
+    assert strokes_beside(name, redactions, written)
+    assert left_over([name], redactions, written, lambda _: []) == [name]

@@ -65,15 +65,15 @@ def left_over(
 ) -> list[Region]:
     """Of what was found in a written frame, what the redactions do not hide: bare, or legible beside them.
 
-    Text that a redaction touches must be found without that redaction, too: see :func:`still_legible`.
+    Text or a code that a redaction touches must be found without that redaction, too: see :func:`still_legible`. One
+    judgement for photos and clips, at every search.
     """
     bare: list[Region] = []
     doubtful: list[Region] = []
     for region in found:
         share = hidden(region, redactions)
-        if region.kind in LEGIBLE and (
-            0 < share < HIDDEN_SHARE or legible_beside(region, redactions, pixels)
-        ):
+        touched = share > 0 and region.kind in LEGIBLE
+        if touched and (share < HIDDEN_SHARE or legible_beside(region, redactions, pixels)):
             doubtful.append(region)
         elif share < HIDDEN_SHARE:
             bare.append(region)

@@ -27,7 +27,7 @@ from anonymizer.detect.base import RegionFinder
 from anonymizer.detect.finder import questions
 from anonymizer.read.photo.reader import Still
 from anonymizer.redact.photo import redact, redaction_box, restore
-from anonymizer.redact.residual import HIDDEN_SHARE, legible_beside, share_hidden, still_legible, unredacted
+from anonymizer.redact.residual import HIDDEN_SHARE, left_over, share_hidden, unredacted
 from anonymizer.verify import strength
 from anonymizer.verify.photo import Expected, decode, examine
 from anonymizer.write.photo import write_photo
@@ -55,7 +55,7 @@ def process(
     regions = heeded(seen, settings) + drawn_regions(settings)
     redactions, kept = _write(still.pixels, regions, settings, staged, form, secret)
     written = decode(staged)
-    seen += (again := _search_again(finder, written, redactions))
+    seen += (again := _left_over(finder, written, redactions))
     found = heeded(again, settings)
     searched = Message("road.searched.one")
     if any(region.hidden for region in found):
@@ -64,7 +64,7 @@ def process(
         staged.unlink()
         redactions, kept = _write(still.pixels, regions, settings, staged, form, secret)
         written = decode(staged)
-        seen += (again := _search_again(finder, written, redactions, last=True))
+        seen += (again := _left_over(finder, written, redactions))
         found = heeded(again, settings)
         searched = Message("road.searched.two")
     expected = Expected(
@@ -99,13 +99,11 @@ def process(
     )
 
 
-def _search_again(
-    finder: RegionFinder, written: Pixels, redactions: Sequence[Redaction], *, last: bool = False
-) -> list[Region]:
-    found = finder.verification_pass(written) if written.size else []
-    bare = unredacted(found, redactions)
-    beside = [r for r in found if r not in bare and legible_beside(r, redactions, written)]
-    return bare + (still_legible(beside, redactions, written, finder.verification_pass) if last else beside)
+def _left_over(finder: RegionFinder, written: Pixels, redactions: Sequence[Redaction]) -> list[Region]:
+    """What the verification pass finds in the written picture and the redactions do not hide."""
+    if not written.size:
+        return []
+    return left_over(finder.verification_pass(written), redactions, written, finder.verification_pass)
 
 
 def _to_ask(regions: Sequence[Region], redactions: Sequence[Redaction]) -> list[Region]:

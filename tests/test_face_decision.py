@@ -10,7 +10,8 @@ from anonymizer.core.types import Action, Box, Detection, Kind, Pixels, Question
 from anonymizer.detect.faces import blazeface, centerface
 from anonymizer.detect.faces.bars import bars
 from anonymizer.detect.faces.decide import Rules, decide
-from anonymizer.detect.faces.parts import parts
+from anonymizer.detect.faces.parts import BAR, FaceParts
+from anonymizer.detect.models.store import Store
 
 SIZE = (640, 480)
 LARGE, SMALL = Box(200, 100, 240, 260), Box(300, 200, 40, 48)
@@ -32,7 +33,7 @@ def actions(search: list[Detection], close: list[Detection]) -> list[Action]:
         (0.45, 0.30, Action.HIDE_AND_ASK),
         (0.20, 0.55, Action.HIDE_AND_ASK),
         (0.55, 0.0, Action.HIDE_AND_ASK),
-        (0.25, 0.05, Action.ASK),
+        (0.25, 0.05, Action.LEAVE),
         (0.16, 0.05, Action.LEAVE),
     ],
 )
@@ -85,13 +86,14 @@ def with_bar(close_up: Pixels, shape: str) -> Pixels:
 def test_a_bar_drawn_over_eyes_is_seen_and_asked_about(close_up: Pixels, shape: str) -> None:
     picture = with_bar(close_up, shape)
     assert len(bars(picture)) == (2 if shape == "ellipses" else 1)
-    asked = parts(picture, [])
+    asked = FaceParts(Store()).judge(picture, [])
     assert asked and all(r.asks is QuestionKind.FACE_PART and r.action is Action.ASK for r in asked)
+    assert any(e.detector == BAR for r in asked for e in r.evidence)
 
 
 def test_a_bar_under_a_hidden_face_is_no_question(close_up: Pixels) -> None:
     (face,) = decide([seen(0.9, Box(10, 10, 190, 260))], (210, 280), lambda box: [], Rules())
-    assert parts(with_bar(close_up, "bar"), [face]) == []
+    assert FaceParts(Store()).judge(with_bar(close_up, "bar"), [face]) == [face]
 
 
 def test_a_face_without_a_bar_has_none(close_up: Pixels, portrait: Pixels) -> None:

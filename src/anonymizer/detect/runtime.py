@@ -57,6 +57,8 @@ class Network:
     and is turned into its float32 ``(1, 3, h, w)`` inside the graph, as ``(value - mean) / scale``;
     otherwise tensors are passed as they are. ``exact`` forbids bfloat16, which CPUs that have it otherwise
     use (twice as fast; docs/detection.md has what it costs). ``lanes`` is how many requests run at once.
+    ``inner`` names tensors inside the network that are its outputs instead of its own; what only those need is left
+    out.
     Raises :class:`ModelError` if the file is not a network.
     """
 
@@ -70,6 +72,7 @@ class Network:
         scale: Sequence[float] = (),
         exact: bool = False,
         lanes: int = 1,
+        inner: Sequence[str] = (),
     ) -> None:
         ov = openvino()
         core = ov.Core()
@@ -77,6 +80,8 @@ class Network:
         try:
             model = core.read_model(model=content, weights=b"")
             self.metadata = _metadata(model)
+            if inner:
+                model = _ending_at(ov, model, inner)
             if pictures:
                 model = _picture_input(ov, model, bgr, list(mean), list(scale))
             settings: dict[str, Any] = {"NUM_STREAMS": lanes} if where == "CPU" and lanes > 1 else {}
@@ -153,6 +158,12 @@ def _metadata(model: Any) -> dict[str, str]:
         return {}
     told = model.get_rt_info(["framework"]).value
     return {str(name): str(value) for name, value in told.items()}
+
+
+def _ending_at(ov: Any, model: Any, names: Sequence[str]) -> Any:
+    """The part of a model that computes these of its tensors."""
+    by_name = {name: out for op in model.get_ordered_ops() for out in op.outputs() for name in out.names}
+    return ov.Model([by_name[name] for name in names], model.get_parameters())
 
 
 def _picture_input(ov: Any, model: Any, bgr: bool, mean: list[float], scale: list[float]) -> Any:

@@ -44,10 +44,8 @@ class Rules:
     """… where the close look gives this at least, or …"""
     strong: float = 0.40
     """… the search this by itself."""
-    possible: float = 0.20
-    """The search's score at which a candidate that the close look does not see stays open."""
     alone: float = 0.80
-    """BlazeFace's or YuNet's score that keeps one open by itself."""
+    """BlazeFace's or YuNet's score at which a person is asked though CenterFace sees nothing."""
     tiny_picture: float = 0.45
     """BlazeFace's score for a candidate below 80 pixels that takes up most of its picture."""
 
@@ -107,6 +105,6 @@ def _action(group: Sequence[Detection], closer: Sequence[Detection], rules: Rule
         return Action.HIDE
     if main + look >= rules.likely and (look >= rules.seen or main >= rules.strong):
         return Action.HIDE_AND_ASK
-    if main >= rules.possible or best_other([*group, *closer]) >= rules.alone:
+    if best_other([*group, *closer]) >= rules.alone:
         return Action.ASK
     return Action.LEAVE

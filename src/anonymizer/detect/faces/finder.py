@@ -22,7 +22,8 @@ from anonymizer.detect.faces import blazeface, centerface, yunet
 from anonymizer.detect.faces.centerface import MULTIPLE
 from anonymizer.detect.faces.decide import TINY, Rules, decide
 from anonymizer.detect.faces.fusion import View, clusters, fused, landmarks, rotated
-from anonymizer.detect.faces.parts import parts
+from anonymizer.detect.faces.parts import NAME as PARTS
+from anonymizer.detect.faces.parts import FaceParts
 from anonymizer.detect.models.store import Store
 
 ALL_ROTATIONS = (0, 1, 2, 3)
@@ -109,6 +110,7 @@ class FaceFinder:
             others = beside.submit(_others, store) if self.plan.others else None
             self._main = centerface.CenterFace(store)
             self._others = others.result() if others else []
+            self._parts = FaceParts(store) if self.plan.others else None
 
     def with_rules(self, rules: Rules) -> FaceFinder:
         """The same networks under other rules: to measure what a rule does."""
@@ -121,6 +123,8 @@ class FaceFinder:
         devices = {self._main.name: self._main.network.device}
         for other in self._others:
             devices[other.name] = other.network.device if isinstance(other, yunet.YuNet) else other.device
+        if self._parts:
+            devices[PARTS] = self._parts.device
         entries = [self._store.entry(name) for name in devices]
         return [Model(e.name, e.sha256, e.licence, devices[e.name]) for e in entries]
 
@@ -136,7 +140,8 @@ class FaceFinder:
         if self.plan.tiled and max(pixels.shape[:2]) > TILE:
             found += self._detect_tiled(pixels, least)
         regions = self._decided(pixels, found)
-        regions += parts(pixels, regions)
+        if self._parts:
+            regions = self._parts.judge(pixels, regions)
         return [region for region in regions if region.action is not Action.LEAVE]
 
     def verification_pass(self, pixels: Pixels) -> list[Region]:

@@ -1,31 +1,133 @@
-"""Parts of faces that are no face to any detector: an eye bar that somebody drew says that a face is there.
+"""Parts of faces: a profile, a nose with a mouth, an eye with its brow, an eye bar. They are no face to a detector.
 
-A patient is known by a part, too, so a person is asked.
+A patient is known by them all the same, so a person is asked. Two things speak for a part: a small network of the
+project's own (models/train/parts.py) that stands on CenterFace's trunk, and a bar that somebody drew on skin.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from anonymizer.core.types import Action, Box, Evidence, Kind, Pixels, QuestionKind, Region
+from anonymizer.detect.faces import centerface
 from anonymizer.detect.faces.bars import bars
+from anonymizer.detect.faces.fusion import View, rotated
+from anonymizer.detect.marks.skin import skin
+from anonymizer.detect.models.store import Store
+from anonymizer.detect.runtime import Network
+from anonymizer.detect.trunk import Trunk, coarser
 
+NAME = "face-parts"
 BAR = "bar drawn on skin"
+SIDE = 256
+"""Side of the square copy that is looked at, pixels: a part of a face that matters is large."""
+STRIDE = 32
+SHARP = 4.0
+"""The picture's score is a soft maximum of its cells': the logarithm of the mean of ``exp(SHARP * cell)``."""
+ASK, ASK_ROTATED = 0.67, 0.90
+"""The network's score at which a person is asked; of a picture that stands on its side or head, which is rare …"""
+ASK_OPEN, OPEN = 0.55, 0.20
+"""… and the score that is enough where CenterFace's is this, and its close look sees nothing."""
+LEAST_SKIN = 0.1
+"""Share of the picture that must have the colour of skin."""
+PLAIN, PLAIN_SCORE = 0.08, 0.5
+"""A hidden face of this share of the picture's lesser side, and this score, is what the network would see."""
 
 
-def parts(pixels: Pixels, regions: Sequence[Region]) -> list[Region]:
-    """Questions about parts of faces in a picture ``(h, w, 3)`` uint8 RGB, beside the regions that were found."""
-    hidden = [region.box.scaled(1.4) for region in regions if region.hidden]
-    return [
-        _question(box, BAR, 1.0) for box in bars(pixels) if all(box.covered_by(face) < 0.5 for face in hidden)
-    ]
+class FaceParts:
+    """Asks about parts of faces. Raises :class:`anonymizer.core.errors.ModelError` if a model cannot be had."""
+
+    def __init__(self, store: Store) -> None:
+        self._trunk = Trunk(store, (16, 32))
+        self._head = Network(store.load(NAME), pictures=False, exact=True)
+
+    @property
+    def device(self) -> str:
+        """Where the network runs."""
+        return self._head.device
+
+    def judge(self, pixels: Pixels, regions: Sequence[Region]) -> list[Region]:
+        """The regions of a picture ``(h, w, 3)`` uint8 RGB, and a question for each part of a face beside them.
+
+        A place that the detectors left open (``Action.LEAVE``) is asked about where the network sees a part.
+        """
+        height, width = pixels.shape[:2]
+        hidden = [region for region in regions if region.hidden]
+        judged = list(regions)
+        if not any(_plain(region, min(width, height)) for region in hidden):
+            judged = self._with_part(pixels, judged)
+        for box in bars(pixels):
+            if all(box.covered_by(region.box.scaled(1.4)) < 0.5 for region in hidden):
+                judged.append(_question(box, BAR, 1.0))
+        return judged
+
+    def scores(self, pixels: Pixels) -> list[tuple[float, Box]]:
+        """At each of the four rotations, how sure the network is that a part of a face is in view, and where.
+
+        All are 0 where there is little skin.
+        """
+        height, width = pixels.shape[:2]
+        view, square = _squared(pixels)
+        if float(skin(square).mean()) < LEAST_SKIN:
+            return [(0.0, Box(0, 0, width, height))] * 4
+        answers = self._trunk.features([rotated(square, rotation) for rotation in range(4)])
+        found = []
+        for rotation, (middle, deep) in enumerate(answers):
+            cells = self._head.run(np.concatenate([coarser(middle, 2), deep])[None])[0][0, 0]
+            pooled = float(np.log(np.exp(SHARP * cells).mean()) / SHARP)
+            place = replace(view, rotations=rotation).box_back(_extent(cells)).within(width, height)
+            found.append((float(1 / (1 + np.exp(-pooled))), place))
+        return found
+
+    def _with_part(self, pixels: Pixels, regions: list[Region]) -> list[Region]:
+        (score, box), *turned = self.scores(pixels)
+        left = next((region for region in regions if region.action is Action.LEAVE), None)
+        half_seen = left is not None and any(
+            e.detector == centerface.NAME and e.score >= OPEN for e in left.evidence
+        )
+        if score < (ASK_OPEN if half_seen else ASK):
+            score, box = max(turned, key=lambda one: one[0])
+            if score < ASK_ROTATED:
+                return regions
+        if left is None:
+            return [*regions, _question(box, NAME, score)]
+        asked = _question(left.box, NAME, score)
+        asked = replace(asked, evidence=(*asked.evidence, *left.evidence))
+        return [asked if region is left else region for region in regions]
+
+
+def _plain(region: Region, side: int) -> bool:
+    sure = max(evidence.score for evidence in region.evidence) >= PLAIN_SCORE
+    return sure and min(region.box.w, region.box.h) >= PLAIN * side
+
+
+def _squared(pixels: Pixels) -> tuple[View, Pixels]:
+    """The whole picture in the middle of a square of :data:`SIDE` pixels, black beside it."""
+    height, width = pixels.shape[:2]
+    longest = max(width, height)
+    factor = SIDE / longest
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
+    left, top = (SIDE - size[0]) // 2, (SIDE - size[1]) // 2
+    edges = (top, SIDE - size[1] - top, left, SIDE - size[0] - left)
+    square = np.asarray(cv2.copyMakeBorder(small, *edges, cv2.BORDER_CONSTANT, value=(0, 0, 0)), np.uint8)
+    return View(longest, longest, 0, (factor, factor), -left / factor, -top / factor), square
+
+
+def _extent(cells: NDArray[np.float32]) -> Box:
+    """The box, in pixels of the square, of the cells that are nearly as sure as the surest."""
+    rows, columns = np.nonzero(cells >= min(0.0, float(cells.max())))
+    x, y = columns.min() * STRIDE, rows.min() * STRIDE
+    return Box(
+        float(x), float(y), float((columns.max() + 1) * STRIDE - x), float((rows.max() + 1) * STRIDE - y)
+    )
 
 
 def _question(box: Box, detector: str, score: float) -> Region:
-    return Region(
-        box,
-        Kind.FACE,
-        (Evidence(detector, round(score, 3)),),
-        action=Action.ASK,
-        question=QuestionKind.FACE_PART,
-    )
+    evidence = (Evidence(detector, round(score, 3)),)
+    return Region(box, Kind.FACE, evidence, action=Action.ASK, question=QuestionKind.FACE_PART)

@@ -1,6 +1,6 @@
 """The models' files: where they may come from, and the proof that they are the right ones.
 
-No weights are part of the program. A manifest, ``models.toml``, lists every model with its SHA-256; a file
+Nobody else's weights are part of the program. A manifest, ``models.toml``, lists every model with its SHA-256; a file
 is used only if it matches, wherever it was found: in a folder of the user's, in the cache, or fetched (see
 :mod:`anonymizer.detect.models.fetch`). After the first fetch the program never needs a network.
 """
@@ -69,8 +69,8 @@ class Store:
 
     Entries come from the shipped manifest and from a ``models.toml`` in the user's models folder: the one
     that ``ANONYMIZER_MODELS`` names, or ``anonymizer/models`` in the user's configuration folder. Files are
-    looked for there, in the ``models`` folder of a checkout, and in the cache; what is missing is fetched
-    into the cache. Raises :class:`ModelError` where a manifest is not valid.
+    looked for there, beside the shipped manifest, where the project's own networks are, and in the cache; what is
+    missing is fetched into the cache. Raises :class:`ModelError` where a manifest is not valid.
     """
 
     def __init__(self, folders: Iterable[Path] | None = None, cache: Path | None = None) -> None:
@@ -88,8 +88,8 @@ class Store:
                 if entry.kind != PLUGIN and found[entry.name] is entry:
                     # An entry of another kind would be listed and never used: every photo would look clean.
                     raise ModelError("model.wrong-kind", path=extra, name=entry.name, kind=PLUGIN)
-        if shipped.parent.name == "models":
-            self.folders += (shipped.parent,)
+        # The project's own networks lie beside the manifest.
+        self.folders += (shipped.parent,)
         self._entries = found
         self._proved: dict[Path, tuple[int, int, str]] = {}
 

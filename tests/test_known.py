@@ -1,0 +1,98 @@
+"""What a practice knows of a case is recognised in readings with a reader's mistakes, and in bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from anonymizer.core.errors import SettingsError
+from anonymizer.core.known import Known, parsed, read
+
+CASE = parsed(
+    "Jürgen Müller-Okonkwo\n1988-05-15\n64489869\nA-6904777\n\n# a remark\nÖz\n".replace("Öz\n", "")
+)
+
+
+@pytest.mark.parametrize(
+    "reading",
+    [
+        "Name: JURGEN",
+        "Muller",
+        "Mu11er, J.",
+        "MULLERJURGEN",
+        "Okonkw0",
+        "15.05.1988",
+        "5/15/88",
+        "1988 05 15",
+        "15 May 1988",
+        "le 15 mai 1988",
+        "geb. 15.O5.1988",
+        "19880515",
+        "150588",
+        "ID 64489869",
+        "6448 9869",
+        "644B9869",
+        "A 690 4777",
+    ],
+)
+def test_a_reading_that_comes_close_is_known(reading: str) -> None:
+    assert CASE.near(reading)
+
+
+@pytest.mark.parametrize(
+    "reading",
+    [
+        "",
+        "R",
+        "10 cm",
+        "Anna Schneider",
+        "15.06.1988",
+        "1988",
+        "May 15",
+        "64480000",
+        "KODAK 5063",
+        "mm 12 13 14",
+    ],
+)
+def test_what_names_nobody_of_the_case_is_not(reading: str) -> None:
+    assert not CASE.near(reading)
+
+
+def test_a_short_name_must_stand_as_a_word() -> None:
+    known = parsed("Anna Ott")
+    assert known.near("Fr. Ott") and known.near("OTT, A")
+    assert not known.near("botte") and not known.near("Out of focus")
+
+
+def test_a_date_that_may_be_two_days_is_looked_for_as_both() -> None:
+    known = parsed("3/4/1961")
+    assert known.near("1961-03-04") and known.near("4 March 1961") and known.near("3. April 1961")
+
+
+def test_spellings_are_those_that_files_hold() -> None:
+    forms = CASE.spellings()
+    assert {"Müller", "MULLER", "okonkwo", "15.05.1988", "19880515", "64489869", "a6904777"} <= forms
+
+
+def test_nothing_of_it_is_shown() -> None:
+    assert "ller" not in repr(CASE) and "1988" not in str(CASE)
+
+
+def test_a_file_is_read_and_a_wrong_one_named_but_not_quoted(tmp_path: Path) -> None:
+    file = tmp_path / "case.txt"
+    file.write_bytes("\ufeffErika Beispiel\r\n\r\n# born\r\n1.2.1970\r\n".encode())
+    assert len(read(file).entries) == 2
+    file.write_text("Erika Beispiel\nab\n", encoding="utf-8")
+    with pytest.raises(SettingsError, match="Line 2") as told:
+        read(file)
+    assert "Erika" not in str(told.value)
+    file.write_bytes(b"\x89PNG\0\0")
+    with pytest.raises(SettingsError, match=r"case\.txt"):
+        read(file)
+    with pytest.raises(SettingsError, match="nowhere"):
+        read(tmp_path / "nowhere")
+
+
+def test_no_names_are_near_nothing() -> None:
+    assert not Known() and not Known().near("Erika Beispiel")

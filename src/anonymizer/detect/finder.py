@@ -57,8 +57,9 @@ TABLE: tuple[Callable[[Settings, Store], list[RegionFinder]], ...] = (
 def models_needed(settings: Settings) -> list[str]:
     """The models that a run with these settings cannot do without."""
     faces = ["centerface", "blazeface-short", "blazeface-full", "face-parts"] if settings.faces else []
-    text = ["ppocr-detection"] if settings.text is not TextPolicy.NONE else []
-    return faces + text + (["ppocr-recognition"] if settings.text is TextPolicy.IDENTIFYING else [])
+    wanted = settings.text is not TextPolicy.NONE
+    text = ["ppocr-detection", "ppocr-detection-v4", "ppocr-recognition"] if wanted else []
+    return faces + text
 
 
 def models_used(settings: Settings, store: Store) -> list[str]:

@@ -8,7 +8,7 @@ is shown the whole picture small, and tiles of it large where there are thin str
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -17,50 +17,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.core.geometry import area, inside, outline, outline_iou
+from anonymizer.core.known import Known
 from anonymizer.core.pixels import shrunk
 from anonymizer.core.settings import Effort, TextPolicy
 from anonymizer.core.types import Action, Box, Evidence, Kind, Model, Pixels, Point, Region
 from anonymizer.detect.faces.fusion import rotated
 from anonymizer.detect.models.store import Store
 from anonymizer.detect.runtime import Network
+from anonymizer.detect.text.evidence import judged
 from anonymizer.detect.text.line_ends import closer
-from anonymizer.detect.text.ppocr import Reader
+from anonymizer.detect.text.ppocr import Reader, TextLine
 from anonymizer.detect.text.strokes import BLOCK, TILE, strokes, windows
 
 CORE = 0.3
 """Chance from which a pixel belongs to a core (PP-OCR's own setting)."""
 SURE = 0.5
 """Mean chance over a core from which it is text (PP-OCR's own setting)."""
-SMALL = 20.0
-"""A core up to this height in the shown picture is text at that chance; towards :data:`LARGE` it needs more, …"""
-SURER = 0.35
-"""… up to so much more: an ear or a patch of blisters scores 0.5 to 0.75, a word in letters that large 0.85."""
 UNCLIP = 1.6
 """Growth of a core: area × ratio / perimeter on each side (PP-OCR's own setting)."""
 MIN_SIDE = 3.0
-"""Least height of a core in the shown picture, pixels."""
-LARGE = 72.0
-"""A core higher than this in the shown picture is left to a smaller scale, where a line that large is read as
-well and a head against a wall is not taken for a letter …"""
-LARGE_SURE = 0.92
-"""… and at the smallest scale must score so much …"""
-LARGE_ASPECT = 2.5
-"""… and be a line: to this network a whole patch of skin, or a head before a wall, is one large sign."""
-HIGHEST = 40.0
-"""A core higher than this in a window is left to a smaller scale, which has seen it at about half the size: with
-little around it a crop of blisters or a toe is a sign to this network."""
+"""Least height of a core in the shown picture, pixels …"""
+HIGHEST = 32.0
+"""… and the most: a line that is higher is left to a smaller scale. Shown that large, with little around it, a row of
+teeth, a toe or a head before a wall is a sign to this network; letters are read as well at half the size."""
 MULTIPLE = 32
 SAME = 0.5
 """Two views of one line share so much (intersection over union of their quadrilaterals) …"""
 WITHIN = 0.95
 """… and of the smaller so much lies in the larger, which is kept: any less, and an end may stick out."""
 SIGN_SIDE = 224
-"""Long side for words so large that they are few letters wide, such as a door's number …"""
-SIGN = 40.0
-"""… which are higher than this in it: what is lower, larger scales see …"""
+"""At this long side and below only words are new that are few letters wide, such as a door's number …"""
 SIGN_SURE = 0.85
-"""… and of which it must be so sure: at this size arms and folds score up to 0.76, letters 0.87 and more. Turned
-by a quarter, a belly scores that much as well."""
+"""… of which it must be so sure: at this size arms and folds score up to 0.82, letters 0.87 and more."""
 Scales = tuple[tuple[int, int], ...]
 
 
@@ -78,9 +66,11 @@ class TextPlan:
 
 
 PLANS: dict[Effort, TextPlan] = {
-    Effort.FAST: TextPlan(((960, 0),), (), 0),
-    Effort.STANDARD: TextPlan(((736, 0), (576, 1), (SIGN_SIDE, 0)), (1440, 0), 48),
-    Effort.THOROUGH: TextPlan(((736, 0), (1088, 1), (1440, 0), (SIGN_SIDE, 0)), (1440, 2880, 0), 400),
+    Effort.FAST: TextPlan(((960, 0), (320, 0), (112, 0)), (), 0),
+    Effort.STANDARD: TextPlan(((736, 0), (576, 1), (480, 0), (320, 0), (224, 0), (112, 0)), (1440, 0), 48),
+    Effort.THOROUGH: TextPlan(
+        ((736, 0), (1088, 1), (1440, 0), (480, 0), (320, 0), (224, 0), (112, 0)), (1440, 2880, 0), 400
+    ),
 }
 HINT = 0.01
 """Chance, seen at the next smaller scale, from which a place with strokes is searched larger where it has none at
@@ -95,6 +85,12 @@ VERIFICATION_SCALES: Scales = ((832, 0),)
 VERIFICATION_SURE = 0.7
 ENLARGE = 2.0
 NAME = "ppocr-detection"
+SECOND = "ppocr-detection-v4"
+SECOND_SIDES = (224, 320)
+"""Long sides at which the second detector sees the picture. Places large enough for it are about as high there as its
+lines in training; at 736 pixels it takes teeth for letters as well."""
+SECOND_MEAN, SECOND_SCALE = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+"""ImageNet's mean and standard deviation, of 255, in the order in which it was trained with them: on BGR."""
 
 
 class TextFinder:
@@ -104,17 +100,25 @@ class TextFinder:
     """
 
     def __init__(
-        self, store: Store, policy: TextPolicy = TextPolicy.ALL, effort: Effort = Effort.STANDARD
+        self,
+        store: Store,
+        policy: TextPolicy = TextPolicy.ALL,
+        effort: Effort = Effort.STANDARD,
+        known: Known | None = None,
     ) -> None:
         self.plan = PLANS[effort]
         self.policy = policy
+        self.known = known or Known()
         half = [127.5] * 3
         self.network = Network(store.load(NAME), bgr=True, mean=half, scale=half)
         entry = store.entry(NAME)
         self._models = [Model(entry.name, entry.sha256, entry.licence, self.network.device)]
-        self._reader = Reader(store) if policy is TextPolicy.IDENTIFYING else None
-        if self._reader:
-            self._models.append(self._reader.model)
+        self._reader = Reader(store)
+        self._models.append(self._reader.model)
+        second = store.entry(SECOND)
+        self._models.append(Model(second.name, second.sha256, second.licence, self.network.device))
+        self._store = store
+        self._second: Network | None = None
 
     def models(self) -> list[Model]:
         return list(self._models)
@@ -160,15 +164,41 @@ class TextFinder:
         return self._to_hide(pixels, _merged(found))
 
     def _to_hide(self, pixels: Pixels, lines: list[Region]) -> list[Region]:
-        """All lines, or those that are not clearly harmless, as the policy says."""
-        if self._reader is None:
+        """What the evidence says of the lines, and without those that are clearly harmless where the policy says so."""
+
+        def read(line: Region) -> list[TextLine]:
+            return self._reader.readings(pixels, line)
+
+        lines = judged(lines, pixels.shape[:2], read, self._second_opinion(pixels), self.known)
+        if self.policy is not TextPolicy.IDENTIFYING:
             return lines
         harmless = self._reader.harmless(pixels, lines)
         return [line for line, kept in zip(lines, harmless, strict=True) if not kept]
 
+    def _second_opinion(self, pixels: Pixels) -> Callable[[Region], float]:
+        """What the second detector gives places of this picture. It is loaded when a picture first needs it."""
+        maps: list[NDArray[np.float32]] = []
+
+        def opinion(region: Region) -> float:
+            if self._second is None:
+                self._second = Network(
+                    self._store.load(SECOND), bgr=True, mean=SECOND_MEAN, scale=SECOND_SCALE
+                )
+            if not maps:
+                for side in SECOND_SIDES:
+                    shown = resized(pixels, side)
+                    answer = self._second.run(shown[None])[0]
+                    maps.append(np.asarray(answer, np.float32).reshape(shown.shape[:2]))
+            points = np.array(outline(region)) / (pixels.shape[1], pixels.shape[0])
+            return max(_mean_over(m, points * m.shape[::-1]) for m in maps)
+
+        return opinion
+
     def rest(self) -> None:
         """Give back the memory that a search took."""
         self.network.rest()
+        if self._second:
+            self._second.rest()
 
     def _detect(
         self, pixels: Pixels, side: int, rotations: int, least: float, source: Pixels | None = None
@@ -177,9 +207,7 @@ class TextFinder:
         shown = resized(pixels, side, source)
         chances = self._chances(shown, rotations)
         back = pixels.shape[1] / shown.shape[1], pixels.shape[0] / shown.shape[0]
-        lines = _lines(chances, least, LARGE_SURE if side == self.plan.whole[0][0] else 1.0)
-        if side == SIGN_SIDE:
-            lines = [(quad, score) for quad, score in lines if score >= SIGN_SURE and _height(quad) >= SIGN]
+        lines = _lines(chances, max(least, SIGN_SURE) if side <= SIGN_SIDE else least)
         regions = [_region(quad * back, score, pixels.shape[:2]) for quad, score in lines]
         return regions, _best_in_squares(chances)
 
@@ -218,7 +246,7 @@ class TextFinder:
             y, x = one.y // BLOCK, one.x // BLOCK
             place = np.s_[y : y + one.h // BLOCK, x : x + one.w // BLOCK]
             squares[place] = np.maximum(squares[place], _best_in_squares(chances))
-            lines = _lines(chances, SURE, 1.0, HIGHEST)
+            lines = _lines(chances, SURE)
             found += [_region((quad + np.array((one.x, one.y))) * back, score, size) for quad, score in lines]
         places = [Box(one.x, one.y, one.w, one.h).times(*back) for one in left]
         evidence = (Evidence(NAME, 0.0),)
@@ -229,7 +257,7 @@ class TextFinder:
         """The lines in closer views of those that may go on beyond what was found of them."""
         found: list[Region] = []
         for close in closer(pixels, lines):
-            for quad, score in _lines(self._chances(close.view, 0), SURE, 1.0, HIGHEST):
+            for quad, score in _lines(self._chances(close.view, 0), SURE):
                 found.append(_region(close.placed(quad), score, pixels.shape[:2]))
         return found
 
@@ -276,16 +304,10 @@ def _best_in_squares(chances: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(best, np.float32)
 
 
-def _lines(
-    chances: NDArray[np.float32],
-    least: float,
-    large: float,
-    highest: float = LARGE,
-) -> list[tuple[NDArray[np.float64], float]]:
+def _lines(chances: NDArray[np.float32], least: float) -> list[tuple[NDArray[np.float64], float]]:
     """Quadrilaterals ``(4, 2)`` of the lines in a map of chances ``(h, w)``, in its pixels, with their scores.
 
-    ``least`` is the score from which a core is text, ``large`` the same for one higher than
-    ``highest``.
+    ``least`` is the score from which a core is text.
     """
     cores = cv2.dilate((chances > CORE).astype(np.uint8), np.ones((2, 2), np.uint8))
     contours, _ = cv2.findContours(cores, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
@@ -293,12 +315,10 @@ def _lines(
     for contour in contours:
         rect = cv2.minAreaRect(contour)
         (cx, cy), (w, h), angle = rect
-        if min(w, h) < MIN_SIDE:
+        if not MIN_SIDE <= min(w, h) <= HIGHEST:
             continue
         score = _mean_inside(chances, np.asarray(contour, np.int32))
-        if min(w, h) > highest and (score < large or max(w, h) < LARGE_ASPECT * min(w, h)):
-            continue
-        if score < least + SURER * min(1.0, max(0.0, min(w, h) - SMALL) / (LARGE - SMALL)):
+        if score < least:
             continue
         grow = w * h * UNCLIP / (2 * (w + h))
         quad = cv2.boxPoints(((cx, cy), (w + 2 * grow, h + 2 * grow), angle))
@@ -306,16 +326,18 @@ def _lines(
     return lines
 
 
-def _height(quad: NDArray[np.float64]) -> float:
-    """The lesser side of a quadrilateral ``(4, 2)``."""
-    return float(np.linalg.norm(quad - np.roll(quad, 1, axis=0), axis=1).min())
-
-
 def _mean_inside(chances: NDArray[np.float32], contour: NDArray[np.int32]) -> float:
     left, top, w, h = cv2.boundingRect(contour)
     mask: NDArray[np.uint8] = np.zeros((h, w), np.uint8)
     cv2.fillPoly(mask, [contour - np.array([[left, top]], np.int32)], 1)
     return float(cv2.mean(chances[top : top + h, left : left + w], mask)[0])
+
+
+def _mean_over(chances: NDArray[np.float32], points: NDArray[np.float64]) -> float:
+    """The mean of a map over a quadrilateral that may leave it."""
+    mask: NDArray[np.uint8] = np.zeros(chances.shape, np.uint8)
+    cv2.fillConvexPoly(mask, np.rint(points).astype(np.int32), 1)
+    return float(cv2.mean(chances, mask)[0])
 
 
 def _region(points: NDArray[np.float64], score: float, size: tuple[int, int]) -> Region:

@@ -1,4 +1,5 @@
-"""Read a line of text, for one question only: is it clearly harmless? What it said goes no further.
+"""Read a line of text, for two questions only: is it text at all, and is it clearly harmless? What it said goes
+no further.
 
 PP-OCR's recogniser gives, for each step along a line of 48 pixels' height, the chance of each character
 (connectionist temporal classification, Graves et al. 2006: repeats and blanks are collapsed).
@@ -58,10 +59,11 @@ _NUMBER = re.compile(r"0|[1-9]\d?")
 
 @dataclass(frozen=True, slots=True)
 class TextLine:
-    """A reading: never stored, never shown. ``sure`` is the least chance of its characters, 0 to 1."""
+    """A reading: never stored, never shown. ``sure`` is the least, ``mean`` the mean chance of a character, 0 to 1."""
 
     text: str
     sure: float
+    mean: float = 0.0
 
 
 class Reader:
@@ -76,6 +78,15 @@ class Reader:
         self._characters = ["", *listed.splitlines(), " "]
         entry = store.entry(NAME)
         self.model = Model(entry.name, entry.sha256, entry.licence, self.network.device)
+
+    def readings(self, pixels: Pixels, region: Region) -> list[TextLine]:
+        """What a place reads as in each direction that it may run: two, or four where it is about as high as wide."""
+        crop = upright(pixels, np.array(outline(region)))
+        high, wide = crop.shape[:2]
+        rotations: tuple[int, ...] = (0, 1, 2, 3)
+        if max(high, wide) > UPRIGHT * min(high, wide):
+            rotations = (1, 3) if high > wide else (0, 2)
+        return [self._read(rotated(crop, number)) for number in rotations]
 
     def harmless(self, pixels: Pixels, regions: Sequence[Region]) -> list[bool]:
         """For each line of text, whether it may stay: a ruler's numbers, a scale, a side's marker.
@@ -138,7 +149,8 @@ def collapsed(chances: NDArray[np.float32], characters: Sequence[str]) -> TextLi
     ends = [*np.flatnonzero(new)[1:], len(best)]
     last = dict(zip(np.flatnonzero(new).tolist(), ends, strict=True))
     each = [float(chances[start : last[start], best[start]].max()) for start in kept.tolist()]
-    return TextLine("".join(characters[int(index)] for index in best[kept]).strip(), min(each, default=0.0))
+    text = "".join(characters[int(index)] for index in best[kept]).strip()
+    return TextLine(text, min(each, default=0.0), float(np.mean(each)) if each else 0.0)
 
 
 def is_harmless(text: str) -> bool:

@@ -1,4 +1,5 @@
-"""Barcodes and matrix codes, with ZXing-C++: also those it sees and cannot decode, for a better reader could."""
+"""Barcodes and matrix codes, level and aslant, with ZXing-C++: also those it sees and cannot decode, for a better
+reader could."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from anonymizer.core.geometry import area, inside, outline_iou
 from anonymizer.core.pixels import shrunk
 from anonymizer.core.types import Box, Detection, Evidence, Kind, Model, Pixels, Point, Region
 from anonymizer.detect.codes.bars import are_bars, full_height, one_way
+from anonymizer.detect.codes.slanting import levelled
 from anonymizer.detect.text.strokes import BLOCK, crowded
 
 SIDES = (0, 1200, 800)
@@ -40,6 +42,16 @@ CLOSE = 24
 """… in so many places, the fullest first."""
 SQUAT, SLIM = 0.3, 0.08
 """Its height at least, as a share of its width; that of a PDF417, whose few rows are long."""
+READ, BARS, LIKE_BARS = 0.9, 0.5, 0.4
+"""Scores of what OpenCV points at: bars that it reads, bars that it does not, and what looks like bars at one size
+only, such as a row of teeth, of which a person is asked if it is large."""
+SMALLER = 0.35
+"""Size of the copy in which bars must be bars as well, as seen at half of the sizes at least: of 16 codes that no reader
+reads 15 are, rows of teeth and of bottles are not."""
+SHORT = 100.0
+"""Their length in that copy, pixels, at most."""
+LARGE = 0.01
+"""A share of the picture: what is larger would destroy the case if it is no code."""
 SAME = 0.3
 INSIDE = 0.95
 """A view that lies so far in a larger view of the same code adds nothing; any other is hidden too."""
@@ -76,9 +88,11 @@ class CodeFinder:
         found: list[Detection] = []
         for number in range(ROUNDS):
             new = [d for size in sizes for d in _at_size(grey, size)]
+            if not number:
+                new += _aslant(grey)
             if not number and close and long_side > LARGE_SIDE:
                 new += _close_up(own, grey)
-            elif number:
+            if number:
                 # ZXing gives a linear code's place as the mean of the rows it read: with the middle hidden,
                 # rows above and below still lead it there. So what is found again is made higher.
                 new = [_higher(d, 0.25 * number) for d in new]
@@ -89,7 +103,8 @@ class CodeFinder:
             # beside the first rectangle, which the next round then finds.
             for detection in new:
                 cv2.fillConvexPoly(grey, np.rint(np.array(detection.corners)).astype(np.int32), 0)
-        return [_region(group) for group in _grouped([_scaled(d, back) for d in found])]
+        size = pixels.shape[0] * pixels.shape[1]
+        return [merged_region(group, size) for group in _grouped([_scaled(d, back) for d in found])]
 
 
 def _at_size(grey: NDArray[np.uint8], size: int) -> list[Detection]:
@@ -159,8 +174,32 @@ def _read(grey: NDArray[np.uint8], *, small: bool = False) -> list[Detection]:
     for text, found in zip(texts or (), () if quads is None else quads, strict=False):
         quad = np.asarray(found, np.float64).reshape(4, 2)
         if _convex(quad) and (text or are_bars(grey, quad)):
-            detections.append(_detection(_grown(quad), "opencv-barcode", 0.9 if text else 0.5))
+            score = READ if text else BARS if _hold_up(grey, quad) else LIKE_BARS
+            detections.append(_detection(_grown(quad), "opencv-barcode", score))
     return detections
+
+
+def _hold_up(grey: NDArray[np.uint8], quad: NDArray[np.float64]) -> bool:
+    """Whether bars are bars in a much smaller copy too."""
+    length = float(np.linalg.norm(quad - np.roll(quad, 1, axis=0), axis=1).max())
+    factor = min(SMALLER, SHORT / length)
+    wide, high = (max(1, round(side * factor)) for side in (grey.shape[1], grey.shape[0]))
+    return are_bars(shrunk(grey, wide, high), quad * (wide / grey.shape[1], high / grey.shape[0]))
+
+
+def _aslant(grey: NDArray[np.uint8]) -> list[Detection]:
+    """What ZXing decodes of codes that lie aslant, in the pixels of ``grey``."""
+    found: list[Detection] = []
+    for level in levelled(grey):
+        for code in zxingcpp.read_barcodes(level.view):
+            p = code.position
+            quad = np.array(
+                [(q.x, q.y) for q in (p.top_left, p.top_right, p.bottom_right, p.bottom_left)], np.float64
+            )
+            if code.format in _LINEAR:
+                quad = full_height(level.view, quad)
+            found.append(_detection(level.placed(_grown(quad)), "zxing-cpp", 1.0))
+    return found
 
 
 _LINEAR = frozenset(zxingcpp.barcode_formats_list(zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.AllLinear)))
@@ -227,10 +266,12 @@ def _grouped(found: list[Detection]) -> list[list[Detection]]:
     return groups
 
 
-def _region(group: list[Detection]) -> Region:
-    """The largest view of a code: it holds what the others saw of it."""
+def merged_region(group: list[Detection], size: int) -> Region:
+    """The largest view of a code in a picture of so many pixels: it holds what the others saw of it."""
     best: dict[str, float] = {}
     for d in group:
         best[d.detector] = max(best.get(d.detector, 0.0), d.score)
     evidence = tuple(Evidence(name, score) for name, score in best.items())
-    return Region(group[0].box, Kind.CODE, evidence, corners=group[0].corners)
+    held = sum(d.score > LIKE_BARS for d in group) / len(group)
+    doubtful = max(best.values()) <= BARS and held < 0.5 and area(group[0].corners) > LARGE * size
+    return Region(group[0].box, Kind.CODE, evidence, corners=group[0].corners, certain=not doubtful)

@@ -50,15 +50,23 @@ class Level:
         """A quadrilateral ``(4, 2)`` of the view in the picture's pixels."""
         return np.asarray(quad @ self.back[:, :2].T + self.back[:, 2])
 
+    def scaled(self, factor: float) -> Level:
+        """The same view of a picture that is so many times as large."""
+        return Level(self.view, self.back * factor)
+
 
 def levelled(grey: NDArray[np.uint8]) -> Iterator[Level]:
     """Views of the places in a grey picture where bars may run aslant, each at a few tilts."""
     factor = min(1.0, SIDE / max(grey.shape))
     wide, high = (max(1, round(side * factor)) for side in (grey.shape[1], grey.shape[0]))
     small = shrunk(grey, wide, high)
+    scale = grey.shape[1] / wide
     for place in _places(small)[:MOST]:
         for tilt in TILTS:
-            yield _set_level(grey, place, tilt, grey.shape[1] / wide)
+            yield _set_level(grey, place, tilt, scale)
+    # All of the picture, half way between the directions in which the readers look.
+    half = float(np.hypot(wide, high)) / (1 + 2 * ROOM)
+    yield _set_level(small, _Place(wide / 2, high / 2, 45.0, half, half), 0.0, 1.0).scaled(scale)
 
 
 @dataclass(frozen=True, slots=True)

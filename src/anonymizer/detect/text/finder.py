@@ -8,7 +8,7 @@ is shown the whole picture small, and tiles of it large where there are thin str
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -18,29 +18,18 @@ from numpy.typing import NDArray
 
 from anonymizer.core.geometry import area, inside, outline, outline_iou
 from anonymizer.core.known import Known
-from anonymizer.core.pixels import shrunk
 from anonymizer.core.settings import Effort, TextPolicy
-from anonymizer.core.types import Action, Box, Evidence, Kind, Model, Pixels, Point, Region
+from anonymizer.core.types import Action, Box, Evidence, Kind, Model, Pixels, Region
 from anonymizer.detect.faces.fusion import rotated
 from anonymizer.detect.models.store import Store
 from anonymizer.detect.runtime import Network
-from anonymizer.detect.text.evidence import judged
+from anonymizer.detect.text.evidence import is_read, judged
 from anonymizer.detect.text.line_ends import closer
+from anonymizer.detect.text.lines import SURE, line_region, lines_of, resized
 from anonymizer.detect.text.ppocr import Reader, TextLine
+from anonymizer.detect.text.second import SecondDetector, swamped
 from anonymizer.detect.text.strokes import BLOCK, TILE, strokes, windows
 
-CORE = 0.3
-"""Chance from which a pixel belongs to a core (PP-OCR's own setting)."""
-SURE = 0.5
-"""Mean chance over a core from which it is text (PP-OCR's own setting)."""
-UNCLIP = 1.6
-"""Growth of a core: area × ratio / perimeter on each side (PP-OCR's own setting)."""
-MIN_SIDE = 3.0
-"""Least height of a core in the shown picture, pixels …"""
-HIGHEST = 32.0
-"""… and the most: a line that is higher is left to a smaller scale. Shown that large, with little around it, a row of
-teeth, a toe or a head before a wall is a sign to this network; letters are read as well at half the size."""
-MULTIPLE = 32
 SAME = 0.5
 """Two views of one line share so much (intersection over union of their quadrilaterals) …"""
 WITHIN = 0.95
@@ -83,14 +72,7 @@ ENDS = 2
 """Times that the ends of what was found last are looked at more closely."""
 VERIFICATION_SCALES: Scales = ((832, 0),)
 VERIFICATION_SURE = 0.7
-ENLARGE = 2.0
 NAME = "ppocr-detection"
-SECOND = "ppocr-detection-v4"
-SECOND_SIDES = (224, 320)
-"""Long sides at which the second detector sees the picture. Places large enough for it are about as high there as its
-lines in training; at 736 pixels it takes teeth for letters as well."""
-SECOND_MEAN, SECOND_SCALE = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
-"""ImageNet's mean and standard deviation, of 255, in the order in which it was trained with them: on BGR."""
 
 
 class TextFinder:
@@ -115,10 +97,8 @@ class TextFinder:
         self._models = [Model(entry.name, entry.sha256, entry.licence, self.network.device)]
         self._reader = Reader(store)
         self._models.append(self._reader.model)
-        second = store.entry(SECOND)
-        self._models.append(Model(second.name, second.sha256, second.licence, self.network.device))
-        self._store = store
-        self._second: Network | None = None
+        self._second = SecondDetector(store, self.network.device)
+        self._models.append(self._second.model)
 
     def models(self) -> list[Model]:
         return list(self._models)
@@ -137,6 +117,7 @@ class TextFinder:
             lines, dim = self._detect(pixels, *scale, SURE, source)
             found += lines
             hints = dim if hints is None else hints
+        found += self._swamped(pixels, hints, found)
         own = strokes(views[-1][1]) if views else None
         passed_over: list[Region] = []
         done: set[tuple[int, int]] = set()
@@ -163,42 +144,32 @@ class TextFinder:
         ]
         return self._to_hide(pixels, _merged(found))
 
+    def _swamped(
+        self, pixels: Pixels, squares: NDArray[np.float32] | None, found: list[Region]
+    ) -> list[Region]:
+        """Lines that can be read in what the network takes for one sign."""
+        where = swamped(squares) if squares is not None else np.zeros((1, 1), np.bool_)
+        if not where.any():
+            return []
+        lines = self._second.lines_in(pixels, where, found)
+        return [line for line in lines if any(is_read(r, 0.0) for r in self._reader.readings(pixels, line))]
+
     def _to_hide(self, pixels: Pixels, lines: list[Region]) -> list[Region]:
         """What the evidence says of the lines, and without those that are clearly harmless where the policy says so."""
 
         def read(line: Region) -> list[TextLine]:
             return self._reader.readings(pixels, line)
 
-        lines = judged(lines, pixels.shape[:2], read, self._second_opinion(pixels), self.known)
+        lines = judged(lines, pixels.shape[:2], read, self._second.opinion(pixels), self.known)
         if self.policy is not TextPolicy.IDENTIFYING:
             return lines
         harmless = self._reader.harmless(pixels, lines)
         return [line for line, kept in zip(lines, harmless, strict=True) if not kept]
 
-    def _second_opinion(self, pixels: Pixels) -> Callable[[Region], float]:
-        """What the second detector gives places of this picture. It is loaded when a picture first needs it."""
-        maps: list[NDArray[np.float32]] = []
-
-        def opinion(region: Region) -> float:
-            if self._second is None:
-                self._second = Network(
-                    self._store.load(SECOND), bgr=True, mean=SECOND_MEAN, scale=SECOND_SCALE
-                )
-            if not maps:
-                for side in SECOND_SIDES:
-                    shown = resized(pixels, side)
-                    answer = self._second.run(shown[None])[0]
-                    maps.append(np.asarray(answer, np.float32).reshape(shown.shape[:2]))
-            points = np.array(outline(region)) / (pixels.shape[1], pixels.shape[0])
-            return max(_mean_over(m, points * m.shape[::-1]) for m in maps)
-
-        return opinion
-
     def rest(self) -> None:
         """Give back the memory that a search took."""
         self.network.rest()
-        if self._second:
-            self._second.rest()
+        self._second.rest()
 
     def _detect(
         self, pixels: Pixels, side: int, rotations: int, least: float, source: Pixels | None = None
@@ -207,8 +178,8 @@ class TextFinder:
         shown = resized(pixels, side, source)
         chances = self._chances(shown, rotations)
         back = pixels.shape[1] / shown.shape[1], pixels.shape[0] / shown.shape[0]
-        lines = _lines(chances, max(least, SIGN_SURE) if side <= SIGN_SIDE else least)
-        regions = [_region(quad * back, score, pixels.shape[:2]) for quad, score in lines]
+        lines = lines_of(chances, max(least, SIGN_SURE) if side <= SIGN_SIDE else least)
+        regions = [line_region(quad * back, score, pixels.shape[:2], NAME) for quad, score in lines]
         return regions, _best_in_squares(chances)
 
     def _tiles(
@@ -246,8 +217,11 @@ class TextFinder:
             y, x = one.y // BLOCK, one.x // BLOCK
             place = np.s_[y : y + one.h // BLOCK, x : x + one.w // BLOCK]
             squares[place] = np.maximum(squares[place], _best_in_squares(chances))
-            lines = _lines(chances, SURE)
-            found += [_region((quad + np.array((one.x, one.y))) * back, score, size) for quad, score in lines]
+            lines = lines_of(chances, SURE)
+            found += [
+                line_region((quad + np.array((one.x, one.y))) * back, score, size, NAME)
+                for quad, score in lines
+            ]
         places = [Box(one.x, one.y, one.w, one.h).times(*back) for one in left]
         evidence = (Evidence(NAME, 0.0),)
         doubt = [Region(reduce(Box.union, places), Kind.TEXT, evidence, action=Action.ASK)] if places else []
@@ -257,8 +231,8 @@ class TextFinder:
         """The lines in closer views of those that may go on beyond what was found of them."""
         found: list[Region] = []
         for close in closer(pixels, lines):
-            for quad, score in _lines(self._chances(close.view, 0), SURE):
-                found.append(_region(close.placed(quad), score, pixels.shape[:2]))
+            for quad, score in lines_of(self._chances(close.view, 0), SURE):
+                found.append(line_region(close.placed(quad), score, pixels.shape[:2], NAME))
         return found
 
     def _chances(self, view: Pixels, rotations: int) -> NDArray[np.float32]:
@@ -267,23 +241,6 @@ class TextFinder:
         answer = self.network.run(rotated(view, rotations)[None])[0]
         chances = np.asarray(answer, np.float32).reshape((w, h) if rotations % 2 else (h, w))
         return np.ascontiguousarray(np.rot90(chances, -rotations))
-
-
-def resized(pixels: Pixels, side: int, source: Pixels | None = None) -> Pixels:
-    """The picture with about this long side (at most twice its own), both sides multiples of 32.
-
-    ``source`` is the picture at another size, to make it from where that is no smaller.
-    """
-    height, width = pixels.shape[:2]
-    factor = min(side / max(height, width), ENLARGE)
-    w, h = (max(MULTIPLE, round(s * factor / MULTIPLE) * MULTIPLE) for s in (width, height))
-    given = pixels if source is None or factor > 1 or source.shape[1] < w or source.shape[0] < h else source
-    if given.shape[:2] == (h, w):
-        return given
-    if max(w / given.shape[1], h / given.shape[0]) < 0.95:
-        return shrunk(given, w, h)
-    # Next to its own size an average over areas is the same, and takes five times as long.
-    return np.asarray(cv2.resize(given, (w, h), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def in_blocks(pixels: Pixels, side: int) -> Pixels:
@@ -302,49 +259,6 @@ def _best_in_squares(chances: NDArray[np.float32]) -> NDArray[np.float32]:
     high, wide = chances.shape
     best = chances.reshape(high // BLOCK, BLOCK, wide // BLOCK, BLOCK).max(axis=(1, 3))
     return np.asarray(best, np.float32)
-
-
-def _lines(chances: NDArray[np.float32], least: float) -> list[tuple[NDArray[np.float64], float]]:
-    """Quadrilaterals ``(4, 2)`` of the lines in a map of chances ``(h, w)``, in its pixels, with their scores.
-
-    ``least`` is the score from which a core is text.
-    """
-    cores = cv2.dilate((chances > CORE).astype(np.uint8), np.ones((2, 2), np.uint8))
-    contours, _ = cv2.findContours(cores, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
-    lines = []
-    for contour in contours:
-        rect = cv2.minAreaRect(contour)
-        (cx, cy), (w, h), angle = rect
-        if not MIN_SIDE <= min(w, h) <= HIGHEST:
-            continue
-        score = _mean_inside(chances, np.asarray(contour, np.int32))
-        if score < least:
-            continue
-        grow = w * h * UNCLIP / (2 * (w + h))
-        quad = cv2.boxPoints(((cx, cy), (w + 2 * grow, h + 2 * grow), angle))
-        lines.append((np.asarray(quad, np.float64), score))
-    return lines
-
-
-def _mean_inside(chances: NDArray[np.float32], contour: NDArray[np.int32]) -> float:
-    left, top, w, h = cv2.boundingRect(contour)
-    mask: NDArray[np.uint8] = np.zeros((h, w), np.uint8)
-    cv2.fillPoly(mask, [contour - np.array([[left, top]], np.int32)], 1)
-    return float(cv2.mean(chances[top : top + h, left : left + w], mask)[0])
-
-
-def _mean_over(chances: NDArray[np.float32], points: NDArray[np.float64]) -> float:
-    """The mean of a map over a quadrilateral that may leave it."""
-    mask: NDArray[np.uint8] = np.zeros(chances.shape, np.uint8)
-    cv2.fillConvexPoly(mask, np.rint(points).astype(np.int32), 1)
-    return float(cv2.mean(chances, mask)[0])
-
-
-def _region(points: NDArray[np.float64], score: float, size: tuple[int, int]) -> Region:
-    (x, y), (right, bottom) = points.min(axis=0), points.max(axis=0)
-    corners: tuple[Point, ...] = tuple((float(px), float(py)) for px, py in points)
-    box = Box(float(x), float(y), float(right - x), float(bottom - y)).within(size[1], size[0])
-    return Region(box, Kind.TEXT, (Evidence(NAME, round(score, 3)),), corners=corners)
 
 
 def _merged(regions: list[Region]) -> list[Region]:

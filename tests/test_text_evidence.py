@@ -1,0 +1,155 @@
+"""What is done with a place that may be text: what is read is hidden, what destroys the case unread is asked about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
+
+from anonymizer.core.geometry import inside, outline
+from anonymizer.core.known import parsed
+from anonymizer.core.types import Box, Evidence, Kind, Pixels, Region
+from anonymizer.detect.models.store import Store
+from anonymizer.detect.text.evidence import MANY, judged
+from anonymizer.detect.text.finder import TextFinder
+from anonymizer.detect.text.ppocr import TextLine
+
+SIZE = (480, 640)
+NOTHING = [TextLine("", 0.0, 0.0)]
+
+
+def line(x: float, y: float, w: float, h: float) -> Region:
+    return Region(Box(x, y, w, h), Kind.TEXT, (Evidence("detector", 0.8),))
+
+
+def decide(lines: Sequence[Region], said: Sequence[TextLine], second: float = 1.0) -> list[Region]:
+    return judged(lines, SIZE, lambda _: said, lambda _: second)
+
+
+@pytest.mark.parametrize(
+    ("text", "mean", "certain"),
+    [
+        ("Anna", 0.7, True),
+        ("Anna", 0.5, False),
+        ("0o0Q", 0.9, False),
+        ("111", 0.99, False),
+        ("+++", 0.9, False),
+    ],
+)
+def test_a_large_place_is_hidden_if_it_is_read_and_asked_about_if_not(
+    text: str, mean: float, certain: bool
+) -> None:
+    (answer,) = decide([line(100, 100, 200, 50)], [TextLine(text, 0.1, mean)])
+    assert answer.certain is certain
+
+
+def test_a_very_large_place_must_be_read_better() -> None:
+    half = line(0, 0, 640, 240)
+    assert not decide([half], [TextLine("Anna", 0.1, 0.8)])[0].certain
+    assert decide([half], [TextLine("Anna", 0.1, 0.95)])[0].certain
+
+
+def test_what_neither_reader_nor_second_detector_sees_is_left() -> None:
+    assert decide([line(100, 100, 200, 50)], NOTHING, second=0.0) == []
+    assert decide([line(100, 100, 200, 50)], [TextLine("ab", 0.3, 0.45)], second=0.0), (
+        "half read: a person is asked"
+    )
+
+
+def test_a_small_place_is_hidden_unread() -> None:
+    assert decide([line(100, 100, 90, 12)], NOTHING, second=0.0)[0].certain
+
+
+def test_a_paragraph_of_read_lines_is_hidden_and_no_question() -> None:
+    lines = [line(100, 100 + 20 * n, 200, 19) for n in range(5)]
+    whole = line(100, 100, 200, 100)
+    answers = judged([*lines, whole], SIZE, lambda _: NOTHING, lambda _: 1.0)
+    assert whole in answers and all(answer.certain for answer in answers)
+
+
+def test_one_place_is_one_question() -> None:
+    doubts = [line(100, 100, 200, 60), line(110, 105, 150, 50), line(400, 300, 200, 60)]
+    answers = decide(doubts, NOTHING)
+    assert len(answers) == 2 and not any(answer.certain for answer in answers)
+
+
+def test_many_small_places_of_which_none_is_read_are_one_question() -> None:
+    cloth = [line(40 + 30 * (n % 8), 60 + 14 * (n // 8), 24, 10) for n in range(40)]
+    (asked,) = decide(cloth, NOTHING)
+    assert not asked.certain and all(inside(outline(one), outline(asked)) > 0.9 for one in cloth)
+    assert all(answer.certain for answer in decide(cloth, [TextLine("Anna", 0.8, 0.9)])), "a page of text"
+    assert all(answer.certain for answer in decide(cloth[: MANY - 1], NOTHING)), "few: nobody misses them"
+
+
+def test_what_the_practice_knows_is_proof_however_badly_it_is_read() -> None:
+    known = parsed("Erika Beispiel\n1.2.1970")
+    place = [line(100, 100, 200, 50)]
+    for said in ("BEISPlEL", "02/01/70"):
+        assert judged(place, SIZE, lambda _, s=said: [TextLine(s, 0.0, 0.2)], lambda _: 0.0, known)[0].certain  # type: ignore[misc]
+
+
+# With the networks ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def finder() -> TextFinder:
+    return TextFinder(Store())
+
+
+def noisy(picture: Image.Image, blur: float) -> Pixels:
+    soft = np.asarray(picture.filter(ImageFilter.GaussianBlur(blur))).astype(int)
+    noise = np.random.default_rng(1).normal(0, 3, (*soft.shape[:2], 1))
+    return np.clip(soft + noise, 0, 255).astype(np.uint8)
+
+
+def sutures() -> Pixels:
+    picture = Image.new("RGB", (1600, 1200), (225, 185, 160))
+    pen = ImageDraw.Draw(picture)
+    pen.line((400, 600, 1200, 610), fill=(120, 40, 40), width=10)
+    for n in range(14):
+        pen.line((430 + n * 55, 570, 430 + n * 55, 645), fill=(20, 20, 40), width=6)
+    return noisy(picture, 2)
+
+
+def teeth() -> Pixels:
+    picture = Image.new("RGB", (1600, 1200), (20, 20, 20))
+    pen = ImageDraw.Draw(picture)
+    for n in range(6):
+        pen.rounded_rectangle((420 + n * 120, 520, 525 + n * 120, 680), 30, fill=(235, 225, 205))
+    return noisy(picture, 3)
+
+
+def coins() -> Pixels:
+    picture = Image.new("RGB", (900, 700), (90, 90, 90))
+    pen = ImageDraw.Draw(picture)
+    for n in range(24):
+        x, y, r = 80 + 140 * (n % 6), 100 + 150 * (n // 6), 42 + 5 * (n % 4)
+        pen.ellipse((x - r, y - r, x + r, y + r), fill=(150, 150, 145), outline=(190, 190, 185), width=5)
+        pen.ellipse((x - r / 2, y - r / 2, x + r / 3, y + r / 2), fill=(120, 120, 118))
+    return noisy(picture, 2)
+
+
+@pytest.mark.parametrize("picture", [sutures, teeth, coins])
+def test_what_is_no_text_survives(finder: TextFinder, picture: object) -> None:
+    pixels = picture()  # type: ignore[operator]
+    covered = np.zeros(pixels.shape[:2], np.uint8)
+    for region in finder.find(pixels):
+        if region.certain:
+            cv2.fillConvexPoly(covered, np.rint(np.array(outline(region))).astype(np.int32), 1)
+    assert covered.mean() < 0.05
+
+
+@pytest.mark.parametrize(("height", "softness"), [(40, 0.2), (64, 0.16), (96, 0.16)])
+def test_a_name_out_of_focus_is_hidden(finder: TextFinder, height: int, softness: float) -> None:
+    picture = Image.new("RGB", (1600, 1200), (150, 140, 120))
+    pen = ImageDraw.Draw(picture)
+    font = ImageFont.load_default(height)
+    left, top, right, bottom = pen.textbbox((800, 600), "MARTIN JEANNE 1961", font=font, anchor="mm")
+    pen.rectangle((left - 40, top - 30, right + 40, bottom + 30), fill=(240, 240, 230))
+    pen.text((800, 600), "MARTIN JEANNE 1961", fill=(30, 30, 40), font=font, anchor="mm")
+    name = Region(Box(left, top, right - left, bottom - top), Kind.TEXT, ())
+    found = [region for region in finder.find(noisy(picture, height * softness)) if region.certain]
+    assert max((inside(outline(name), outline(region)) for region in found), default=0.0) > 0.8

@@ -146,7 +146,7 @@ def test_what_is_no_text_survives(finder: TextFinder, picture: object) -> None:
 def test_a_name_out_of_focus_is_hidden(finder: TextFinder, height: int, softness: float) -> None:
     picture = Image.new("RGB", (1600, 1200), (150, 140, 120))
     pen = ImageDraw.Draw(picture)
-    font = ImageFont.load_default(height)
+    font = ImageFont.load_default(1.4 * height)
     left, top, right, bottom = pen.textbbox((800, 600), "MARTIN JEANNE 1961", font=font, anchor="mm")
     pen.rectangle((left - 40, top - 30, right + 40, bottom + 30), fill=(240, 240, 230))
     pen.text((800, 600), "MARTIN JEANNE 1961", fill=(30, 30, 40), font=font, anchor="mm")

@@ -46,8 +46,8 @@ READ, BARS, LIKE_BARS = 0.9, 0.5, 0.4
 """Scores of what OpenCV points at: bars that it reads, bars that it does not, and what looks like bars at one size
 only, such as a row of teeth, of which a person is asked if it is large."""
 SMALLER = 0.35
-"""Size of the copy in which bars must be bars as well, as seen at half of the sizes at least: of 16 codes that no reader
-reads 15 are, rows of teeth and of bottles are not."""
+"""Size of the copy in which bars must be bars as well, for half of the sizes at which they are seen: of 16 codes that
+no reader reads 15 are, rows of teeth and of bottles are not."""
 SHORT = 100.0
 """Their length in that copy, pixels, at most."""
 LARGE = 0.01

@@ -137,7 +137,7 @@ def test_a_code_aslant_is_covered_by_the_code_finder_alone(name: str, tilt: floa
     assert readable(upright)
     dark = np.asarray(Image.fromarray(upright[..., 0] < 60).rotate(tilt)) > 0
     regions = CodeFinder().find(pixels)
-    hidden, _ = redact(pixels, [region for region in regions if region.certain], Settings())
+    hidden, _ = redact(pixels, [region for region in regions if region.hidden], Settings())
     # ZXing places a PDF417's outer bars, which say nothing, a little too far in.
     assert (hidden[dark] == 0).all(axis=1).mean() > 0.95
     assert not readable(np.asarray(Image.fromarray(hidden).rotate(-tilt, Image.Resampling.BICUBIC)))
@@ -147,8 +147,8 @@ def test_bars_at_one_size_only_are_asked_about_if_they_are_large() -> None:
     corners = ((10.0, 10.0), (210.0, 10.0), (210.0, 90.0), (10.0, 90.0))
     box = Box(10, 10, 200, 80)
     views = [Detection(box, score, Kind.CODE, "opencv-barcode", corners=corners) for score in (0.5, 0.4, 0.4)]
-    assert not merged_region(views, 640 * 480).certain
-    assert merged_region(views, 6400 * 4800).certain, "small: nobody misses it"
-    assert merged_region(views[:2], 640 * 480).certain, "bars at half of the sizes"
+    assert not merged_region(views, 640 * 480).hidden
+    assert merged_region(views, 6400 * 4800).hidden, "small: nobody misses it"
+    assert merged_region(views[:2], 640 * 480).hidden, "bars at half of the sizes"
     read = Detection(box, 1.0, Kind.CODE, "zxing-cpp", corners=corners)
-    assert merged_region([*views, read], 640 * 480).certain
+    assert merged_region([*views, read], 640 * 480).hidden

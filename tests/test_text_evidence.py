@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from anonymizer.core.geometry import inside, outline
 from anonymizer.core.known import parsed
-from anonymizer.core.types import Box, Evidence, Kind, Pixels, Region
+from anonymizer.core.types import Action, Box, Evidence, Kind, Pixels, Region
 from anonymizer.detect.models.store import Store
 from anonymizer.detect.text.evidence import MANY, judged
 from anonymizer.detect.text.finder import TextFinder
@@ -43,13 +43,14 @@ def test_a_large_place_is_hidden_if_it_is_read_and_asked_about_if_not(
     text: str, mean: float, certain: bool
 ) -> None:
     (answer,) = decide([line(100, 100, 200, 50)], [TextLine(text, 0.1, mean)])
-    assert answer.certain is certain
+    assert answer.hidden is certain
 
 
 def test_a_very_large_place_must_be_read_better() -> None:
     half = line(0, 0, 640, 240)
-    assert not decide([half], [TextLine("Anna", 0.1, 0.8)])[0].certain
-    assert decide([half], [TextLine("Anna", 0.1, 0.95)])[0].certain
+    assert decide([half], [TextLine("Anna", 0.1, 0.5)])[0].action is Action.ASK
+    assert decide([half], [TextLine("Anna", 0.1, 0.8)])[0].action is Action.HIDE_AND_ASK
+    assert decide([half], [TextLine("Anna", 0.1, 0.95)])[0].action is Action.HIDE
 
 
 def test_what_neither_reader_nor_second_detector_sees_is_left() -> None:
@@ -60,35 +61,35 @@ def test_what_neither_reader_nor_second_detector_sees_is_left() -> None:
 
 
 def test_a_small_place_is_hidden_unread() -> None:
-    assert decide([line(100, 100, 90, 12)], NOTHING, second=0.0)[0].certain
+    assert decide([line(100, 100, 90, 12)], NOTHING, second=0.0)[0].hidden
 
 
 def test_a_paragraph_of_read_lines_is_hidden_and_no_question() -> None:
     lines = [line(100, 100 + 20 * n, 200, 19) for n in range(5)]
     whole = line(100, 100, 200, 100)
     answers = judged([*lines, whole], SIZE, lambda _: NOTHING, lambda _: 1.0)
-    assert whole in answers and all(answer.certain for answer in answers)
+    assert whole in answers and all(answer.hidden for answer in answers)
 
 
 def test_one_place_is_one_question() -> None:
     doubts = [line(100, 100, 200, 60), line(110, 105, 150, 50), line(400, 300, 200, 60)]
     answers = decide(doubts, NOTHING)
-    assert len(answers) == 2 and not any(answer.certain for answer in answers)
+    assert len(answers) == 2 and not any(answer.hidden for answer in answers)
 
 
 def test_many_small_places_of_which_none_is_read_are_one_question() -> None:
     cloth = [line(40 + 30 * (n % 8), 60 + 14 * (n // 8), 24, 10) for n in range(40)]
     (asked,) = decide(cloth, NOTHING)
-    assert not asked.certain and all(inside(outline(one), outline(asked)) > 0.9 for one in cloth)
-    assert all(answer.certain for answer in decide(cloth, [TextLine("Anna", 0.8, 0.9)])), "a page of text"
-    assert all(answer.certain for answer in decide(cloth[: MANY - 1], NOTHING)), "few: nobody misses them"
+    assert not asked.hidden and all(inside(outline(one), outline(asked)) > 0.9 for one in cloth)
+    assert all(answer.hidden for answer in decide(cloth, [TextLine("Anna", 0.8, 0.9)])), "a page of text"
+    assert all(answer.hidden for answer in decide(cloth[: MANY - 1], NOTHING)), "few: nobody misses them"
 
 
 def test_what_the_practice_knows_is_proof_however_badly_it_is_read() -> None:
     known = parsed("Erika Beispiel\n1.2.1970")
     place = [line(100, 100, 200, 50)]
     for said in ("BEISPlEL", "02/01/70"):
-        assert judged(place, SIZE, lambda _, s=said: [TextLine(s, 0.0, 0.2)], lambda _: 0.0, known)[0].certain  # type: ignore[misc]
+        assert judged(place, SIZE, lambda _, s=said: [TextLine(s, 0.0, 0.2)], lambda _: 0.0, known)[0].hidden  # type: ignore[misc]
 
 
 # With the networks ------------------------------------------------------------------------------------
@@ -137,7 +138,7 @@ def test_what_is_no_text_survives(finder: TextFinder, picture: object) -> None:
     pixels = picture()  # type: ignore[operator]
     covered = np.zeros(pixels.shape[:2], np.uint8)
     for region in finder.find(pixels):
-        if region.certain:
+        if region.hidden:
             cv2.fillConvexPoly(covered, np.rint(np.array(outline(region))).astype(np.int32), 1)
     assert covered.mean() < 0.05
 
@@ -151,5 +152,5 @@ def test_a_name_out_of_focus_is_hidden(finder: TextFinder, height: int, softness
     pen.rectangle((left - 40, top - 30, right + 40, bottom + 30), fill=(240, 240, 230))
     pen.text((800, 600), "MARTIN JEANNE 1961", fill=(30, 30, 40), font=font, anchor="mm")
     name = Region(Box(left, top, right - left, bottom - top), Kind.TEXT, ())
-    found = [region for region in finder.find(noisy(picture, height * softness)) if region.certain]
+    found = [region for region in finder.find(noisy(picture, height * softness)) if region.hidden]
     assert max((inside(outline(name), outline(region)) for region in found), default=0.0) > 0.8

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from anonymizer.core.geometry import area, inside, outline_iou
 from anonymizer.core.pixels import shrunk
-from anonymizer.core.types import Box, Detection, Evidence, Kind, Model, Pixels, Point, Region
+from anonymizer.core.types import Action, Box, Detection, Evidence, Kind, Model, Pixels, Point, Region
 from anonymizer.detect.codes.bars import are_bars, full_height, one_way
 from anonymizer.detect.codes.slanting import levelled
 from anonymizer.detect.text.strokes import BLOCK, crowded
@@ -274,4 +274,5 @@ def merged_region(group: list[Detection], size: int) -> Region:
     evidence = tuple(Evidence(name, score) for name, score in best.items())
     held = sum(d.score > LIKE_BARS for d in group) / len(group)
     doubtful = max(best.values()) <= BARS and held < 0.5 and area(group[0].corners) > LARGE * size
-    return Region(group[0].box, Kind.CODE, evidence, corners=group[0].corners, certain=not doubtful)
+    action = Action.ASK if doubtful else Action.HIDE
+    return Region(group[0].box, Kind.CODE, evidence, corners=group[0].corners, action=action)

@@ -18,7 +18,7 @@ import numpy as np
 
 from anonymizer.core.geometry import area, inside, outline
 from anonymizer.core.known import Known, folded
-from anonymizer.core.types import Box, Kind, Region
+from anonymizer.core.types import Action, Box, Kind, Region
 from anonymizer.detect.text.ppocr import TextLine
 
 LARGE_AREA = 0.01
@@ -27,7 +27,8 @@ LARGE_HEIGHT = 0.05
 """… and higher than this share of its long side would destroy the case if it is no text: it must be read."""
 VERY_LARGE_AREA = 0.05
 READ, READ_VERY_LARGE = 0.6, 0.9
-"""Least mean chance of the characters of a reading that proves a large, a very large place …"""
+"""Least mean chance of the characters of a reading that proves a large, a very large place; a very large one that is
+read as a large one must be is hidden and asked about …"""
 DIFFERENT = 2
 """… and how many different letters or digits it must have: teeth are read as "111", stitches as "+++"."""
 REFUTED, BARELY_READ = 0.05, 0.4
@@ -85,7 +86,7 @@ def judged(
     second_opinion: SecondOpinion,
     known: Known | None = None,
 ) -> list[Region]:
-    """The lines that are to be hidden, and with ``certain=False`` those to be asked about; groups as one question.
+    """The lines that are to be hidden, and those to be asked about; groups as one question.
 
     ``size`` is the picture's height and width.
     """
@@ -94,6 +95,7 @@ def judged(
     small = [line for line in lines if not is_large(line, size)]
     kept, asked = _textures(small, size, read, known)
     proved: list[Region] = []
+    likely: list[Region] = []
     doubtful: list[Region] = []
     for line in large:
         readings = read(line)
@@ -104,7 +106,7 @@ def judged(
             or second_opinion(line) >= REFUTED
         ):
             doubtful.append(line)
-    hidden = [*kept, *proved]
+    hidden = [*kept, *proved, *likely]
     paragraphs = [line for line in doubtful if _covered(line, hidden, size) >= COVERED]
     asked += _apart([line for line in doubtful if line not in paragraphs])
     return [*hidden, *paragraphs, *asked]
@@ -115,7 +117,7 @@ def _apart(doubtful: Sequence[Region]) -> list[Region]:
     kept: list[Region] = []
     for line in sorted(doubtful, key=lambda one: -area(outline(one))):
         if all(inside(outline(line), outline(other)) < SAME_PLACE for other in kept):
-            kept.append(replace(line, certain=False))
+            kept.append(replace(line, action=Action.ASK))
     return kept
 
 
@@ -143,7 +145,7 @@ def _textures(
         kept += [line for line, proof in zip(chosen, proofs, strict=True) if proof]
         evidence = max(group, key=lambda line: max(e.score for e in line.evidence)).evidence
         box = reduce(Box.union, (line.box for line in group))
-        asked.append(Region(box, Kind.TEXT, evidence, certain=False))
+        asked.append(Region(box, Kind.TEXT, evidence, action=Action.ASK))
     return kept, asked
 
 

@@ -8,6 +8,11 @@ import pytest
 
 from anonymizer.core.errors import SettingsError
 from anonymizer.core.known import Known, parsed, read
+from anonymizer.core.settings import Settings
+from anonymizer.core.types import Traces
+from anonymizer.road.fingerprint import with_settings
+from anonymizer.road.known import known_check, traces_with
+from anonymizer.verify.canary import hits
 
 CASE = parsed(
     "Jürgen Müller-Okonkwo\n1988-05-15\n64489869\nA-6904777\n\n# a remark\nÖz\n".replace("Öz\n", "")
@@ -81,6 +86,7 @@ def test_nothing_of_it_is_shown() -> None:
 
 def test_a_file_is_read_and_a_wrong_one_named_but_not_quoted(tmp_path: Path) -> None:
     file = tmp_path / "case.txt"
+    file.touch(mode=0o600)
     file.write_bytes("\ufeffErika Beispiel\r\n\r\n# born\r\n1.2.1970\r\n".encode())
     assert len(read(file).entries) == 2
     file.write_text("Erika Beispiel\nab\n", encoding="utf-8")
@@ -96,3 +102,34 @@ def test_a_file_is_read_and_a_wrong_one_named_but_not_quoted(tmp_path: Path) -> 
 
 def test_no_names_are_near_nothing() -> None:
     assert not Known() and not Known().near("Erika Beispiel")
+
+
+def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "case.txt"
+    file.write_text("Erika Beispiel", encoding="utf-8")
+    file.chmod(0o644)
+    with pytest.raises(SettingsError, match="chmod 600"):
+        read(file)
+
+
+def test_settings_take_the_file_and_no_dump_of_them_holds_what_stood_in_it(tmp_path: Path) -> None:
+    file = tmp_path / "case.txt"
+    file.touch(mode=0o600)
+    file.write_text("Erika Beispiel\n64489869\n", encoding="utf-8")
+    settings = Settings.model_validate({"known": str(file)})
+    assert settings.known == ("Erika Beispiel", "64489869")
+    assert "Erika" not in settings.model_dump_json() + repr(settings)
+    plain = with_settings("1/a/b/c", Settings())
+    assert with_settings("1/a/b/c", settings) != plain, "an output made without them is made again"
+
+
+def test_written_bytes_are_searched_for_them_and_the_report_says_how_many() -> None:
+    settings = Settings(known=("Erika Müller", "1970-02-01"))
+    strings = traces_with(Traces(strings=frozenset({"Canon EOS"})), settings).strings
+    assert "Canon EOS" in strings
+    for left in (b"..ERIKA M\xc3\x9cLLER..", b"x01.02.1970x", "MULLER".encode("utf-16-le"), b"Canon EOS"):
+        assert hits(left, strings), left
+    assert not hits(b"nothing of the case", strings)
+    (check,) = known_check(settings)
+    assert check.data == {"searched": 2} and "rika" not in check.evidence and "1970" not in check.evidence
+    assert known_check(Settings()) == ()

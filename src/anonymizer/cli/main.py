@@ -189,6 +189,12 @@ def blur(
     keep_name: Annotated[
         bool | None, typer.Option("--keep-name", help="Keep the file's name (it may name the patient).")
     ] = None,
+    known: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file of what you know of the case, one name, date or number a line (mode 0600)."
+        ),
+    ] = None,
     as_json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
@@ -206,6 +212,7 @@ def blur(
         "regions": tuple(_region(r) for r in region) if region else None,
         "keep": tuple(_rect(k) for k in keep) if keep else None,
         "keep_mouth": keep_mouth, "keep_name": keep_name, "crf": crf, "audio": audio, "hdr": hdr,
+        "known": known,
     }  # fmt: skip
     settings = _settings(settings_file, flags)
     target = (out or _beside(paths[0])).absolute()

@@ -121,7 +121,9 @@ def work(sent: Sent) -> Returned:
 
 def _worker(settings: Settings) -> tuple[Worker, str]:
     """The models, loaded once for each way of looking, and what they make; a job's own places do not count."""
-    key = settings.model_dump_json(include={"detector", "faces", "text", "codes", "marks", "limits"})
+    key = settings.model_dump_json(
+        include={"detector", "faces", "text", "codes", "marks", "limits"}
+    ) + "\n".join(settings.known)
     if key not in _WORKERS:
         for other, _ in _WORKERS.values():
             other.close()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime
 import itertools
+import os
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -18,10 +19,14 @@ from pathlib import Path
 
 from anonymizer.core.errors import SettingsError
 
+OTHERS = 0o077
+"""Bits of a file's mode that let anybody but its owner read or change it."""
 MOST_BYTES = 1 << 20
 """Of a file of known strings: more is another file, named by mistake."""
 LEAST_WORD = 3
 """Letters of a word that names somebody by itself; initials and titles do not."""
+LEAST_BYTES = 6
+"""Characters of a spelling that is looked for in bytes: a shorter one stands in compressed pixels by chance."""
 LEAST_DIGITS = 4
 """Digits of a number that is looked for; a ward's "12" stands in any picture."""
 LETTERS_PER_MISTAKE = 5
@@ -67,7 +72,8 @@ class Known:
     def spellings(self) -> frozenset[str]:
         """The strings as files may hold them: whole, by words and numbers, in capitals, without accents, dates in
         the usual orders."""
-        return frozenset(form for entry in self.entries for form in _spelled(entry))
+        forms = (form for entry in self.entries for form in _spelled(entry))
+        return frozenset(form for form in forms if len(form) >= LEAST_BYTES)
 
 
 def read(path: Path) -> Known:
@@ -77,11 +83,17 @@ def read(path: Path) -> Known:
     """
     try:
         with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
             data = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise SettingsError(
             f"The file of known names {path} cannot be read: {error.strerror}; name another one, or make it readable."
         ) from error
+    if os.name == "posix" and mode & OTHERS:
+        raise SettingsError(
+            f"The file of known names {path} can be read by others on this machine; keep it to yourself: "
+            f"chmod 600 {path}"
+        )
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -13,8 +13,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
 
+from anonymizer.core import known
 from anonymizer.core.errors import SettingsError
 from anonymizer.core.message import Message
 from anonymizer.core.types import Kind, Shape, Style
@@ -116,6 +117,12 @@ class Settings(BaseModel):
     noise: float = Field(SAFE_NOISE, ge=0, le=250, description="σ of the noise on each average, of 255")
     unsafe_strength: bool = Field(False, description="allow a weaker redaction; the file waits in review/")
 
+    known: tuple[str, ...] = Field(
+        (), exclude=True, repr=False, description="a file of names, dates, numbers"
+    )
+    """What the practice knows of the case (:mod:`anonymizer.core.known`): given as a file, or as what stood in it. It
+    stands in no dump of the settings, so in no report and no log."""
+
     regions: tuple[DrawnRegion, ...] = ()
     keep: tuple[RectValue, ...] = ()
     keep_mouth: bool = False
@@ -133,6 +140,11 @@ class Settings(BaseModel):
     hdr: HdrPolicy = HdrPolicy.MAP
 
     limits: Limits = Limits()
+
+    @field_validator("known", mode="before")
+    @classmethod
+    def _known(cls, value: Any) -> Any:
+        return known.read(Path(value)).entries if isinstance(value, str | Path) else value
 
     def below_safe_bound(self) -> list[str]:
         """The names of the strength settings that are weaker than the measured safe bound."""

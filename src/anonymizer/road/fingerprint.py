@@ -49,7 +49,8 @@ def changed(made: str, wanted: str) -> Message:
 
 def _treatment(settings: Settings) -> str:
     """What decides how the output looks; the language of its report does not."""
-    return _short(settings.model_dump_json(exclude={"limits", "language"}))
+    known = "\n".join(settings.known)
+    return _short(settings.model_dump_json(exclude={"limits", "language"}) + known)
 
 
 def _split(made: str) -> list[Any]:

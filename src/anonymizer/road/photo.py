@@ -29,6 +29,7 @@ from anonymizer.read.photo.reader import Still
 from anonymizer.redact.photo import redact, redaction_box, restore
 from anonymizer.redact.residual import HIDDEN_SHARE, left_over, share_hidden, unredacted
 from anonymizer.verify import strength
+from anonymizer.road.known import known_check
 from anonymizer.verify.photo import Expected, decode, examine
 from anonymizer.write.photo import write_photo
 
@@ -86,7 +87,7 @@ def process(
         width=width,
         height=height,
         redactions=tuple(redactions),
-        checks=(residual(found, searched), *examine(staged, expected, written)),
+        checks=(residual(found, searched), *examine(staged, expected, written), *known_check(settings)),
         traces=still.traces,
         reasons=(
             *(one.message for one in asked),

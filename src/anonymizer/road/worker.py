@@ -6,7 +6,7 @@ process, or on another machine, than the one that publishes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from anonymizer.core.errors import MediumError, SettingsError
@@ -18,6 +18,7 @@ from anonymizer.read.photo.reader import Decoder, open_still
 from anonymizer.read.sniff import sniff_file
 from anonymizer.read.source import Source, read
 from anonymizer.road import photo
+from anonymizer.road.known import traces_with
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ class Worker:
     def process_read(self, source: Source, staged: Path, settings: Settings) -> Worked:
         """Take a photo down the road that is read already, maybe on another machine. Raises as :meth:`process`."""
         still = open_still(source, settings.limits, self.decoder)
+        still = replace(still, traces=traces_with(still.traces, settings))
         return Worked(
             photo.process(still, source.sha256, self.finder, settings, staged, self.secret),
             source.sha256,

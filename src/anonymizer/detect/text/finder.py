@@ -72,6 +72,8 @@ ENDS = 2
 """Times that the ends of what was found last are looked at more closely."""
 VERIFICATION_SCALES: Scales = ((832, 0),)
 VERIFICATION_SURE = 0.7
+DIM = 0.3
+"""Mean chance from which a line is read where there are known names to compare it with."""
 NAME = "ppocr-detection"
 
 
@@ -178,9 +180,18 @@ class TextFinder:
         shown = resized(pixels, side, source)
         chances = self._chances(shown, rotations)
         back = pixels.shape[1] / shown.shape[1], pixels.shape[0] / shown.shape[0]
-        lines = lines_of(chances, max(least, SIGN_SURE) if side <= SIGN_SIDE else least)
+        least = max(least, SIGN_SURE) if side <= SIGN_SIDE else least
+        lines = lines_of(chances, least)
         regions = [line_region(quad * back, score, pixels.shape[:2], NAME) for quad, score in lines]
+        if self.known:
+            dim = [(quad, score) for quad, score in lines_of(chances, DIM) if score < least]
+            likely = [line_region(quad * back, score, pixels.shape[:2], NAME) for quad, score in dim]
+            regions += [line for line in likely if self._names(pixels, line)]
         return regions, _best_in_squares(chances)
+
+    def _names(self, pixels: Pixels, line: Region) -> bool:
+        """Whether a reading of the line comes close to what the practice knows."""
+        return any(self.known.near(reading.text) for reading in self._reader.readings(pixels, line))
 
     def _tiles(
         self,

@@ -42,6 +42,7 @@ from anonymizer.report.keyframes import keyframes
 from anonymizer.road.clip.plan import RedactionPlan, differing, lies_inside, planned, union
 from anonymizer.road.clip.search import Doubt, Searched, begun, search
 from anonymizer.road.clip.verification import Verification, verification_pass
+from anonymizer.road.known import known_check, traces_with
 from anonymizer.road.photo import reasons, residual
 from anonymizer.track import hand_drawn as drawn
 from anonymizer.verify.clip import ExpectedClip, examine
@@ -132,7 +133,7 @@ def process(
         durations=written.durations,
         time_base=clip.time_base,
         source_sha256=sha256,
-        traces=clip.traces,
+        traces=traces_with(clip.traces, settings),
         keep_name=settings.keep_name,
         sound=written.sound,
     )
@@ -157,8 +158,8 @@ def process(
             width=clip.width,
             height=clip.height,
             redactions=(),
-            checks=tuple(checks),
-            traces=clip.traces,
+            checks=(*checks, *known_check(settings)),
+            traces=traces_with(clip.traces, settings),
             reasons=tuple(_reasons(clip, searched, plan, written, asked)),
             questions=tuple(asked),
             notes=tuple(_notes(searched, written)),

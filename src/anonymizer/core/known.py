@@ -91,8 +91,7 @@ def read(path: Path) -> Known:
         ) from error
     if os.name == "posix" and mode & OTHERS:
         raise SettingsError(
-            f"The file of known names {path} can be read by others on this machine; keep it to yourself: "
-            f"chmod 600 {path}"
+            f"The file of known names {path} can be read by others on this machine: give it to yourself alone (chmod 600)."
         )
     try:
         text = data.decode("utf-8-sig")

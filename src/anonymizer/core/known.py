@@ -91,7 +91,8 @@ def read(path: Path) -> Known:
         ) from error
     if os.name == "posix" and mode & OTHERS:
         raise SettingsError(
-            f"The file of known names {path} can be read by others on this machine: give it to yourself alone (chmod 600)."
+            f"The file of known names {path} can be read by others on this machine: "
+            "give it to yourself alone (chmod 600)."
         )
     try:
         text = data.decode("utf-8-sig")

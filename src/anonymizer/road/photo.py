@@ -27,9 +27,14 @@ from anonymizer.detect.base import RegionFinder
 from anonymizer.detect.finder import questions
 from anonymizer.read.photo.reader import Still
 from anonymizer.redact.photo import redact, redaction_box, restore
-from anonymizer.redact.residual import HIDDEN_SHARE, left_over, share_hidden, unredacted
-from anonymizer.verify import strength
+from anonymizer.redact.residual import (
+    HIDDEN_SHARE,
+    left_over,
+    share_hidden,
+    unredacted,
+)
 from anonymizer.road.known import known_check
+from anonymizer.verify import strength
 from anonymizer.verify.photo import Expected, decode, examine
 from anonymizer.write.photo import write_photo
 

@@ -101,6 +101,8 @@ def judged(
         readings = read(line)
         if any(is_read(r, share(line, size)) or known.near(r.text) for r in readings):
             proved.append(line)
+        elif any(is_read(r, 0.0) for r in readings):
+            likely.append(replace(line, action=Action.HIDE_AND_ASK))
         elif (
             any(letters(r) >= DIFFERENT and r.mean >= BARELY_READ for r in readings)
             or second_opinion(line) >= REFUTED
@@ -133,10 +135,11 @@ def _textures(
     kept: list[Region] = []
     asked: list[Region] = []
     for group in _groups(small, size):
-        if len(group) < MANY:
+        places = _places(group)
+        if len(places) < MANY:
             kept += group
             continue
-        chosen = [group[int(n)] for n in np.linspace(0, len(group) - 1, min(SAMPLE, len(group)))]
+        chosen = [places[int(n)] for n in np.linspace(0, len(places) - 1, min(SAMPLE, len(places)))]
         readings = [read(line) for line in chosen]
         proofs = [any(is_read(r, 0.0) or known.near(r.text) for r in each) for each in readings]
         if sum(proofs) >= FEW_READ * len(chosen):
@@ -147,6 +150,15 @@ def _textures(
         box = reduce(Box.union, (line.box for line in group))
         asked.append(Region(box, Kind.TEXT, evidence, action=Action.ASK))
     return kept, asked
+
+
+def _places(group: Sequence[Region]) -> list[Region]:
+    """A group's lines without those that lie in a larger one: other views of the same."""
+    found: list[Region] = []
+    for line in sorted(group, key=lambda one: -area(outline(one))):
+        if all(inside(outline(line), outline(other)) < SAME_PLACE for other in found):
+            found.append(line)
+    return sorted(found, key=lambda one: (one.box.y, one.box.x))
 
 
 def _groups(lines: Sequence[Region], size: tuple[int, int]) -> list[list[Region]]:

@@ -86,22 +86,15 @@ def read(path: Path) -> Known:
             mode = os.fstat(file.fileno()).st_mode
             data = file.read(MOST_BYTES + 1)
     except OSError as error:
-        raise SettingsError(
-            f"The file of known names {path} cannot be read: {error.strerror}; name another one, or make it readable."
-        ) from error
+        raise SettingsError("known.unreadable", path=path, cause=error.strerror or error) from error
     if os.name == "posix" and mode & OTHERS:
-        raise SettingsError(
-            f"The file of known names {path} can be read by others on this machine: "
-            "give it to yourself alone (chmod 600)."
-        )
+        raise SettingsError("known.open-to-others", path=path)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text or len(data) > MOST_BYTES:
-        raise SettingsError(
-            f"{path} is no list of known names: it must be plain text in UTF-8, one name, date or number a line."
-        )
+        raise SettingsError("known.no-list", path=path)
     return parsed(text)
 
 
@@ -111,10 +104,7 @@ def parsed(text: str) -> Known:
     kept = [(number, line) for number, line in lines if line and not line.startswith("#")]
     for number, line in kept:
         if not (_words(line) or _number(line) or _date(line)):
-            raise SettingsError(
-                f"Line {number} of the known names is too short to be looked for: a word needs {LEAST_WORD} letters, "
-                f"a number {LEAST_DIGITS} digits."
-            )
+            raise SettingsError("known.too-short", line=number, letters=LEAST_WORD, digits=LEAST_DIGITS)
     return Known(tuple(dict.fromkeys(line for _, line in kept)))
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from anonymizer.core.known import Known
+from anonymizer.core.message import Message
 from anonymizer.core.settings import Settings
 from anonymizer.core.types import Check, Result, Traces
 
@@ -20,8 +21,5 @@ def known_check(settings: Settings) -> tuple[Check, ...]:
     if not settings.known:
         return ()
     count = len(settings.known)
-    said = (
-        f"Known names, dates and numbers that were searched for, in readings of the picture and in the written bytes: "
-        f"{count}."
-    )
+    said = Message("check.known", count=count)
     return (Check("known", Result.PASS, said, {"searched": count}),)

@@ -91,14 +91,14 @@ def test_a_folder_is_walked_without_following_links_or_taking_debris(tmp_path: P
     (folder / "loop").symlink_to(folder, target_is_directory=True)
     os.mkfifo(folder / "pipe.jpg")
     (folder / "folder.jpg").mkdir()
-    found = collect([folder], tmp_path / "out")
+    found = collect([folder], tmp_path / "out").media
     assert [str(path.relative_to(folder)) for path in found] == ["a.jpg", "b.jpg", "sub/c.jpg"]
 
 
 def test_a_path_named_twice_is_done_once(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(GOOD)
-    assert collect([path, tmp_path, path], tmp_path / "out") == [path]
+    assert collect([path, tmp_path, path], tmp_path / "out").media == (path,)
 
 
 def test_an_output_folder_among_the_inputs_is_refused_however_it_is_spelt(

@@ -108,7 +108,7 @@ def test_wrong_folders_are_said_in_one_sentence(tmp_path: Path, run: Callable[..
     assert "is not a folder; create it, or check the path." in " ".join(missing.err.split())
     none = run("status", tmp_path)
     assert none.code == 2
-    assert "is no output folder of this program; check the path." in " ".join(none.err.split())
+    assert "is no output folder of this program; name the one that --out made." in " ".join(none.err.split())
     assert not (tmp_path / "out").exists()
 
 
@@ -130,7 +130,8 @@ def test_status_names_what_waits_and_what_failed(tmp_path: Path, run: Callable[.
 
 
 def test_status_says_in_words_what_a_watcher_does() -> None:
-    found: dict[str, Any] = {"running": True, "status": None, "media": {}, "waiting": [], "failed": []}
+    found: dict[str, Any] = {"running": True, "status": None, "media": {}, "passed_over": {}}
+    found |= {"waiting": [], "not_taken": [], "failed": []}
     assert list(sentences(found, speaker("en"))) == ["A watcher is starting.", "In all: nothing yet."]
     said = Status(Doing.PAUSED, Message(OutputFault.FULL), "10:30", "9:00", pid=7, queued=2, waiting=1)
     found |= {"status": facts(said), "media": {"review": 2, "failed": 3}}

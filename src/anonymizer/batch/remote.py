@@ -23,6 +23,7 @@ from anonymizer.gate.folder import Gate
 from anonymizer.gate.permissions import restrict
 from anonymizer.gate.records import LedgerEntry, State
 from anonymizer.read.sniff import suffix_of_medium
+from anonymizer.read.walk import is_temporary, skips_file, skips_folder
 from anonymizer.road.pipeline import Outcome
 
 INCOMING = "incoming"
@@ -88,7 +89,8 @@ def sources(origin: RemoteFolder, out: RemoteFolder | None, private: Path) -> li
     for key, about in sorted(found.items()):
         parts = PurePosixPath(key).parts
         # What stands above the folder that was asked for is nobody's concern.
-        hidden = any(part.startswith(".") for part in parts[len(PurePosixPath(origin.root).parts) :])
+        *folders, name = parts[len(PurePosixPath(origin.root).parts) :] or parts[-1:]
+        hidden = any(map(skips_folder, folders)) or skips_file(name) or is_temporary(name)
         if hidden or (own and f"{key}".startswith(own)) or not suffix_of_medium(Path(parts[-1])):
             continue
         below = [part for part in parts if part not in ("/", "..", "")]

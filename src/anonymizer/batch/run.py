@@ -24,7 +24,8 @@ from anonymizer.engine.pool import Pool
 from anonymizer.engine.scheduler import Engine
 from anonymizer.gate.folder import Gate
 from anonymizer.gate.output import is_output_folder
-from anonymizer.read.inputs import collect
+from anonymizer.read.inputs import Inputs, collect
+from anonymizer.read.walk import PassedOver
 from anonymizer.road.fingerprint import fingerprint, with_settings
 from anonymizer.road.pipeline import Outcome
 
@@ -43,13 +44,14 @@ class Chosen:
     exclude: tuple[str, ...] = ()
     limit: int | None = None
 
-    def of(self, inputs: Sequence[Path], out: Path) -> list[Path]:
-        """The media in these files and folders. Raises :class:`UsageError` where there is none."""
+    def of(self, inputs: Sequence[Path], out: Path) -> Inputs:
+        """The media in these files and folders, and what else fits. Raises :class:`UsageError` where nothing does."""
         found = collect(inputs, out)
-        kept = list(islice((path for path in found if self._fits(path, inputs)), self.limit))
-        if not kept:
-            raise UsageError("batch.none-fits", count=len(found))
-        return kept
+        kept = tuple(islice((path for path in found.media if self._fits(path, inputs)), self.limit))
+        passed = tuple(one for one in found.passed if self._fits(one.path, inputs))
+        if not kept and found.media:
+            raise UsageError("batch.none-fits", count=len(found.media))
+        return Inputs(kept, passed)
 
     def _fits(self, path: Path, inputs: Sequence[Path]) -> bool:
         below = [str(path.relative_to(folder)) for folder in inputs if path.is_relative_to(folder)]
@@ -174,6 +176,9 @@ class Order:
     origin: RemoteFolder | None = None
     distant: tuple[Distant, ...] = ()
     target: RemoteFolder | None = None
+    inputs: tuple[Path, ...] = ()
+    passed: tuple[PassedOver, ...] = ()
+    """What lies in the inputs and is not taken."""
 
     @property
     def count(self) -> int:
@@ -193,10 +198,12 @@ def order(inputs: Sequence[str], out: str | None, local: Path | None, chosen: Ch
     else:
         folder = (Path(out) if out else Path(inputs[0]).absolute().parent / "anonymized").absolute()
     if not addresses:
-        return Order(folder, tuple(chosen.of([Path(text) for text in inputs], folder)), target=target)
+        given = tuple(Path(text) for text in inputs)
+        found = chosen.of(given, folder)
+        return Order(folder, found.media, target=target, inputs=given, passed=found.passed)
     origin = remote.place(addresses[0])
-    found = remote.sources(origin, target, folder / ".anonymizer")
-    return Order(folder, (), origin, tuple(chosen.of_distant(found, origin)), target)
+    there = remote.sources(origin, target, folder / ".anonymizer")
+    return Order(folder, (), origin, tuple(chosen.of_distant(there, origin)), target)
 
 
 def run(
@@ -212,6 +219,7 @@ def run(
     """Do it, on this machine or on a cluster, and return the overview. Raises :class:`AnonymizerError`."""
 
     with Engine(order.out, settings, workers, pool=pool, retry=retry) as engine:
+        engine.gate.ledger.pass_over([path.absolute() for path in order.inputs], order.passed)
         mirror = Mirror(engine.gate, order.target) if order.target else None
         if order.origin:
             return distant_batch(engine, order.origin, order.distant, tally, tell, mirror)

@@ -37,6 +37,7 @@ from anonymizer.core.settings import AudioPolicy, Effort, HdrPolicy, Settings, T
 from anonymizer.core.types import Shape, Style, Verdict
 from anonymizer.core.version import __version__
 from anonymizer.i18n import chosen, speaker
+from anonymizer.read.walk import Passed, PassedOver
 
 app = typer.Typer(
     name="anonymizer",
@@ -201,7 +202,8 @@ def blur(
     """Make photos and clips publishable.
 
     What is safe lands in OUT/ready, what a person must see in OUT/review, the reports in OUT/reports.
-    Exit codes: 0 all ready, 3 some in review, 4 some failed, 2 wrong use, 5 machine not ready.
+    Exit codes: 0 all ready, 3 some in review, 4 some failed, 6 all ready but media of other kinds left, 2 wrong use, 5
+    machine not ready.
     """
     from anonymizer.read.inputs import collect
     from anonymizer.road.pipeline import Session
@@ -216,7 +218,8 @@ def blur(
     }  # fmt: skip
     settings = _settings(settings_file, flags)
     target = (out or _beside(paths[0])).absolute()
-    sources = collect(paths, target)
+    found = collect(paths, target)
+    sources = found.media
     counts: Counter[Verdict] = Counter()
     _have_models(settings, show=not (quiet or as_json))
     with Session(target, settings) as session:
@@ -228,11 +231,13 @@ def blur(
                 elif not quiet or outcome.verdict is Verdict.FAILED:
                     _say_outcome(outcome)
                 advance()
+        session.gate.ledger.pass_over([path.absolute() for path in paths], found.passed)
         index = session.write_index()
+    _say_passed(found.passed, as_json=as_json, quiet=quiet)
     if not (quiet or as_json):
-        said = ", ".join(f"{counts[v]} {_say(word)}" for v, word in _COUNTED if counts[v])
+        said = ", ".join(f"{counts[v]} {_say(word)}" for v, word in _COUNTED if counts[v]) or "0"
         out_console.print(f"{said}. {escape(_say('cli.overview', path=_shown(index)))}")
-    raise typer.Exit(_worst(counts))
+    raise typer.Exit(_worst(counts, found.passed))
 
 
 @app.command()
@@ -283,7 +288,8 @@ def batch(
 ) -> None:
     """Make whole folders publishable, in parallel; run again, it goes on where it stopped and does nothing twice.
 
-    Exit codes: 0 all ready, 3 some in review, 4 some failed, 2 wrong use, 5 machine not ready.
+    Exit codes: 0 all ready, 3 some in review, 4 some failed, 6 all ready but media of other kinds left, 2 wrong use, 5
+    machine not ready.
     """
     from anonymizer.batch import run as command
 
@@ -316,10 +322,11 @@ def batch(
 
         elsewhere = _cluster(cluster, settings)
         index = command.run(order, settings, tally, tell, workers=workers, pool=elsewhere, retry=retry)
+    _say_passed(order.passed, as_json=as_json, quiet=quiet)
     if not (quiet or as_json):
-        out_console.print(_summary(tally))
+        out_console.print(_summary(tally, order.passed))
         out_console.print(escape(_say("cli.overview", path=_shown(index))))
-    raise typer.Exit(_worst(tally.verdicts))
+    raise typer.Exit(_worst(tally.verdicts, order.passed))
 
 
 @app.command()
@@ -665,10 +672,27 @@ def _beside(path: Path) -> Path:
     return path.absolute().parent / "anonymized"
 
 
-def _worst(counts: Counter[Verdict]) -> ExitCode:
+def _worst(counts: Counter[Verdict], passed: Sequence[PassedOver] = ()) -> ExitCode:
     if counts[Verdict.FAILED]:
         return ExitCode.FAILED
-    return ExitCode.REVIEW if counts[Verdict.REVIEW] else ExitCode.OK
+    if counts[Verdict.REVIEW]:
+        return ExitCode.REVIEW
+    return ExitCode.NOT_TAKEN if any(one.media for one in passed) else ExitCode.OK
+
+
+def _say_passed(passed: Sequence[PassedOver], *, as_json: bool, quiet: bool) -> None:
+    """What was not taken, each with what to do; what was skipped by rule in numbers, and in full for programs."""
+    for one in passed:
+        if as_json:
+            facts = {"verdict": one.how, "media": one.media, "reasons": [with_sentence(one.reason)]}
+            _emit({"source": _shown(one.path)} | facts)
+        elif one.how is Passed.NOT_TAKEN and (one.media or not quiet):
+            console = err_console if one.media else out_console
+            said = f"{escape(_shown(one.path))}: {escape(_say(one.reason))}"
+            console.print(f"[yellow]{_say('state.not-taken')}[/] {said}")
+    skipped = sum(one.how is Passed.SKIPPED for one in passed)
+    if skipped and not (as_json or quiet):
+        out_console.print(_say("cli.skipped", count=skipped))
 
 
 def _shown(path: Path | str) -> str:
@@ -805,11 +829,16 @@ def _batch_bar(tally: Any, show: bool) -> Iterator[Any]:
         yield moved
 
 
-def _summary(tally: Any) -> Table:
+_HOW = {Passed.NOT_TAKEN: "state.not-taken", Passed.SKIPPED: "state.skipped"}
+
+
+def _summary(tally: Any, passed: Sequence[PassedOver]) -> Table:
     table = Table("what", "files", box=None, pad_edge=False, show_header=False)
     for verdict, word in _COUNTED:
         table.add_row(_say(word), str(tally.verdicts[verdict]))
     table.add_row(_say("cli.known-already"), str(tally.known))
+    for how in Passed:
+        table.add_row(_say(_HOW[how]), str(sum(one.how is how for one in passed)))
     table.add_row(_say("cli.places-hidden"), str(tally.hidden))
     table.add_row(_say("cli.time"), _say("cli.time-and-speed", seconds=tally.seconds, speed=tally.speed))
     return table

@@ -17,6 +17,7 @@ from anonymizer.gate.folder import Gate
 from anonymizer.gate.output import OutputFolder
 from anonymizer.gate.records import State
 from anonymizer.i18n import Say
+from anonymizer.read.walk import Passed
 from anonymizer.watch import status
 from anonymizer.watch.completeness import ignore_lease_signal
 from anonymizer.watch.locks import alive
@@ -80,7 +81,8 @@ def install(options: Options, settings: Settings, settings_file: Path | None) ->
 def watch_status(out: Path) -> dict[str, Any]:
     """Everything that can be told about the watcher of an output folder.
 
-    ``running``, ``status`` (or None), ``media`` (state → count), ``waiting`` and ``failed``: these two name sources,
+    ``running``, ``status`` (or None), ``media`` (state → count), ``passed_over`` (not taken, skipped → count),
+    ``waiting``, ``not_taken`` and ``failed``: these three name sources,
     at most :data:`NAMED` each, and are for the eyes of the person who asks. Raises :class:`UsageError` where the
     folder is none.
     """
@@ -88,6 +90,8 @@ def watch_status(out: Path) -> dict[str, Any]:
         media = folder.ledger.counts()
         waiting = folder.ledger.waiting(NAMED)
         failed = folder.ledger.latest((State.FAILED,), NAMED)
+        passed = folder.ledger.passed_over(Passed.NOT_TAKEN, NAMED)
+        left = folder.ledger.passed_counts()
     said = status.read(folder.private)
     return {
         "running": alive(out),
@@ -100,6 +104,10 @@ def watch_status(out: Path) -> dict[str, Any]:
             {"id": entry.id, "source": entry.source, "reason": [with_sentence(one) for one in entry.reason]}
             for entry in failed
         ],
+        "not_taken": [
+            {"path": one.path, "reason": with_sentence(one.reason), "media": one.media} for one in passed
+        ],
+        "passed_over": {how.value: left[how] for how in Passed if how in left},
     }
 
 
@@ -118,14 +126,17 @@ def sentences(found: dict[str, Any], say: Say) -> Iterator[str]:
         doing = say(f"status.{said['doing']}", since=said["since"])
         yield f"{doing} {say(from_json(said['said']))}" if said["said"] else doing
         yield say("status.inbox", queued=said["queued"], waiting=said["waiting"])
+    counted = found["media"] | {how.replace(" ", "-"): count for how, count in found["passed_over"].items()}
     media = [
         Message("state.count", count=count, state=Message(f"state.{state}"))
-        for state, count in found["media"].items()
+        for state, count in counted.items()
     ]
     yield say("status.in-all", media=media or Message("status.nothing"))
     for one in found["waiting"]:
         why = say(from_json(one["reason"])).rstrip(".")
         yield say("status.waiting", since=one["since"], path=one["path"], why=why)
+    for one in found["not_taken"]:
+        yield f"{say('state.not-taken')}: {one['path']}: {say(from_json(one['reason']))}"
     for one in found["failed"]:
         why = " ".join(say(from_json(reason)) for reason in one["reason"])
         yield say("status.failed", source=one["source"], why=why)

@@ -22,6 +22,8 @@ class ExitCode(IntEnum):
     """Some media could not be processed or verified."""
     NOT_READY = 5
     """The machine is not ready: a model, a library or the output folder is missing."""
+    NOT_TAKEN = 6
+    """Everything that was taken is in ``ready/``, but photos or clips of kinds that are not taken were left."""
     INTERRUPTED = 130
     """Stopped by the user."""
 

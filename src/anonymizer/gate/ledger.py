@@ -255,7 +255,10 @@ class Ledger(Database):
                     "DELETE FROM passed_over WHERE path = ? OR (path >= ? AND path < ?)",
                     (path, below, below[:-1] + bytes([below[-1] + 1])),
                 )
-            rows = ((os.fsencode(one.path), one.how, one.media, packed([one.reason]), now()) for one in found)
+            rows = (
+                (os.fsencode(one.path.absolute()), one.how, one.media, packed([one.reason]), now())
+                for one in found
+            )
             db.executemany("INSERT OR REPLACE INTO passed_over VALUES (?,?,?,?,?)", rows)
 
     def passed_over(self, how: Passed, count: int = -1) -> list[PassedOver]:

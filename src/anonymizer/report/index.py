@@ -31,16 +31,29 @@ class IndexLine:
     reported: bool = True
 
 
-def render_index(counts: Mapping[Verdict, int], lines: Sequence[IndexLine], language: str = ENGLISH) -> str:
-    """The overview page, with the ``lines`` in their order. Links are relative: the folder can be moved."""
+def render_index(
+    counts: Mapping[Verdict, int],
+    lines: Sequence[IndexLine],
+    language: str = ENGLISH,
+    passed: Mapping[Message, int] | None = None,
+) -> str:
+    """The overview page, with the ``lines`` in their order. Links are relative: the folder can be moved.
+
+    ``passed`` is how many files were not taken for each reason: no name of one, for the page may be handed out.
+    """
     say = speaker(language)
     shown = (Verdict.READY, Verdict.REVIEW, Verdict.FAILED)
+    left = sum((passed or {}).values())
     return document(
         "index.html",
         language,
-        counts=[(say(f"index.{verdict}"), str(counts.get(verdict, 0))) for verdict in shown],
+        counts=[
+            *((say(f"index.{verdict}"), str(counts.get(verdict, 0))) for verdict in shown),
+            (say("index.not-taken"), str(left)),
+        ],
         lines=[_line(line, say) for line in lines],
         more=sum(counts.values()) - len(lines),
+        passed=[(number, say(reason)) for reason, number in (passed or {}).items()],
     )
 
 

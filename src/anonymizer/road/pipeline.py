@@ -20,6 +20,7 @@ from anonymizer.gate.files import file_sha256, safe_name
 from anonymizer.gate.folder import Gate
 from anonymizer.gate.records import State
 from anonymizer.gate.work import Work
+from anonymizer.read.walk import Passed
 from anonymizer.report.build import build
 from anonymizer.report.file import signed_files
 from anonymizer.report.index import MOST, IndexLine, render_index
@@ -143,7 +144,8 @@ def write_index(gate: Gate, language: str) -> Path:
         )
         for entry in gate.ledger.first(tuple(_SHOWN), MOST)
     ]
-    return gate.write_index(render_index(counts, lines, language).encode())
+    passed = Counter(one.reason for one in gate.ledger.passed_over(Passed.NOT_TAKEN))
+    return gate.write_index(render_index(counts, lines, language, passed).encode())
 
 
 _SHOWN = {

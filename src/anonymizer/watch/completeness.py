@@ -5,7 +5,6 @@ writing, and its content reaches its own end. There is no last try: what is not 
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
 from dataclasses import dataclass
@@ -51,40 +50,6 @@ class Stamp:
     @classmethod
     def of(cls, found: os.stat_result) -> Stamp:
         return cls(found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-
-
-CLUTTER_FOLDERS = frozenset(
-    {
-        *("@eadir", "#recycle", "@recycle", "$recycle.bin", "recycler", "lost+found", "__macosx"),
-        *("system volume information", "network trash folder", "temporary items"),
-    }
-)
-"""Folders that systems and network storage keep for themselves; so are all that start with a dot."""
-CLUTTER = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"})
-
-_TEMPORARY = re.compile(
-    r"""
-      .*\.(part|partial|crdownload|download|opdownload|filepart|tmp|temp|icloud|aria2|upload|uploading
-          |!ut|!qb|!sync|bts|swp|lock|lck|incomplete|unfinished|syncing|~tmp)
-    | ~\$.* | .*~
-    | .*\.part\.[^.]+ | .*\.crdownload\.[^.]+
-    """,
-    re.IGNORECASE | re.VERBOSE | re.DOTALL,
-)
-"""Names that browsers, office programs, copy programs and clouds give a file until it is finished."""
-
-
-def is_clutter(name: str) -> bool:
-    """Names that no person gave: hidden files (``._x``, ``.DS_Store``, rsync's ``.x.Ab12``), ``Thumbs.db``."""
-    return name.startswith(".") or name.casefold() in CLUTTER
-
-
-def is_clutter_folder(name: str) -> bool:
-    return name.startswith(".") or name.casefold() in CLUTTER_FOLDERS
-
-
-def is_temporary(name: str) -> bool:
-    return _TEMPORARY.fullmatch(name) is not None
 
 
 def in_the_cloud(found: os.stat_result) -> bool:

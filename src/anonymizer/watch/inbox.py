@@ -16,14 +16,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anonymizer.core.message import Message
+from anonymizer.read.walk import (
+    PRIVATE,
+    RESULTS,
+    Passed,
+    PassedOver,
+    is_temporary,
+    not_taken,
+    skips_file,
+    skips_folder,
+)
 from anonymizer.watch.completeness import (
     Stamp,
     WaitReason,
     examine,
     in_the_cloud,
-    is_clutter,
-    is_clutter_folder,
-    is_temporary,
 )
 
 LONGEST = 600.0
@@ -83,6 +90,8 @@ class Inbox:
         self._skip = frozenset(skip)
         self._pending: dict[Path, _Pending] = {}
         self._done: dict[Path, Stamp] = {}
+        self._foreign: dict[Path, PassedOver] = {}
+        self._skipped: dict[Path, PassedOver] = {}
         self._queue: list[tuple[float, int, Path]] = []
         self._number = itertools.count()
 
@@ -93,10 +102,11 @@ class Inbox:
         """
         unlisted: list[Path] = []
         seen = set()
+        self._skipped.clear()
         for path in self._walk(self.root, unlisted):
             seen.add(path)
             self.notice(path, now)
-        for listed in (self._pending, self._done):
+        for listed in (self._pending, self._done, self._foreign):
             for path in listed.keys() - seen:
                 # What lies in a folder that could not be listed may well be there.
                 if not any(path.is_relative_to(folder) for folder in unlisted):
@@ -108,16 +118,16 @@ class Inbox:
             inner = path.relative_to(self.root)
         except ValueError:
             return
-        if any(is_clutter_folder(name) for name in inner.parts[:-1]) or self._is_foreign(path):
+        if any(skips_folder(name) for name in inner.parts[:-1]) or self._is_foreign(path):
             return
         try:
             is_folder = stat.S_ISDIR(path.lstat().st_mode)
         except OSError:
             return
         if not is_folder:
-            if not is_clutter(path.name):
+            if not skips_file(path.name):
                 self.notice(path, now)
-        elif not is_clutter_folder(path.name):
+        elif not skips_folder(path.name):
             try:
                 for file in self._walk(path, []):
                     self.notice(file, now)
@@ -129,7 +139,7 @@ class Inbox:
         above = [
             folder for folder in path.parents if folder.is_relative_to(self.root) and folder != self.root
         ]
-        return any(folder in self._skip or (folder / ".anonymizer").is_dir() for folder in [path, *above])
+        return any(folder in self._skip or (folder / PRIVATE).is_dir() for folder in [path, *above])
 
     def notice(self, path: Path, now: float) -> None:
         """Take one file into the list, unless it is done."""
@@ -142,6 +152,7 @@ class Inbox:
         if not stat.S_ISREG(found.st_mode) or self._done.get(path) == stamp:
             self._pending.pop(path, None)
         elif pending is None or pending.stamp != stamp:
+            self._foreign.pop(path, None)
             self._pending[path] = pending = _Pending(stamp, now, now)
             if is_temporary(path.name):
                 pending.why, pending.due = Message(WaitReason.NAME), NEVER  # a new name makes it another file
@@ -169,6 +180,8 @@ class Inbox:
                 pending.why, pending.due = None, NEVER
                 return Arrival(path, pending.stamp)
             if why is WaitReason.FOREIGN:
+                if found := not_taken(path):
+                    self._foreign[path] = found
                 self.finish(path, pending.stamp)
             elif why is not WaitReason.SETTLING:
                 self.postpone(path, Message(why), now)
@@ -227,6 +240,10 @@ class Inbox:
             heapq.heappop(self._queue)  # superseded by another entry
         return NEVER
 
+    def passed_over(self) -> tuple[PassedOver, ...]:
+        """What lies in the folder and is not taken, or skipped by rule, as the last scan found it."""
+        return (*self._foreign.values(), *self._skipped.values())
+
     def counts(self) -> Counter[str]:
         """How many files there are for each reason to wait, by its code; under the empty text those handed out."""
         return Counter(pending.why.code if pending.why else "" for pending in self._pending.values())
@@ -253,14 +270,20 @@ class Inbox:
             try:
                 with os.scandir(folder) as entries:
                     for entry in entries:
-                        if entry.is_dir(follow_symlinks=False):
-                            if not is_clutter_folder(entry.name):
-                                inside.append(folder / entry.name)
-                            elif entry.name == ".anonymizer" and folder != self.root:
-                                inside, files = [], []
-                                break  # the output of some run
-                        elif not is_clutter(entry.name) and entry.is_file(follow_symlinks=False):
-                            files.append(folder / entry.name)
+                        path = folder / entry.name
+                        if not entry.is_dir(follow_symlinks=False):
+                            if rule := skips_file(entry.name):
+                                self._skip_by(rule, path)
+                            elif entry.is_file(follow_symlinks=False):
+                                files.append(path)
+                        elif entry.name == PRIVATE and folder != self.root:
+                            inside, files = [], []
+                            self._skip_by(RESULTS, folder)
+                            break
+                        elif rule := skips_folder(entry.name):
+                            self._skip_by(rule, path)
+                        else:
+                            inside.append(path)
             except OSError as error:
                 if folder == top:
                     raise InboxGoneError(str(error.strerror or error)) from error
@@ -268,3 +291,6 @@ class Inbox:
                 continue
             yield from files
             folders += [path for path in inside if path not in self._skip]
+
+    def _skip_by(self, rule: Message, path: Path) -> None:
+        self._skipped[path] = PassedOver(path, Passed.SKIPPED, rule)

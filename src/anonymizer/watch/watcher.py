@@ -22,6 +22,7 @@ from anonymizer.core.types import Verdict
 from anonymizer.core.version import __version__
 from anonymizer.engine.scheduler import Engine
 from anonymizer.gate.output import is_output_folder
+from anonymizer.read.walk import PassedOver
 from anonymizer.road.pipeline import Outcome
 from anonymizer.watch import done_folder as originals
 from anonymizer.watch import faults as faults
@@ -82,6 +83,7 @@ class Watcher:
         self._told = self._rested = -math.inf
         self._next_index, self._index_every = math.inf, INDEX_EVERY
         self._waiting: dict[Path, Message] | None = None
+        self._passed: tuple[PassedOver, ...] | None = None
         self._fault: Message | None = None
         self._since = self._until = 0.0
         self._delay = FIRST
@@ -292,6 +294,10 @@ class Watcher:
             if waiting != self._waiting:
                 engine.gate.ledger.wait_for(waiting)
                 self._waiting = waiting
+            passed = self._inbox.passed_over()
+            if passed != self._passed:
+                engine.gate.ledger.pass_over([self.options.inbox], passed)
+                self._passed = passed
             self._publish(Doing.WORKING if self._flying else Doing.IDLE)
 
     def _write_index(self, engine: Engine) -> None:

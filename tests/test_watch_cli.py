@@ -126,7 +126,7 @@ def test_status_names_what_waits_and_what_failed(tmp_path: Path, run: Callable[.
     )
     said = " ".join(run("--lang", "fr", "status", tmp_path / "out").out.split())
     assert "Aucune surveillance n'est en cours. En tout : 1 échoué. en attente depuis" in said
-    assert "/in/slow.jpg: sa fin manque : la copie est en cours" in said
+    assert "/in/slow.jpg : sa fin manque : la copie est en cours" in said
 
 
 def test_status_says_in_words_what_a_watcher_does() -> None:

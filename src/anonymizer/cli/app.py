@@ -10,7 +10,8 @@ from anonymizer.core.errors import UsageError
 from anonymizer.core.settings import Settings
 from anonymizer.review.jobs import JobRunner
 from anonymizer.review.photos import Pictures
-from anonymizer.review.routes import Page, Server, address, listen
+from anonymizer.review.routes import Page
+from anonymizer.review.server import Server, address, listen
 
 
 def serve(

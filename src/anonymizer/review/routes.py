@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
-import logging
-import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any
 from urllib.parse import unquote
 
-import uvicorn
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -26,7 +20,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
-from anonymizer.core.errors import AnonymizerError, DecisionError, UsageError
+from anonymizer.core.errors import AnonymizerError, DecisionError
 from anonymizer.core.message import Message
 from anonymizer.core.version import __version__
 from anonymizer.gate import decisions as decide
@@ -38,16 +32,14 @@ from anonymizer.release.publish import release
 from anonymizer.review import listing as queue
 from anonymizer.review import uploads as inbox
 from anonymizer.review.clips import Films, frame_times
-from anonymizer.review.connections import Connection
 from anonymizer.review.edits import Edits
+from anonymizer.review.instructions import Handover, Nothing, Said, told
 from anonymizer.review.jobs import JobRunner
 from anonymizer.review.photos import Pictures
 from anonymizer.review.security import Guard, Keys
 
 WORDS = "strings.json"
 """The page's words in English; the catalogues have them in other languages."""
-MAX_JSON = 256 << 10
-"""Bytes of one instruction."""
 TYPES = {
     "html": "text/html; charset=utf-8",
     "js": "text/javascript; charset=utf-8",
@@ -59,34 +51,6 @@ REPORT_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox"
 )
 """The report's page brings its style within; it has no script and needs no other file."""
-TICK = 2.0
-"""Seconds between two looks at the clock."""
-
-Model = TypeVar("Model", bound=BaseModel)
-
-
-class Said(BaseModel):
-    """A person's word."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    initials: Annotated[str, StringConstraints(max_length=100)]
-    note: Annotated[str, StringConstraints(max_length=5000)] = ""
-
-
-class Handover(BaseModel):
-    """A person's word that the patient's consent was thought of: without it nothing is released."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    initials: Annotated[str, StringConstraints(max_length=100)]
-    consent: Literal[True]
-
-
-class Nothing(BaseModel):
-    """An instruction without particulars."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 @dataclass
@@ -160,76 +124,6 @@ def build(page: Page, port: int) -> Starlette:
     )
     app.state.page = page
     return app
-
-
-def listen(port: int) -> socket.socket:
-    """A socket on this machine's own address; any free port for 0. Raises :class:`UsageError`."""
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(("127.0.0.1", port))
-        # From now on a browser's connection waits for the server instead of being refused.
-        listening.listen(64)
-    except (OSError, OverflowError) as error:
-        listening.close()
-        raise UsageError("review.port", port=port) from error
-    return listening
-
-
-def address(page: Page, listening: socket.socket) -> str:
-    """The link that opens the page, once."""
-    return f"http://127.0.0.1:{listening.getsockname()[1]}/open/{page.keys.token}"
-
-
-class Server(uvicorn.Server):
-    """uvicorn on a socket that is open already; ends by itself when nobody has used the page for a while."""
-
-    def __init__(self, page: Page, listening: socket.socket) -> None:
-        self.page = page
-        self.listening = listening
-        config = uvicorn.Config(
-            build(page, listening.getsockname()[1]),
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            lifespan="off",
-            ws="none",
-            http=Connection,
-            proxy_headers=False,
-            timeout_keep_alive=30,
-            timeout_graceful_shutdown=5,
-        )
-        super().__init__(config)
-
-    def serve_until_done(self) -> None:
-        """Serve until the page is idle, or somebody stops it."""
-        asyncio.run(self._until_done())
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let who is being served have the answer, for a few seconds; then end, without a traceback.
-
-        uvicorn logs a request that it cuts off as a program's error. It is none: what the gate thread has begun it
-        ends before the program does.
-        """
-        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-        await super().shutdown(sockets)
-
-    async def _until_done(self) -> None:
-        watch = asyncio.create_task(self._watch())
-        try:
-            await self.serve(sockets=[self.listening])
-        finally:
-            watch.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watch
-
-    async def _watch(self) -> None:
-        while not self.should_exit:
-            await asyncio.sleep(TICK)
-            if not self.page.runner.busy:
-                await self.page.runner.ask_gate(self.page.runner.write_index)
-            if self.page.idle:
-                self.should_exit = True
 
 
 def _page(request: Request, *, used: bool = True) -> Page:
@@ -410,7 +304,7 @@ async def _report(request: Request) -> Response:
 
 async def _apply(request: Request) -> Response:
     page = _page(request)
-    edits = await _told(request, Edits)
+    edits = await told(request, Edits)
     job = await page.runner.correct(request.path_params["id"], edits)
     return JSONResponse(_spoken(request, job.facts()), 202)
 
@@ -418,7 +312,7 @@ async def _apply(request: Request) -> Response:
 def _decision(action: Callable[[Gate, str, str, str], Path]) -> Callable[[Request], Any]:
     async def decided(request: Request) -> Response:
         runner = _page(request).runner
-        said = await _told(request, Said)
+        said = await told(request, Said)
         id = request.path_params["id"]
         runner.free(id)
         await runner.ask_gate(action, id, said.initials, said.note)
@@ -431,7 +325,7 @@ def _decision(action: Callable[[Gate, str, str, str], Path]) -> Callable[[Reques
 async def _discard(request: Request) -> Response:
     """Delete an original that was dropped on the page, once it is decided."""
     runner = _page(request).runner
-    await _told(request, Nothing)
+    await told(request, Nothing)
     entry = await _entry(request, State.READY, State.RELEASED, State.REJECTED, State.FAILED)
     gone = await run_in_threadpool(inbox.discard, entry.source, runner.inbox)
     return JSONResponse({"id": entry.id, "gone": gone})
@@ -440,7 +334,7 @@ async def _discard(request: Request) -> Response:
 async def _release(request: Request) -> Response:
     """Copy what is ready into the folder beside the output folder, each file checked once more."""
     page = _page(request)
-    said = await _told(request, Handover)
+    said = await told(request, Handover)
     who = decide.person(said.initials)
     if page.releasing:
         raise DecisionError("review.release-running")
@@ -472,19 +366,6 @@ async def _chunks(request: Request, page: Page) -> AsyncIterator[bytes]:
     async for chunk in request.stream():
         page.used = time.monotonic()
         yield chunk
-
-
-async def _told(request: Request, model: type[Model]) -> Model:
-    """The instruction in a request's body."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_JSON:
-            raise HTTPException(413)
-    try:
-        return model.model_validate(json.loads(body))
-    except (ValueError, ValidationError, RecursionError) as error:
-        raise HTTPException(400) from error
 
 
 async def _refusal(request: Request, error: Exception) -> Response:

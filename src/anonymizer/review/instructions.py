@@ -1,0 +1,52 @@
+"""What the page may ask for: the body of each request, checked before anything is done."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+MAX_JSON = 256 << 10
+"""Bytes of one instruction."""
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Said(BaseModel):
+    """A person's word."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    initials: Annotated[str, StringConstraints(max_length=100)]
+    note: Annotated[str, StringConstraints(max_length=5000)] = ""
+
+
+class Handover(BaseModel):
+    """A person's word that the patient's consent was thought of: without it nothing is released."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    initials: Annotated[str, StringConstraints(max_length=100)]
+    consent: Literal[True]
+
+
+class Nothing(BaseModel):
+    """An instruction without particulars."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+async def told(request: Request, model: type[Model]) -> Model:
+    """The instruction in a request's body."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_JSON:
+            raise HTTPException(413)
+    try:
+        return model.model_validate(json.loads(body))
+    except (ValueError, ValidationError, RecursionError) as error:
+        raise HTTPException(400) from error

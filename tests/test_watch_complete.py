@@ -157,21 +157,23 @@ def examined(path: Path) -> WaitReason | None:
     return examine(path, stamp(path))
 
 
+def why(path: Path) -> str:
+    return str(Message(examined(path) or ""))
+
+
 def test_why_a_file_waits(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(b"")
-    assert examined(path) == "it has no content yet"
+    assert why(path) == "it has no content yet"
     path.write_bytes(tiny(1)[:-20])
-    assert (
-        examined(path) == "its end is missing: the copy is under way, or was cut off and must be made again"
-    )
+    assert why(path) == "its end is missing: the copy is under way, or was cut off and must be made again"
     path.write_bytes(bytes(5000))
     assert examined(path) is WaitReason.UNFINISHED, "reserved, nothing written yet"
     path.write_bytes(tiny(1))
     assert examined(path) is None
     before = stamp(path)
     path.write_bytes(tiny(2) + b"..")
-    assert examine(path, before) == "it was changed a moment ago"
+    assert str(Message(examine(path, before) or "")) == "it was changed a moment ago"
     (tmp_path / "a.txt").write_text("Dear colleague")
     assert examined(tmp_path / "a.txt") is WaitReason.FOREIGN
     (tmp_path / "b.jpg").write_text("Dear colleague")
@@ -187,7 +189,7 @@ def test_what_cannot_be_read_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(os, "open", refuse)
-    assert examined(path) == "it cannot be read: check its permissions and its disk"
+    assert why(path) == "it cannot be read: check its permissions and its disk"
 
 
 def test_on_windows_a_writer_keeps_others_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,7 +201,7 @@ def test_on_windows_a_writer_keeps_others_out(tmp_path: Path, monkeypatch: pytes
         raise error
 
     monkeypatch.setattr(os, "open", refuse)
-    assert examined(path) == "another program has it open"
+    assert why(path) == "another program has it open"
 
 
 @POSIX
@@ -215,7 +217,7 @@ def test_a_locked_file_waits(tmp_path: Path, lock: Any) -> None:
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as other:
         assert other.stdout and other.stdout.readline() == b"held\n"
-        assert examined(path) == "another program has it open"
+        assert why(path) == "another program has it open"
         other.communicate()
     assert examined(path) is None
 

@@ -115,7 +115,7 @@ def opened(folder: Path, limit: int | None) -> list[tuple[Path, Pixels]]:
 
 
 def marks(folder: Path, limit: int | None) -> None:
-    finder, faces = MarkFinder(), FaceFinder(Store())
+    finder, faces = MarkFinder(Store()), FaceFinder(Store())
     for name in ("skin", "faces", "codes", "text", "metadata"):
         pictures = opened(folder / name, limit)
         alone, sent = 0, []
@@ -170,7 +170,7 @@ def clock(folder: Path) -> None:
     for name, finder in {
         "text": TextFinder(Store()),
         "codes": CodeFinder(),
-        "marks": MarkFinder(),
+        "marks": MarkFinder(Store()),
         "faces": FaceFinder(Store()),
     }.items():
         for verb, run in (("find", finder.find), ("verification_pass", finder.verification_pass)):

@@ -14,6 +14,7 @@ from anonymizer.core.types import Box, Kind, Pixels, QuestionKind
 from anonymizer.detect.finder import Finder, questions
 from anonymizer.detect.marks.finder import MarkFinder
 from anonymizer.detect.marks.skin import skin
+from anonymizer.detect.models.store import Store
 from anonymizer.redact.photo import redact
 
 SAMPLES = Path(__file__).parents[1] / "sample_media"
@@ -49,7 +50,7 @@ def test_ink_on_skin_is_asked_about(
     tone: tuple[int, int, int], colour: tuple[int, int, int], rotations: int
 ) -> None:
     pixels = np.ascontiguousarray(np.rot90(star(body(tone), colour), rotations))
-    (region,) = MarkFinder().find(pixels)
+    (region,) = MarkFinder(Store()).find(pixels)
     place = PLACE if rotations == 0 else Box(180, 640 - 370, 120, 120)
     assert region.kind is Kind.MARK and not region.hidden
     assert region.box.iou(place) > 0.7
@@ -70,22 +71,22 @@ def test_the_place_is_told_and_nothing_is_drawn_over() -> None:
 
 def test_a_large_photo_is_told_in_its_own_pixels() -> None:
     large = cv2.resize(star(body(), (28, 28, 32)), (2560, 1920), interpolation=cv2.INTER_CUBIC)
-    (region,) = MarkFinder().find(np.asarray(large, np.uint8))
+    (region,) = MarkFinder(Store()).find(np.asarray(large, np.uint8))
     assert region.box.iou(Box(4 * PLACE.x, 4 * PLACE.y, 4 * PLACE.w, 4 * PLACE.h)) > 0.7
 
 
 @pytest.mark.parametrize("colour", [(185, 60, 55), (120, 70, 45), (235, 205, 190)])
 def test_what_is_red_brown_or_pale_is_no_ink(colour: tuple[int, int, int]) -> None:
-    assert MarkFinder().find(star(body(), colour)) == []
+    assert MarkFinder(Store()).find(star(body(), colour)) == []
 
 
 def test_a_gap_is_no_ink_nor_is_what_the_edge_cuts_off() -> None:
     gap = np.array(body())
     gap[200:216, 220:420] = 3
-    assert MarkFinder().find(gap) == []
+    assert MarkFinder(Store()).find(gap) == []
     cut = np.array(body())
     cut[430:, 100:300] = (40, 45, 70)
-    assert MarkFinder().find(cut) == []
+    assert MarkFinder(Store()).find(cut) == []
 
 
 @pytest.mark.parametrize("rotations", [0, 1])
@@ -93,21 +94,44 @@ def test_a_thin_strip_between_two_panels_is_no_ink_and_a_bar_on_skin_is(rotation
     """What has skin's colour on either side of a window ends where the window ends, or nearly."""
     bar = np.array(body())
     bar[200:320, 300:318] = (40, 55, 60)
-    (region,) = MarkFinder().find(np.ascontiguousarray(np.rot90(bar, rotations)))
+    (region,) = MarkFinder(Store()).find(np.ascontiguousarray(np.rot90(bar, rotations)))
     assert region.box.area > 1500
     strip = bar.copy()
     strip[:198, 299:319] = strip[322:, 299:319] = (240, 242, 240)
-    assert MarkFinder().find(np.ascontiguousarray(np.rot90(strip, rotations))) == []
+    assert MarkFinder(Store()).find(np.ascontiguousarray(np.rot90(strip, rotations))) == []
+
+
+def arm(cut: bool) -> tuple[Pixels, Box]:
+    """A forearm on a plain wall with a shaded sleeve from side to side, or one that the picture's edge cuts off."""
+    rng = np.random.default_rng(5)
+    picture = np.full((480, 640, 3), (150, 155, 160), np.uint8)
+    picture[:, 200:440] = np.array(body(size=(240, 480)))
+    top, bottom = (300, 480) if cut else (110, 370)
+    shade = np.zeros((bottom - top, 240), np.float32)
+    for cells in (6, 14, 34):
+        grain = rng.normal(0, 1, (cells, cells)).astype(np.float32)
+        shade += cv2.resize(grain, (240, bottom - top), interpolation=cv2.INTER_CUBIC)
+    cover = cv2.GaussianBlur((shade > -0.3).astype(np.float32), (0, 0), 1.2)[..., None] * 0.8
+    part = picture[top:bottom, 200:440]
+    picture[top:bottom, 200:440] = (part * (1 - cover) + np.array((35, 38, 45)) * cover).astype(np.uint8)
+    return picture, Box(200, top, 240, bottom - top)
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_sleeve_and_ink_that_the_edge_cuts_off_are_asked_about_once(cut: bool) -> None:
+    picture, place = arm(cut)
+    (region,) = MarkFinder(Store()).find(picture)
+    assert region.asked and not region.hidden and region.box.iou(place) > 0.5
 
 
 def test_a_picture_without_skin_has_no_marks() -> None:
     grey = np.full((300, 400, 3), 128, np.uint8)
     grey[100:150, 100:200] = 20
     assert not skin(grey).any()
-    assert MarkFinder().find(grey) == []
-    assert MarkFinder().find(np.zeros((1, 1, 3), np.uint8)) == []
+    assert MarkFinder(Store()).find(grey) == []
+    assert MarkFinder(Store()).find(np.zeros((1, 1, 3), np.uint8)) == []
 
 
 @pytest.mark.parametrize("name", ["no-face.jpg", "portrait.jpg"])
 def test_sample_photos_are_not_held_up(name: str) -> None:
-    assert MarkFinder().find(np.asarray(Image.open(SAMPLES / name).convert("RGB"), np.uint8)) == []
+    assert MarkFinder(Store()).find(np.asarray(Image.open(SAMPLES / name).convert("RGB"), np.uint8)) == []

@@ -35,7 +35,7 @@ def _codes(settings: Settings, store: Store) -> list[RegionFinder]:
 def _marks(settings: Settings, store: Store) -> list[RegionFinder]:
     from anonymizer.detect.marks.finder import MarkFinder
 
-    return [MarkFinder()] if settings.marks else []
+    return [MarkFinder(store)] if settings.marks else []
 
 
 def _plugins(settings: Settings, store: Store) -> list[RegionFinder]:
@@ -60,7 +60,8 @@ def models_needed(settings: Settings) -> list[str]:
     faces = ["centerface", "blazeface-short", "blazeface-full", "face-parts"] if settings.faces else []
     wanted = settings.text is not TextPolicy.NONE
     text = ["ppocr-detection", "ppocr-detection-v4", "ppocr-recognition"] if wanted else []
-    return faces + text
+    marks = ["centerface", "ink"] if settings.marks else []
+    return list(dict.fromkeys(faces + text + marks))
 
 
 def models_used(settings: Settings, store: Store) -> list[str]:

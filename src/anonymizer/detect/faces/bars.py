@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymizer.core.geometry import scaled_size
 from anonymizer.core.types import Box, Pixels
 from anonymizer.detect.marks.skin import skin
 
@@ -39,7 +40,7 @@ def bars(pixels: Pixels) -> list[Box]:
     """The bars and ellipses that were drawn on skin in a picture ``(h, w, 3)`` uint8 RGB, in its pixels."""
     height, width = pixels.shape[:2]
     factor = min(1.0, SIDE / max(height, width))
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    size = scaled_size(width, height, factor)
     shown = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
     three = np.ones((3, 3), np.uint8)
     spread = (cv2.dilate(shown, three) - cv2.erode(shown, three)).max(axis=2)

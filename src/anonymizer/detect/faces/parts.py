@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymizer.core.geometry import scaled_size
 from anonymizer.core.types import Action, Box, Evidence, Kind, Pixels, QuestionKind, Region
 from anonymizer.detect.faces import centerface
 from anonymizer.detect.faces.bars import bars
@@ -111,7 +112,7 @@ def _squared(pixels: Pixels) -> tuple[View, Pixels]:
     height, width = pixels.shape[:2]
     longest = max(width, height)
     factor = SIDE / longest
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    size = scaled_size(width, height, factor)
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
     left, top = (SIDE - size[0]) // 2, (SIDE - size[1]) // 2
     edges = (top, SIDE - size[1] - top, left, SIDE - size[0] - left)

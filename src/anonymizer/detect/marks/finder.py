@@ -1,4 +1,6 @@
-"""Suggest likely tattoos: ink is bluer or greyer than skin, darker, sharply bounded, and skin is all around it.
+"""Suggest likely tattoos: where a network sees ink, or rules about colour do and the network does not object.
+
+To the rules ink is bluer or greyer than skin, darker, sharply bounded, and skin is all around it.
 
 A suggestion only: there is no free detector to rely on, and a lesion that is blurred by mistake destroys the
 case. Everything found here is a doubt (``Action.ASK``), which sends the file to a person. Naevi, crusts and
@@ -8,17 +10,26 @@ docs/detection.md has the measurements behind the numbers here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.core.geometry import scaled_size
 from anonymizer.core.types import Action, Box, Evidence, Kind, Model, Pixels, Region
+from anonymizer.detect import trunk
+from anonymizer.detect.marks import network
 from anonymizer.detect.marks.skin import skin
+from anonymizer.detect.models.store import Store
 
 SIDE = 640
 """Long side of the picture that is looked at: hair is too thin to be seen, a tattoo is not."""
 NAME = "ink on skin"
+SEEN_TOO = 0.3
+"""The network's highest word inside a place of the rules, without which it is none."""
+SAME = 0.4
+"""Two boxes that overlap so much (IoU) are one place."""
 BLUER, LESS_RED, DARKER = 4.0, 3.0, 7.0
 """By so much less yellow (b* of CIE Lab), less red (a*) and darker (L*) than the skin around it a pixel may be ink …"""
 GREENER = 14.0
@@ -60,7 +71,14 @@ SECTORS = 8
 
 
 class MarkFinder:
-    """Suggests places; see :class:`anonymizer.detect.base.RegionFinder`. It has no model to load."""
+    """Suggests places; see :class:`anonymizer.detect.base.RegionFinder`.
+
+    Raises :class:`anonymizer.core.errors.ModelError` if a model cannot be had.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._network = network.InkNetwork(store)
 
     def find(self, pixels: Pixels) -> list[Region]:
         """Places that look like ink on skin, none of them certain."""
@@ -68,14 +86,28 @@ class MarkFinder:
         factor = min(1.0, SIDE / max(height, width))
         size = scaled_size(width, height, factor)
         shown = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+        if not skin(shown).any():
+            return []
+        small = network.reduced(shown)
+        seen = self._network.map(small)
+        back = size[0] / small.shape[1], size[1] / small.shape[0]
+        by_network = [(box.times(*back), score) for box, score in network.places(seen, small)]
+        cell = network.STRIDE * back[0], network.STRIDE * back[1]
+        by_rules = [one for one in suggestions(shown) if _highest(seen, one[0], cell) >= SEEN_TOO]
+        chosen = [(box, NAME, score) for box, score in by_rules if _own_place(box, by_network)]
+        chosen += [
+            (box, network.NAME, score)
+            for box, score in by_network
+            if not any(box.iou(ruled) >= SAME for ruled, _, _ in chosen)
+        ]
         return [
             Region(
                 box.times(1 / factor, 1 / factor).within(width, height),
                 Kind.MARK,
-                (Evidence(NAME, score),),
+                (Evidence(name, round(score, 3)),),
                 action=Action.ASK,
             )
-            for box, score in suggestions(shown)
+            for box, name, score in chosen
         ]
 
     def verification_pass(self, pixels: Pixels) -> list[Region]:
@@ -83,7 +115,20 @@ class MarkFinder:
         return []
 
     def models(self) -> list[Model]:
-        return []
+        entries = [self._store.entry(name) for name in (trunk.NAME, network.NAME)]
+        return [Model(e.name, e.sha256, e.licence, self._network.device) for e in entries]
+
+
+def _own_place(box: Box, others: Sequence[tuple[Box, float]]) -> bool:
+    """Whether a place of the rules is none of the network's, or is one of them as a whole and not a piece of it."""
+    return all(box.covered_by(other.scaled(1.2)) < 0.5 or box.iou(other) >= SAME for other, _ in others)
+
+
+def _highest(seen: NDArray[np.float32], box: Box, cell: tuple[float, float]) -> float:
+    """The network's highest word inside a box; ``cell`` is the size of a cell of ``seen``, in the box's pixels."""
+    left, top, right, bottom = box.times(1 / cell[0], 1 / cell[1]).pixels(seen.shape[1], seen.shape[0])
+    inside = seen[top:bottom, left:right]
+    return float(inside.max()) if inside.size else 0.0
 
 
 def suggestions(shown: Pixels) -> list[tuple[Box, float]]:

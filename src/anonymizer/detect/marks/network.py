@@ -1,0 +1,80 @@
+"""Where a network sees ink: the project's own, on what CenterFace's trunk computes (models/ink.md).
+
+It sees what rules about colour cannot: sleeves, red and coloured ink, ink that the picture's edge cuts off.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymizer.core.geometry import scaled_size
+from anonymizer.core.types import Box, Pixels
+from anonymizer.detect.marks.skin import skin
+from anonymizer.detect.models.store import Store
+from anonymizer.detect.runtime import Network
+from anonymizer.detect.trunk import Trunk, coarser, finer
+
+NAME = "ink"
+SIDE = 320
+"""Long side of the copy that is looked at, pixels."""
+STRIDE = 8
+MAY_BE, SURE = 0.5, 0.92
+"""A cell may be ink from here on; a place is pointed at where a cell of it is as sure as this."""
+LEAST = 0.015
+"""Share of the picture's cells that a place takes up."""
+AROUND, ON_SKIN = 33, 0.15
+"""Width, pixels of the copy, of what is around a place, and the share of it (or of the place) that is skin."""
+
+
+class InkNetwork:
+    """Raises :class:`anonymizer.core.errors.ModelError` if a model cannot be had."""
+
+    def __init__(self, store: Store) -> None:
+        self._trunk = Trunk(store, (4, 8, 16, 32))
+        self._head = Network(store.load(NAME), pictures=False, exact=True)
+
+    @property
+    def device(self) -> str:
+        """Where the network runs."""
+        return self._head.device
+
+    def map(self, shown: Pixels) -> NDArray[np.float32]:
+        """How sure it is of ink, 0 to 1, in each cell of 8 pixels of a picture of at most :data:`SIDE` pixels."""
+        (fine, middle, coarse, deep), *_ = self._trunk.features([shown])
+        features = np.concatenate([coarser(fine, 2), middle, finer(coarse, 2), finer(deep, 4)])
+        height, width = shown.shape[:2]
+        cells = self._head.run(features[None])[0][0, 0]
+        return np.asarray(cells[: -(-height // STRIDE), : -(-width // STRIDE)], np.float32)
+
+
+def reduced(pixels: Pixels) -> Pixels:
+    """The picture at a long side of :data:`SIDE` pixels, enlarged fourfold at most."""
+    height, width = pixels.shape[:2]
+    factor = min(SIDE / max(height, width), 4.0)
+    size = scaled_size(width, height, factor)
+    how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(pixels, size, interpolation=how), np.uint8)
+
+
+def places(ink: NDArray[np.float32], shown: Pixels) -> list[tuple[Box, float]]:
+    """The places that :meth:`InkNetwork.map` is sure of, in pixels of the copy, with their scores."""
+    height, width = shown.shape[:2]
+    # One tattoo has gaps of skin: pieces with a cell or two between them are one place.
+    joined = cv2.morphologyEx((ink > MAY_BE).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(joined)
+    skinned = skin(shown) if count > 1 else np.zeros((height, width), bool)
+    found = []
+    for label in range(1, count):
+        x, y, w, h, area = (int(v) for v in stats[label])
+        own = labels == label
+        score = float(ink[own].max())
+        if area < LEAST * ink.size or score < SURE:
+            continue
+        solid = finer(own.astype(np.uint8)[None], STRIDE)[0, :height, :width]
+        ring = (cv2.dilate(solid, np.ones((AROUND, AROUND), np.uint8)) > 0) & (solid == 0)
+        around = float(skinned[ring].mean()) if ring.any() else 0.0
+        if max(around, float(skinned[solid > 0].mean())) >= ON_SKIN:
+            found.append((Box(x, y, w, h).times(STRIDE, STRIDE).within(width, height), score))
+    return found

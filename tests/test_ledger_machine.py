@@ -178,6 +178,23 @@ class LedgerMachine(RuleBasedStateMachine):
             assert {path.stem for path in folder.reports.glob("*.json")} == told
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs fork")
+def test_a_decision_cut_off_at_any_step_is_whole_or_none() -> None:
+    """Each step of one approval in turn, which the machine reaches by chance alone."""
+    ends = set()
+    for dies in range(1, 60, 2):
+        machine = LedgerMachine()
+        try:
+            id = machine.begin(0, 0)
+            machine.admit(id, "review", 0)
+            machine.decide(id, 0, "approve", dies)
+            machine.the_disk_is_as_the_model_says()
+            ends.add(machine.rows[id])
+        finally:
+            machine.teardown()
+    assert ends == {"review", "ready"}
+
+
 LedgerMachine.TestCase.settings = settings(
     max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )

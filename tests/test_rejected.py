@@ -13,6 +13,7 @@ from anonymizer.engine.scheduler import Engine
 from anonymizer.gate import decisions
 from anonymizer.gate.decisions import approve, read_report, reject, reopen
 from anonymizer.gate.folder import Gate
+from anonymizer.i18n import speaker
 from anonymizer.release.publish import release
 from anonymizer.road import pipeline
 from anonymizer.road.pipeline import Outcome, Session
@@ -141,7 +142,7 @@ def test_a_release_holds_back_what_was_rejected_in_another_version(
     assert done.copied == ()
     (held,) = done.held
     assert second.output and held[0] == second.output.name
-    assert held[1].startswith("A person rejected this picture on 20")
+    assert str(speaker("en")(held[1])).startswith("A person rejected this picture on 20")
     with Gate(out) as gate:
         reopen(gate, second.id, "AB")
         approve(gate, second.id, "AB")

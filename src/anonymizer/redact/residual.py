@@ -65,8 +65,7 @@ def left_over(
 ) -> list[Region]:
     """Of what was found in a written frame, what the redactions do not hide: bare, or legible beside them.
 
-    Text or a code that a redaction touches must be found without that redaction, too: see :func:`still_legible`. One
-    judgement for photos and clips, at every search.
+    Text or a code that a redaction touches must be found without that redaction, too: see :func:`still_legible`.
     """
     bare: list[Region] = []
     doubtful: list[Region] = []

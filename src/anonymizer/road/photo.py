@@ -29,8 +29,9 @@ from anonymizer.read.photo.reader import Still
 from anonymizer.redact.photo import redact, redaction_box, restore
 from anonymizer.redact.residual import (
     HIDDEN_SHARE,
-    left_over,
+    legible_beside,
     share_hidden,
+    still_legible,
     unredacted,
 )
 from anonymizer.road.known import known_check
@@ -61,7 +62,7 @@ def process(
     regions = heeded(seen, settings) + drawn_regions(settings)
     redactions, kept = _write(still.pixels, regions, settings, staged, form, secret)
     written = decode(staged)
-    seen += (again := _left_over(finder, written, redactions))
+    seen += (again := _search_again(finder, written, redactions))
     found = heeded(again, settings)
     searched = Message("road.searched.one")
     if any(region.hidden for region in found):
@@ -70,7 +71,7 @@ def process(
         staged.unlink()
         redactions, kept = _write(still.pixels, regions, settings, staged, form, secret)
         written = decode(staged)
-        seen += (again := _left_over(finder, written, redactions))
+        seen += (again := _search_again(finder, written, redactions, last=True))
         found = heeded(again, settings)
         searched = Message("road.searched.two")
     expected = Expected(
@@ -105,11 +106,15 @@ def process(
     )
 
 
-def _left_over(finder: RegionFinder, written: Pixels, redactions: Sequence[Redaction]) -> list[Region]:
-    """What the verification pass finds in the written picture and the redactions do not hide."""
-    if not written.size:
-        return []
-    return left_over(finder.verification_pass(written), redactions, written, finder.verification_pass)
+def _search_again(
+    finder: RegionFinder, written: Pixels, redactions: Sequence[Redaction], *, last: bool = False
+) -> list[Region]:
+    # Stricter than a clip's judgement: measured on half-covered lines, asking for all of them to be found once more
+    # without the redactions loses one remnant in twenty.
+    found = finder.verification_pass(written) if written.size else []
+    bare = unredacted(found, redactions)
+    beside = [r for r in found if r not in bare and legible_beside(r, redactions, written)]
+    return bare + (still_legible(beside, redactions, written, finder.verification_pass) if last else beside)
 
 
 def _to_ask(regions: Sequence[Region], redactions: Sequence[Redaction]) -> list[Region]:

@@ -46,7 +46,7 @@ def idle_cost(seconds: float = 60.0, files: int = 1000, *, poll: bool = False) -
         for number in range(1, files):
             (folder / "in" / f"{number}.jpg").write_bytes(content)
         (folder / "anonymizer.toml").write_text(SETTINGS)
-        command = [sys.executable, "-m", "anonymizer.cli.main", "watch", str(folder / "in"), "--quiet"]
+        command = [sys.executable, "-m", "anonymizer", "watch", str(folder / "in"), "--quiet"]
         more = ["--settings", str(folder / "anonymizer.toml"), "--settle", "1", *(["--poll"] if poll else [])]
         with subprocess.Popen([*command, "--out", str(folder / "out"), *more]) as process:
             try:

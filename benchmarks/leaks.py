@@ -168,7 +168,7 @@ def score(seen: Sequence[tuple[int, float, Pixels, list[Box]]], output: Path) ->
 def ours(path: Path, folder: Path) -> tuple[Path, float]:
     out = folder / f"ours-{path.stem}"
     start = time.perf_counter()
-    command = [sys.executable, "-m", "anonymizer.cli.main", "blur", str(path), "--quiet", "--out", str(out)]
+    command = [sys.executable, "-m", "anonymizer", "blur", str(path), "--quiet", "--out", str(out)]
     code = subprocess.run(command, check=False).returncode
     seconds = time.perf_counter() - start
     media = [*(out / "ready").glob("*.mp4"), *(out / "review").glob("*.mp4")]

@@ -29,7 +29,7 @@ from PIL import Image
 from idle import idle_cost
 
 SAMPLES = Path(__file__).parents[1] / "sample_media"
-BATCH = [sys.executable, "-m", "anonymizer.cli.main", "batch"]
+BATCH = [sys.executable, "-m", "anonymizer", "batch"]
 NOTHING = 'faces = false\ntext = "none"\ncodes = false\nmarks = false\n'
 MIB = 1 << 20
 

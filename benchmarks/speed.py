@@ -107,7 +107,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         paths = sorted(options.own.glob("*.jpg")) if options.own else make(folder, options.photos)
-        ours = [sys.executable, "-m", "anonymizer.cli.main", "blur", *paths, "--quiet", "--out"]
+        ours = [sys.executable, "-m", "anonymizer", "blur", *paths, "--quiet", "--out"]
         faces_only = ["--text", "none", "--no-codes", "--no-marks"]
         results = {
             "deface 1.5.0, defaults": run([python.parent / "deface", *paths]),

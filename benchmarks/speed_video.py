@@ -104,7 +104,7 @@ def main() -> None:
         # Before and after this program: a machine that others use too changes its pace in these minutes.
         before = timed(rival)
         plain = count / timed([*HEAD, "-i", clip, *codec, folder / "plain.mp4"])
-        ours = [sys.executable, "-m", "anonymizer.cli.main", "blur", clip, "--quiet", "--out"]
+        ours = [sys.executable, "-m", "anonymizer", "blur", clip, "--quiet", "--out"]
         faces = count / timed([*ours, folder / "a", "--text", "none", "--no-codes"])
         own = count / timed([*ours, folder / "b"])
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024

@@ -38,7 +38,7 @@ class Process:
         command = [
             sys.executable,
             "-m",
-            "anonymizer.cli.main",
+            "anonymizer",
             "watch",
             str(folder / "in"),
             "--out",

@@ -115,7 +115,7 @@ def test_killed_at_random_moments_and_resumed_every_file_ends_in_one_place(
     temporary.mkdir()
     before = fingerprints(inbox)
     command = [
-        *(sys.executable, "-m", "anonymizer.cli.main", "batch", str(inbox), "--out", str(out), "--quiet"),
+        *(sys.executable, "-m", "anonymizer", "batch", str(inbox), "--out", str(out), "--quiet"),
         *("--settings", str(settings), "--workers", "2"),
     ]
     surroundings = os.environ | {"TMPDIR": str(temporary)}

@@ -434,7 +434,7 @@ def test_as_a_program_of_its_own(tmp_path: Path) -> None:
     """Installed, started as users start it, with a name that needs care, output piped away."""
     source = plain(tmp_path / "Frau Müller 🙂.jpg")
     done = subprocess.run(
-        [sys.executable, "-m", "anonymizer.cli.main", "blur", str(source), "--out", str(tmp_path / "out"), *FAST],
+        [sys.executable, "-m", "anonymizer", "blur", str(source), "--out", str(tmp_path / "out"), *FAST],
         capture_output=True, text=True, timeout=120, env={**os.environ, "PYTHONIOENCODING": "utf-8"},
     )  # fmt: skip
     assert done.returncode == 3, done.stderr

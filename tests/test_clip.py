@@ -369,7 +369,7 @@ def command(source: Path, out: Path) -> list[str]:
     return [
         sys.executable,
         "-m",
-        "anonymizer.cli.main",
+        "anonymizer",
         "blur",
         str(source),
         "--out",

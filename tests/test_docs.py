@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import tomllib
 from importlib.metadata import version
@@ -13,7 +14,8 @@ from pydantic import BaseModel
 from anonymizer.core.errors import ExitCode
 from anonymizer.core.message import Message
 from anonymizer.core.sentences import ENGLISH
-from anonymizer.core.settings import Limits, Settings, load, with_sidecar
+from anonymizer.core.settings import Limits, Settings
+from anonymizer.core.settings_file import load, with_sidecar
 from anonymizer.core.types import Style
 
 ROOT = Path(__file__).parents[1]
@@ -57,6 +59,13 @@ def test_every_setting_is_described_with_its_default() -> None:
 
 def quoted(word: str) -> str:
     return word if re.fullmatch(r"true|false|[\d.]+", word) else f'"{word}"'
+
+
+def test_the_table_of_settings_is_what_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it is not: python docs/settings_table.py."""
+    monkeypatch.syspath_prepend(str(DOCS))
+    written = importlib.import_module("settings_table").page(page("settings.md"))
+    assert written == page("settings.md")
 
 
 def test_the_example_settings_load(tmp_path: Path) -> None:

@@ -601,7 +601,11 @@ def test_a_page_whose_program_has_ended_says_so(browser: Any, tmp_path: Path) ->
 def test_both_languages_say_the_same() -> None:
     english = page_strings()
     words = {one: page_words(one, english) for one in languages()}
-    context = [e.msgctxt.split()[1] for e in polib.pofile(str(FOLDER / "fr.po")) if e.msgctxt and e.msgstr]
+    context = [
+        e.msgctxt.split()[1]
+        for e in polib.pofile(str(FOLDER / "fr.po"))
+        if e.msgstr and (e.msgctxt or "").startswith("page ")
+    ]
     assert {key for key in context if not key.endswith(".many")} == english.keys()
     places = {
         language: {key: set(_places(text)) for key, text in said.items()} for language, said in words.items()

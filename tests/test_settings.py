@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from anonymizer.core.errors import ExitCode, SettingsError
-from anonymizer.core.settings import Effort, Limits, Settings, TextPolicy, load
+from anonymizer.core.settings import Effort, Limits, Settings, TextPolicy
+from anonymizer.core.settings_file import load
 from anonymizer.core.types import Kind, Shape, Style
 
 
@@ -47,7 +48,7 @@ def test_tables_and_regions_come_from_the_file(file: Path) -> None:
     [
         ("# a comment\nstlye = 'blur'\n", 2, "stlye", "unknown setting"),
         ("grid = 4\n\nmargin = 9\n", 3, "margin", "less than or equal to 4"),
-        ("style = 'smear'\n", 1, "style", "'blur', 'pixelate' or 'fill'"),
+        ("style = 'smear'\n", 1, "style", "'smear' is unknown; known are blur, pixelate, fill."),
         ("grid = 4.5\n", 1, "grid", "integer"),
         ("jpeg_quality = 5\n", 1, "jpeg_quality", "greater than or equal to 70"),
         ("grid = 8\n[limits]\n\nmax_pixels = 0\n", 4, "limits.max_pixels", "greater than 0"),

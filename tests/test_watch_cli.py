@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from anonymizer.cli.watch import sentences
+from anonymizer.cli.status import sentences
 from anonymizer.core.message import Message, as_json
 from anonymizer.i18n import speaker
 from anonymizer.watch.completeness import WaitReason

@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from anonymizer.cli.options import Given
 from anonymizer.cli.watch import wanted_service
 from anonymizer.core.errors import NotReadyError
 from anonymizer.watch.options import Options
@@ -21,7 +22,7 @@ from anonymizer.watch.service import Service, service, switch_off, switch_on, sy
 from conftest import Ran
 
 INBOX, OUT = Path("/home/anna/in box 100%"), Path('/home/anna/"out" $x')
-COMMAND = ["/usr/bin/python3", "-m", "anonymizer.cli.main", "watch", str(INBOX), "--out", str(OUT)]
+COMMAND = ["/usr/bin/python3", "-m", "anonymizer", "watch", str(INBOX), "--out", str(OUT)]
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +45,7 @@ def test_the_systemd_unit(home: Path, models: None) -> None:
     text = unit.content.decode()
     lines = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     assert lines["ExecStart"] == (
-        '"/usr/bin/python3" "-m" "anonymizer.cli.main" "watch" "/home/anna/in box 100%%" "--out" '
+        '"/usr/bin/python3" "-m" "anonymizer" "watch" "/home/anna/in box 100%%" "--out" '
         '"/home/anna/\\"out\\" $$x"'
     )
     assert lines["Environment"] == '"ANONYMIZER_MODELS=/mo dels/$a \\"b\\" 5%%"'
@@ -116,7 +117,7 @@ def test_the_scheduled_task(monkeypatch: pytest.MonkeyPatch) -> None:
         return root.findtext(path, namespaces=space) or ""
 
     assert text(".//t:Exec/t:Command") == command[0]
-    assert text(".//t:Exec/t:Arguments") == '-m anonymizer.cli.main watch "D:\\in box" --out "D:\\a & b"'
+    assert text(".//t:Exec/t:Arguments") == '-m anonymizer watch "D:\\in box" --out "D:\\a & b"'
     assert text(".//t:LogonTrigger/t:UserId") == "PRACTICE\\anna & co"
     assert text(".//t:ExecutionTimeLimit") == "PT0S" and text(".//t:RunLevel") == "LeastPrivilege"
     assert task.on[0][:2] == ("schtasks", "/Create") and task.off[-1][:2] == ("schtasks", "/Delete")
@@ -133,20 +134,23 @@ def test_the_service_runs_the_watch_that_was_asked_for(tmp_path: Path) -> None:
     options = Options(
         tmp_path / "in", tmp_path / "out", tmp_path / "done", poll=True, quiet=2.5, rescan=90, workers=2
     )
-    text = wanted_service(options, Path("own.toml")).content.decode()
+    flags = {"--style": "fill", "--codes": False, "--lang": "fr", "--region": ("1,2,3,4", "5,6,7,8@1-2")}
+    given = Given(Path("own.toml"), flags)
+    text = wanted_service(options, given).content.decode()
     if sys.platform == "linux":
         line = next(line for line in text.splitlines() if line.startswith("ExecStart="))
         assert shlex.split(line.removeprefix("ExecStart=")) == [
             *(
                 sys.executable,
                 "-m",
-                "anonymizer.cli.main",
+                "anonymizer",
                 "watch",
                 str(tmp_path / "in"),
                 "--out",
                 str(tmp_path / "out"),
             ),
             *("--wait", "--done", str(tmp_path / "done"), "--settings", str(Path("own.toml").absolute())),
+            *("--no-codes", "--style", "fill", "--region", "1,2,3,4", "--region", "5,6,7,8@1-2"),
             *("--poll", "--settle", "2.5", "--rescan", "90", "--workers", "2"),
         ]
 
@@ -170,16 +174,16 @@ def test_install_and_uninstall(tmp_path: Path, systemctl: Path, run: Callable[..
     settings.write_text('faces = false\ntext = "none"\ncodes = false\nmarks = false\n')
     folders = ("--lang", "fr", "watch", tmp_path / "in", "--out", tmp_path / "out", "--settings", settings)
     said = run(*folders, "--install")
-    assert said.code == 0 and "Installed and started: anonymizer-watch-" in said.out
+    assert said.code == 0 and "Installé et démarré : anonymizer-watch-" in said.out
     (unit,) = (tmp_path / ".config" / "systemd" / "user").iterdir()
     assert '"--lang" "fr" "watch"' in unit.read_text() and "--wait" in unit.read_text()
     assert (tmp_path / "out" / ".anonymizer" / "ledger.sqlite").is_file()
     calls = (tmp_path / "calls").read_text().splitlines()
     assert calls == ["--user daemon-reload", f"--user enable {unit.name}", f"--user restart {unit.name}"]
     said = run(*folders, "--uninstall")
-    assert said.code == 0 and said.out == "Service removed.\n" and not unit.exists()
+    assert said.code == 0 and said.out == "Service supprimé.\n" and not unit.exists()
     assert (tmp_path / "calls").read_text().splitlines()[3:] == [f"--user disable --now {unit.name}"]
-    assert run(*folders, "--uninstall").out == "There was no service to remove.\n"
+    assert run(*folders, "--uninstall").out == "Il n'y avait pas de service à supprimer.\n"
 
 
 def test_a_service_that_cannot_be_switched_on_is_said_with_what_to_run(

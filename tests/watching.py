@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from anonymizer.cli.watch import watch_status
+from anonymizer.cli.status import watch_status
 from anonymizer.core.settings import Settings
 from anonymizer.engine.scheduler import Engine
 from anonymizer.engine.worker_process import Answer, Job

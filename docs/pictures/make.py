@@ -69,7 +69,7 @@ def page_and_report(out: Path, chromium: str) -> None:
         (photo,) = session.run_all([SAMPLES / "label-and-code.png"])
     with Session(out, Settings(keep_mouth=True)) as session:
         list(session.run_all([SAMPLES / "interview.mp4", SAMPLES / "close-up-mask.jpg"]))
-    command = [sys.executable, "-m", "anonymizer.cli.main", "--lang", "en", "app", str(out), "--no-browser"]
+    command = [sys.executable, "-m", "anonymizer", "--lang", "en", "app", str(out), "--no-browser"]
     with sync_playwright() as playwright, subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as app:
         try:
             assert app.stdout is not None

@@ -16,7 +16,8 @@ from anonymizer.batch.remote import Distant, Mirror, RemoteFolder
 from anonymizer.core.errors import AnonymizerError, UsageError
 from anonymizer.core.message import Message, packed
 from anonymizer.core.prefetch import ahead
-from anonymizer.core.settings import Settings, with_sidecar
+from anonymizer.core.settings import Settings
+from anonymizer.core.settings_file import with_sidecar
 from anonymizer.core.types import Verdict
 from anonymizer.engine import known as lookup
 from anonymizer.engine.known import Known

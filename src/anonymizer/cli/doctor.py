@@ -1,4 +1,4 @@
-"""Is this machine ready? One finding per thing that a run needs, or would be better with."""
+"""``anonymizer doctor``: is this machine ready? One finding per thing that a run needs, or would be better with."""
 
 from __future__ import annotations
 
@@ -11,8 +11,16 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
+import click
+from rich.markup import escape
+
+from anonymizer.cli.failures import OPENCV_CURE
+from anonymizer.cli.language import say
+from anonymizer.cli.options import json_option, lang_option
+from anonymizer.cli.output import emit, out_console, print_line, shown
+from anonymizer.cli.parser import Command
 from anonymizer.core.confinement.launch import launch
-from anonymizer.core.errors import ModelError
+from anonymizer.core.errors import ExitCode, ModelError
 from anonymizer.core.message import Message
 from anonymizer.core.version import __version__
 from anonymizer.read.process import end, start
@@ -20,7 +28,6 @@ from anonymizer.verify import exiftool
 
 SECONDS = 60
 """How long a program may take to say who it is."""
-OPENCV_CURE = "pip install --force-reinstall --no-deps opencv-python-headless==5.0.0.93"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,35 @@ class MachineFinding:
     ok: bool
     needed: bool
     said: str | Message
+
+
+@click.command(cls=Command)
+@json_option
+@lang_option
+def doctor(as_json: bool) -> int:
+    """Is this machine ready: libraries, models, runtime device, outside checkers. Exit 5 if not."""
+    findings = examine()
+    ready = all(finding.ok or not finding.needed for finding in findings)
+    for finding in findings:
+        if as_json:
+            emit(
+                {
+                    "what": str(finding.what),
+                    "ok": finding.ok,
+                    "needed": finding.needed,
+                    "said": str(finding.said),
+                }
+            )
+        else:
+            mark = "[green]ok  [/]" if finding.ok else "[red]no  [/]" if finding.needed else "[yellow]none[/]"
+            out_console.print(f"{mark} {_text(finding.what):18} {escape(shown(_text(finding.said)))}")
+    if not as_json:
+        print_line(say("cli.ready" if ready else "cli.not-ready"))
+    return ExitCode.OK if ready else ExitCode.NOT_READY
+
+
+def _text(said: str | Message) -> str:
+    return say(said) if isinstance(said, Message) else said
 
 
 def examine() -> list[MachineFinding]:
@@ -67,8 +103,10 @@ def _opencv() -> MachineFinding:
 def _runtime() -> MachineFinding:
     if find_spec("openvino") is None:
         return MachineFinding("openvino", False, True, Message("doctor.not-installed"))
-    from anonymizer.detect.runtime import devices
-
+    try:
+        from anonymizer.detect.runtime import devices
+    except ImportError as error:
+        return MachineFinding("openvino", False, True, Message("doctor.after-the-others", cause=error))
     found = devices()
     return MachineFinding("openvino", bool(found), True, "; ".join(found) or Message("doctor.no-device"))
 
@@ -80,6 +118,8 @@ def _models() -> list[MachineFinding]:
     try:
         states = (store := Store()).check()
         check_entries(store)
+    except ImportError as error:
+        return [MachineFinding("models", False, True, Message("doctor.after-the-others", cause=error))]
     except ModelError as error:
         return [MachineFinding("models", False, True, error.message)]
     findings = []

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
+from anonymizer.cli.options import PATH, lang_option
+from anonymizer.cli.parser import Group, argument
 from anonymizer.core.errors import UsageError
 
-key_app = typer.Typer(
-    help="The key that signs your reports: show it, hand out its public half.", no_args_is_help=True
-)
+
+@click.group(cls=Group)
+@lang_option
+def key() -> None:
+    """The key that signs your reports: show it, hand out its public half."""
 
 
-@key_app.command("show")
+@key.command("show")
+@lang_option
 def show() -> None:
     """The key's id and the place of its private half; made now if there is none yet."""
     from anonymizer.core.signing import key_path, own_key
@@ -22,12 +26,16 @@ def show() -> None:
     print(f"{own_key().id}  {key_path()}")
 
 
-@key_app.command("export")
-def export(
-    file: Annotated[
-        Path | None, typer.Argument(help="Where to write it; default: standard output.", metavar="[FILE]")
-    ] = None,
-) -> None:
+@key.command("export")
+@argument(
+    "file",
+    type=PATH,
+    required=False,
+    metavar="[FILE]",
+    help="Where to write it; default: standard output.",
+)
+@lang_option
+def export(file: Path | None) -> None:
     """The public half, for whoever verifies your reports: anonymizer verify FILE --key PUB."""
     from anonymizer.core.signing import own_key
 

@@ -1,41 +1,111 @@
-"""``anonymizer watch`` and ``anonymizer status``."""
+"""``anonymizer watch``: a folder, watched until somebody ends it, or whenever its user logs in."""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING
 
+import click
+
+from anonymizer.cli.blur import beside
+from anonymizer.cli.language import say
+from anonymizer.cli.options import PATH, Given, quiet_option, takes_settings
+from anonymizer.cli.output import print_line, shown
+from anonymizer.cli.parser import Command, argument, option
+from anonymizer.cli.progress import have_models
 from anonymizer.core.errors import ExitCode
-from anonymizer.core.message import Message, from_json, with_sentence
-from anonymizer.core.settings import Settings
-from anonymizer.engine.scheduler import Engine
-from anonymizer.gate.folder import Gate
-from anonymizer.gate.output import OutputFolder
-from anonymizer.gate.records import State
-from anonymizer.i18n import Say
-from anonymizer.read.walk import Passed
-from anonymizer.watch import status
-from anonymizer.watch.completeness import ignore_lease_signal
-from anonymizer.watch.locks import alive
+from anonymizer.core.message import Message
 from anonymizer.watch.options import Options, check
-from anonymizer.watch.service import Service, service, switch_on, watch_command
-from anonymizer.watch.watcher import Watcher
 
-NAMED = 100
-"""Files that wait, and files that failed, that are named at most: those that wait longest, those that failed last."""
+if TYPE_CHECKING:
+    from anonymizer.core.settings import Settings
+    from anonymizer.watch.service import Service
 
 
-def watch(options: Options, settings: Settings, say: Callable[[Message], None]) -> ExitCode:
+@click.command(cls=Command)
+@argument("inbox", type=PATH, metavar="INBOX", help="Folder to watch, with its subfolders.")
+@option(
+    "--out", type=PATH, metavar="FOLDER", help="Output folder; default: a folder 'anonymized' beside INBOX."
+)
+@option(
+    "--done",
+    type=PATH,
+    metavar="FOLDER",
+    help="Move handled originals here (same disk); without, they stay where they are.",
+)
+@option("--poll", is_flag=True, help="Look every few seconds; by itself on a network share.")
+@option(
+    "--settle",
+    type=click.FloatRange(0.2, 3600),
+    default=5,
+    help="Seconds for which a file must be unchanged.",
+)
+@option(
+    "--rescan",
+    type=click.FloatRange(1, 3600),
+    default=60,
+    help="Seconds between two scans of the whole folder.",
+)
+@option("--workers", type=click.IntRange(1), default=1, help="Processes that work at the same time.")
+@option("--wait", is_flag=True, help="Wait for folders that are not there yet, and create none.")
+@option("--install", is_flag=True, help="Start this watch whenever you log in, from now on.")
+@option("--uninstall", is_flag=True, help="Undo --install.")
+@quiet_option
+@takes_settings
+def watch(
+    inbox: Path,
+    out: Path | None,
+    done: Path | None,
+    poll: bool,
+    settle: float,
+    rescan: float,
+    workers: int,
+    wait: bool,
+    install: bool,
+    uninstall: bool,
+    quiet: bool,
+    given: Given,
+) -> int:
+    """Watch a folder: whatever is complete there is made publishable, until Ctrl-C or SIGTERM (exit code 0)."""
+    options = Options(
+        _plain(inbox), _plain(out or beside(inbox)), _plain(done) if done else None,
+        poll=poll, quiet=settle, rescan=rescan, wait=wait, workers=workers,
+    )  # fmt: skip
+    if uninstall:
+        from anonymizer.watch.service import switch_off
+
+        removed = switch_off(wanted_service(options))
+        print_line(say("cli.service-removed" if removed else "cli.no-service"))
+        return ExitCode.OK
+    settings = given.settings()
+    have_models(settings, show=not quiet)
+    if install:
+        unit = install_service(options, settings, given)
+        for line in say("cli.service-installed", name=unit.name, folder=shown(options.out)).splitlines():
+            print_line(line)
+        return ExitCode.OK
+    return watch_until_told(
+        options, settings, (lambda sentence: None) if quiet else lambda sentence: print_line(say(sentence))
+    )
+
+
+def watch_until_told(options: Options, settings: Settings, tell: Callable[[Message], None]) -> ExitCode:
     """Watch until SIGTERM or Ctrl-C, which is its regular end.
 
     Raises :class:`anonymizer.core.errors.AnonymizerError` where the watching cannot begin.
     """
+    from anonymizer.engine.scheduler import Engine
+    from anonymizer.watch import status
+    from anonymizer.watch.completeness import ignore_lease_signal
+    from anonymizer.watch.watcher import Watcher
+
     status.shorten_errors(options.out / ".anonymizer")
-    watcher = Watcher(options, lambda: Engine(options.out, settings, options.workers), say)
+    watcher = Watcher(options, lambda: Engine(options.out, settings, options.workers), tell)
 
     def end(number: int, frame: FrameType | None) -> None:
         watcher.stop()
@@ -54,91 +124,36 @@ def watch(options: Options, settings: Settings, say: Callable[[Message], None]) 
     return ExitCode.OK
 
 
-def wanted_service(options: Options, settings_file: Path | None, language: str = "") -> Service:
-    """The service that runs this very watch: all paths absolute, and waiting for folders that are away."""
+def wanted_service(options: Options, given: Given | None = None, language: str = "") -> Service:
+    """The service that runs this very watch: all paths absolute, and waiting for folders that are away.
+
+    The system's language may be another one for a service: it is given the one that its user was spoken to in.
+    """
+    from anonymizer.watch.service import service, watch_command
+
     arguments = [str(options.inbox), "--out", str(options.out), "--wait"]
     if options.done:
         arguments += ["--done", str(options.done)]
-    if settings_file:
-        arguments += ["--settings", str(settings_file.absolute())]
+    arguments += given.arguments() if given else []
     arguments += ["--poll"] if options.poll else []
     arguments += ["--settle", f"{options.quiet:g}", "--rescan", f"{options.rescan:g}"]
     arguments += ["--workers", str(options.workers)]
     return service(watch_command(arguments, language), options.inbox, options.out)
 
 
-def install(options: Options, settings: Settings, settings_file: Path | None) -> Service:
+def install_service(options: Options, settings: Settings, given: Given) -> Service:
     """Make the output folder, for the service will create none, then write the service and switch it on."""
+    from anonymizer.gate.folder import Gate
+    from anonymizer.watch.service import switch_on
+
     check(options)
-    settings.checked()
     with Gate(options.out):
         pass
-    wanted = wanted_service(options, settings_file, settings.language)
+    wanted = wanted_service(options, given, settings.language)
     switch_on(wanted)
     return wanted
 
 
-def watch_status(out: Path) -> dict[str, Any]:
-    """Everything that can be told about the watcher of an output folder.
-
-    ``running``, ``status`` (or None), ``media`` (state → count), ``passed_over`` (not taken, skipped → count),
-    ``waiting``, ``not_taken`` and ``failed``: these three name sources,
-    at most :data:`NAMED` each, and are for the eyes of the person who asks. Raises :class:`UsageError` where the
-    folder is none.
-    """
-    with OutputFolder(out) as folder:
-        media = folder.ledger.counts()
-        waiting = folder.ledger.waiting(NAMED)
-        failed = folder.ledger.latest((State.FAILED,), NAMED)
-        passed = folder.ledger.passed_over(Passed.NOT_TAKEN, NAMED)
-        left = folder.ledger.passed_counts()
-    said = status.read(folder.private)
-    return {
-        "running": alive(out),
-        "status": status.facts(said) if said else None,
-        "media": {state.value: media[state] for state in State if state in media},
-        "waiting": [
-            {"path": path, "reason": with_sentence(why), "since": since} for path, why, since in waiting
-        ],
-        "failed": [
-            {"id": entry.id, "source": entry.source, "reason": [with_sentence(one) for one in entry.reason]}
-            for entry in failed
-        ],
-        "not_taken": [
-            {"path": one.path, "reason": with_sentence(one.reason), "media": one.media} for one in passed
-        ],
-        "passed_over": {how.value: left[how] for how in Passed if how in left},
-    }
-
-
-def sentences(found: dict[str, Any], say: Say) -> Iterator[str]:
-    """What :func:`watch_status` found, in words."""
-    said = found["status"]
-    if not found["running"] and said:
-        yield say("status.none-running-since", updated=said["updated"])
-    elif not found["running"]:
-        yield say("status.none-running")
-    elif said is None:
-        yield say("status.no-status")
-    else:
-        how = Message("status.events" if said["events"] else "status.rescans")
-        yield say("status.running", started=said["started"], pid=said["pid"], how=how)
-        doing = say(f"status.{said['doing']}", since=said["since"])
-        yield f"{doing} {say(from_json(said['said']))}" if said["said"] else doing
-        yield say("status.inbox", queued=said["queued"], waiting=said["waiting"])
-    counted = found["media"] | {how.replace(" ", "-"): count for how, count in found["passed_over"].items()}
-    media = [
-        Message("state.count", count=count, state=Message(f"state.{state}"))
-        for state, count in counted.items()
-    ]
-    yield say("status.in-all", media=media or Message("status.nothing"))
-    for one in found["waiting"]:
-        why = say(from_json(one["reason"])).rstrip(".")
-        yield say("status.waiting", since=one["since"], path=one["path"], why=why)
-    for one in found["not_taken"]:
-        yield f"{say('state.not-taken')}: {one['path']}: {say(from_json(one['reason']))}"
-    for one in found["failed"]:
-        why = " ".join(say(from_json(reason)) for reason in one["reason"])
-        yield say("status.failed", source=one["source"], why=why)
-    if (more := found["media"].get(State.FAILED.value, 0) - len(found["failed"])) > 0:
-        yield say("status.more-failed", count=more)
+def _plain(path: Path) -> Path:
+    """Absolute and without ``..``, links as they are: a drive letter stays one."""
+    return Path(os.path.normpath(path.absolute()))

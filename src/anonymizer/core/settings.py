@@ -1,23 +1,22 @@
-"""What to hide, how, and within which limits: defaults, then ``anonymizer.toml``, then flags.
+"""What to hide, how, and within which limits.
 
-Every key of :class:`Settings` is a key of the file and a flag of the command line. Unknown keys and values
-out of range are refused with the key and the line.
+Every key of :class:`Settings` is described here and nowhere else: with its default, its bounds, the flag of the command
+line, the help of that flag and the row of docs/settings.md. Where they come from: :mod:`anonymizer.core.settings_file`.
 """
 
 from __future__ import annotations
 
-import errno
-import re
-import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator
+from pydantic.fields import FieldInfo
 
 from anonymizer.core import known
 from anonymizer.core.errors import SettingsError
-from anonymizer.core.message import Message
 from anonymizer.core.types import Kind, Shape, Style
 
 SAFE_GRID = 4
@@ -62,6 +61,34 @@ class HdrPolicy(StrEnum):
     KEEP = "keep"
 
 
+class Part(StrEnum):
+    """A heading of the command line's help."""
+
+    SEARCH = "What to look for"
+    HIDE = "How faces are hidden"
+    PLACES = "Places of your own"
+    WRITE = "What is written"
+    LIMITS = "Limits"
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What people read about a setting.
+
+    ``help`` is one sentence, ``more`` what docs/settings.md says on top of it (Markdown). ``flag`` is the option where
+    it is not the key with hyphens, ``value`` what its help shows in the place of the value, ``unsafe`` the values that
+    need ``--unsafe-strength``, ``choices`` those of an enumeration that are allowed here, if not all.
+    """
+
+    part: Part
+    help: str
+    more: str = ""
+    flag: str = ""
+    value: str = ""
+    unsafe: str = ""
+    choices: tuple[str, ...] = ()
+
+
 PERSON = "a person"
 """Who found what somebody drew, in reports."""
 
@@ -88,15 +115,31 @@ class Limits(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    max_pixels: int = Field(200_000_000, gt=0, description="pixels of one picture or frame")
-    max_bytes: int = Field(1 << 30, gt=0, description="bytes of one photo")
-    decode_seconds: float = Field(60, gt=0, description="time to decode one photo, or to wait for one frame")
-    decode_memory: int = Field(4 << 30, gt=0, description="memory of the decoding process, bytes")
-    work_seconds: float = Field(
-        600, gt=0, description="time for one photo, or for a clip to move on, in a batch"
+    max_pixels: Annotated[int, Field(gt=0), About(Part.LIMITS, "Pixels of one picture or frame.")] = (
+        200_000_000
     )
-    max_clip_bytes: int = Field(32 << 30, gt=0, description="bytes of one clip")
-    max_clip_seconds: float = Field(4 * 3600, gt=0, description="duration of one clip")
+    max_bytes: Annotated[int, Field(gt=0), About(Part.LIMITS, "Bytes of one photo.")] = 1 << 30
+    decode_seconds: Annotated[
+        float,
+        Field(gt=0),
+        About(Part.LIMITS, "Time to decode one photo, or to wait for one frame of a clip, in seconds."),
+    ] = 60
+    decode_memory: Annotated[
+        int, Field(gt=0), About(Part.LIMITS, "Memory of the decoding process, in bytes.")
+    ] = 4 << 30
+    work_seconds: Annotated[
+        float,
+        Field(gt=0),
+        About(
+            Part.LIMITS,
+            "Time for one photo, or in which a clip must move on, in seconds.",
+            "In `batch`, `watch` and the page; then its process is ended and replaced.",
+        ),
+    ] = 600
+    max_clip_bytes: Annotated[int, Field(gt=0), About(Part.LIMITS, "Bytes of one clip.")] = 32 << 30
+    max_clip_seconds: Annotated[
+        float, Field(gt=0), About(Part.LIMITS, "Duration of one clip, in seconds.")
+    ] = 4 * 3600
 
 
 class Settings(BaseModel):
@@ -104,40 +147,168 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    detector: Effort = Effort.STANDARD
-    faces: bool = True
-    text: TextPolicy = TextPolicy.ALL
-    codes: bool = True
-    marks: bool = True
-
-    style: Style = Style.BLUR
-    shape: Shape = Shape.ELLIPSE
-    margin: float = Field(1.4, ge=1.0, le=4.0, description="growth of a face's box")
-    grid: int = Field(SAFE_GRID, ge=1, le=64, description="area averages along a face's side, at most")
-    noise: float = Field(SAFE_NOISE, ge=0, le=250, description="σ of the noise on each average, of 255")
-    unsafe_strength: bool = Field(False, description="allow a weaker redaction; the file waits in review/")
-
-    known: tuple[str, ...] = Field(
-        (), exclude=True, repr=False, description="a file of names, dates, numbers"
+    detector: Annotated[
+        Effort,
+        About(
+            Part.SEARCH,
+            "How hard to search.",
+            "`fast` asks one face network alone; `thorough` looks at more sizes and in tiles, for large photos with "
+            "small faces.",
+        ),
+    ] = Effort.STANDARD
+    faces: Annotated[bool, About(Part.SEARCH, "Hide faces; with --no-faces every file waits in review/.")] = (
+        True
     )
+    text: Annotated[
+        TextPolicy,
+        About(
+            Part.SEARCH,
+            "Which text to hide.",
+            "It is filled. `identifying` leaves what is read with certainty and names nobody (a ruler's numbers, a "
+            "length beside a scale bar, L and R, left and right), and fills everything else.",
+        ),
+    ] = TextPolicy.ALL
+    codes: Annotated[bool, About(Part.SEARCH, "Hide barcodes and QR codes.", "They are filled.")] = True
+    marks: Annotated[
+        bool,
+        About(
+            Part.SEARCH,
+            "Ask about likely tattoos: the file waits in review/.",
+            "Nothing is drawn over them.",
+        ),
+    ] = True
+
+    style: Annotated[
+        Style, About(Part.HIDE, "How a face is hidden.", "Text and codes are always filled.")
+    ] = Style.BLUR
+    shape: Annotated[
+        Shape, About(Part.HIDE, "Outline of a hidden face.", choices=(Shape.ELLIPSE, Shape.BOX))
+    ] = Shape.ELLIPSE
+    margin: Annotated[
+        float,
+        Field(ge=1.0, le=4.0),
+        About(Part.HIDE, "Growth of a face's box.", unsafe=f"under {SAFE_MARGIN:g}"),
+    ] = 1.4
+    grid: Annotated[
+        int,
+        Field(ge=1, le=64),
+        About(Part.HIDE, "Colours along a face's side, at most.", unsafe=f"over {SAFE_GRID}"),
+    ] = SAFE_GRID
+    noise: Annotated[
+        float,
+        Field(ge=0, le=250),
+        About(
+            Part.HIDE, "Strength of the noise on each colour: its σ, of 255.", unsafe=f"under {SAFE_NOISE:g}"
+        ),
+    ] = SAFE_NOISE
+    unsafe_strength: Annotated[
+        bool,
+        About(Part.HIDE, "Allow a redaction that is weaker than the safe bound; the file waits in review/."),
+    ] = False
+    keep_mouth: Annotated[
+        bool,
+        About(Part.HIDE, "Keep the mouth visible in each face, for dentists; the file waits in review/."),
+    ] = False
+
+    regions: Annotated[
+        tuple[DrawnRegion, ...],
+        About(
+            Part.PLACES,
+            "Hide this place, whatever is there. Repeatable.",
+            "In a file: `rect`, perhaps `kind` (`drawn`, the default, is filled; `face` is hidden as faces are); "
+            "in a clip also `start` and `end`, seconds, and `follow`, the second at which the place is where `rect` "
+            "says: from there it goes where what it lies on goes.",
+            flag="--region",
+            value="[KIND:]X,Y,W,H[@START-END]",
+        ),
+    ] = ()
+    keep: Annotated[
+        tuple[RectValue, ...],
+        About(
+            Part.PLACES,
+            "Keep this place clear; where that uncovers something hidden, the file waits in review/. Repeatable.",
+            value="X,Y,W,H",
+        ),
+    ] = ()
+    dismiss: Annotated[
+        tuple[DrawnRegion, ...],
+        About(
+            Part.PLACES,
+            "Leave visible what is found here: you know it to be harmless. The file waits in review/. Repeatable.",
+            "In a file: `rect` as it was drawn over, `kind` as it was found (`face`, `text`, `code`), in a clip "
+            "`start` and `end`.",
+            value="KIND:X,Y,W,H[@START-END]",
+        ),
+    ] = ()
+
+    known: Annotated[
+        tuple[str, ...],
+        Field(exclude=True, repr=False),
+        About(
+            Part.SEARCH,
+            "A file of what you know of the case: one name, date of birth or number a line.",
+            "Only you may be able to read it (`chmod 600`). What is read in the picture and comes close to one "
+            "(accents, a reader's mistakes, dates in any order) is hidden, and the written bytes are searched for "
+            "them. The report says how many were searched for, never which.",
+            value="FILE",
+        ),
+    ] = ()
     """What the practice knows of the case (:mod:`anonymizer.core.known`): given as a file, or as what stood in it. It
     stands in no dump of the settings, so in no report and no log."""
-
-    regions: tuple[DrawnRegion, ...] = ()
-    keep: tuple[RectValue, ...] = ()
-    keep_mouth: bool = False
-    dismiss: tuple[DrawnRegion, ...] = Field((), description="found places, as drawn over, that are none")
-
-    language: str = Field("", pattern=r"^([a-z]{2,3})?$", description="of the report's page; empty: English")
-    keep_name: bool = False
-    report_time: bool = Field(
-        False, description="the hour of processing and of a decision in the report, not the day alone"
-    )
-    report_initials: bool = Field(False, description="the initials of who decided in the report")
-    jpeg_quality: int = Field(95, ge=70, le=100)
-    crf: int = Field(20, ge=0, le=40, description="a clip's quality: smaller is better and larger on disk")
-    audio: AudioPolicy = AudioPolicy.DROP
-    hdr: HdrPolicy = HdrPolicy.MAP
+    language: Annotated[
+        str,
+        Field(pattern=r"^([a-z]{2,3})?$"),
+        About(
+            Part.WRITE,
+            "Language of messages and reports; default: the system's.",
+            "`--lang` stands before or after a command; in a file it is the language of reports alone. What programs "
+            "read (JSON) is always English.",
+            flag="--lang",
+            value="LANGUAGE",
+        ),
+    ] = ""
+    keep_name: Annotated[
+        bool,
+        About(Part.WRITE, "Keep the file's name, which may name the patient.", "The report says so."),
+    ] = False
+    report_time: Annotated[
+        bool,
+        About(
+            Part.WRITE,
+            "Give reports the hour of processing and of a decision, not the day alone.",
+            "An hour may tie a photo to a visit; the private ledger has it in any case.",
+        ),
+    ] = False
+    report_initials: Annotated[
+        bool,
+        About(
+            Part.WRITE,
+            "Give reports the initials of who decided.",
+            "The private ledger has them in any case.",
+        ),
+    ] = False
+    jpeg_quality: Annotated[int, Field(ge=70, le=100), About(Part.WRITE, "Quality of a written JPEG.")] = 95
+    crf: Annotated[
+        int,
+        Field(ge=0, le=40),
+        About(Part.WRITE, "A clip's quality: a smaller number is better, and larger on disk."),
+    ] = 20
+    audio: Annotated[
+        AudioPolicy,
+        About(
+            Part.WRITE,
+            "A clip's sound; where it is kept, the clip waits in review/.",
+            "A voice identifies.",
+        ),
+    ] = AudioPolicy.DROP
+    hdr: Annotated[
+        HdrPolicy,
+        About(
+            Part.WRITE,
+            "A clip's high dynamic range: mapped to what every screen shows, or kept with 10 bits.",
+            "Many browsers and phones do not play 10 bits.",
+        ),
+    ] = HdrPolicy.MAP
 
     limits: Limits = Limits()
 
@@ -167,84 +338,46 @@ class Settings(BaseModel):
         return self
 
 
-def load(path: Path | None = None, overrides: dict[str, Any] | None = None) -> Settings:
-    """Settings from a TOML file, then from flags.
+@dataclass(frozen=True, slots=True)
+class Described:
+    """One setting: its keys from the outermost table inwards, what pydantic knows of it, and what people read."""
 
-    ``overrides`` maps keys to values; None values are flags that were not given. Raises
-    :class:`SettingsError` naming the key and, from the file, the line.
-    """
-    values: dict[str, Any] = {}
-    text = ""
-    if path is not None:
-        try:
-            text = path.read_text(encoding="utf-8")
-            values = tomllib.loads(text)
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError("settings.unreadable", path=path, cause=error) from error
-        except tomllib.TOMLDecodeError as error:
-            raise SettingsError("settings.no-toml", path=path, cause=error) from error
-    given = {key: value for key, value in (overrides or {}).items() if value is not None}
-    try:
-        return Settings.model_validate(values | given).checked()
-    except ValidationError as error:
-        raise SettingsError(_explained(error, path, text, given)) from error
+    keys: tuple[str, ...]
+    field: FieldInfo
+    about: About
 
+    @property
+    def flag(self) -> str:
+        """Its option, for example ``--max-pixels``."""
+        return self.about.flag or "--" + self.keys[-1].replace("_", "-")
 
-SIDECAR_KEYS = frozenset({"regions", "keep", "keep_mouth", "dismiss"})
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The values of an enumeration; empty for anything else."""
+        kind = self.field.annotation
+        if self.about.choices or not (isinstance(kind, type) and issubclass(kind, StrEnum)):
+            return self.about.choices
+        return tuple(kind)
 
+    @property
+    def bounds(self) -> tuple[float | None, float | None]:
+        """Least and most value; a bound that is itself excluded counts as none."""
+        least = next((one.ge for one in self.field.metadata if hasattr(one, "ge")), None)
+        most = next((one.le for one in self.field.metadata if hasattr(one, "le")), None)
+        return least, most
 
-def with_sidecar(settings: Settings, photo: Path) -> Settings:
-    """The settings for one photo: with the regions of ``PHOTO.toml`` beside it (``case.jpg.toml``), if there.
-
-    Only :data:`SIDECAR_KEYS` may stand there. Raises :class:`SettingsError` as :func:`load` does.
-    """
-    sidecar = photo.with_name(f"{photo.name}.toml")
-    try:
-        if not sidecar.is_file():
-            return settings
-    except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            # A name so long that no file can have it and five letters more.
-            return settings
-        raise SettingsError("settings.unreadable", path=sidecar, cause=error.strerror or error) from error
-    own = load(sidecar)
-    if extra := own.model_fields_set - SIDECAR_KEYS:
-        allowed = ", ".join(sorted(SIDECAR_KEYS))
-        raise SettingsError(
-            "settings.sidecar-keys", path=sidecar, keys=", ".join(sorted(extra)), allowed=allowed
-        )
-    return settings.model_copy(
-        update={
-            "regions": (*settings.regions, *own.regions),
-            "keep": (*settings.keep, *own.keep),
-            "dismiss": (*settings.dismiss, *own.dismiss),
-            "keep_mouth": settings.keep_mouth or own.keep_mouth,
-        }
-    )
+    @property
+    def many(self) -> bool:
+        """Whether it is a list of places."""
+        return isinstance(self.field.default, tuple) and self.about.value != "FILE"
 
 
-def _explained(error: ValidationError, path: Path | None, text: str, given: dict[str, Any]) -> Message:
-    first = error.errors(include_url=False)[0]
-    keys = [str(part) for part in first["loc"]]
-    key = ".".join(keys) or "settings"
-    said = Message("settings.unknown-key") if first["type"] == "extra_forbidden" else first["msg"].lower()
-    if path is None or (keys and keys[0] in given):
-        return Message("settings.wrong", key=key, why=said)
-    return Message("settings.wrong-at", path=path, line=_line(text, keys), key=key, why=said)
-
-
-def _line(text: str, keys: list[str]) -> int:
-    """The line of a key in a TOML text: tomllib gives none, so the last plain key of the path is sought."""
-    named = [key for key in keys if not key.isdigit()]
-    wanted, table, current = named[-1] if named else "", named[:-1], ""
-    fallback = 1
-    for number, line in enumerate(text.splitlines(), start=1):
-        if header := re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line):
-            current = header.group(1)
-            if wanted == current.split(".")[-1]:
-                fallback = number
-        elif re.match(rf"\s*[\"']?{re.escape(wanted)}[\"']?\s*[=.]", line):
-            if not table or current == ".".join(table):
-                return number
-            fallback = number
-    return fallback
+def described(model: type[BaseModel] = Settings, outer: tuple[str, ...] = ()) -> Iterator[Described]:
+    """Every setting, in the order of the class; a table's one by one, in its place."""
+    for name, field in model.model_fields.items():
+        about = next((one for one in field.metadata if isinstance(one, About)), None)
+        if about:
+            yield Described((*outer, name), field, about)
+        else:
+            assert isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel), name
+            yield from described(field.annotation, (*outer, name))

@@ -9,16 +9,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from anonymizer.core.box import Box as Box
 from anonymizer.core.box import Point as Point
 from anonymizer.core.message import Message
 
-Pixels = NDArray[np.uint8]
+if TYPE_CHECKING:
+    # Whoever asks for the help of a command is not to wait for it.
+    import numpy as np
+    from numpy.typing import NDArray
+
+Pixels: TypeAlias = "NDArray[np.uint8]"
 """A picture: shape ``(height, width, 3)``, dtype uint8, RGB in sRGB, upright."""
 
 Progress = Callable[[str, int, int], None]

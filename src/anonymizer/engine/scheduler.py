@@ -19,7 +19,8 @@ from filelock import FileLock, Timeout
 
 from anonymizer.core.errors import MediumError, NotReadyError, OutputError, SettingsError, UnreadableError
 from anonymizer.core.message import Message
-from anonymizer.core.settings import Settings, with_sidecar
+from anonymizer.core.settings import Settings
+from anonymizer.core.settings_file import with_sidecar
 from anonymizer.core.types import Progress, Verdict
 from anonymizer.engine import known as lookup
 from anonymizer.engine.known import InspectedSource, Known, Todo

@@ -86,6 +86,16 @@ def page_words(language: str, english: Mapping[str, str]) -> dict[str, str]:
     return words
 
 
+@lru_cache(maxsize=8)
+def words(language: str, context: str) -> Mapping[str, str]:
+    """What the command line's own catalogue has under a context ("help", "click"), by the English; empty for that."""
+    path = FOLDER / "command_line" / f"{language}.po"
+    if not path.is_file():
+        return {}
+    entries = polib.pofile(str(path))
+    return {entry.msgid: entry.msgstr for entry in entries if entry.msgstr and entry.msgctxt == context}
+
+
 def _entries(language: str) -> polib.POFile:
     return polib.pofile(str(FOLDER / f"{language}.po"))
 

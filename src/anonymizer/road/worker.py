@@ -11,7 +11,8 @@ from pathlib import Path
 
 from anonymizer.core.errors import MediumError, SettingsError
 from anonymizer.core.noise_secret import own_secret
-from anonymizer.core.settings import Settings, with_sidecar
+from anonymizer.core.settings import Settings
+from anonymizer.core.settings_file import with_sidecar
 from anonymizer.core.types import Processed, Progress
 from anonymizer.detect.finder import Finder
 from anonymizer.read.photo.reader import Decoder, open_still

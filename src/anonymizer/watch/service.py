@@ -189,7 +189,7 @@ def watch_command(arguments: Sequence[str], language: str = "", platform: str = 
     if platform == "win32":
         python = python.with_name("pythonw.exe")
     spoken = ["--lang", language] if language else []
-    return [str(python), "-m", "anonymizer.cli.main", *spoken, "watch", *arguments]
+    return [str(python), "-m", "anonymizer", *spoken, "watch", *arguments]
 
 
 def switch_on(wanted: Service, platform: str = sys.platform) -> None:

@@ -1,0 +1,94 @@
+"""The language of one call of the command line, known before its options are read: what is wrong with them is said in
+it, and so is their help."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+
+import click
+import click.core
+import click.decorators
+import click.exceptions
+import click.formatting
+import click.parser
+import click.termui
+import click.types
+
+from anonymizer.core.message import Given, Message
+from anonymizer.i18n import chosen, speaker, words
+
+FLAG = "--lang"
+_LANGUAGE: ContextVar[str] = ContextVar("language", default="")
+
+
+def language() -> str:
+    """The language of this call; the system's until :func:`choose` was called."""
+    return _LANGUAGE.get() or chosen()
+
+
+def choose(arguments: Sequence[str]) -> None:
+    """Speak the language that ``--lang`` names, wherever it stands among the arguments, else the system's.
+
+    Raises :class:`anonymizer.core.errors.UsageError` for one that there is no catalogue for.
+    """
+    _LANGUAGE.set("")
+    _LANGUAGE.set(chosen(asked_for(arguments)))
+
+
+def asked_for(arguments: Sequence[str]) -> str | None:
+    """The value of the last ``--lang`` before ``--``; None without one."""
+    found, rest = None, iter(arguments)
+    for word in rest:
+        if word == "--":
+            break
+        if word == FLAG:
+            found = next(rest, found)
+        elif word.startswith(f"{FLAG}="):
+            found = word.removeprefix(f"{FLAG}=")
+    return found
+
+
+def say(what: Message | str, /, **values: Given) -> str:
+    """A message, or the sentence of a code with its values, in the language of this call."""
+    return speaker(language())(what, **values)
+
+
+def help_text(text: str) -> str:
+    """The help of a command or an option in the language of this call. Lines are joined to paragraphs first."""
+    paragraphs = (" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+    return "\n\n".join(words(language(), "help").get(one, one) for one in paragraphs)
+
+
+def parser_word(text: str) -> str:
+    """What the option parser says of its own accord ("Usage:", "Missing argument"), in the language of this call."""
+    return words(language(), "click").get(text, text)
+
+
+def _parser_words(one: str, more: str, count: int) -> str:
+    return parser_word(one if count == 1 else more)
+
+
+SPEAKING: tuple[object, ...] = (
+    click.core,
+    click.decorators,
+    click.exceptions,
+    click.formatting,
+    click.parser,
+    click.termui,
+    click.types,
+)
+"""The modules of click that speak."""
+
+
+def teach_the_parser() -> None:
+    """Have click take its words from the program's catalogue.
+
+    click asks gettext for every word it says, by the names ``_`` and ``ngettext`` of its modules; gettext would need
+    compiled catalogues in a folder of its own, and knows one language for the whole process.
+    """
+    replacements: dict[str, Callable[..., str]] = {"_": parser_word, "ngettext": _parser_words}
+    for module in SPEAKING:
+        for name, replacement in replacements.items():
+            if hasattr(module, name):
+                setattr(module, name, replacement)

@@ -1,0 +1,64 @@
+"""``anonymizer release``: what is ready, copied to where it goes out."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+from rich.markup import escape
+
+from anonymizer.cli.language import say
+from anonymizer.cli.options import PATH, json_option, lang_option
+from anonymizer.cli.output import emit, err_console, print_line, shown
+from anonymizer.cli.parser import Command, argument, option
+from anonymizer.core.errors import ExitCode, UsageError
+from anonymizer.core.message import Message, with_sentence
+
+
+@click.command(cls=Command)
+@argument("out", type=PATH, metavar="OUT", help="Output folder.")
+@option(
+    "--to",
+    type=PATH,
+    required=True,
+    metavar="FOLDER",
+    help="Folder to copy into; a release of yours may be there already.",
+)
+@option("--initials", default="", help="Who releases: goes into the ledger.")
+@option(
+    "--consent", is_flag=True, help="Say that every patient's consent is there, where the law asks for it."
+)
+@json_option
+@lang_option
+def release(out: Path, to: Path, initials: str, consent: bool, as_json: bool) -> int:
+    """Copy what is in ready/, checked once more on its way, with its reports and a signed list, to where it goes out.
+
+    Exit codes: 0 all copied, 4 something was held back, 2 wrong use.
+    """
+    from anonymizer.release.publish import CONSENT
+    from anonymizer.release.publish import release as publish
+
+    if not consent:
+        _ask_for(CONSENT)
+    done = publish(out.absolute(), to.absolute(), initials=initials)
+    if as_json:
+        held = [{"name": name, "reason": with_sentence(said)} for name, said in done.held]
+        emit({"copied": list(done.copied), "there": list(done.there), "held": held})
+        return ExitCode.FAILED if done.held else ExitCode.OK
+    for name, said in done.held:
+        err_console.print(f"[red]{say('cli.held-back')}[/] {escape(shown(name))}: {escape(shown(say(said)))}")
+    copied, there, held_back = (len(names) for names in (done.copied, done.there, done.held))
+    print_line(say("cli.release-done", copied=copied, there=there, held=held_back, consent=CONSENT))
+    if done.manifest:
+        print_line(say("cli.manifest", path=shown(done.manifest)))
+    return ExitCode.FAILED if done.held else ExitCode.OK
+
+
+def _ask_for(consent: Message) -> None:
+    """Have somebody say that the patients' consent is there. Raises :class:`UsageError` where nobody does."""
+    if not (sys.stdin.isatty() and err_console.is_terminal):
+        raise UsageError("cli.consent-flag", consent=consent)
+    err_console.print(f"[yellow]{say(consent)}[/]")
+    if not click.confirm(say("cli.consent-question"), err=True):
+        raise UsageError("cli.release-nothing")

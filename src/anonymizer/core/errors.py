@@ -25,7 +25,7 @@ class ExitCode(IntEnum):
     NOT_TAKEN = 6
     """Everything that was taken is in ``ready/``, but photos or clips of kinds that are not taken were left."""
     INTERRUPTED = 130
-    """Stopped by the user."""
+    """Stopped by the user: Ctrl-C, or SIGTERM."""
 
 
 class AnonymizerError(Exception):

@@ -108,6 +108,20 @@ def test_every_check_is_described_under_its_names() -> None:
     assert rows == {name: names[name] for name in names if name not in NOT_FOR_PHOTOS}
 
 
+def test_the_architecture_page_names_every_module_and_none_that_is_not_there() -> None:
+    """A name without a folder lies in that of its row. The command line's files are named after its commands."""
+    named: set[str] = set()
+    for first, second in table(page("architecture.md").split("## Modules")[1].split("\n## ")[0], 2)[1:]:
+        (folder,) = {path.rpartition("/")[0] for path in re.findall(r"`(\w[\w/]*/)", first)}
+        named |= {
+            f"{folder}/{path.rpartition('/')[2]}" for path in re.findall(r"`([\w/]+\.py)`", first + second)
+        }
+    package = ROOT / "src" / "anonymizer"
+    there = {path.relative_to(package).as_posix() for path in package.rglob("*.py")}
+    there = {path for path in there if not path.startswith("cli/") and "__" not in path}
+    assert named == there
+
+
 def test_every_dependency_is_described_and_pinned() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     extras = project["project"]["optional-dependencies"]

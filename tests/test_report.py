@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from anonymizer.core.message import Message, from_json
+from anonymizer.core.sentences import ENGLISH
 from anonymizer.core.settings import Settings, TextPolicy
 from anonymizer.core.types import (
     Action,
@@ -297,6 +298,31 @@ def test_no_string_of_the_source_is_in_the_report() -> None:
     text = report().model_dump_json() + render(report())
     assert not any(string in text for string in made.traces.strings)
     assert scan_report(report(), made).result is Result.PASS
+
+
+@pytest.mark.parametrize("name", ["Marie", "Petit", "Blanc", "Green", "Young", "Black"])
+def test_a_name_that_is_also_a_word_of_the_program_is_found(name: str) -> None:
+    made = processed(traces=Traces((), frozenset({name})))
+    for said in (
+        Message("clip.drawn-outside", rect=f"of {name}", seconds=1.0),
+        Message("check.report-canaries", why=Message("dicom.compressed", name=name)),
+    ):
+        told = report().model_copy(update={"notes": [said]})
+        assert scan_report(told, made).result is Result.FAIL
+    told = report().model_copy(update={"source_traces": [f"name of {name}"]})
+    assert scan_report(told, made).result is Result.FAIL
+    assert scan_report(report(), made).result is Result.PASS
+
+
+def test_the_programs_own_sentences_are_no_strings_of_a_source() -> None:
+    told = [text for text in ENGLISH.values() if isinstance(text, str)]
+    words = {word for text in told for word in re.findall(r"[A-Za-z]{5,}", text)}
+    assert len(words) > 300
+    made = processed(traces=Traces((), frozenset(words)), checks=())
+    said = Message("photo.pictures-which", count=3, which=Message("photo.primary"))
+    other = report(Verdict.REVIEW, [Message("clip.begins-late", seconds=1.5)], checks=())
+    other = other.model_copy(update={"notes": [said]})
+    assert scan_report(other, made).result is Result.PASS
 
 
 @pytest.mark.parametrize("where", ["notes", "reasons", "evidence"])

@@ -168,12 +168,12 @@ def _texts(value: Value) -> Iterator[str]:
     if isinstance(value, Message):
         yield from texts(value)
     elif isinstance(value, Box):
-        yield from (f"{number:g}" for number in (value.x, value.y, value.w, value.h))
+        yield from (str(number) for number in (value.x, value.y, value.w, value.h))
     elif isinstance(value, tuple):
         for one in value:
             yield from _texts(one)
     else:
-        yield value if isinstance(value, str) else f"{value:g}"
+        yield str(value)
 
 
 def _plain(code: str, shown: Mapping[str, str | int | float]) -> str:

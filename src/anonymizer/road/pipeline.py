@@ -24,10 +24,9 @@ from anonymizer.read.walk import Passed
 from anonymizer.report.build import build
 from anonymizer.report.file import signed_files
 from anonymizer.report.index import MOST, IndexLine, render_index
-from anonymizer.report.page import render
 from anonymizer.report.priority import review_priority
 from anonymizer.report.schema import Report
-from anonymizer.report.vocabulary import vocabulary
+from anonymizer.report.values import values
 from anonymizer.road.fingerprint import fingerprint, with_settings
 from anonymizer.road.worker import Worked, Worker
 from anonymizer.verify.photo import scan_bytes
@@ -222,18 +221,12 @@ def judge(processed: Processed, checks: list[Check]) -> tuple[Verdict, list[Mess
 
 
 def scan_report(report: Report, processed: Processed) -> Check:
-    """Look for the source's own strings in the report, page and all, before it is published.
+    """Look for the source's own strings in the report before it is published: in what was put into its sentences.
 
-    What the program itself computed (id, hash, time, sizes, places) is left out, for a five-digit number
-    of the source may stand in a hash by chance; so are words of the program's own vocabulary. (A question stands
-    among the reasons.)
+    The sentences are the program's, and the page is made of the same report (:mod:`anonymizer.report.values`).
     """
-    medium = report.medium.model_copy(update={"name": "", "sha256": "", "bytes": 0})
-    masked = report.model_copy(
-        update={"id": "", "created": "", "medium": medium, "regions": [], "questions": []}
-    )
-    data = masked.model_dump_json().encode() + render(masked).encode()
-    check = scan_bytes(data, processed.traces.strings, vocabulary())
+    data = "\n".join(values(report)).encode("utf-8", "replace")
+    check = scan_bytes(data, processed.traces.strings)
     return Check(
         "report-canaries", check.result, Message("check.report-canaries", why=check.evidence), check.data
     )

@@ -23,15 +23,9 @@ def spellings(text: str) -> set[bytes]:
     return forms | ({text.encode("latin-1")} if all(ord(c) < 256 for c in text) else set())
 
 
-def hits(data: bytes, strings: Iterable[str], vocabulary: bytes = b"") -> int:
-    """How many of the strings (five characters or more) stand in the bytes, in any spelling.
-
-    A string that is part of ``vocabulary``, text that holds nothing of any source, does not count.
-    """
-    known = vocabulary.lower()
-    wanted = [
-        s for s in strings if len(s) >= MIN_LENGTH and s.encode("utf-8", "replace").lower() not in known
-    ]
+def hits(data: bytes, strings: Iterable[str]) -> int:
+    """How many of the strings (five characters or more) stand in the bytes, in any spelling."""
+    wanted = [s for s in strings if len(s) >= MIN_LENGTH]
     return found(data, {form for text in wanted for form in spellings(text)})
 
 
@@ -63,10 +57,10 @@ def found(data: bytes, forms: set[bytes]) -> int:
     return len(hits)
 
 
-def check(name: str, data: bytes, strings: Iterable[str], vocabulary: bytes = b"") -> Check:
+def check(name: str, data: bytes, strings: Iterable[str]) -> Check:
     """The canary scan as a check; its evidence counts and never quotes."""
     listed = list(strings)
-    return verdict(name, listed, hits(data, listed, vocabulary))
+    return verdict(name, listed, hits(data, listed))
 
 
 def verdict(name: str, listed: list[str], found: int) -> Check:

@@ -91,6 +91,6 @@ def structure(data: bytes, form: str) -> Check:
     return Check("structure", Result.PASS, said, facts)
 
 
-def scan_bytes(data: bytes, strings: frozenset[str], vocabulary: bytes = b"") -> Check:
+def scan_bytes(data: bytes, strings: frozenset[str]) -> Check:
     """The canary scan over any bytes; see :mod:`anonymizer.verify.canary`."""
-    return canary.check("canaries", data, strings, vocabulary)
+    return canary.check("canaries", data, strings)

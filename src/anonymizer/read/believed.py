@@ -1,0 +1,116 @@
+"""What is believed of a decoding process's answers: codes, kinds and words from these lists, and numbers.
+
+A decoder that a file has taken over answers what the file wants, and the answers stand in a report that is handed out.
+So nothing of them is published that is not the program's own; each function raises ValueError for anything else, and
+the reading then fails as one whose decoder gave up.
+"""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+from collections.abc import Iterable, Mapping
+
+from anonymizer.core.message import Message, Value, from_json
+from anonymizer.core.sentences import ENGLISH
+
+MOST = 1 << 53
+"""A number is no larger; the largest to which each whole number has a floating-point number of its own."""
+CODES = frozenset(
+    {
+        "clip.animation-damaged", "clip.colours-mapped", "clip.damaged", "clip.hdr-kept", "clip.hdr-mapped",
+        "clip.interlaced", "clip.made-even", "clip.no-decoder", "clip.no-frame", "clip.no-frame-animation",
+        "clip.no-memory", "clip.no-video", "clip.scaled", "clip.sound-no-decoder", "clip.sound-tracks",
+        "clip.too-large", "clip.too-long", "clip.too-many-frames", "clip.too-wide", "clip.transparency",
+        "clip.video-tracks", "dicom.compressed", "dicom.damaged", "dicom.floating", "dicom.kind-of-pixels",
+        "dicom.no-decoder", "dicom.no-picture", "dicom.no-pixels", "dicom.overlays", "dicom.twelve-bits", "dicom.video",
+        "file.empty", "file.gone", "file.link", "file.not-regular", "file.unreadable", "photo.damaged",
+        "photo.first", "photo.grey-range", "photo.is-clip-format", "photo.no-dicom", "photo.no-memory",
+        "photo.pictures-first", "photo.pictures-which", "photo.primary", "photo.profile", "photo.raw",
+        "photo.too-many-pixels", "photo.transparent-white", "photo.variant",
+        "photo.variant-named", "variant.arithmetic", "variant.bitmap", "variant.bits", "variant.channels",
+        "variant.codec", "variant.complex", "variant.compression", "variant.depths", "variant.floating",
+        "variant.hierarchical", "variant.lab", "variant.log", "variant.lossless", "variant.planes", "variant.raw",
+        "variant.signed", "variant.white-is-zero",
+    }
+)  # fmt: skip
+"""Everything that a decoding process has to say."""
+WORDS = frozenset(
+    {
+        "JPEG", "PNG", "WebP", "TIFF", "BMP", "GIF", "HEIF", "AVIF", "DICOM", "MP4", "Matroska", "AVI", "MPEG-TS",
+        # The transfer syntaxes of DICOM (PS3.6, table A-1) that a decoder is known for.
+        "Implicit VR Little Endian", "Explicit VR Little Endian", "Deflated Explicit VR Little Endian",
+        "Explicit VR Big Endian", "JPEG Baseline (Process 1)", "JPEG Extended (Process 2 and 4)",
+        "JPEG Lossless, Non-Hierarchical (Process 14)",
+        "JPEG Lossless, Non-Hierarchical, First-Order Prediction (Process 14 [Selection Value 1])",
+        "JPEG-LS Lossless Image Compression", "JPEG-LS Lossy (Near-Lossless) Image Compression",
+        "JPEG 2000 Image Compression (Lossless Only)", "JPEG 2000 Image Compression",
+        "High-Throughput JPEG 2000 Image Compression (Lossless Only)",
+        "High-Throughput JPEG 2000 with RPCL Options Image Compression (Lossless Only)",
+        "High-Throughput JPEG 2000 Image Compression", "RLE Lossless",
+    }
+)  # fmt: skip
+"""Everything that may fill a place in it, beside numbers and what the system says when a file cannot be opened."""
+_SYSTEM = frozenset(map(os.strerror, errno.errorcode))
+KINDS = frozenset(
+    {
+        "C2PA manifest", "DICOM dates and times", "DICOM descriptions", "DICOM names of staff or institution",
+        "DICOM overlay", "DICOM patient data", "DICOM private data", "DICOM unique identifiers", "GPS position", "IPTC",
+        "MakerNote", "Photoshop resources", "XMP", "attached file", "camera or phone model", "capture date", "chapters",
+        "colour profile", "computer name", "damaged metadata", "data after the end of the picture",
+        "depth or gain map", "description or comment", "device make and model", "embedded preview or second picture",
+        "embedded thumbnail", "face regions", "face regions with names", "hidden pixels under transparency",
+        "motion photo video", "name of a person", "name of a person in the picture", "other DICOM data",
+        "owner or author name", "place name", "serial number", "software", "sound", "subtitles",
+        "timed metadata track", "unique identifier", "unique picture number", "unknown segment or chunk",
+    }
+)  # fmt: skip
+"""Every kind of trace."""
+
+
+def kinds(found: Iterable[object]) -> tuple[str, ...]:
+    """Kinds of traces."""
+    known = tuple(str(kind) for kind in found)
+    if not KINDS.issuperset(known):
+        raise ValueError("a kind of trace that there is not")
+    return known
+
+
+def messages(found: Iterable[object]) -> tuple[Message, ...]:
+    """What the process has to say."""
+    return tuple(message(one) for one in found)
+
+
+def message(found: object) -> Message:
+    """One thing that it has to say."""
+    said = from_json(found)
+    _check(said)
+    return said
+
+
+def numbers(found: Mapping[str, object], names: Iterable[str]) -> dict[str, int]:
+    """The whole numbers, 0 or more, by these names: no other is to be there."""
+    counts = {}
+    for name in names:
+        value = found[name]
+        if not isinstance(value, int) or not 0 <= value <= MOST:
+            raise ValueError("no count")
+        counts[name] = value
+    return counts
+
+
+def _check(value: Value) -> None:
+    if isinstance(value, Message):
+        if value.code not in CODES or value.code not in ENGLISH:
+            raise ValueError("a code that no decoding process has")
+        for _, inner in value.items:
+            _check(inner)
+    elif isinstance(value, str):
+        if value not in WORDS and value not in _SYSTEM:
+            raise ValueError("a word that no decoding process has")
+    elif isinstance(value, int | float):
+        if not math.isfinite(value) or abs(value) > MOST:
+            raise ValueError("no number")
+    else:
+        raise ValueError("nothing that a decoding process says")

@@ -355,6 +355,18 @@ def test_a_clip_that_is_lost_from_the_middle_on_did_not_reach_its_end(
     assert ending.frames < 60 and (ending.broken_off or ending.lost)
 
 
+def test_a_beginning_that_is_missing_is_no_end_that_was_not_reached(tmp_path: Path) -> None:
+    """A recording cut out of a longer one begins between two whole pictures: nothing decodes before the next one."""
+    options = {"g": "75", "keyint_min": "75", "sc_threshold": "0"}
+    path = make_clip(tmp_path / "a.ts", numbered(150), options=options)
+    assert everything(path)[2].late == 0
+    packets = path.read_bytes()
+    path.write_bytes(packets[: 3 * 188] + packets[len(packets) // 188 // 10 * 188 :])
+    clip, _, ending = everything(path)
+    assert ending.frames == 75 and not ending.broken_off
+    assert float(ending.late * clip.time_base) == pytest.approx(clip.seconds - 3, abs=0.1)
+
+
 def test_pictures_at_the_end_that_do_not_decode_are_an_end_that_was_not_reached(tmp_path: Path) -> None:
     """Space that was reserved and never written: the file has its full length, and nothing in the last part."""
     path = make_clip(tmp_path / "a.mp4", numbered(60), container_options={"movflags": "+faststart"})

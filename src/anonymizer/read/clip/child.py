@@ -199,7 +199,7 @@ def _description(file: BinaryIO, job: dict[str, Any], track: Any) -> dict[str, A
 
 
 def _summary(track: Any) -> dict[str, Any]:
-    kept = ("frames", "corrupt", "lost", "retimed", "last", "broken_off", "expected")
+    kept = ("frames", "corrupt", "lost", "retimed", "last", "late", "broken_off", "expected")
     whole = asdict(track)
     return {key: whole[key] for key in kept} | {"notes": [as_json(note) for note in track.notes]}
 

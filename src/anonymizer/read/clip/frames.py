@@ -114,6 +114,7 @@ def pictures(
             raise DamagedError("clip.no-frame")
         for ready in shape.flushed():
             yield _timed(ready, shape, clock, track)
+        track.late = clock.late(stream)
         _judge_end(file, demuxer, track)
 
 
@@ -223,13 +224,16 @@ def _decoded(container: Any, stream: Any, track: VideoTrack) -> Iterator[Any]:
 
 def _judge_end(file: BinaryIO, demuxer: str, track: VideoTrack) -> None:
     """A container that does not reach its own end, or clearly less time than announced: the file is cut off."""
-    shown = float(track.last * track.time_base)
+    # What could not be decoded at the start is missing there, and not at the end.
+    shown = float((track.last + track.late) * track.time_base)
     # Edit lists and clocks that begin anew make some containers' word a rough one.
     rough = (
         max(1.0, 0.02 * track.seconds) if demuxer in ("mov", "mpegts") else max(0.2, 3 / float(track.rate))
     )
     if track.seconds and shown < track.seconds - rough:
         track.broken_off = True
+    if not track.seconds or float(track.late * track.time_base) <= rough:
+        track.late = 0
     if not _reaches_its_end(file, demuxer):
         track.broken_off = True
 
@@ -251,6 +255,13 @@ class _Clock:
         self.previous = -1
         self.step = 0
         self.shift = 0
+
+    def late(self, stream: Any) -> int:
+        """How long after the stream's announced start the first frame is shown, in the track's time base."""
+        if self.first is None or stream.start_time is None or not stream.time_base:
+            return 0
+        start: int = round(stream.start_time * stream.time_base / self.track.time_base)
+        return max(0, self.first - start)
 
     def next(self, frame: Any) -> tuple[int, int]:
         """``(pts, duration)`` of a frame in the track's time base."""

@@ -63,5 +63,7 @@ class VideoTrack:
     """Frames whose time stamp was missing or ran backwards."""
     last: int = 0
     """Where the last frame ends."""
+    late: int = 0
+    """Where the first frame that could be decoded is shown, after the track's announced start."""
     broken_off: bool = False
     """The file ended, or could not be read or decoded on, before its announced end."""

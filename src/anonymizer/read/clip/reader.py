@@ -25,11 +25,12 @@ from anonymizer.core.errors import (
     UnsupportedError,
 )
 from anonymizer.core.machine import machine
-from anonymizer.core.message import Message, from_json
+from anonymizer.core.message import Message
 from anonymizer.core.settings import Limits
 from anonymizer.core.streams import fill
 from anonymizer.core.types import Pixels, Traces
 from anonymizer.core.yuv import AnyPlanes, Colour, Planes, frame_bytes, reduction, split, split_deep
+from anonymizer.read import believed
 from anonymizer.read.clip.child import CORRUPT, CUT, END, FULL, RECORD, WHOLE
 from anonymizer.read.photo.child import read_exactly, read_message, write_message
 from anonymizer.read.process import end, not_ready, start
@@ -76,9 +77,14 @@ class Ending:
     lost: int
     retimed: int
     last: int
+    late: int
     broken_off: bool
     expected: int
     notes: tuple[Message, ...]
+
+
+ENDING = ("frames", "corrupt", "lost", "retimed", "last", "late", "broken_off", "expected")
+"""Its numbers, as the decoding process says them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +167,11 @@ class Reading:
             item = self._next()
             if isinstance(item, dict):
                 if "frames" in item:
-                    notes = tuple(from_json(note) for note in item.pop("notes", ()))
-                    self.ending = Ending(**item, notes=notes)
+                    try:
+                        counts: dict[str, Any] = {**believed.numbers(item, ENDING)}
+                        self.ending = Ending(**counts, notes=believed.messages(item["notes"]))
+                    except (ValueError, KeyError, TypeError) as error:
+                        raise DamagedError("clip.gave-up") from error
                 return
             yield item
 
@@ -191,7 +200,9 @@ class Reading:
         try:
             described = read_message(stream)
             if "error" in described:
-                raise _REFUSALS.get(str(described["error"]), DamagedError)(from_json(described["said"]))
+                raise _REFUSALS.get(str(described["error"]), DamagedError)(
+                    believed.message(described["said"])
+                )
             self._put(described)
             most = self.limits.max_pixels * 6
             while not self._stop.is_set():
@@ -199,7 +210,9 @@ class Reading:
                 if kind == END:
                     summary = read_message(stream)
                     if "error" in summary:
-                        raise _REFUSALS.get(str(summary["error"]), DamagedError)(from_json(summary["said"]))
+                        raise _REFUSALS.get(str(summary["error"]), DamagedError)(
+                            believed.message(summary["said"])
+                        )
                     self._put(summary)
                     return
                 if size > most:
@@ -261,7 +274,7 @@ def _clip(path: Path, form: Format, limits: Limits, told: dict[str, Any]) -> Cli
             seconds=float(told["seconds"]),
             expected=int(told["expected"]),
             traces=Traces(
-                tuple(str(kind) for kind in told["kinds"]),
+                believed.kinds(told["kinds"]),
                 frozenset(str(text) for text in told["strings"]) | path_strings(path),
             ),
             colour=Colour(*(int(number) for number in told["colour"])) if told["colour"] else None,

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer.core.message import Message, from_json
+from anonymizer.core.errors import DamagedError
+from anonymizer.core.message import Message
 from anonymizer.core.settings import AudioPolicy, Settings
+from anonymizer.read import believed
 from anonymizer.read.clip.reader import Clip, Reading
 
 
@@ -28,10 +30,13 @@ class Sound:
         if settings.audio is AudioPolicy.KEEP and "sound" in clip.traces.kinds:
             self._reading = Reading(clip.path, clip.form, settings.limits, "sound")
             told = self._reading.described
-            self.notes = tuple(from_json(note) for note in told["notes"])
+            try:
+                self.notes = believed.messages(told["notes"])
+                rate, channels = believed.numbers(told, ["rate", "channels"]).values()
+            except (ValueError, KeyError, TypeError) as error:
+                raise DamagedError("clip.gave-up") from error
             if not told["kept"]:
                 return
-            rate, channels = int(told["rate"]), int(told["channels"])
             self.form = rate, channels
             self._blocks = (
                 data.view(np.int16).reshape(-1, channels) for _, _, _, data in self._reading.records()

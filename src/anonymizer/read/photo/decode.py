@@ -28,6 +28,7 @@ from anonymizer.core.message import Message
 from anonymizer.read import sniff
 from anonymizer.read.photo.colour import plan
 from anonymizer.read.photo.decoded import DecodedPhoto, Upright, too_many
+from anonymizer.read.photo.variant import variant
 from anonymizer.read.traces.isobmff import read_heif
 
 TOO_MUCH = Message("photo.no-memory")
@@ -105,14 +106,20 @@ def decode(content: bytes, form: str, max_pixels: int) -> DecodedPhoto:
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
             raise LimitError(too_many(max_pixels)) from error
         except NotImplementedError as error:
-            raise UnsupportedError("photo.variant", format=form) from error
+            raise _refused(content, form) or UnsupportedError("photo.variant", format=form) from error
         # Pillow's parsers raise whatever their arithmetic runs into on damaged bytes; this process does
         # nothing else, so each of them means the same.
         except (
             UnidentifiedImageError, OSError, EOFError, ValueError, SyntaxError, RuntimeError, TypeError,
             LookupError, AttributeError, ArithmeticError, AssertionError, struct.error, zlib.error,
         ) as error:  # fmt: skip
-            raise _damaged(form) from error
+            raise _refused(content, form) or _damaged(form) from error
+
+
+def _refused(content: bytes, form: str) -> UnsupportedError | None:
+    """What is said of a whole file of another kind than those that decoders know; None for any other."""
+    kind = variant(content, form)
+    return UnsupportedError("photo.variant-named", format=form, variant=kind) if kind else None
 
 
 def _damaged(form: str) -> DamagedError:

@@ -12,10 +12,11 @@ from typing import IO, Any
 import numpy as np
 
 from anonymizer.core.errors import DamagedError, LimitError, MediumError, NotReadyError, UnsupportedError
-from anonymizer.core.message import Message, from_json
+from anonymizer.core.message import Message
 from anonymizer.core.settings import Limits
 from anonymizer.core.streams import fill
 from anonymizer.core.types import Pixels, Traces
+from anonymizer.read import believed
 from anonymizer.read.photo.child import MAX_MESSAGE, read_message, write_message
 from anonymizer.read.process import end, not_ready, start
 from anonymizer.read.sniff import HEAD, sniff
@@ -114,14 +115,14 @@ def open_still(source: Source, limits: Limits, decoder: Decoder) -> Still:
                 process.stdin.close()
             answer = read_message(process.stdout, MAX_MESSAGE)
             if "error" in answer:
-                raise _REFUSALS.get(str(answer["error"]), DamagedError)(from_json(answer["said"]))
+                raise _REFUSALS.get(str(answer["error"]), DamagedError)(believed.message(answer["said"]))
             pixels = _read_pixels(process.stdout, answer, limits)
             traces = Traces(
-                tuple(str(kind) for kind in answer["kinds"]),
+                believed.kinds(answer["kinds"]),
                 frozenset(str(text) for text in answer["strings"]) | path_strings(source.path),
             )
-            notes = tuple(from_json(note) for note in answer["notes"])
-            return Still(pixels, form.name, traces, notes, int(answer["frames"]))
+            notes = believed.messages(answer["notes"])
+            return Still(pixels, form.name, traces, notes, **believed.numbers(answer, ["frames"]))
         except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
             raise _cut_off(process, limits) from error
         except MemoryError as error:

@@ -352,6 +352,8 @@ def _reasons(
     said = []
     if searched.ending.broken_off:
         said.append(Message("clip.broken-off", count=len(searched.pts)))
+    if searched.ending.late:
+        said.append(Message("clip.begins-late", seconds=float(searched.ending.late * clip.time_base)))
     if _damaged(searched, written) > MANY_DAMAGED * len(searched.pts):
         said.append(Message("clip.many-damaged"))
     if len(written.pts) != len(searched.pts) or not np.array_equal(written.pts, searched.pts):

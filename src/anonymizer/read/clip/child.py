@@ -16,7 +16,6 @@ import contextlib
 import struct
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
 from itertools import chain
 from typing import IO, Any, BinaryIO
 
@@ -200,8 +199,7 @@ def _description(file: BinaryIO, job: dict[str, Any], track: Any) -> dict[str, A
 
 def _summary(track: Any) -> dict[str, Any]:
     kept = ("frames", "corrupt", "lost", "retimed", "last", "late", "broken_off", "expected")
-    whole = asdict(track)
-    return {key: whole[key] for key in kept} | {"notes": [as_json(note) for note in track.notes]}
+    return {key: getattr(track, key) for key in kept} | {"notes": [as_json(note) for note in track.notes]}
 
 
 class _SearchMode:

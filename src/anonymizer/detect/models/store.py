@@ -1,39 +1,28 @@
 """The models' files: where they may come from, and the proof that they are the right ones.
 
-Nobody else's weights are part of the program. A manifest, ``models.toml``, lists every model with its SHA-256; a file
-is used only if it matches, wherever it was found: in a folder of the user's, in the cache, or fetched (see
-:mod:`anonymizer.detect.models.fetch`). After the first fetch the program never needs a network.
+Nobody else's weights are part of the program. A manifest (:mod:`anonymizer.detect.models.manifest`) lists every model
+with its SHA-256; a file is used only if it matches, wherever it was found: in a folder of the user's, in the cache, or
+fetched (see :mod:`anonymizer.detect.models.fetch`). After the first fetch the program never needs a network.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import re
-import tomllib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 from anonymizer.core.errors import ModelError
 from anonymizer.core.folders import cache_folder, config_folder
 from anonymizer.core.message import Message
 from anonymizer.detect.models import fetch as fetching
+from anonymizer.detect.models.manifest import MANIFEST, PLUGIN, ModelEntry, read_manifest, shipped_manifest
 
 Progress = Callable[[str, int, int], None]
 """Called while a model is fetched: its name, bytes so far, bytes in all (0 where not known)."""
 
 FOLDER_VARIABLE = "ANONYMIZER_MODELS"
-MANIFEST = "models.toml"
-PLUGIN = "plugin"
-"""The kind of a model of the user's own."""
-_KEYS = frozenset(
-    {"name", "kind", "purpose", "file", "size", "sha256", "licence", "wheel", "member", "url", "optional"}
-)
-_TYPES: dict[str, type] = dict.fromkeys(_KEYS, str) | {"size": int, "optional": bool}
-_WORDS = {str: "a text in quotes", int: "a whole number", bool: "true or false"}
 
 
 class FileState(StrEnum):
@@ -42,26 +31,6 @@ class FileState(StrEnum):
     OK = "ok"
     MISSING = "missing"
     WRONG = "wrong"
-
-
-@dataclass(frozen=True, slots=True)
-class ModelEntry:
-    """One model of the manifest. ``extra`` holds every key that this module does not know (plug-ins)."""
-
-    name: str
-    kind: str
-    """``face``, ``text`` or ``plugin``."""
-    file: str
-    sha256: str
-    size: int
-    licence: str
-    purpose: str
-    wheel: fetching.Wheel | None = None
-    member: str = ""
-    url: str = ""
-    optional: bool = False
-    """True for a model that a run uses where its file is here, and does without where it is not."""
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Store:
@@ -206,77 +175,6 @@ class Store:
 
 def _quiet(done: int, total: int) -> None:
     """Progress that nobody asked for."""
-
-
-def shipped_manifest() -> Path:
-    """The program's own manifest: beside the package when installed, in ``models`` in a checkout."""
-    package = Path(__file__).resolve().parents[2]
-    for place in (package / MANIFEST, package.parents[1] / "models" / MANIFEST):
-        if place.is_file():
-            return place
-    raise ModelError("model.list-missing")
-
-
-def read_manifest(path: Path) -> list[ModelEntry]:
-    """The entries of a manifest; :class:`ModelError` says which key of which entry is wrong."""
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ModelError("model.list-unreadable", path=path, cause=error) from error
-    wheels = values.get("wheels", {})
-    models = values.get("model", [])
-    if not isinstance(wheels, dict) or not isinstance(models, list) or values.keys() - {"wheels", "model"}:
-        raise ModelError("model.list-tables", path=path)
-    return [_entry(path, raw, wheels) for raw in models]
-
-
-def _entry(path: Path, raw: Any, wheels: dict[str, Any]) -> ModelEntry:
-    name = raw.get("name", "without a name") if isinstance(raw, dict) else "without a name"
-
-    def wrong(said: str) -> ModelError:
-        return ModelError("model.entry-wrong", path=path, name=name, why=said)
-
-    if not isinstance(raw, dict):
-        raise wrong("each [[model]] must be a table")
-    for key in ("name", "file", "sha256", "licence"):
-        if key not in raw or raw[key] == "":
-            raise wrong(f"{key} is missing")
-    for key, kind in _TYPES.items():
-        if key in raw and type(raw[key]) is not kind:
-            raise wrong(f"{key} must be {_WORDS[kind]}")
-    if not raw["name"].isprintable():
-        name = "without a name"
-        raise wrong("name may hold no line break or other control character")
-    if not re.fullmatch(r"[0-9a-f]{64}", raw["sha256"]):
-        raise wrong("sha256 must be 64 lower-case hex digits")
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", raw["file"]):
-        raise wrong("file must be a plain file name")
-    wheel = None
-    if raw.get("wheel"):
-        table = wheels.get(raw["wheel"])
-        if not isinstance(table, dict) or not raw.get("member"):
-            raise wrong("wheel needs a [wheels] table of that name, and member")
-        try:
-            wheel = fetching.Wheel(**table)
-        except TypeError as error:
-            raise wrong(f"[wheels.{raw['wheel']}] has an unknown or missing key") from error
-    url = raw.get("url", "")
-    if url and not url.startswith("https://"):
-        raise wrong("url must begin with https://")
-    return ModelEntry(
-        name=raw["name"],
-        kind=raw.get("kind", PLUGIN),
-        file=raw["file"],
-        sha256=raw["sha256"],
-        size=raw.get("size", 0),
-        licence=raw["licence"],
-        purpose=raw.get("purpose", ""),
-        wheel=wheel,
-        member=raw.get("member", ""),
-        url=url,
-        optional=raw.get("optional", False),
-        extra={key: value for key, value in raw.items() if key not in _KEYS},
-    )
 
 
 def user_folders() -> list[Path]:

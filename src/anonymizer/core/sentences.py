@@ -824,7 +824,6 @@ ENGLISH: dict[str, str | tuple[str, str]] = {
     "review.output-unreadable": "The output cannot be read; it was moved or changed.",
     "review.release-running": "A release is under way; wait until it is done.",
     "review.port": "Port {port} cannot be used; choose another with --port, or leave it out.",
-    "review.upload-empty": "The file is empty.",
     "review.not-deleted": "The original cannot be deleted ({cause}).",
     "review.not-stored": "The file cannot be stored ({cause}); free space.",
     "review.upload-too-large": "The file has more than {mib} MiB, the limit.",

@@ -132,6 +132,15 @@ def not_taken(path: Path) -> PassedOver | None:
     try:
         with open_regular(path) as file:
             head = file.read(HEAD)
+    except UnreadableError as error:
+        # Whatever it is, somebody may miss it.
+        return PassedOver(path, Passed.NOT_TAKEN, error.message, media=True)
+    return foreign(path, head)
+
+
+def foreign(path: Path, head: bytes) -> PassedOver | None:
+    """Why a file that begins with these bytes is not taken; None where it is a photo or a clip."""
+    try:
         sniff(head)
     except UnsupportedError:
         looks, media = looks_like(head, path.suffix)
@@ -142,10 +151,7 @@ def not_taken(path: Path) -> PassedOver | None:
         )
         return PassedOver(path, Passed.NOT_TAKEN, said, media)
     except DamagedError:
-        return PassedOver(path, Passed.NOT_TAKEN, Message("input.empty"))
-    except UnreadableError as error:
-        # Whatever it is, somebody may miss it.
-        return PassedOver(path, Passed.NOT_TAKEN, error.message, media=True)
+        return PassedOver(path, Passed.NOT_TAKEN, Message("input.empty"), suffix_of_medium(path))
     return None
 
 

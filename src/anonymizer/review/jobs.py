@@ -13,7 +13,7 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -27,10 +27,11 @@ from anonymizer.gate.folder import Gate
 from anonymizer.gate.output import OutputFolder
 from anonymizer.gate.records import LedgerEntry, State
 from anonymizer.gate.work import Work
+from anonymizer.read.walk import Passed
 from anonymizer.report.used import used_settings
 from anonymizer.review import uploads
 from anonymizer.review.edits import Edits, to_settings
-from anonymizer.review.listing import Reports
+from anonymizer.review.listing import Reports, passed_id
 from anonymizer.review.photos import CHANGED
 from anonymizer.road.fingerprint import fingerprint
 from anonymizer.road.pipeline import Outcome, admit, write_index
@@ -156,6 +157,37 @@ class JobRunner:
     def add(self, source: Path) -> PageJob:
         """Queue a source that nobody has seen yet."""
         return self._queue(PageJob(next(self._numbers), source))
+
+    async def receive(self, name: str, within: str, chunks: AsyncIterator[bytes]) -> PageJob:
+        """Store a dropped file and queue it; ``within`` are the folders that it was dropped with.
+
+        Raises :class:`anonymizer.review.uploads.NotTakenError`, once the ledger has it, for a file that is not
+        processed, and :class:`anonymizer.core.errors.OutputError`.
+        """
+        try:
+            if rule := uploads.skipped(name, within, self.inbox):
+                raise uploads.NotTakenError(rule)
+            return self.add(await uploads.receive(name, chunks, self.inbox, self.settings.limits))
+        except uploads.NotTakenError as error:
+            passed = error.passed
+            await self.ask_gate(lambda gate: gate.ledger.pass_over([], [passed]))
+            self.touched()
+            raise
+
+    async def forget(self, id: str) -> bool:
+        """Take a dropped file that was not taken off the list; what lies in a folder leaves it with the file.
+
+        False where there is none with this id.
+        """
+
+        def forget(gate: Gate) -> bool:
+            known = gate.ledger.passed_over(Passed.NOT_TAKEN)
+            ours = [one.path for one in known if passed_id(one) == id and one.path.is_relative_to(self.inbox)]
+            gate.ledger.pass_over(ours, [])
+            return bool(ours)
+
+        self.touched()
+        return await self.ask_gate(forget)
 
     async def correct(self, id: str, edits: Edits) -> PageJob:
         """Queue a medium again with a person's corrections.

@@ -6,6 +6,8 @@ private to the user, as the ledger is.
 
 from __future__ import annotations
 
+import hashlib
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from anonymizer.core.types import Box, Result
 from anonymizer.gate.decisions import read_report
 from anonymizer.gate.output import OutputFolder
 from anonymizer.gate.records import LedgerEntry, State
+from anonymizer.read.walk import Passed, PassedOver
 from anonymizer.report.page import trace
 from anonymizer.report.priority import FAILED_WEIGHT, review_priority
 from anonymizer.report.questions import asked
@@ -23,6 +26,8 @@ from anonymizer.report.schema import QuestionRecord, RegionRecord, Report
 from anonymizer.report.used import used_settings
 from anonymizer.review.edits import EditPlace, Edits, drawn_over, from_settings
 
+NOT_TAKEN = "not-taken"
+"""What the page calls the list of files that are not processed."""
 SHOWN = (State.REVIEW, State.READY, State.REJECTED, State.FAILED)
 LISTED = 500
 """Media of one state that the page lists."""
@@ -86,6 +91,26 @@ def listing(gate: OutputFolder, reports: Reports, state: State, inbox: Path) -> 
         return [_item(gate, reports, entry, inbox) for entry in gate.ledger.latest(states, LISTED)]
     items = [_item(gate, reports, entry, inbox) for entry in gate.ledger.most_urgent(LISTED)]
     return sorted(items, key=lambda item: (-item["weight"], item["added"]))
+
+
+def not_taken(gate: OutputFolder, inbox: Path) -> list[dict[str, Any]]:
+    """At most :data:`LISTED` files that were not taken, whichever run met them: media of other kinds first."""
+    return [
+        {
+            "id": passed_id(one),
+            "state": NOT_TAKEN,
+            "source": shown(one.path.name),
+            "folder": "" if one.path.is_relative_to(inbox) else shown(str(one.path.parent)),
+            "uploaded": one.path.is_relative_to(inbox),
+            "reasons": [{"text": one.reason, "kind": None, "rect": None, "failed": False}],
+        }
+        for one in gate.ledger.passed_over(Passed.NOT_TAKEN, LISTED)
+    ]
+
+
+def passed_id(one: PassedOver) -> str:
+    """What the page calls a file that was not taken: it knows no paths."""
+    return hashlib.sha256(os.fsencode(one.path)).hexdigest()[:16]
 
 
 def _item(gate: OutputFolder, reports: Reports, entry: LedgerEntry, inbox: Path) -> dict[str, Any]:

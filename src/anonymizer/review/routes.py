@@ -28,6 +28,7 @@ from anonymizer.gate.folder import Gate
 from anonymizer.gate.output import OutputFolder
 from anonymizer.gate.records import LedgerEntry, State
 from anonymizer.i18n import languages, page_words, speaker
+from anonymizer.read.walk import Passed
 from anonymizer.release.publish import release
 from anonymizer.review import listing as queue
 from anonymizer.review import uploads as inbox
@@ -100,6 +101,7 @@ def build(page: Page, port: int) -> Starlette:
         Route("/api/poll", _poll),
         Route("/api/list/{state:str}", _list),
         Route("/api/uploads", _upload, methods=["POST"]),
+        Route("/api/passed/{id:str}/remove", _remove, methods=["POST"]),
         Route("/api/release", _release, methods=["POST"]),
         Route(media, _detail),
         Route(f"{media}/original", _original),
@@ -201,11 +203,14 @@ def _counts(gate: OutputFolder) -> tuple[dict[str, int], str]:
     found = gate.ledger.counts()
     counts: dict[str, int] = {state: found.get(state, 0) for state in queue.SHOWN}
     counts[State.READY] += found.get(State.RELEASED, 0)
+    counts[queue.NOT_TAKEN] = gate.ledger.passed_counts().get(Passed.NOT_TAKEN, 0)
     return counts, gate.ledger.revision()
 
 
 async def _list(request: Request) -> Response:
     page = _page(request)
+    if request.path_params["state"] == queue.NOT_TAKEN:
+        return JSONResponse(_spoken(request, await page.runner.read(queue.not_taken, page.runner.inbox)))
     try:
         state = State(request.path_params["state"])
     except ValueError as error:
@@ -352,14 +357,24 @@ async def _release(request: Request) -> Response:
 
 async def _upload(request: Request) -> Response:
     page = _page(request)
-    name = unquote(request.headers.get("x-file-name", ""))[:300]
+    name = unquote(request.headers.get("x-file-name", ""))[:300] or "file"
+    within = unquote(request.headers.get("x-folder", ""))[:1000]
     page.uploading += 1
     try:
-        limits = page.runner.settings.limits
-        path = await inbox.receive(name or "file", _chunks(request, page), page.runner.inbox, limits)
+        job = await page.runner.receive(name, within, _chunks(request, page))
+    except inbox.NotTakenError as error:
+        facts = {"error": error.message, "how": error.passed.how.replace(" ", "-")}
+        return JSONResponse(_spoken(request, facts), 409)
     finally:
         page.uploading -= 1
-    return JSONResponse(_spoken(request, page.runner.add(path).facts()), 202)
+    return JSONResponse(_spoken(request, job.facts()), 202)
+
+
+async def _remove(request: Request) -> Response:
+    await told(request, Nothing)
+    if not await _page(request).runner.forget(request.path_params["id"]):
+        raise HTTPException(404)
+    return JSONResponse({})
 
 
 async def _chunks(request: Request, page: Page) -> AsyncIterator[bytes]:

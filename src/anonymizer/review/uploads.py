@@ -6,6 +6,7 @@ all. It lies in ``OUT/.anonymizer/inbox/`` (mode 0700), is never handed out, and
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 from collections.abc import AsyncIterator
@@ -14,11 +15,21 @@ from pathlib import Path
 from starlette.concurrency import run_in_threadpool
 
 from anonymizer.core.durable import new_file, sync, sync_folder
-from anonymizer.core.errors import LimitError, OutputError, UnsupportedError
+from anonymizer.core.errors import AnonymizerError, OutputError
+from anonymizer.core.message import Message
 from anonymizer.core.settings import Limits
 from anonymizer.gate.files import new_id, safe_name
 from anonymizer.gate.output import OutputFolder
 from anonymizer.read.sniff import HEAD, sniff
+from anonymizer.read.walk import (
+    TEMPORARY,
+    Passed,
+    PassedOver,
+    foreign,
+    is_temporary,
+    skips_file,
+    skips_folder,
+)
 
 RECEIVING = ".receiving"
 """Name of an upload until all of it is there."""
@@ -26,11 +37,34 @@ SPARE = 256 << 20
 """Bytes that stay free on the disk whatever is uploaded."""
 
 
+class NotTakenError(AnonymizerError):
+    """A file that is not processed: ``passed`` says what it is, and why. Its path is a name for the list, no file."""
+
+    def __init__(self, passed: PassedOver) -> None:
+        super().__init__(passed.reason)
+        self.passed = passed
+
+
+def skipped(name: str, within: str, inbox: Path) -> PassedOver | None:
+    """The rule by which a dropped file is not taken; None if none. ``within`` are the folders that it was dropped with.
+
+    A folder that is skipped is one thing with all that is in it, as it is wherever folders are walked.
+    """
+    *_, last = re.split(r"[/\\]", name)
+    # A browser's "." and ".." are nobody's names.
+    folders = [part for part in re.split(r"[/\\]", within) if part.strip(".")]
+    rules = [(part, skips_folder(part)) for part in folders]
+    if last.strip("."):
+        rules.append((last, skips_file(last) or (TEMPORARY if is_temporary(last) else None)))
+    named = next(((part, rule) for part, rule in rules if rule), None)
+    return PassedOver(inbox / _mark(b"") / _printable(named[0]), Passed.SKIPPED, named[1]) if named else None
+
+
 async def receive(name: str, chunks: AsyncIterator[bytes], inbox: Path, limits: Limits) -> Path:
     """Store an upload, chunk by chunk; its path, durable. ``name`` is a label: no part of it is a folder.
 
-    Raises :class:`UnsupportedError` as soon as the first bytes are no photo and no clip, :class:`LimitError` as
-    soon as there are more bytes than the limits allow, and :class:`OutputError`. What was stored is then removed.
+    Raises :class:`NotTakenError` as soon as the first bytes are no photo and no clip, or there are more bytes than the
+    limits allow, and :class:`OutputError`. What was stored is then removed.
     """
     folder = inbox / new_id()
     path, part = folder / _label(name), folder / RECEIVING
@@ -44,13 +78,16 @@ async def receive(name: str, chunks: AsyncIterator[bytes], inbox: Path, limits: 
                     head += chunk[: HEAD - len(head)]
                 size += len(chunk)
                 if not most and len(head) >= HEAD:
-                    most = _most(head, limits)
+                    most = _most(head, path.name, inbox, limits)
                 if size > (most or limits.max_bytes):
-                    raise LimitError("review.upload-too-large", mib=(most or limits.max_bytes) >> 20)
+                    large = Message("review.upload-too-large", mib=(most or limits.max_bytes) >> 20)
+                    raise NotTakenError(
+                        PassedOver(inbox / _mark(head) / path.name, Passed.NOT_TAKEN, large, True)
+                    )
                 if shutil.disk_usage(inbox).free < SPARE + len(chunk):
                     raise OutputError("review.disk-nearly-full")
                 file.write(chunk)
-            _most(head, limits)
+            _most(head, path.name, inbox, limits)
             await run_in_threadpool(sync, file)
         part.replace(path)
         sync_folder(folder)
@@ -81,11 +118,21 @@ def discard(source: Path, inbox: Path) -> bool:
     return True
 
 
-def _most(head: bytes, limits: Limits) -> int:
-    """How many bytes such a file may have. Raises :class:`UnsupportedError`."""
-    if not head:
-        raise UnsupportedError("review.upload-empty")
+def _most(head: bytes, name: str, inbox: Path, limits: Limits) -> int:
+    """How many bytes such a file may have. Raises :class:`NotTakenError`."""
+    if passed := foreign(inbox / _mark(head) / name, head):
+        raise NotTakenError(passed)
     return limits.max_clip_bytes if sniff(head).is_clip else limits.max_bytes
+
+
+def _mark(head: bytes) -> str:
+    """A folder's name for what is not stored: one file dropped twice is one, two of the same name are two."""
+    return hashlib.sha256(head).hexdigest()[:12]
+
+
+def _printable(name: str) -> str:
+    """A name as it is, for the list alone."""
+    return "".join(c for c in name if c.isprintable())[:100] or "unnamed"
 
 
 def _label(name: str) -> str:

@@ -10,10 +10,15 @@ import { language } from "./words.js";
 /** @typedef {{initials: string, decided: string, reasons: string[]}} Decision */
 /** @typedef {{id: string, state: string, source: string, uploaded: boolean, version: string, type: string, weight: number, regions: number, reasons: Reason[], decision: Decision | null}} Item */
 /** @typedef {{text: string, kind: string, question: string, hidden: boolean, rect: Rect, seconds: number, number: number, settled?: boolean, shown?: boolean}} Doubt */
+/** @typedef {Item & {folder: string}} Passed  a file that was not taken, and the folder it lies in; empty if it was dropped here */
 /** @typedef {Item & {width: number, height: number, duration: number, frames: number, doubts: Doubt[], checks: {result: string, text: string}[], traces: string[]}} Medium */
 /** @typedef {{number: number, source: string, stage: string, what?: string, done: number, total: number, replaces: string, verdict: string, id: string, error: string}} Job */
 
-export class Refused extends Error {}
+export class Refused extends Error {
+  /** What became of a file that was refused: "not-taken" (it is on that list now) or "skipped" by rule; else empty. */
+  how = "";
+}
+/** @typedef {{file: File, within: string}} Dropped  with the folders that it was dropped in, by "/" */
 export class Gone extends Error {}
 
 /** @param {Response} response */
@@ -45,19 +50,23 @@ export const post = async (path, body = {}) =>
   (await ask(`api/${path}`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) })).json();
 
 // XMLHttpRequest alone tells how much of an upload has gone.
-/** @param {File} file @param {(done: number, total: number) => void} onProgress @returns {Promise<Job>} */
-export const upload = (file, onProgress) =>
+/** @param {Dropped} dropped @param {(done: number, total: number) => void} onProgress @returns {Promise<Job>} */
+export const upload = ({ file, within }, onProgress) =>
   new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", "api/uploads");
     request.setRequestHeader("content-type", "application/octet-stream");
     request.setRequestHeader("accept-language", language);
     request.setRequestHeader("x-file-name", encodeURIComponent(file.name).slice(0, 900));
+    if (within) request.setRequestHeader("x-folder", encodeURIComponent(within));
     request.upload.onprogress = (event) => onProgress(event.loaded, event.total);
     request.onerror = () => reject(new Gone("unreachable"));
     request.onload = () => {
       if (request.status === 202) return resolve(JSON.parse(request.responseText));
-      if (request.status === 409) return reject(new Refused(JSON.parse(request.responseText).error));
+      if (request.status === 409) {
+        const { error, how } = JSON.parse(request.responseText);
+        return reject(Object.assign(new Refused(error), { how }));
+      }
       return reject(request.status === 403 ? new Gone("closed") : new Refused(`${request.status} ${request.responseText}`));
     };
     request.send(file);

@@ -3,6 +3,7 @@
 
 import { post } from "./api.js";
 import { asked } from "./film.js";
+import { hideable, placeOf } from "./questions.js";
 import { failed } from "./session.js";
 
 /** @typedef {import("./edits.js").Place} Place */
@@ -15,8 +16,6 @@ const BIG_STEP = 12;
 const LEAST = 4; // pixels of the picture, as small as a key makes a place
 
 export class Corrections {
-  #turn = -1;
-
   /**
    * @param {import("./opened.js").Opened} opened
    * @param {(job: import("./api.js").Job) => void} begun  a job was given to the program
@@ -35,18 +34,29 @@ export class Corrections {
   }
 
   lookAtNext() {
-    const open = this.opened.openDoubts;
-    if (!open.length) return;
-    this.#turn = (this.#turn + 1) % open.length;
-    this.look(open[this.#turn]);
+    const { doubts, openDoubts: open } = this.opened;
+    const last = doubts.find((doubt) => doubt.shown)?.number ?? 0;
+    const next = open.find((doubt) => doubt.number > last) ?? open[0];
+    if (next) this.look(next);
   }
 
   /** @param {Doubt} doubt */
   hide(doubt) {
     const { edits, doubts, film } = this.opened;
-    // What is hidden until somebody has looked is among the places: there it can be taken off.
-    if (doubt.hidden) return this.look(doubt);
+    if (!hideable(doubt)) {
+      this.look(doubt);
+      const place = edits && placeOf(doubt, edits.places);
+      if (place) edits.select(place.key);
+      return;
+    }
     edits?.add(doubt.rect, doubt.kind, { doubt: doubts.indexOf(doubt), ...(film ? { follow: doubt.seconds } : {}) });
+  }
+
+  /** Take off what is hidden where the question points. @param {Doubt} doubt */
+  leave(doubt) {
+    const { edits } = this.opened;
+    const place = edits && placeOf(doubt, edits.places);
+    if (place) edits.toggle(place.key);
   }
 
   hideShown() {

@@ -90,6 +90,17 @@ export class Decisions {
     }
   }
 
+  /** @param {{id: string}} item  that was dropped here and not taken */
+  async remove(item) {
+    try {
+      await post(`passed/${item.id}/remove`);
+      await this.choose(this.list.tab);
+      await this.poll();
+    } catch (error) {
+      failed(error);
+    }
+  }
+
   /** @param {{id: string}} item  whose original was dropped here */
   async discard(item) {
     if (!await sure(t("discard"), t("discard.sure"), t("discard.yes"))) return;

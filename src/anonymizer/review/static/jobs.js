@@ -1,7 +1,7 @@
 // @ts-check
 // What is under way: files on their way in, media that are being processed, and what has come of them.
 
-import { Gone, get, upload } from "./api.js";
+import { Gone, Refused, get, upload } from "./api.js";
 import { $, draw, el } from "./dom.js";
 import { note } from "./notes.js";
 import { end, ended, failed } from "./session.js";
@@ -20,7 +20,7 @@ const HIDDEN = 15000;
 export class Jobs {
   /** @type {Job[]} */
   #jobs = [];
-  /** @type {{source: string, what: string, stage: string, done: number, total: number, file: File}[]} */
+  /** @type {{source: string, what: string, stage: string, done: number, total: number, dropped: import("./api.js").Dropped}[]} */
   #uploads = [];
   // Jobs whose end was told already; null until the program was asked once, for what ended before is no news.
   /** @type {Set<number> | null} */
@@ -33,8 +33,12 @@ export class Jobs {
   /** @type {Promise<void> | null} */
   #polling = null;
 
-  /** @param {import("./opened.js").Opened} opened */
-  attach(opened) {
+  /**
+   * @param {import("./opened.js").Opened} opened
+   * @param {(state: string) => Promise<void>} choose  open a tab
+   */
+  attach(opened, choose) {
+    this.choose = choose;
     this.opened = opened;
     this.list = opened.list;
   }
@@ -140,24 +144,32 @@ export class Jobs {
       all.length > SHOWN && el("span", { key: "more", class: "soft" }, `+ ${all.length - SHOWN}`));
   }
 
-  /** @param {Iterable<File>} files */
+  /** @param {import("./api.js").Dropped[]} files */
   async add(files) {
-    const queue = [...files].map((file) => ({ source: file.name, what: "upload", stage: "working", done: 0, total: file.size || 1, file }));
+    const queue = files.map((dropped) => ({ source: dropped.file.name, what: "upload", stage: "working", done: 0, total: dropped.file.size || 1, dropped }));
+    const refused = [];
     this.#uploads.push(...queue);
     this.#show();
     // One after the other: the disk and the program take them so anyway.
     for (const item of queue) {
       try {
-        this.#jobs.push(await upload(item.file, (done, total) => { Object.assign(item, { done, total }); this.draw(); }));
+        this.#jobs.push(await upload(item.dropped, (done, total) => { Object.assign(item, { done, total }); this.draw(); }));
       } catch (error) {
         if (error instanceof Gone) return end();
-        note(t("failed.added", { name: item.source, error: error instanceof Error ? error.message : String(error) }), { bad: true });
+        const said = t("failed.added", { name: item.source, error: error instanceof Error ? error.message : String(error) });
+        const how = error instanceof Refused ? error.how : "";
+        if (how === "not-taken") refused.push(said);
+        else if (how !== "skipped") note(said, { bad: true });
       } finally {
         this.#uploads.splice(this.#uploads.indexOf(item), 1);
         this.draw();
       }
     }
-    this.poll();
+    await this.poll();
+    if (refused.length) {
+      const said = refused.length === 1 ? refused[0] : n("untaken", refused.length);
+      note(said, { bad: true, action: t("untaken.show"), onAction: () => this.choose?.("not-taken") });
+    }
   }
 
   /** Files and folders that are dropped on the page. */
@@ -191,16 +203,16 @@ function line(job) {
 }
 
 // Folders too: what is dropped is walked, one level after the other.
-/** @param {DataTransfer} transfer @returns {Promise<Iterable<File>>} */
+// What of it is skipped by rule is for the program to say, which has the rules.
+/** @param {DataTransfer} transfer @returns {Promise<import("./api.js").Dropped[]>} */
 async function dropped(transfer) {
   /** @type {any[]} */
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-  if (!entries.length) return transfer.files;
-  /** @type {File[]} */
+  if (!entries.length) return [...transfer.files].map((file) => ({ file, within: "" }));
+  /** @type {import("./api.js").Dropped[]} */
   const files = [];
   const walk = async (/** @type {any} */ entry) => {
-    if (entry.name.startsWith(".")) return;
-    if (entry.isFile) files.push(await new Promise((resolve, reject) => { entry.file(resolve, reject); }));
+    if (entry.isFile) files.push({ file: await new Promise((resolve, reject) => { entry.file(resolve, reject); }), within: entry.fullPath.slice(1, -entry.name.length) });
     else {
       const reader = entry.createReader();
       for (;;) {

@@ -5,9 +5,12 @@ import { get } from "./api.js";
 import { $, draw, el, icon } from "./dom.js";
 import { n, t } from "./words.js";
 
-export const STATES = ["review", "ready", "rejected", "failed"];
+export const STATES = ["review", "ready", "rejected", "failed", "not-taken"];
 
 const level = (/** @type {number} */ weight) => (weight >= 30 ? "high" : weight >= 4 ? "middle" : "low");
+
+/** What was not processed has no picture, but a reason: whatever is listed of these is shown without a stage. */
+export const bare = (/** @type {{state: string}} */ { state }) => state === "failed" || state === "not-taken";
 
 /**
  * A reason in the page's language where the page knows it, else in the program's own words.
@@ -76,7 +79,7 @@ export class List extends EventTarget {
   draw(current = this.current) {
     this.current = current;
     $("queue-title").textContent = t(`queue.${this.tab}`);
-    $("queue-note").textContent = this.items.length ? t(this.tab === "review" ? "queue.order" : "queue.newest") : "";
+    $("queue-note").textContent = this.items.length && this.tab !== "not-taken" ? t(this.tab === "review" ? "queue.order" : "queue.newest") : "";
     draw($("items"), this.items.length ? this.items.map((item) => this.#row(item)) : el("li", { class: "none" }, t("queue.none")));
   }
 
@@ -88,7 +91,9 @@ export class List extends EventTarget {
 
   drawTabs() {
     $("handover").hidden = this.tab !== "ready" || !this.counts.ready;
-    draw($("tabs"), STATES.map((state) => el("button", {
+    // Most folders never have anything of the last kind.
+    const shown = STATES.filter((state) => state !== "not-taken" || this.counts[state] || state === this.tab);
+    draw($("tabs"), shown.map((state) => el("button", {
       type: "button", class: state === "review" ? "waiting" : null, "aria-current": state === this.tab ? "true" : null,
       onclick: () => this.dispatchEvent(new CustomEvent("tab", { detail: state })),
     }, t(`tab.${state}`), el("b", {}, this.counts[state] ?? 0))));
@@ -96,7 +101,7 @@ export class List extends EventTarget {
 
   /** @param {import("./api.js").Item} item */
   #row(item) {
-    const small = item.state === "failed"
+    const small = bare(item)
       ? el("span", { class: "thumb" }, icon("failed"))
       : el("img", { class: "thumb", loading: "lazy", alt: "", src: `api/media/${item.id}/small?${item.version}` });
     const picture = item.type === "clip" ? el("span", { class: "moving" }, small, icon("play")) : small;
@@ -116,7 +121,7 @@ export class List extends EventTarget {
 
 /** @param {import("./api.js").Item} item */
 function why(item) {
-  if (item.state === "review" || item.state === "failed") {
+  if (item.state === "review" || bare(item)) {
     const doubts = item.reasons.filter((said) => said.kind).length;
     return doubts > 1 ? n("doubts", doubts) : item.reasons.length ? reason(item.reasons[0]) : "";
   }

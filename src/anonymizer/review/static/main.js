@@ -32,10 +32,11 @@ const corrections = new Corrections(opened, (job) => jobs.begun(job));
 const decisions = new Decisions(opened, () => jobs.poll(), choose);
 const keys = new Keys(opened, corrections, decisions);
 
-jobs.attach(opened);
+jobs.attach(opened, choose);
 /** @type {Record<string, (...given: any[]) => any>} */
 const act = {
   look: (doubt) => corrections.look(doubt),
+  leave: (doubt) => corrections.leave(doubt),
   hide: (doubt) => corrections.hide(doubt),
   pick: (place) => corrections.pick(place),
   kind: (kind) => corrections.kind(kind),
@@ -51,6 +52,7 @@ async function choose(state) {
   list.tab = state;
   opened.drop();
   list.drawTabs();
+  $("tabs").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   try {
     await opened.refresh();
   } catch (error) {
@@ -58,18 +60,20 @@ async function choose(state) {
   }
 }
 
-/** @param {import("./api.js").Item | null} item  that failed */
+/** @param {import("./api.js").Passed | null} item  that was not processed */
 function showEmpty(item) {
   const ready = n("done.added.ready", list.counts.ready ?? 0);
   const waiting = list.tab !== "review" && list.counts.review;
-  const [title, text] = item ? [t("queue.failed"), item.source]
+  const [title, text] = item ? [t(`queue.${item.state}`), item.source]
     : jobs.busy ? [t("hero.busy"), ""]
       : waiting ? [t("hero.more"), n("done.added.review", list.counts.review)]
         : list.begun ? [t("hero.done"), t("hero.done.text", { ready })] : [t("hero.first"), t("hero.first.text")];
   draw($("empty"), el("div", { class: "hero" },
     el("h2", { key: "title" }, title), el("p", { key: "text" }, text),
     item && el("p", { key: "why" }, item.reasons[0]?.text ?? ""),
-    item?.uploaded && el("button", { key: "discard", type: "button", onclick: () => decisions.discard(item) }, t("discard")),
+    item?.folder && el("p", { key: "folder", class: "path" }, item.folder),
+    item?.state === "not-taken" && item.uploaded && el("button", { key: "remove", type: "button", onclick: () => decisions.remove(item) }, t("untaken.remove")),
+    item?.state === "failed" && item.uploaded && el("button", { key: "discard", type: "button", onclick: () => decisions.discard(item) }, t("discard")),
     el("div", { key: "zone", class: "zone" }, icon("drop", { viewBox: "0 0 48 48" }), el("strong", {}, t("hero.zone")),
       el("button", { type: "button", class: "primary", id: "choose", onclick: () => $("files").click() }, t("hero.choose")),
       el("span", { class: "soft" }, t("hero.private"))),
@@ -134,7 +138,7 @@ $("release-open").onclick = () => askRelease({
   onSigned: (initials) => { decisions.form.initials = initials; decisions.form.draw(); }, onGone: end, onDone: () => jobs.poll(),
 });
 $("add").onclick = () => $("files").click();
-$("files").onchange = () => { jobs.add([...$("files").files]); $("files").value = ""; };
+$("files").onchange = () => { jobs.add([...$("files").files].map((file) => ({ file, within: "" }))); $("files").value = ""; };
 $("language").onchange = () => { remember("language", $("language").value); setLanguage($("language").value).then(reworded).catch(failed); };
 $("theme").onclick = () => { remember("theme", THEMES[(THEMES.indexOf(remembered("theme", "auto")) + 1) % THEMES.length]); showTheme(); };
 $("decide").onsubmit = (/** @type {Event} */ event) => event.preventDefault();

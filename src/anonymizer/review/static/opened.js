@@ -5,9 +5,11 @@ import { Gone, Refused, get } from "./api.js";
 import { $, draw, el, icon, make } from "./dom.js";
 import { Edits } from "./edits.js";
 import { Film, FilmBar, hideBar } from "./film.js";
+import { bare } from "./list.js";
 import { note } from "./notes.js";
 import { KINDS, showFacts } from "./panel.js";
 import { picture } from "./pictures.js";
+import { placeOf } from "./questions.js";
 import { end, failed } from "./session.js";
 import { MODES } from "./stage.js";
 import { named, percent, t } from "./words.js";
@@ -54,14 +56,15 @@ export class Opened extends EventTarget {
 
   get editable() { return this.medium?.state === "review" && !this.running; }
   get unsaved() { return Boolean(this.edits?.dirty || this.#kept.size); }
-  // A doubt is settled while the place that was drawn for it is there: undo brings it back.
+  // A doubt is settled while the place that was drawn for it is there, or what was hidden there is taken off: undo
+  // brings it back.
   get openDoubts() { return this.doubts.filter((doubt) => !doubt.settled); }
 
   /** @param {string} id */
   async open(id, { keepView = false } = {}) {
     const item = this.list.find(id);
     if (!item) return this.clear();
-    if (item.state === "failed") { this.medium = null; this.list.mark(id); return this.clear(item); }
+    if (bare(item)) { this.medium = null; this.list.mark(id); return this.clear(); }
     this.#wanted = id;
     try {
       const medium = await get(`media/${id}`);
@@ -113,9 +116,9 @@ export class Opened extends EventTarget {
   async refresh() {
     if (!await this.fetch()) return;
     const { list, medium } = this;
-    list.draw(medium?.id ?? null);
+    list.draw(medium?.id ?? this.#told?.id ?? null);
     if (medium && !list.find(medium.id) && !this.running) await this.openAt(0);
-    else if (!medium && list.items.length && list.tab !== "failed") await this.openAt(0);
+    else if (!medium && list.items.length && !this.#told) await this.openAt(0);
     else if (!medium) this.clear();
   }
 
@@ -133,20 +136,25 @@ export class Opened extends EventTarget {
     if (medium?.state === "review" && waits && edits?.dirty && !this.running) this.#kept.set(medium.id, edits);
   }
 
-  /** @param {import("./api.js").Item | null} item  one that failed, and has nothing to be shown but why */
-  clear(item = null) {
+  /** One that was not processed, and has nothing to be shown but why. */
+  get #told() {
+    const item = this.list.find(this.list.current ?? "");
+    return item && bare(item) ? item : null;
+  }
+
+  clear() {
     this.leave();
     this.edits = null;
     this.#closeFilm();
     this.stage.clear();
     this.#show(false);
-    this.dispatchEvent(new CustomEvent("empty", { detail: item }));
+    this.dispatchEvent(new CustomEvent("empty", { detail: this.#told }));
   }
 
   draw() {
     const { medium, edits, stage } = this;
     if (!medium || !edits) return;
-    this.doubts.forEach((doubt, index) => Object.assign(doubt, { number: index + 1, settled: edits.places.some((place) => place.doubt === index) }));
+    this.doubts.forEach((doubt, index) => Object.assign(doubt, { number: index + 1, settled: edits.places.some((place) => place.doubt === index) || Boolean(placeOf(doubt, edits.places)?.off) }));
     stage.doubts = this.doubts;
     showFacts(medium, edits, this.doubts, this.running, this.act);
     $("undo").disabled = !edits.canUndo || Boolean(this.running);

@@ -1,6 +1,7 @@
 // The places of a picture as outlines in screen coordinates: handles and lines keep their size at any zoom.
 
 import { draw as drawIn, el } from "./dom.js";
+import { hideable } from "./questions.js";
 import { decimal, t } from "./words.js";
 
 const HANDLES = [[0, 0, "nwse"], [0.5, 0, "ns"], [1, 0, "nesw"], [1, 0.5, "ew"], [1, 1, "nwse"], [0.5, 1, "ns"], [0, 1, "nesw"], [0, 0.5, "ew"]];
@@ -39,10 +40,10 @@ export function draw(svg, { edits, doubts, view, visible, rectOf, spoken }) {
     if (doubt.settled) return;
     const box = view.toScreen(doubt.rect);
     const spokenAs = spoken
-      ? { tabindex: "0", role: "button", "aria-label": t("place.doubt.aria", { number: doubt.number, what: t(`reason.${doubt.question}`) }) }
+      ? { tabindex: "0", role: "button", "aria-label": t(hideable(doubt) ? "place.doubt.aria" : "place.asked.aria", { number: doubt.number, what: t(`reason.${doubt.question}`) }) }
       : { "aria-hidden": "true" };
     const shape = doubt.kind === "face" ? "ellipse" : "box";
-    shapes.push(el("g", { key: `doubt ${index}`, class: `region doubt${doubt.shown ? " selected" : ""}`, "data-doubt": String(index), ...spokenAs },
+    shapes.push(el("g", { key: `doubt ${index}`, class: `region doubt${doubt.shown ? " selected" : ""}${hideable(doubt) ? "" : " asked"}`, "data-doubt": String(index), ...spokenAs },
       outline(shape, box, "under"), outline(shape, box, "over"),
       el("text", { x: box[0] + box[2] / 2, y: Math.max(14, box[1] - 6), "text-anchor": "middle", "aria-hidden": "true" }, `${doubt.number} ?`)));
   });

@@ -4,6 +4,7 @@
 import { $, draw, el, icon } from "./dom.js";
 import { reason } from "./list.js";
 import { asked, clock } from "./film.js";
+import { hideable, placeOf } from "./questions.js";
 import { decimal, t, time } from "./words.js";
 
 /** @typedef {import("./api.js").Medium} Medium */
@@ -23,7 +24,7 @@ export const KINDS = ["face", "text", "code", "mark", "drawn"];
 export function showFacts(medium, edits, doubts, running, act) {
   const waits = medium.state === "review";
   const changes = waits && !running;
-  const said = medium.reasons.length ? reasons(medium, doubts, changes, act)
+  const said = medium.reasons.length ? reasons(medium, edits, doubts, changes, act)
     : medium.decision?.reasons.length ? el("ul", { key: "reasons", class: "reasons" }, medium.decision.reasons.map((/** @type {string} */ one) => el("li", {}, one)))
       : null;
   const hidden = edits.places.filter((place) => !place.off && place.kind !== "keep").length;
@@ -71,19 +72,23 @@ function verdict(medium) {
 
 /**
  * @param {Medium} medium
+ * @param {Edits} edits
  * @param {import("./api.js").Doubt[]} doubts
  * @param {boolean} changes
  * @param {Record<string, (...given: any[]) => any>} act
  */
-function reasons(medium, doubts, changes, act) {
+function reasons(medium, edits, doubts, changes, act) {
   return el("ul", { key: "reasons", class: "reasons" }, medium.reasons.map((said) => {
     const doubt = doubts.find((one) => one.text === said.text);
     const words = doubt ? `${doubt.number}. ${reason(said)}` : reason(said);
-    if (doubt?.settled) return el("li", {}, el("span", {}, words), el("span", { class: "settled" }, t("reason.settled")));
+    if (doubt?.settled) return el("li", {}, el("span", {}, words), el("span", { class: "settled" }, t(doubt.hidden ? "place.off" : "reason.settled")));
+    const button = (/** @type {string} */ word, /** @type {() => void} */ onclick) =>
+      el("button", { type: "button", class: "small", "aria-label": `${t(word)}: ${reason(said)}`, onclick }, t(word));
     return el("li", {}, el("span", { class: said.failed ? "fail" : null }, words),
       doubt && el("span", { class: "acts" },
         el("button", { type: "button", class: "small icon", title: t("reason.look"), "aria-label": `${t("reason.look")}: ${reason(said)}`, onclick: () => act.look(doubt) }, icon("look")),
-        changes && !doubt.hidden && el("button", { type: "button", class: "small", "aria-label": `${t("reason.hide")}: ${reason(said)}`, onclick: () => act.hide(doubt) }, t("reason.hide"))));
+        changes && hideable(doubt) && button("reason.hide", () => act.hide(doubt)),
+        changes && placeOf(doubt, edits.places) && button("reason.leave", () => act.leave(doubt))));
   }));
 }
 

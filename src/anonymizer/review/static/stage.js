@@ -166,7 +166,12 @@ export class Stage extends EventTarget {
   focusPlace(key) { this.panes[0]?.overlay.querySelector(`[data-key="${key}"]`)?.focus({ preventScroll: true }); }
   zoom(factor) { this.view.zoom(factor); this.render(); }
   fit() { this.view.fit(); this.render(); }
-  reveal(rect) { this.view.show(rect); this.render(); }
+  reveal(rect) {
+    this.view.show(rect);
+    this.render();
+    // On a narrow screen the reasons stand below the picture.
+    this.root.scrollIntoView({ block: "nearest" });
+  }
 
   // A place in the middle of what is in sight, for those who draw by keyboard.
   addInTheMiddle() {

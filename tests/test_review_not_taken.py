@@ -1,0 +1,131 @@
+"""What is dropped on the page and not taken stays in its list and in the ledger, with what it is and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anonymizer.core.settings import Limits
+from anonymizer.gate.output import OutputFolder
+from anonymizer.read.walk import Passed
+from conftest import QUICK, Ran
+from folders import tiny
+from review_server import serving
+from test_passed_over import KINDS, OTHERS
+from test_review_page import CHROMIUM, QUIET, Window, playwright
+
+in_browser = pytest.mark.skipif(CHROMIUM is None, reason="the page's tests need an installed Chromium")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        running = started.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        yield running
+        running.close()
+
+
+def names(out: Path, how: Passed) -> set[str]:
+    with OutputFolder(out) as folder:
+        return {one.path.name for one in folder.ledger.passed_over(how)}
+
+
+@in_browser
+def test_what_is_not_taken_stays_in_the_list(browser: Any, run: Any, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    long = tmp_path / "theatre.wmv"
+    with long.open("wb") as file:
+        file.write(KINDS["theatre.wmv"])
+        file.truncate(60 << 20)
+    dropped = tmp_path / "consent.pdf"
+    dropped.write_bytes(OTHERS["consent.pdf"])
+    (tmp_path / "Thumbs.db").write_bytes(tiny(7))
+    with serving(out, QUICK) as client:
+        window = Window(browser, client)
+        page = window.open()
+        window.says("Make photos and clips publishable")
+        assert page.locator("#tabs button").count() == 4, "no list of what there is none of"
+        page.set_input_files("#files", [long, dropped, tmp_path / "Thumbs.db"])
+        window.says("2 files were not taken.")
+        assert names(out, Passed.NOT_TAKEN) == {"theatre.wmv", "consent.pdf"}
+        assert names(out, Passed.SKIPPED) == {"Thumbs.db"}, "a rule's word, no toast"
+        window.flawless("not taken")
+        page.click(".toast >> text=Show")
+        window.says("It is a Windows Media clip (WMV): export it as JPEG, PNG or MP4.")
+        assert page.locator("#items .item strong").all_inner_texts() == ["theatre.wmv", "consent.pdf"]
+        # It does not go with the toast, the window, or a change of the language.
+        page.reload()
+        page.locator("#tabs button").nth(4).click()
+        window.says("It is a Windows Media clip (WMV): export it as JPEG, PNG or MP4.")
+        page.select_option("#language", "fr")
+        window.says("une vidéo Windows Media (WMV)")
+        window.says("Non pris")
+        page.click("#items >> text=consent.pdf")
+        window.wait("() => document.querySelector('.hero p').textContent === 'consent.pdf'")
+        page.click("text=Retirer de la liste")
+        window.wait("() => document.querySelectorAll('#items .item').length === 1")
+        assert names(out, Passed.NOT_TAKEN) == {"theatre.wmv"}
+        # The same file twice is one, another one of its name is not.
+        page.set_input_files("#files", [long])
+        window.says("theatre.wmv :")
+        long.write_bytes(KINDS["theatre.wmv"] + b"another")
+        page.set_input_files("#files", [long])
+        window.wait("() => document.querySelectorAll('#items .item').length === 2")
+        window.context.close()
+        assert [said for said in window.errors if "409" not in said] == []
+    index = (out / "reports" / "index.html").read_text()
+    assert "Windows Media" in index and "theatre" not in index
+    told: Ran = run("status", out)
+    assert "theatre.wmv" in told.out
+
+
+def test_the_rules_of_folders_hold_for_what_is_dropped(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    limits = Limits(max_bytes=200_000, max_clip_bytes=300_000)
+    with serving(out, QUICK.model_copy(update={"limits": limits})) as client:
+        client.enter()
+
+        def drop(name: str, within: str, content: bytes) -> dict[str, Any]:
+            headers = {
+                "Origin": client.origin, "Content-Type": "application/octet-stream",
+                "X-File-Name": name, "X-Folder": within,
+            }  # fmt: skip
+            answer = client.send("POST", client.path("api/uploads"), headers, content)
+            return {"status": answer.status} | answer.json()
+
+        for within in ("nas/%23recycle/", "$RECYCLE.BIN", "case/@eaDir/x", "..\\.hidden\\"):
+            assert drop("photo.jpg", within, tiny(1)).get("how") == "skipped", within
+        for name in (".hidden.jpg", "desktop.ini", "copy.jpg.part"):
+            assert drop(name, "case", tiny(1)).get("how") == "skipped", name
+        assert drop("empty.jpg", "", b"") | {"error": 0} == {"status": 409, "error": 0, "how": "not-taken"}
+        assert "limit" in drop("huge.jpg", "", tiny(1) + bytes(300_000))["error"]
+        assert drop("photo.jpg", "case/2026/", tiny(1))["status"] == 202
+        client.finish()
+        listed = client.get("api/list/not-taken").json()
+        assert {one["source"] for one in listed} == {"empty.jpg", "huge.jpg"}
+        assert client.get("api/poll").json()["counts"]["not-taken"] == 2
+        assert client.post("api/passed/0000000000000000/remove").status == 404
+    skipped = {"#recycle", "$RECYCLE.BIN", "@eaDir", ".hidden", ".hidden.jpg", "desktop.ini", "copy.jpg.part"}
+    assert names(out, Passed.SKIPPED) == skipped
+
+
+@in_browser
+def test_what_another_run_did_not_take_is_listed_with_its_folder(
+    browser: Any, run: Any, tmp_path: Path
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    (folder / "scope.mpg").write_bytes(KINDS["scope.mpg"])
+    assert run("batch", folder, "--out", out, "--workers", "1").code == 6
+    with serving(out, QUICK) as client:
+        window = Window(browser, client)
+        page = window.open()
+        page.locator("#tabs button").nth(4).click()
+        window.says("export it as JPEG, PNG or MP4")
+        window.says(str(folder))
+        assert page.locator("text=Remove from the list").count() == 0, "it goes when the file goes"
+        window.context.close()
+        assert window.errors == []

@@ -1,0 +1,145 @@
+"""Every question that a person can be asked, on the page: its words, its place, and the keys and buttons for it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from anonymizer.core.settings import Settings
+from anonymizer.core.types import Action, Box, Evidence, Model, Pixels, QuestionKind, Region, Verdict
+from anonymizer.i18n import page_words
+from anonymizer.road.pipeline import Session
+from conftest import QUICK
+from review_server import serving
+from test_review_page import CHROMIUM, QUIET, Window, page_strings, playwright
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="the page's tests need an installed Chromium")
+SIZE = (840, 420)
+PLACES = {
+    (kind, hidden): Box(30.0 + 115 * column, 60.0 + 200 * hidden, 60, 60)
+    for column, kind in enumerate(QuestionKind)
+    for hidden in (False, True)
+}
+HIDEABLE = len(QuestionKind) - 1
+"""Whether anything is left to see of the case cannot be answered by hiding more."""
+
+
+class Asking:
+    """A detector that asks everything there is, of a place that is in view and of one that is hidden."""
+
+    def find(self, pixels: Pixels) -> list[Region]:
+        evidence = (Evidence("asking", 0.4),)
+        actions = {False: Action.ASK, True: Action.HIDE_AND_ASK}
+        return [
+            Region(box, kind.kind, evidence, action=actions[hidden], question=kind)
+            for (kind, hidden), box in PLACES.items()
+        ]
+
+    def verification_pass(self, pixels: Pixels) -> list[Region]:
+        return []
+
+    def models(self) -> list[Model]:
+        return []
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An output folder with a photo of which everything is asked."""
+    folder = tmp_path_factory.mktemp("asked")
+    noise = np.random.default_rng(3).integers(60, 200, (SIZE[1] // 4, SIZE[0] // 4, 3), np.uint8)
+    Image.fromarray(noise).resize(SIZE).save(folder / "case.png")
+    patch = pytest.MonkeyPatch()
+    try:
+        patch.setattr("anonymizer.road.worker.Finder", lambda settings: Asking())
+        with Session(folder / "out", QUICK) as session:
+            assert session.run(folder / "case.png").verdict is Verdict.REVIEW
+    finally:
+        patch.undo()
+    return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        running = started.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def opened(
+    browser: Any, asked: Path, tmp_path: Path, finders: Callable[[Settings], Any], request: Any
+) -> Iterator[Window]:
+    out = shutil.copytree(asked, tmp_path / "out")
+    with serving(out, QUICK, language=getattr(request, "param", "en")) as client:
+        window = Window(browser, client)
+        window.open()
+        window.shown("case.png")
+        yield window
+        window.context.close()
+        assert window.errors == []
+
+
+@pytest.mark.parametrize("opened", ["en", "fr"], indirect=True)
+def test_each_question_is_said_and_shown_where_it_is(opened: Window) -> None:
+    words = page_words(opened.client.page.language, page_strings())
+    said = opened.page.locator("#facts .reasons li").all_inner_texts()
+    assert sum(text[0].isdigit() for text in said) == len(PLACES), "each has its number"
+    first = opened.page.locator(".pane").first
+    assert first.locator(".region.doubt").count() == len(PLACES)
+    for (kind, hidden), box in PLACES.items():
+        asks = words[f"reason.{kind}.hidden" if hidden else f"reason.{kind}"]
+        (row,) = (number for number, text in enumerate(said) if asks in text)
+        opened.page.locator("#facts .reasons li").nth(row).locator("button").first.click()
+        outline = first.locator(".region.doubt.selected .over").bounding_box()
+        picture = first.locator("img").bounding_box()
+        scale = picture["width"] / SIZE[0]
+        for side, at, length in (("x", box.x, box.w), ("y", box.y, box.h)):
+            middle = outline[side] + outline["width" if side == "x" else "height"] / 2
+            assert abs((middle - picture[side]) / scale - (at + length / 2)) < 2, (kind, hidden)
+    assert opened.page.locator(".pane").first.locator(".region.asked").count() == len(QuestionKind) + 1
+
+
+def test_keys_answer_every_question_that_can_be_answered_so(opened: Window) -> None:
+    page, first = opened.page, opened.page.locator(".pane").first
+    chosen = set()
+    for number in range(1, len(PLACES) + 1):
+        page.keyboard.press("n")
+        assert first.locator(".region.doubt.selected text").text_content() == f"{number} ?", (
+            "none is left out"
+        )
+        page.keyboard.press("f")
+        if (found := first.locator(".region.found.selected")).count():
+            chosen.add(found.get_attribute("data-key"))
+    assert first.locator(".region.drawn").count() == HIDEABLE
+    assert len(chosen) == HIDEABLE, "what is hidden is chosen, to be moved or taken off"
+    page.locator(f".pane >> nth=0 >> [data-key={min(chosen)}]").focus()
+    page.keyboard.press("Delete")
+    opened.says("left visible by you")
+    before = first.locator(".region.doubt").count()
+    page.keyboard.press("Control+z")
+    assert first.locator(".region.doubt").count() == before + 1, "asked again"
+
+
+def test_what_is_hidden_is_left_visible_with_one_click_and_moved_with_the_mouse(opened: Window) -> None:
+    page, first = opened.page, opened.page.locator(".pane").first
+    row = page.locator("#facts .reasons li").filter(has_text="What is hidden here may be text")
+    row.locator("text=Leave visible").click()
+    assert "left visible by you" in row.inner_text() or page.locator(".reasons .settled").count() == 1
+    assert first.locator(".region.off").count() == 1
+    box, picture = PLACES[QuestionKind.FACE, True], first.locator("img").bounding_box()
+    scale = picture["width"] / SIZE[0]
+    middle = (picture["x"] + (box.x + box.w / 2) * scale, picture["y"] + (box.y + box.h / 2) * scale)
+    page.mouse.move(*middle)
+    page.mouse.down()
+    page.mouse.move(middle[0] + 20, middle[1] + 10, steps=3)
+    page.mouse.up()
+    assert first.locator(".region.found.selected .handle").count() >= 4
+    nothing = page.locator("#facts .reasons li").filter(has_text="nothing left to see of the case")
+    assert nothing.count() == 2 and nothing.locator("text=Hide it").count() == 0

@@ -240,18 +240,108 @@ def test_an_upload_script_is_stopped_by_what_has_no_pass(run: Run, out: Path, tm
     shutil.copytree(out / "ready", folder)
     shutil.copytree(out / "reports", folder / "reports")
     (folder / "reports" / "index.html").unlink(missing_ok=True)
-    assert run("verify", folder).code == 0
+    assert run("verify", folder).code == 7, "without a list nothing shows that all are there"
     (folder / "notes.html").write_text("Martha", encoding="utf-8")
-    assert list(said_of(run, folder)) == ["notes.html"]
+    assert list(said_of(run, folder)) == ["notes.html", "upload"]
+    assert run("verify", folder).code == 4
     (folder / "notes.html").unlink()
     (folder / "below").mkdir()
     Image.new("RGB", (40, 30)).save(folder / "below" / "patient.jpg")
     (folder / "away").symlink_to(tmp_path)
-    assert set(said_of(run, folder)) == {"patient.jpg", "away"}
+    assert set(said_of(run, folder)) == {"patient.jpg", "away", "upload"}
     Image.new("RGB", (40, 30)).save(folder / "holiday.jpg")
     assert "holiday.jpg" in said_of(run, folder)
     (folder / "empty").mkdir()
     assert run("verify", folder / "empty").code == 4
+
+
+def test_a_copy_with_other_times_is_still_what_was_signed(run: Run, out: Path, tmp_path: Path) -> None:
+    to = tmp_path / "website"
+    release(out, to)
+    copy, name = tmp_path / "copy", media(to)[0]
+    shutil.copytree(to, copy, copy_function=shutil.copyfile)
+    assert (copy / name).stat().st_mtime != NEUTRAL_TIME
+    said = run("verify", copy)
+    assert (
+        said.code == 0 and said.out.count("its time is not the one it was written with, as on any copy") == 2
+    )
+    found = [json.loads(line) for line in run("verify", copy, "--json").out.splitlines()]
+    assert [one["remarks"][0]["code"] for one in found] == ["check.naming.copied"] * 2
+    assert "remarks" in json.loads(run("verify", to / name, "--json").out)
+    assert run("verify", copy / name).code == 0, "alone too, as an attachment"
+    back = tmp_path / "back"
+    shutil.copytree(out, back, copy_function=shutil.copyfile)
+    assert run("verify", back).code == 0
+    assert len(release(back, tmp_path / "again").copied) == 2
+    assert {path.stat().st_mtime for path in (tmp_path / "again").glob("*.jpg")} == {NEUTRAL_TIME}
+
+
+def test_a_release_never_hands_out_a_time_that_says_when(
+    out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(releases, "neutralise", lambda path: None)
+    done = release(out, tmp_path / "website")
+    assert done.copied == () and len(done.held) == 2
+
+
+SYSTEMS = {
+    "Thumbs.db": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600),
+    ".DS_Store": b"\0\0\0\x01Bud1" + bytes(600),
+    "Desktop.ini": b"[.ShellClassInfo]\r\n",
+}
+
+
+def test_the_systems_own_files_are_named_do_not_fail_and_are_not_released(
+    run: Run, out: Path, tmp_path: Path
+) -> None:
+    for name, content in SYSTEMS.items():
+        (out / "ready" / name).write_bytes(content)
+    assert run("verify", out).code == 0
+    to = tmp_path / "website"
+    assert len(release(out, to).copied) == 2
+    assert not any((to / name).exists() for name in SYSTEMS)
+    for name, content in SYSTEMS.items():
+        (to / name).write_bytes(content)
+        (to / "reports" / name).write_bytes(content)
+    ran = run("verify", to)
+    assert ran.code == 0
+    assert all(
+        ran.out.count(f"skipped {folder / name}") == 1 for name in SYSTEMS for folder in (to, to / "reports")
+    )
+    found = [json.loads(line) for line in run("verify", to, "--json").out.splitlines()]
+    assert [one["verdict"] for one in found].count("skipped") == 6
+    assert len(release(out, to).there) == 2 and run("verify", to).code == 0
+
+
+@pytest.mark.parametrize("what", ["photo", "raw", "link"])
+def test_a_systems_name_excuses_neither_a_photo_nor_a_link(
+    run: Run, out: Path, tmp_path: Path, what: str
+) -> None:
+    to = tmp_path / "website"
+    release(out, to)
+    path = to / "Thumbs.db"
+    if what == "photo":
+        shutil.copy(to / media(to)[0], path)
+    elif what == "raw":
+        path.write_bytes(b"FUJIFILMCCD-RAW 0201" + bytes(600))
+    else:
+        path.symlink_to(tmp_path)
+    ran = run("verify", to)
+    assert ran.code == 4 and "Thumbs.db" in ran.out + ran.err
+
+
+def test_without_its_list_a_folder_is_not_valid(run: Run, out: Path, tmp_path: Path) -> None:
+    to = tmp_path / "website"
+    release(out, to)
+    (to / "manifest.json").unlink()
+    name = media(to)[0]
+    for gone in (to / name, *(to / "reports").glob(f"{Path(name).stem}.*")):
+        gone.unlink()
+    ran = run("verify", to)
+    assert ran.code == 7 and "whether all are there cannot be shown" in ran.out
+    assert f"unknown {to}\n" in ran.out and f"valid {to / media(to)[0]}" in ran.out
+    last = json.loads(run("verify", to, "--json").out.splitlines()[-1])
+    assert (last["verdict"], last["signature"]) == ("review", "unknown")
 
 
 @pytest.mark.parametrize("signer", ["", "0" * 32])

@@ -13,6 +13,7 @@ from anonymizer.cli.language import say
 from anonymizer.cli.options import PATH, json_option, lang_option
 from anonymizer.cli.output import COLOURS, emit, err_console, exit_code, out_console, shown
 from anonymizer.cli.parser import Command, argument, option
+from anonymizer.core.errors import ExitCode
 from anonymizer.core.types import Verdict
 
 if TYPE_CHECKING:
@@ -48,23 +49,28 @@ def verify(files: tuple[Path, ...], reports: Path | None, keys: tuple[Path, ...]
     """Check published files again: their reports, who signed them, and what needs no original.
 
     Each file is valid, changed, or unknown: not signed, or signed with an unknown key. Exit code 0 only if all are
-    valid: ask this of a folder before you upload it.
+    valid: ask this of a folder before you upload it. Exit code 7 if all are, but the folder's signed list is missing.
     """
     from anonymizer.core.signing import trusted
     from anonymizer.release.folder_check import examined
 
     counts: Counter[Verdict] = Counter()
+    unlisted = False
     for found in examined(files, reports, trusted(keys)):
-        counts[found.verdict] += 1
+        unlisted |= found.unlisted
+        if isinstance(found.verdict, Verdict) and not found.unlisted:
+            counts[found.verdict] += 1
         if as_json:
             emit(found.facts() | {"file": shown(found.path)})
         else:
             _print(found)
-    return exit_code(counts)
+    code = exit_code(counts)
+    return ExitCode.UNLISTED if unlisted and code is ExitCode.OK else code
 
 
 def _print(found: VerifiedFile) -> None:
     console = err_console if found.error else out_console
-    console.print(f"[{COLOURS[found.verdict]}]{say(found.word)}[/] {escape(shown(found.path))}")
-    for reason in found.reasons:
+    colour = COLOURS[found.verdict] if isinstance(found.verdict, Verdict) else "dim"
+    console.print(f"[{colour}]{say(found.word)}[/] {escape(shown(found.path))}")
+    for reason in (*found.reasons, *found.remarks):
         console.print(f"    {escape(shown(say(reason)))}")

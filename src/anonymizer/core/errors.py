@@ -24,6 +24,8 @@ class ExitCode(IntEnum):
     """The machine is not ready: a model, a library or the output folder is missing."""
     NOT_TAKEN = 6
     """Everything that was taken is in ``ready/``, but photos or clips of kinds that are not taken were left."""
+    UNLISTED = 7
+    """Every file of a folder is valid, but its signed list is missing: nobody can tell whether a file is."""
     INTERRUPTED = 130
     """Stopped by the user: Ctrl-C, or SIGTERM."""
 

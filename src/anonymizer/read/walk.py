@@ -104,6 +104,21 @@ def skips_file(name: str) -> Message | None:
     return HIDDEN if name.startswith(".") else None
 
 
+def is_system_file(path: Path) -> bool:
+    """Whether a file is one that a system keeps for itself beside others': ``Thumbs.db``, ``.DS_Store`` and their like.
+
+    A link, a photo or clip of whatever kind, and what cannot be read is none, however it is called.
+    """
+    if path.name.casefold() not in _SYSTEM_FILES:
+        return False
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return False
+    found = not_taken(path) if stat.S_ISREG(mode) else None
+    return found is not None and not found.media
+
+
 def is_temporary(name: str) -> bool:
     """Whether a file has a name that says: not finished."""
     return _TEMPORARY.fullmatch(name) is not None

@@ -45,6 +45,8 @@ class ExaminedFile:
     signature: SignatureStatus
     source: Path | None
     """The report's file."""
+    remarks: tuple[Message, ...] = ()
+    """What is worth knowing and no reason against it: its time is that of a copy."""
 
 
 def verify(path: Path, reports: Path | None = None, keys: PublicKeys | None = None) -> Report:
@@ -52,14 +54,16 @@ def verify(path: Path, reports: Path | None = None, keys: PublicKeys | None = No
 
     The report is looked for in ``reports``, else beside the file and in the output folder it lies in. ``keys`` are
     the public keys that are trusted, this user's own unless given. Without a report, or one that a trusted key
-    signed, the verdict is ``FAILED``. Raises :class:`anonymizer.core.errors.MediumError` where the file cannot be read
+    signed, the verdict is ``FAILED``. A file's time tells a copy from the file that was written, and is no part of what
+    was signed: where it is another one, the check "name-and-times" says so and passes. Raises
+    :class:`anonymizer.core.errors.MediumError` where the file cannot be read
     or is neither photo nor clip.
     """
     return examine(path, reports, trusted() if keys is None else keys).report
 
 
-def examine(path: Path, reports: Path | None, keys: PublicKeys) -> ExaminedFile:
-    """The same as :func:`verify`, with what the signature says."""
+def examine(path: Path, reports: Path | None, keys: PublicKeys, *, copied: bool = True) -> ExaminedFile:
+    """The same as :func:`verify`, with what the signature says. If not ``copied``, its time must be neutral."""
     with open_regular(path) as file:
         head = file.read(4096)
     form = sniff(head)
@@ -70,7 +74,7 @@ def examine(path: Path, reports: Path | None, keys: PublicKeys) -> ExaminedFile:
     found = find_report(sha256, path.name, [reports] if reports else report_folders(here), keys)
     report = found.read.report if found and found.read else None
     keep_name = bool(report and report.settings.get("keep_name"))
-    checks = audit(path, keep_name)
+    checks = audit(path, keep_name, copied=copied)
     failed = [check.evidence for check in checks if check.result is Result.FAIL]
     if report is None or found is None or found.read is None:
         said, signature = (
@@ -91,7 +95,8 @@ def examine(path: Path, reports: Path | None, keys: PublicKeys) -> ExaminedFile:
         "reasons": [*problems, *report.reasons, *failed],
         "checks": [*records, *kept],
     }
-    return ExaminedFile(report.model_copy(update=update), signature, found.path)
+    remarks = tuple(check.evidence for check in checks if check.data.get("other_time"))
+    return ExaminedFile(report.model_copy(update=update), signature, found.path, remarks)
 
 
 def report_folders(here: Path) -> list[Path]:

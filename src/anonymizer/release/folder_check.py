@@ -14,12 +14,14 @@ from anonymizer.core.message import Message, with_sentence
 from anonymizer.core.signing import PublicKeys, SignatureStatus
 from anonymizer.core.types import Verdict
 from anonymizer.gate.output import LEDGER, OutputFolder, is_output_folder
+from anonymizer.read.walk import OWN, Passed, is_system_file
 from anonymizer.release.check import examine
 from anonymizer.release.ledger_check import chain_flaws
 from anonymizer.release.publish import MANIFEST, contents, flaws
 from anonymizer.report.file import read
 
 NOTHING = Message("verify.no-such-path")
+UNLISTED = Message("verify.unlisted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +29,26 @@ class VerifiedFile:
     """What was found on one path. ``signature`` is what the signature says, ``verdict`` what may be done with it."""
 
     path: Path
-    verdict: Verdict
+    verdict: Verdict | Passed
+    """``SKIPPED`` for a file of the system's own, which is no part of what was published."""
     signature: SignatureStatus
     reasons: tuple[Message, ...]
     id: str = ""
     key: str = ""
     error: bool = False
     """It could not be examined at all."""
+    remarks: tuple[Message, ...] = ()
+    """What is worth knowing and no reason against it."""
+    unlisted: bool = False
+    """A folder whose signed list is missing: all that is there was examined, but nobody can tell what is not."""
 
     @property
     def word(self) -> str:
         """In one word, for a person: the code of its message."""
+        if self.unlisted:
+            return "signature.unknown"
+        if self.verdict is Passed.SKIPPED:
+            return "state.skipped"
         if self.verdict is Verdict.READY or (self.signature is not SignatureStatus.VALID and not self.error):
             return f"signature.{self.signature}"
         return f"state.{self.verdict}"
@@ -51,6 +62,7 @@ class VerifiedFile:
             "key": self.key,
             "id": self.id,
             "reasons": [with_sentence(one) for one in self.reasons],
+            "remarks": [with_sentence(one) for one in self.remarks],
         }
 
 
@@ -72,7 +84,8 @@ def examined(paths: Sequence[Path], reports: Path | None, keys: PublicKeys) -> I
 
 def folder(path: Path, reports: Path | None, keys: PublicKeys) -> Iterator[VerifiedFile]:
     """A release: all that its manifest lists, nothing else. An output folder: what is in ``ready/``, and the ledger.
-    Any other folder: every file in it and below it must be a medium with a valid pass, or a report that is signed."""
+    Any other folder: every file in it and below it must be a medium with a valid pass, or a report that is signed; last
+    comes the folder itself, for no signed list says what belongs to it. The system's own files are skipped."""
     if is_output_folder(path):
         yield from _output_folder(path, keys)
         return
@@ -85,7 +98,9 @@ def folder(path: Path, reports: Path | None, keys: PublicKeys) -> Iterator[Verif
     for one in contents(path):
         if one in named or (release and one == path / MANIFEST):
             continue
-        if one.is_symlink() or not one.is_file():
+        if is_system_file(one):
+            yield _skipped(one)
+        elif one.is_symlink() or not one.is_file():
             said = Message("verify.not-a-file")
             yield VerifiedFile(one, Verdict.FAILED, SignatureStatus.UNKNOWN, (said,), error=True)
         elif one.suffix in (".json", ".html"):
@@ -97,6 +112,12 @@ def folder(path: Path, reports: Path | None, keys: PublicKeys) -> Iterator[Verif
     if not media:
         said = Message("verify.no-medium")
         yield VerifiedFile(path, Verdict.FAILED, SignatureStatus.UNKNOWN, (said,), error=True)
+    elif not release:
+        yield VerifiedFile(path, Verdict.REVIEW, SignatureStatus.UNKNOWN, (UNLISTED,), unlisted=True)
+
+
+def _skipped(path: Path) -> VerifiedFile:
+    return VerifiedFile(path, Passed.SKIPPED, SignatureStatus.UNKNOWN, (OWN,))
 
 
 def _paper(path: Path, keys: PublicKeys) -> VerifiedFile | None:
@@ -119,7 +140,7 @@ def _paper(path: Path, keys: PublicKeys) -> VerifiedFile | None:
 def _output_folder(path: Path, keys: PublicKeys) -> Iterator[VerifiedFile]:
     ledger = path / ".anonymizer" / LEDGER
     for one in contents(path / "ready") if (path / "ready").is_dir() else ():
-        yield file(one, None, keys)
+        yield _skipped(one) if is_system_file(one) else file(one, None, keys)
     try:
         with OutputFolder(path) as folder:
             found = list(chain_flaws(folder, keys))
@@ -145,4 +166,12 @@ def file(path: Path, reports: Path | None, keys: PublicKeys) -> VerifiedFile:
         return VerifiedFile(path, Verdict.FAILED, SignatureStatus.UNKNOWN, (error.message,), error=True)
     report = found.report
     key = report.signature.key if report.signature else ""
-    return VerifiedFile(path, report.verdict, found.signature, tuple(report.reasons), report.id, key)
+    return VerifiedFile(
+        path,
+        report.verdict,
+        found.signature,
+        tuple(report.reasons),
+        report.id,
+        key,
+        remarks=found.remarks,
+    )

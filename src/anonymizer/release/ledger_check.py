@@ -13,6 +13,7 @@ from anonymizer.gate.chain import LedgerFlaw, decision_flaws
 from anonymizer.gate.files import file_sha256
 from anonymizer.gate.output import OutputFolder
 from anonymizer.gate.records import RELEASED, Decision, LedgerEntry, State
+from anonymizer.read.walk import is_system_file
 
 LEADS_TO = {
     "approved": (State.READY, State.RELEASED),
@@ -34,7 +35,11 @@ def chain_flaws(gate: OutputFolder, keys: PublicKeys) -> Iterator[LedgerFlaw]:
             yield LedgerFlaw(said)
     for id in gate.ledger.orphans():
         yield LedgerFlaw(Message("ledger-check.no-row", id=id))
-    strangers = [found.name for found in gate.ready.iterdir() if not _known(gate, found.name)]
+    strangers = [
+        found.name
+        for found in gate.ready.iterdir()
+        if not _known(gate, found.name) and not is_system_file(found)
+    ]
     for name in sorted(strangers):
         yield LedgerFlaw(Message("ledger-check.not-by-ledger", name=name))
 

@@ -35,6 +35,7 @@ from anonymizer.gate.folder import Gate
 from anonymizer.gate.output import check_output_folder
 from anonymizer.gate.permissions import ANYBODY
 from anonymizer.gate.records import APPROVED, RELEASED, REOPENED, Decision, LedgerEntry, State, now
+from anonymizer.read.walk import is_system_file
 from anonymizer.release.check import examine
 from anonymizer.write.photo import neutralise
 
@@ -163,7 +164,7 @@ def _copied(gate: Gate, entry: LedgerEntry, to: Path) -> bool:
     _copy(source, copy)
     for name in names:
         _copy(gate.reports / name, hidden / REPORTS / name)
-    again = examine(copy, hidden / REPORTS, gate.key.public)
+    again = examine(copy, hidden / REPORTS, gate.key.public, copied=False)
     if again.signature is not SignatureStatus.VALID or again.report.verdict is not Verdict.READY:
         raise HeldBackError("release.copy-failed")
     for name in names:
@@ -272,7 +273,8 @@ class Flaw:
 
 def flaws(folder: Path, keys: PublicKeys) -> Iterator[Flaw]:
     """What is wrong with a release beyond its media, which :func:`anonymizer.release.check.examine` judges one by one:
-    the manifest, what it lists that is not there or is another, and what is there that it does not list."""
+    the manifest, what it lists that is not there or is another, and what is there that it does not list, but for the
+    system's own files."""
     path = folder / MANIFEST
     content = path.read_bytes()
     said = sign.file_signature_status(content, PURPOSE, keys)
@@ -303,7 +305,7 @@ def flaws(folder: Path, keys: PublicKeys) -> Iterator[Flaw]:
         name = found.relative_to(folder).as_posix()
         if found.is_symlink():
             yield Flaw(name, Message("release.link"))
-        elif name not in known:
+        elif name not in known and not is_system_file(found):
             yield Flaw(name, Message("release.not-listed"))
 
 

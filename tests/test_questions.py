@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from anonymizer.core.settings import Settings
+from anonymizer.core.settings import PERSON, Settings
 from anonymizer.core.types import Action, Box, Evidence, Kind, Model, Pixels, QuestionKind, Region
 from anonymizer.detect.finder import Finder
 from anonymizer.report.questions import asked
 from anonymizer.report.schema import Report
+from anonymizer.road.photo import to_draw
 from clips import make_clip
 from conftest import FAST, QUICK, Ran
 
@@ -141,3 +143,17 @@ def test_a_place_that_a_person_said_to_leave_is_not_asked_about_again(
     report = report_of(out)
     assert report.questions == [] and report.regions == []
     assert any("1 found place was left visible" in str(reason) for reason in report.reasons)
+
+
+def test_text_that_a_hidden_face_covers_wholly_is_not_drawn_on_top() -> None:
+    """A bar over the blur shows where the eyes are; what a person drew, and what sticks out, is drawn all the same."""
+    face = Region(Box(100, 100, 200, 200), Kind.FACE, (Evidence("centerface", 0.9),))
+    eye = Region(Box(150, 160, 30, 12), Kind.TEXT, (Evidence("ppocr", 0.9),))
+    line = Region(Box(150, 160, 400, 12), Kind.TEXT, (Evidence("ppocr", 0.9),))
+    drawn = Region(eye.box, Kind.TEXT, (Evidence(PERSON, 1.0),))
+    assert to_draw([face, eye, line, drawn], QUICK) == [face, line, drawn]
+    asked_about = replace(face, action=Action.ASK)
+    assert to_draw([asked_about, eye], QUICK) == [eye], "a face that stays in view hides nothing"
+    # The box's corner lies outside of the ellipse.
+    corner = Region(Box(62, 62, 30, 12), Kind.TEXT, (Evidence("ppocr", 0.9),))
+    assert to_draw([face, corner], QUICK) == [face, corner]

@@ -22,13 +22,16 @@ from anonymizer.core.types import (
     Redaction,
     Region,
     Result,
+    Style,
 )
 from anonymizer.detect.base import RegionFinder
 from anonymizer.detect.finder import questions
 from anonymizer.read.photo.reader import Still
-from anonymizer.redact.photo import redact, redaction_box, restore
+from anonymizer.redact.photo import redact, redaction_box, restore, shape_of, style_of
 from anonymizer.redact.residual import (
     HIDDEN_SHARE,
+    LEGIBLE,
+    hidden,
     legible_beside,
     share_hidden,
     still_legible,
@@ -199,11 +202,34 @@ def _write(
 ) -> tuple[list[Redaction], list[tuple[int, int, int, int]]]:
     """Redact and write; the redactions, and the whole-pixel rectangles that were kept clear inside them."""
     height, width = pixels.shape[:2]
-    clean, redactions = redact(pixels, [region for region in regions if region.hidden], settings, secret)
+    clean, redactions = redact(pixels, to_draw(regions, settings), settings, secret)
     kept = [box.pixels(width, height) for box in kept_boxes(regions, settings)]
     changed = restore(clean, pixels, kept_boxes(regions, settings))
     write_photo(clean, staged, form, settings.jpeg_quality)
     return redactions, kept if changed else []
+
+
+def to_draw(regions: Sequence[Region], settings: Settings) -> list[Region]:
+    """The regions to hide, without found text and codes of which no pixel lies outside a hidden face.
+
+    The face's redaction replaces all of their pixels; a black bar on top would only show where an eye or a mouth was
+    taken for a word.
+    """
+    wanted = [region for region in regions if region.hidden]
+    faces = [
+        Redaction(
+            r.kind, shape_of(r, settings), style, redaction_box(r, settings), (1, 1), r.evidence, r.corners
+        )
+        for r in wanted
+        if r.kind is Kind.FACE and (style := style_of(r, settings)) is not Style.FILL
+    ]
+    return [
+        region
+        for region in wanted
+        if region.kind not in LEGIBLE
+        or any(evidence.detector == PERSON for evidence in region.evidence)
+        or hidden(region, faces) < 1
+    ]
 
 
 def reasons(settings: Settings, kept: bool, dismissed: int = 0) -> list[Message]:

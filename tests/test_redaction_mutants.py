@@ -55,7 +55,7 @@ def clip_checks(run: Callable[..., Ran], tmp_path: Path) -> Callable[[], dict[st
 
 
 def painted(monkeypatch: pytest.MonkeyPatch, how: Callable[[Paint], Paint]) -> None:
-    monkeypatch.setattr("anonymizer.road.clip.process.paint", how(drawing.paint))
+    monkeypatch.setattr("anonymizer.road.clip.writing.paint", how(drawing.paint))
 
 
 def with_boxes(change: Callable[[NDArray[np.int32]], NDArray[np.int32]]) -> Callable[[Paint], Paint]:

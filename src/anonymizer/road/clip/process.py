@@ -1,14 +1,13 @@
 """The road of one clip: search every frame, hide every track, write clean, read back with another reader.
 
-The first pass finds (``search.py``), the second decodes again and redacts, the third is the verification's
-own: the ffmpeg program decodes what was written, and every frame of it is compared with what must be there.
+The first pass finds (``search.py``), the second decodes again and redacts (``writing.py``), the third is the
+verification's own (``verification.py``): the ffmpeg program decodes what was written, and every frame of it is compared
+with what must be there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,39 +15,33 @@ from numpy.typing import NDArray
 
 from anonymizer.core.errors import UnreadableError
 from anonymizer.core.message import Message
-from anonymizer.core.prefetch import ahead
-from anonymizer.core.settings import HdrPolicy, Settings
+from anonymizer.core.settings import Settings
 from anonymizer.core.types import (
     Action,
-    Box,
     Check,
     Processed,
     Progress,
     Question,
     QuestionKind,
-    Redaction,
     Result,
     Shape,
     TrackSummary,
 )
 from anonymizer.detect.finder import Finder, question
 from anonymizer.gate.files import file_sha256
-from anonymizer.read.clip.reader import Clip, Ending, Frame, Reading, frames
-from anonymizer.read.clip.sound import Sound
+from anonymizer.read.clip.reader import Clip
 from anonymizer.read.sniff import Format
-from anonymizer.redact.clip import TrackRedaction, paint, shown
+from anonymizer.redact.clip import TrackRedaction, shown
 from anonymizer.redact.residual import unredacted
 from anonymizer.report.keyframes import keyframes
 from anonymizer.road.clip.plan import RedactionPlan, differing, lies_inside, planned, union
 from anonymizer.road.clip.search import Doubt, Searched, begun, search
 from anonymizer.road.clip.verification import Verification, verification_pass
+from anonymizer.road.clip.writing import Written, write, write_again
 from anonymizer.road.known import known_check, traces_with
 from anonymizer.road.photo import reasons, residual
 from anonymizer.track import hand_drawn as drawn
 from anonymizer.verify.clip import ExpectedClip, examine
-from anonymizer.write.clip import ClipWriter
-from anonymizer.write.photo import failed
-from anonymizer.write.reuse import Earlier
 
 MANY_DAMAGED = 0.05
 """Share of damaged frames from which a person must look."""
@@ -56,23 +49,6 @@ ATTEMPTS = 5
 """How often a clip is written at most: what the search of the output finds is hidden too."""
 MOST_TOLD = 12
 """Doubtful places that a report names one by one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What the second pass wrote: times int64 ``(n,)`` in the clip's time base, and what it drew.
-
-    ``drawn`` int32 ``(n,)`` counts the redactions in each frame; ``kept``: something hidden was uncovered again;
-    ``sound``: there is a sound track; ``notes`` on which it is.
-    """
-
-    pts: NDArray[np.int64]
-    durations: NDArray[np.int64]
-    drawn: NDArray[np.int32]
-    kept: bool
-    sound: bool
-    notes: tuple[Message, ...]
-    ending: Ending
 
 
 def process(
@@ -173,112 +149,6 @@ def process(
     )
 
 
-def write_again(
-    clip: Clip,
-    plan: RedactionPlan,
-    staged: Path,
-    progress: Progress | None,
-    before: Written,
-    changed: set[int],
-) -> Written:
-    """The second pass once more where redactions have ``changed``; the rest of ``staged`` is taken over as it is coded.
-
-    Raises as :func:`process` does.
-    """
-    aside = staged.with_name(f"{staged.stem}-before{staged.suffix}")
-    known: tuple[Earlier, Written] | None
-    try:
-        try:
-            staged.replace(aside)
-            known = Earlier(aside, changed, len(before.pts)), before
-        except ValueError:
-            known = None  # Nothing of it can stay: all is written.
-        except OSError as error:
-            raise failed(error) from error
-        return write(clip, plan, staged, progress, len(before.pts), known)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def write(
-    clip: Clip,
-    plan: RedactionPlan,
-    staged: Path,
-    progress: Progress | None,
-    length: int,
-    before: tuple[Earlier, Written] | None = None,
-) -> Written:
-    """The second pass: decode its ``length`` frames again, hide, encode. Raises as :func:`process` does.
-
-    ``before`` is a writing with other redactions, and what was drawn in it.
-    """
-    settings = plan.settings
-    pts: list[int] = []
-    durations: list[int] = []
-    drawn: list[int] = []
-    earlier, previous = before or (None, None)
-    kept = previous is not None and previous.kept
-    known = previous.drawn.tolist() if previous else []
-    sound = Sound(clip, settings)
-    with (
-        ClipWriter(
-            staged,
-            width=clip.width,
-            height=clip.height,
-            time_base=clip.time_base,
-            rate=clip.rate,
-            aspect=clip.aspect,
-            crf=settings.crf,
-            sound=sound.form,
-            colour=clip.colour,
-            earlier=earlier,
-        ) as out,
-        closing(sound),
-        Reading(
-            clip.path, clip.form, settings.limits, "full", keep_hdr=settings.hdr is HdrPolicy.KEEP
-        ) as reading,
-        ahead(_painted(clip, reading, plan, out)) as painted,
-    ):
-        for frame, count, uncovered in painted:
-            kept = kept or uncovered
-            drawn.append(known[frame.number] if count is None else count)
-            out.write(frame.planes, frame.pts, frame.duration)
-            pts.append(frame.pts)
-            durations.append(frame.duration)
-            for block in sound.until(float((frame.pts + frame.duration) * clip.time_base)):
-                out.write_sound(block)
-            if progress:
-                progress("hiding", frame.number + 1, length)
-        ending = reading.ending
-    if ending is None or not pts:
-        raise UnreadableError("clip.not-read-twice")
-    return Written(
-        pts=np.array(pts, np.int64),
-        durations=np.array(durations, np.int64),
-        drawn=np.array(drawn, np.int32),
-        kept=kept,
-        sound=sound.form is not None,
-        notes=sound.notes,
-        ending=ending,
-    )
-
-
-def _painted(
-    clip: Clip, reading: Reading, plan: RedactionPlan, out: ClipWriter
-) -> Iterator[tuple[Frame, int | None, bool]]:
-    """Each frame with its redactions on it, how many they are, and whether something hidden was kept clear.
-
-    None for how many where the frame is not painted: it is taken over from an earlier writing.
-    """
-    for frame in frames(clip, reading):
-        if out.stays(frame.number):
-            yield frame, None, False
-            continue
-        keep = plan.keep(frame.number)
-        count = paint(frame.planes, plan.at(frame.number), frame.number, plan.settings, keep)
-        yield frame, count, bool(keep and _reveals(keep, plan.redactions_at(frame.number)))
-
-
 def coverage(plan: RedactionPlan, written: Written, verified: Verification) -> Check:
     """Every frame of every track was drawn over, by the second pass's own count and by the second reader's eye."""
     wanted: NDArray[np.int32] = np.zeros(len(written.pts), np.int32)
@@ -302,15 +172,6 @@ def _rate(clip: Clip, pts: NDArray[np.int64]) -> float:
 
 def _seconds(clip: Clip, searched: Searched) -> NDArray[np.float64]:
     return np.asarray(searched.pts * float(clip.time_base), np.float64)
-
-
-def _reveals(keep: Sequence[Box], redactions: Sequence[Redaction]) -> bool:
-    return any(box.intersection(_extent(one)).area > 0 for box in keep for one in redactions)
-
-
-def _extent(one: Redaction) -> Box:
-    left, top, right, bottom = one.box
-    return Box(left, top, right - left, bottom - top)
 
 
 def _identity(path: Path) -> tuple[int, int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import re
 import tomllib
@@ -120,6 +121,15 @@ def test_the_architecture_page_names_every_module_and_none_that_is_not_there() -
     there = {path.relative_to(package).as_posix() for path in package.rglob("*.py")}
     there = {path for path in there if not path.startswith("cli/") and "__" not in path}
     assert named == there
+
+
+def test_no_two_classes_have_one_name() -> None:
+    found: dict[str, list[str]] = {}
+    for path in (ROOT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                found.setdefault(node.name.lstrip("_"), []).append(path.relative_to(ROOT).as_posix())
+    assert {name: places for name, places in found.items() if len(places) > 1} == {}
 
 
 def test_every_dependency_is_described_and_pinned() -> None:

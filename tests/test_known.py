@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from anonymizer.core.errors import SettingsError
-from anonymizer.core.known import Known, parsed, read
+from anonymizer.core.known import KnownNames, parsed, read
 from anonymizer.core.settings import Settings
 from anonymizer.core.types import Traces
 from anonymizer.road.fingerprint import with_settings
@@ -101,7 +101,7 @@ def test_a_file_is_read_and_a_wrong_one_named_but_not_quoted(tmp_path: Path) -> 
 
 
 def test_no_names_are_near_nothing() -> None:
-    assert not Known() and not Known().near("Erika Beispiel")
+    assert not KnownNames() and not KnownNames().near("Erika Beispiel")
 
 
 def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:

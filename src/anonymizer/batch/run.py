@@ -20,7 +20,7 @@ from anonymizer.core.settings import Settings
 from anonymizer.core.settings_file import with_sidecar
 from anonymizer.core.types import Verdict
 from anonymizer.engine import known as lookup
-from anonymizer.engine.known import Known
+from anonymizer.engine.known import AlreadyDone
 from anonymizer.engine.pool import Pool
 from anonymizer.engine.scheduler import Engine
 from anonymizer.gate.folder import Gate
@@ -242,7 +242,7 @@ def foreseen(order: Order, settings: Settings) -> Iterator[tuple[Path, Message]]
             seen = gate.ledger.sighting(distant.local)
             same = seen is not None and (seen.size, seen.modified) == (distant.size, distant.stamp)
             known = same and seen and lookup.lookup(gate, distant.local, seen.sha256, own)
-            yield Path(distant.key), known.note if isinstance(known, Known) else NEW
+            yield Path(distant.key), known.note if isinstance(known, AlreadyDone) else NEW
 
 
 def _foreseen(source: Path, gate: Gate, settings: Settings, own: str) -> Message:
@@ -253,7 +253,7 @@ def _foreseen(source: Path, gate: Gate, settings: Settings, own: str) -> Message
     except AnonymizerError as error:
         return Message("batch.fails", why=error)
     found = lookup.lookup(gate, path, inspected.sha256, wanted)
-    if isinstance(found, Known):
+    if isinstance(found, AlreadyDone):
         return found.note
     if inspected.refusal:
         return Message("batch.fails", why=inspected.refusal)

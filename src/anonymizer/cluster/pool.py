@@ -110,7 +110,7 @@ class ClusterPool:
                 sent = replace(sent, source=self._carried(job))
             except Exception as error:  # noqa: BLE001  whatever it is becomes this job's answer
                 refused = error
-                self._jobs[job.id] = job, _Said(answer(job, lambda: _raise(refused)))
+                self._jobs[job.id] = job, _Answered(answer(job, lambda: _raise(refused)))
                 return
         # The key is what the cluster's own pages and logs show: it says nothing.
         key = f"anonymizer-{job.id}-{secrets.token_hex(4)}"
@@ -151,7 +151,7 @@ class ClusterPool:
             time.sleep(min(0.02, max(0.0, until - time.monotonic())))
 
     def _answer(self, job: Job, future: Any) -> Answer:
-        if isinstance(future, _Said):
+        if isinstance(future, _Answered):
             return future.answer
         if future.status == "finished":
             returned: Returned = future.result()
@@ -176,7 +176,7 @@ class ClusterPool:
         return {}
 
     def close(self) -> None:
-        futures = [future for _, future in self._jobs.values() if not isinstance(future, _Said)]
+        futures = [future for _, future in self._jobs.values() if not isinstance(future, _Answered)]
         if futures:
             self._client.cancel(futures, force=True)
         self._jobs.clear()
@@ -188,7 +188,7 @@ GONE = Message("cluster.gone")
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _Answered:
     """An answer that needed no worker."""
 
     answer: Answer

@@ -57,7 +57,7 @@ _MONTHS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownNames:
     """Strings that identify a patient, one for each line of the practice's file."""
 
     entries: tuple[str, ...] = field(default=(), repr=False)
@@ -76,7 +76,7 @@ class Known:
         return frozenset(form for form in forms if len(form) >= LEAST_BYTES)
 
 
-def read(path: Path) -> Known:
+def read(path: Path) -> KnownNames:
     """The known strings of a file, UTF-8, one a line; empty lines and lines that begin with # are left out.
 
     Raises :class:`SettingsError`, which names the file and quotes nothing of it.
@@ -98,14 +98,14 @@ def read(path: Path) -> Known:
     return parsed(text)
 
 
-def parsed(text: str) -> Known:
+def parsed(text: str) -> KnownNames:
     """The known strings of a text, one a line. Raises :class:`SettingsError` for a line that cannot be found."""
     lines = ((number, line.strip()) for number, line in enumerate(text.splitlines(), start=1))
     kept = [(number, line) for number, line in lines if line and not line.startswith("#")]
     for number, line in kept:
         if not (_words(line) or _number(line) or _date(line)):
             raise SettingsError("known.too-short", line=number, letters=LEAST_WORD, digits=LEAST_DIGITS)
-    return Known(tuple(dict.fromkeys(line for _, line in kept)))
+    return KnownNames(tuple(dict.fromkeys(line for _, line in kept)))
 
 
 def folded(text: str) -> str:

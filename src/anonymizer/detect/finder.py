@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 
-from anonymizer.core.known import Known
+from anonymizer.core.known import KnownNames
 from anonymizer.core.settings import Settings, TextPolicy
 from anonymizer.core.types import Box, Model, Pixels, Question, Region
 from anonymizer.detect.base import FaceRegionFinder, FindsBeside, RegionFinder, ReleasesMemory
@@ -23,7 +23,7 @@ def _text(settings: Settings, store: Store) -> list[RegionFinder]:
     from anonymizer.detect.text.finder import TextFinder
 
     wanted = settings.text is not TextPolicy.NONE
-    return [TextFinder(store, settings.text, settings.detector, Known(settings.known))] if wanted else []
+    return [TextFinder(store, settings.text, settings.detector, KnownNames(settings.known))] if wanted else []
 
 
 def _codes(settings: Settings, store: Store) -> list[RegionFinder]:

@@ -40,7 +40,7 @@ class InspectedSource:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class AlreadyDone:
     """Nothing is to be done: ``entry`` is what it is done by, ``note`` says so in a few words."""
 
     entry: LedgerEntry
@@ -107,7 +107,9 @@ def inspect_as(path: Path, wanted: tuple[int, int] | None) -> tuple[InspectedSou
     return inspected, seen
 
 
-def lookup(gate: Gate, path: Path | str, sha256: str, wanted: str, *, retry: bool = False) -> Known | Todo:
+def lookup(
+    gate: Gate, path: Path | str, sha256: str, wanted: str, *, retry: bool = False
+) -> AlreadyDone | Todo:
     """What to do with a source of this content at this path, for a run with this fingerprint.
 
     ``sha256`` is empty where it could not be read. ``retry`` does again what failed before.
@@ -119,13 +121,13 @@ def lookup(gate: Gate, path: Path | str, sha256: str, wanted: str, *, retry: boo
     prior = _prior(ledger, path, rows)
     for row in rows:
         if row.state is State.REJECTED:
-            return Known(row, _rejection(ledger, row))
+            return AlreadyDone(row, _rejection(ledger, row))
         fits = same(row.asked, wanted, limits=row.state is State.FAILED)
         if not fits or (row.state is State.FAILED and (retry or row.passing)):
             continue
         if row.state in _WITH_FILE and (flaw := gate.flaw(row)):
             return Todo(row, flaw)
-        return Known(row, BEFORE if row.state is State.FAILED else _note(ledger, path, row))
+        return AlreadyDone(row, BEFORE if row.state is State.FAILED else _note(ledger, path, row))
     if prior is None:
         return Todo()
     if prior.state is State.FAILED:

@@ -23,7 +23,7 @@ from anonymizer.core.settings import Settings
 from anonymizer.core.settings_file import with_sidecar
 from anonymizer.core.types import Progress, Verdict
 from anonymizer.engine import known as lookup
-from anonymizer.engine.known import InspectedSource, Known, Todo
+from anonymizer.engine.known import AlreadyDone, InspectedSource, Todo
 from anonymizer.engine.memory import estimate
 from anonymizer.engine.pool import LocalPool, Pool
 from anonymizer.engine.ticket import Ticket, known_outcome
@@ -174,7 +174,7 @@ class Engine:
         if seen is None or (seen.size, seen.modified) != (size, modified):
             return None
         found = lookup.lookup(self.gate, source, seen.sha256, self.fingerprint, retry=self.retry)
-        return known_outcome(self.gate, source, found) if isinstance(found, Known) else None
+        return known_outcome(self.gate, source, found) if isinstance(found, AlreadyDone) else None
 
     def write_index(self) -> Path:
         """The overview of everything in the output folder."""
@@ -246,7 +246,7 @@ class Engine:
             return
         retry = self.retry and not ticket.follows
         found = lookup.lookup(self.gate, ticket.path, ticket.inspected.sha256, ticket.wanted, retry=retry)
-        if isinstance(found, Known):
+        if isinstance(found, AlreadyDone):
             ticket.point(self.gate, found.entry.id, failed=found.entry.state is State.FAILED)
             self._outcomes.append(known_outcome(self.gate, ticket.source, found))
             return

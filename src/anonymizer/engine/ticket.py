@@ -12,7 +12,7 @@ from anonymizer.core.settings import Settings
 from anonymizer.core.types import Verdict
 from anonymizer.engine import known as lookup
 from anonymizer.engine.corrections import carried
-from anonymizer.engine.known import InspectedSource, Known, Todo
+from anonymizer.engine.known import AlreadyDone, InspectedSource, Todo
 from anonymizer.gate.folder import Gate
 from anonymizer.gate.records import State
 from anonymizer.gate.work import Work
@@ -114,7 +114,7 @@ class Ticket:
             return True
 
 
-def known_outcome(gate: Gate, source: Path, found: Known) -> Outcome:
+def known_outcome(gate: Gate, source: Path, found: AlreadyDone) -> Outcome:
     """The outcome of a source for which nothing had to be done."""
     entry = found.entry
     output = gate.folder(entry.state) / entry.name if entry.state in PLACED_STATES else None

@@ -166,7 +166,7 @@ def _draw(planes: AnyPlanes, one: TrackRedaction, found: Redaction) -> None:
     feather = max(1, round(FEATHER * min(box[2] - box[0], box[3] - box[1]))) if soft else 0
     # Even edges: a sample of colour belongs to four of brightness.
     x0, y0 = (box[0] - feather) & ~1, (box[1] - feather) & ~1
-    place = _Place(one.shape, box[2] - box[0], box[3] - box[1], feather, box[0] - x0, box[1] - y0)
+    place = _Outline(one.shape, box[2] - box[0], box[3] - box[1], feather, box[0] - x0, box[1] - y0)
     seen = _seen(box, (width, height))
     luma, chroma = _alphas(place)
     _blend(planes[0], (x0, y0), seen, one.grid[:, :, :1], luma, one.style)
@@ -188,7 +188,7 @@ def _fill(planes: AnyPlanes, one: TrackRedaction, seen: Rect) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Outline:
     """A redaction's outline in a rectangle of even size; ``dx`` and ``dy`` are where its box begins there."""
 
     shape: Shape
@@ -204,7 +204,7 @@ _Alpha = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 @lru_cache(maxsize=12)
-def _alphas(place: _Place) -> tuple[_Alpha, _Alpha]:
+def _alphas(place: _Outline) -> tuple[_Alpha, _Alpha]:
     """For brightness and for colour; a face's box keeps its size for many frames, so they are kept too.
 
     A sample of colour is replaced as much as the most replaced of its four pixels.

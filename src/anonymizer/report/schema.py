@@ -43,11 +43,11 @@ Said = Annotated[Message, _MessageSchema]
 ``y``, ``w``, ``h`` in pixels, a message in it an object like itself."""
 
 
-class _Part(BaseModel):
+class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ProgramRecord(_Part):
+class ProgramRecord(_Record):
     """Which program wrote the report, and the libraries that decoded, detected and encoded."""
 
     name: str
@@ -55,7 +55,7 @@ class ProgramRecord(_Part):
     libraries: dict[str, str]
 
 
-class MediumRecord(_Part):
+class MediumRecord(_Record):
     """The written file. ``name`` is its neutral name; sizes in pixels and bytes; ``duration`` in seconds."""
 
     name: str
@@ -69,12 +69,12 @@ class MediumRecord(_Part):
     duration: float | None = None
 
 
-class EvidenceRecord(_Part):
+class EvidenceRecord(_Record):
     detector: str
     score: float
 
 
-class RegionRecord(_Part):
+class RegionRecord(_Record):
     """A redacted region of the output, ``box`` = left, top, right, bottom in whole pixels."""
 
     kind: Kind
@@ -91,7 +91,7 @@ class RegionRecord(_Part):
     """Of a clip: seconds and box of what is drawn over, wherever it leaves the straight way between two of them."""
 
 
-class QuestionRecord(_Part):
+class QuestionRecord(_Record):
     """A place that a person is asked to look at: ``box`` = left, top, right, bottom in pixels of the output."""
 
     message: Said
@@ -112,7 +112,7 @@ class QuestionRecord(_Part):
         return found
 
 
-class CheckRecord(_Part):
+class CheckRecord(_Record):
     """``evidence`` is for a person, ``data`` the same for a program."""
 
     name: str
@@ -121,14 +121,14 @@ class CheckRecord(_Part):
     data: dict[str, Any] = Field(default_factory=dict)
 
 
-class ModelRecord(_Part):
+class ModelRecord(_Record):
     name: str
     sha256: str
     licence: str
     device: str
 
 
-class ChangesRecord(_Part):
+class ChangesRecord(_Record):
     """How many places a person changed by hand before deciding."""
 
     drawn: int = 0
@@ -140,7 +140,7 @@ class ChangesRecord(_Part):
     keep_mouth: bool = False
 
 
-class DecisionRecord(_Part):
+class DecisionRecord(_Record):
     """What a person decided. Their note is free text that may name the patient: it stays in the ledger."""
 
     action: Literal["approved", "rejected"]
@@ -153,7 +153,7 @@ class DecisionRecord(_Part):
     changes: ChangesRecord = ChangesRecord()
 
 
-class SignatureRecord(_Part):
+class SignatureRecord(_Record):
     """Who vouches for the report: :mod:`anonymizer.core.signing` says what is signed."""
 
     algorithm: Literal["Ed25519"]
@@ -163,7 +163,7 @@ class SignatureRecord(_Part):
     """Base64."""
 
 
-class Report(_Part):
+class Report(_Record):
     """Everything that was checked and found on one written medium. It never says "anonymous"."""
 
     schema_version: Literal[2] = 2

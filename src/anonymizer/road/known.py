@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from anonymizer.core.known import Known
+from anonymizer.core.known import KnownNames
 from anonymizer.core.message import Message
 from anonymizer.core.settings import Settings
 from anonymizer.core.types import Check, Result, Traces
@@ -13,7 +13,7 @@ from anonymizer.core.types import Check, Result, Traces
 
 def traces_with(traces: Traces, settings: Settings) -> Traces:
     """The source's traces and the known strings: every search of written bytes and of reports looks for both."""
-    return replace(traces, strings=traces.strings | Known(settings.known).spellings())
+    return replace(traces, strings=traces.strings | KnownNames(settings.known).spellings())
 
 
 def known_check(settings: Settings) -> tuple[Check, ...]:

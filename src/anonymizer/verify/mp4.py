@@ -71,7 +71,7 @@ class Movie:
 
 
 @dataclass(frozen=True, slots=True)
-class _Box:
+class _WrittenBox:
     name: bytes
     body: bytes
 
@@ -139,7 +139,7 @@ def _must_be_zero(file: BinaryIO, start: int, end: int) -> None:
         start += len(block)
 
 
-def _children(data: bytes, allowed: set[bytes] | None = None) -> list[_Box]:
+def _children(data: bytes, allowed: set[bytes] | None = None) -> list[_WrittenBox]:
     """The boxes in a body, which they must fill exactly."""
     found = []
     at = 0
@@ -149,12 +149,12 @@ def _children(data: bytes, allowed: set[bytes] | None = None) -> list[_Box]:
             raise StructureError("mp4.box-size", name=_shown(name))
         if allowed is not None and name not in allowed:
             raise StructureError("mp4.box", name=_shown(name))
-        found.append(_Box(name, data[at + 8 : at + size]))
+        found.append(_WrittenBox(name, data[at + 8 : at + size]))
         at += size
     return found
 
 
-def _one(boxes: list[_Box], name: bytes) -> bytes:
+def _one(boxes: list[_WrittenBox], name: bytes) -> bytes:
     found = [box.body for box in boxes if box.name == name]
     if len(found) != 1:
         raise StructureError("mp4.boxes", count=len(found), name=_shown(name))
@@ -242,7 +242,7 @@ def _samples(kind: str, timescale: int, body: bytes) -> Samples:
     return Samples(kind, timescale, offsets, sizes, shown, durations, entry[0].body)
 
 
-def _check_groups(boxes: list[_Box]) -> None:
+def _check_groups(boxes: list[_WrittenBox]) -> None:
     """Sound may have one roll group, -1 sample: AAC's decoder delay (14496-12, 10.1)."""
     for box in boxes:
         if box.name == b"sgpd" and (box.body[4:8] != b"roll" or len(box.body) > 18):
@@ -260,7 +260,7 @@ def _sizes(body: bytes) -> NDArray[np.int64]:
     return _table(body, 12, ">u4", count).astype(np.int64)
 
 
-def _chunks(boxes: list[_Box]) -> NDArray[np.int64]:
+def _chunks(boxes: list[_WrittenBox]) -> NDArray[np.int64]:
     short = [box for box in boxes if box.name in (b"stco", b"co64")]
     if len(short) != 1:
         raise StructureError("mp4.places")

@@ -70,7 +70,7 @@ class Bound:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Source:
+class SourceAverages:
     """What the source holds under a redaction: ``averages`` of brightness float32 ``(rows, columns)``, as the output
     would show them. ``scale``: the output's steps for one of 255 there."""
 
@@ -97,7 +97,7 @@ def check(
     redactions: Sequence[Redaction],
     kept: Sequence[tuple[int, int, int, int]],
     bound: Bound,
-    sources: Sequence[Source | None],
+    sources: Sequence[SourceAverages | None],
     edge: int = 0,
 ) -> Check:
     """Every redaction against its bound; ``kept`` rectangles, which a person must judge anyway, are left out.
@@ -145,13 +145,13 @@ def check(
     )
 
 
-def brightness(source: Pixels, redactions: Sequence[Redaction]) -> list[Source | None]:
+def brightness(source: Pixels, redactions: Sequence[Redaction]) -> list[SourceAverages | None]:
     """The averages of a photo's brightness on each redaction's grid.
 
     None for a fill, and where nothing of it lies in the picture.
     """
     height, width = source.shape[:2]
-    found: list[Source | None] = []
+    found: list[SourceAverages | None] = []
     for one in redactions:
         left, top = max(0, one.box[0]), max(0, one.box[1])
         right, bottom = min(width, one.box[2]), min(height, one.box[3])
@@ -160,7 +160,7 @@ def brightness(source: Pixels, redactions: Sequence[Redaction]) -> list[Source |
             continue
         part = cv2.resize(source[top:bottom, left:right], one.grid, interpolation=cv2.INTER_AREA)
         grey = part.reshape(one.grid[1], one.grid[0], 3).astype(np.float32) @ GREY
-        found.append(Source(np.asarray(grey, np.float32)))
+        found.append(SourceAverages(np.asarray(grey, np.float32)))
     return found
 
 

@@ -34,7 +34,7 @@ _MOST_DESCRIPTORS = 1024
 _UNKNOWN_SIZE = 1 << 30
 
 
-class Level(NamedTuple):
+class Confinement(NamedTuple):
     """What holds a process: the system's limits, Landlock's version (0 for none), and a list of system calls."""
 
     limits: bool
@@ -47,7 +47,7 @@ def environment(**more: str) -> dict[str, str]:
     return {name: os.environ[name] for name in KEPT if name in os.environ} | more
 
 
-def confine(memory: int, seconds: float, keep: Iterable[int] = ()) -> Level:
+def confine(memory: int, seconds: float, keep: Iterable[int] = ()) -> Confinement:
     """Confine this process for good, all of its threads; what holds it then.
 
     ``memory``: bytes of address space beside what the interpreter has taken; ``seconds`` of processor time; ``keep``:
@@ -65,10 +65,10 @@ def confine(memory: int, seconds: float, keep: Iterable[int] = ()) -> Level:
     if held and threads > 1 and not calls:
         # Landlock holds a thread and those that it starts; one that is there already would go free.
         raise OSError(errno.EBUSY, "a thread cannot be confined")
-    return Level(limits, held, calls)
+    return Confinement(limits, held, calls)
 
 
-def confine_program(read: Iterable[str], execute: Iterable[str], seconds: float) -> Level:
+def confine_program(read: Iterable[str], execute: Iterable[str], seconds: float) -> Confinement:
     """Confine this process to become a program: it may read at or below ``read``, and run ``execute`` alone.
 
     Raises as :func:`confine` does.
@@ -80,7 +80,7 @@ def confine_program(read: Iterable[str], execute: Iterable[str], seconds: float)
         held = landlock.apply(read=read, execute=execute)
     limits = _limit(None, seconds, descriptors=32)
     calls = sys.platform == "linux" and seccomp.apply(seccomp.program(loads=True))
-    return Level(limits, held, calls)
+    return Confinement(limits, held, calls)
 
 
 def _limit(memory: int | None, seconds: float, descriptors: int) -> bool:

@@ -40,7 +40,7 @@ MOST_PIXELS = 1400
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class LevelView:
     """A view ``(h, w)`` of a part of a grey picture, and the matrix ``(2, 3)`` from its pixels to the picture's."""
 
     view: NDArray[np.uint8]
@@ -50,12 +50,12 @@ class Level:
         """A quadrilateral ``(4, 2)`` of the view in the picture's pixels."""
         return np.asarray(quad @ self.back[:, :2].T + self.back[:, 2])
 
-    def scaled(self, factor: float) -> Level:
+    def scaled(self, factor: float) -> LevelView:
         """The same view of a picture that is so many times as large."""
-        return Level(self.view, self.back * factor)
+        return LevelView(self.view, self.back * factor)
 
 
-def levelled(grey: NDArray[np.uint8]) -> Iterator[Level]:
+def levelled(grey: NDArray[np.uint8]) -> Iterator[LevelView]:
     """Views of the places in a grey picture where bars may run aslant, each at a few tilts."""
     factor = min(1.0, SIDE / max(grey.shape))
     wide, high = (max(1, round(side * factor)) for side in (grey.shape[1], grey.shape[0]))
@@ -66,11 +66,11 @@ def levelled(grey: NDArray[np.uint8]) -> Iterator[Level]:
             yield _set_level(grey, place, tilt, scale)
     # All of the picture, half way between the directions in which the readers look.
     half = float(np.hypot(wide, high)) / (1 + 2 * ROOM)
-    yield _set_level(small, _Place(wide / 2, high / 2, 45.0, half, half), 0.0, 1.0).scaled(scale)
+    yield _set_level(small, _Candidate(wide / 2, high / 2, 45.0, half, half), 0.0, 1.0).scaled(scale)
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Candidate:
     """A place in the small copy: its centre, the direction across its bars in degrees, its extent that way and the
     other, pixels."""
 
@@ -81,14 +81,14 @@ class _Place:
     height: float
 
 
-def _places(small: NDArray[np.uint8]) -> list[_Place]:
+def _places(small: NDArray[np.uint8]) -> list[_Candidate]:
     """Where edges run one way that is not level, the largest first."""
     x, y = (cv2.Sobel(small, cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
     xx, yy, xy = (cv2.blur(product, (WINDOW, WINDOW)) for product in (x * x, y * y, x * y))
     energy = xx + yy
     one_way = (np.hypot(xx - yy, 2 * xy) > ONE_WAY * energy) & (energy > EDGES * EDGES)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(one_way.astype(np.uint8))
-    found: list[tuple[int, _Place]] = []
+    found: list[tuple[int, _Candidate]] = []
     for number in range(1, count):
         left, top, w, h, size = stats[number].tolist()
         if max(w, h) < LEAST or size < WINDOW * WINDOW:
@@ -102,7 +102,7 @@ def _places(small: NDArray[np.uint8]) -> list[_Place]:
         along = columns * np.cos(angle) + rows * np.sin(angle)
         across = rows * np.cos(angle) - columns * np.sin(angle)
         middle = (along.min() + along.max()) / 2, (across.min() + across.max()) / 2
-        place = _Place(
+        place = _Candidate(
             left + middle[0] * np.cos(angle) - middle[1] * np.sin(angle),
             top + middle[0] * np.sin(angle) + middle[1] * np.cos(angle),
             float(np.degrees(angle)),
@@ -113,7 +113,7 @@ def _places(small: NDArray[np.uint8]) -> list[_Place]:
     return [place for _, place in sorted(found, key=lambda one: -one[0])]
 
 
-def _set_level(grey: NDArray[np.uint8], place: _Place, tilt: float, scale: float) -> Level:
+def _set_level(grey: NDArray[np.uint8], place: _Candidate, tilt: float, scale: float) -> LevelView:
     """The place, ``scale`` times as large in ``grey`` as in the small copy, turned until its bars stand upright."""
     room = 2 * ROOM * max(place.length, place.height)
     length, height = ((side + room) * scale for side in (place.length, place.height))
@@ -125,4 +125,4 @@ def _set_level(grey: NDArray[np.uint8], place: _Place, tilt: float, scale: float
     back[:, 2] = np.array([place.x, place.y]) * scale - back[:, :2] @ np.array([size[0] / 2, size[1] / 2])
     flags = (cv2.INTER_AREA if step > 1 else cv2.INTER_LINEAR) | cv2.WARP_INVERSE_MAP
     view = cv2.warpAffine(grey, back, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    return Level(np.asarray(view, np.uint8), back)
+    return LevelView(np.asarray(view, np.uint8), back)

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from anonymizer.core.geometry import area, inside, outline
-from anonymizer.core.known import Known, folded
+from anonymizer.core.known import KnownNames, folded
 from anonymizer.core.types import Action, Box, Kind, Region
 from anonymizer.detect.text.ppocr import TextLine
 
@@ -84,13 +84,13 @@ def judged(
     size: tuple[int, int],
     read: Read,
     second_opinion: SecondOpinion,
-    known: Known | None = None,
+    known: KnownNames | None = None,
 ) -> list[Region]:
     """The lines that are to be hidden, and those to be asked about; groups as one question.
 
     ``size`` is the picture's height and width.
     """
-    known = known or Known()
+    known = known or KnownNames()
     large = [line for line in lines if is_large(line, size)]
     small = [line for line in lines if not is_large(line, size)]
     kept, asked = _textures(small, size, read, known)
@@ -129,7 +129,7 @@ def letters(reading: TextLine) -> int:
 
 
 def _textures(
-    small: Sequence[Region], size: tuple[int, int], read: Read, known: Known
+    small: Sequence[Region], size: tuple[int, int], read: Read, known: KnownNames
 ) -> tuple[list[Region], list[Region]]:
     """The small places to hide, and a question for each group of them that is a texture."""
     kept: list[Region] = []

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.core.geometry import area, inside, outline, outline_iou
-from anonymizer.core.known import Known
+from anonymizer.core.known import KnownNames
 from anonymizer.core.settings import Effort, TextPolicy
 from anonymizer.core.types import Action, Box, Evidence, Kind, Model, Pixels, Region
 from anonymizer.detect.faces.fusion import rotated
@@ -88,11 +88,11 @@ class TextFinder:
         store: Store,
         policy: TextPolicy = TextPolicy.ALL,
         effort: Effort = Effort.STANDARD,
-        known: Known | None = None,
+        known: KnownNames | None = None,
     ) -> None:
         self.plan = PLANS[effort]
         self.policy = policy
-        self.known = known or Known()
+        self.known = known or KnownNames()
         half = [127.5] * 3
         self.network = Network(store.load(NAME), bgr=True, mean=half, scale=half)
         entry = store.entry(NAME)

@@ -204,7 +204,7 @@ def strength_of(planes: Planes, plan: RedactedFrames, frame: int, kept: Sequence
     return colour if colour.result is not Result.PASS or worse else luma
 
 
-def _source(one: TrackRedaction, transfer: int) -> strength.Source | None:
+def _source(one: TrackRedaction, transfer: int) -> strength.SourceAverages | None:
     """What a track looks like on average, on its redaction's grid, as its clip would show it."""
     if one.style is Style.FILL:
         return None
@@ -219,7 +219,7 @@ def _source(one: TrackRedaction, transfer: int) -> strength.Source | None:
     step = strength.DRAWN_NOISE
     about = np.array([[level - step] * 3, [level + step] * 3], np.float32).clip(0, 255)
     low, high = shown(about).tolist()
-    return strength.Source(shown(known), (high - low) / float(about[1, 0] - about[0, 0]))
+    return strength.SourceAverages(shown(known), (high - low) / float(about[1, 0] - about[0, 0]))
 
 
 def contact_sheet(thumbnails: Sequence[Pixels]) -> bytes:

@@ -7,8 +7,10 @@ import os
 import shutil
 import stat
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +18,7 @@ from anonymizer.core.errors import OutputError, UsageError
 from anonymizer.core.message import Message
 from anonymizer.engine.scheduler import Engine
 from anonymizer.engine.worker_process import Answer, End, Job
+from anonymizer.gate.output import is_output_folder
 from anonymizer.gate.records import State
 from anonymizer.watch import faults as faults
 from anonymizer.watch import locks, status, watcher
@@ -23,6 +26,7 @@ from anonymizer.watch.completeness import WaitReason
 from anonymizer.watch.faults import OutputFault
 from anonymizer.watch.options import Options, check
 from anonymizer.watch.watcher import Watcher
+from broken import full
 from conftest import QUICK, Ran, everything_written
 from folders import HerePool, tiny, tree
 from watching import Watching, drop
@@ -106,6 +110,90 @@ def test_a_disk_that_fills_up_in_the_middle_of_the_work_is_waited_out(tmp_path: 
         watching.told("going on after")
         assert watching.done(1)["media"] == {"review": 1}
     assert tree(tmp_path / "out")["left"] == ["watch.json", "watch.lock", "watch.log"]
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_started_on_a_full_disk_it_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, used: bool) -> None:
+    if used:
+        with Watching(tmp_path):
+            pass
+    made, is_full = Path.mkdir, threading.Event()
+
+    def mkdir(path: Path, *more: Any, **named: Any) -> None:
+        if is_full.is_set() and path.is_relative_to(tmp_path / "out") and not path.exists():
+            full()
+        made(path, *more, **named)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    watching = Watching(tmp_path)
+    drop(tmp_path / "in" / "a.jpg")
+    is_full.set()
+    watching.thread.start()
+    try:
+        watching.told(str(Message(OutputFault.FULL)))
+        assert watching.worked() == []
+        if used:
+            found = watching.until(
+                lambda: watching.status()["status"]["doing"] == "paused" and watching.status()
+            )
+            assert found["running"] and found["status"]["said"]["code"] == OutputFault.FULL
+        is_full.clear()
+        watching.done(1) if used else watching.until(
+            lambda: is_output_folder(watching.out)
+        ) and watching.done(1)
+    finally:
+        watching.watcher.stop()
+        watching.thread.join()
+    assert watching.failure is None
+
+
+def test_started_on_a_full_disk_status_names_what_waits_for_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    free = [1 << 20]
+    monkeypatch.setattr(faults.shutil, "disk_usage", lambda path: usage._replace(free=free[0]))
+    photo = drop(tmp_path / "in" / "a.jpg")
+    with Watching(tmp_path) as watching:
+        (waits,) = watching.until(lambda: watching.status()["waiting"])
+        assert (waits["path"], waits["reason"]["code"]) == (photo, WaitReason.SPACE)
+        assert watching.status()["status"]["said"]["code"] == OutputFault.FULL
+        free[0] = usage.free
+        watching.done(1)
+        watching.until(lambda: not watching.status()["waiting"])
+
+
+def test_that_the_inbox_is_gone_is_seen_long_before_the_next_scan(tmp_path: Path) -> None:
+    with Watching(tmp_path, rescan=600.0) as watching:
+        drop(tmp_path / "in" / "a.jpg", 1)
+        watching.done(1)
+        watching.until(lambda: watching.status()["status"]["doing"] == "idle")
+        began = time.monotonic()
+        (tmp_path / "in").rename(tmp_path / "away")
+        watching.until(lambda: watching.status()["status"]["doing"] == "paused")
+        assert time.monotonic() - began < 20
+        assert watching.status()["status"]["said"]["code"] == OutputFault.INBOX
+        (tmp_path / "away").rename(tmp_path / "in")
+        watching.told("going on after")
+
+
+def test_on_a_full_disk_the_status_is_written_in_its_own_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board = status.Board(tmp_path)
+    board.show(status.Status(status.Doing.IDLE, events=True, queued=1_000_000), 0.0)
+    opened = os.open
+
+    def no_new_file(path: Any, flags: int, *more: Any, **named: Any) -> int:
+        return full() if flags & os.O_CREAT else opened(path, flags, *more, **named)
+
+    monkeypatch.setattr(os, "open", no_new_file)
+    board.show(status.Status(status.Doing.PAUSED, Message(OutputFault.FULL)), 1.0)
+    found = status.read(tmp_path)
+    assert found and found.doing is status.Doing.PAUSED and found.said == Message(OutputFault.FULL)
+    board.show(status.Status(status.Doing.IDLE), 2.0)
+    found = status.read(tmp_path)
+    assert found and found.doing is status.Doing.IDLE and found.said is None
 
 
 def test_a_machine_that_is_not_ready_is_waited_out(tmp_path: Path) -> None:

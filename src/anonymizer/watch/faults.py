@@ -59,14 +59,7 @@ def explained(error: BaseException, out: Path) -> Message:
         return error.message
     if isinstance(error, NotReadyError):
         return Message("fault.watcher-waits", why=error)
-    numbers = set()
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError):
-            numbers.add(cause.errno)
-        elif isinstance(cause, sqlite3.Error):
-            numbers.add(_number((getattr(cause, "sqlite_errorcode", 0) or 0) & 0xFF))
-        cause = cause.__cause__ or cause.__context__
+    numbers = _numbers(error)
     try:
         check_there(out)
         check_room(out)
@@ -78,6 +71,24 @@ def explained(error: BaseException, out: Path) -> Message:
         return Message(OutputFault.FULL)
     denied = numbers & _DENIED or not os.access(out, os.W_OK)
     return Message(OutputFault.READ_ONLY if denied else OutputFault.FAULT)
+
+
+def says_full(error: BaseException) -> bool:
+    """Whether what lies behind an error is a full disk, or a quota that is used up."""
+    return bool(_numbers(error) & _FULL)
+
+
+def _numbers(error: BaseException) -> set[int | None]:
+    """The system's error numbers of an error and of all that led to it."""
+    numbers: set[int | None] = set()
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError):
+            numbers.add(cause.errno)
+        elif isinstance(cause, sqlite3.Error):
+            numbers.add(_number((getattr(cause, "sqlite_errorcode", 0) or 0) & 0xFF))
+        cause = cause.__cause__ or cause.__context__
+    return numbers
 
 
 def _number(code: int) -> int:

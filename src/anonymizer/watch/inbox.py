@@ -248,13 +248,17 @@ class Inbox:
         """How many files there are for each reason to wait, by its code; under the empty text those handed out."""
         return Counter(pending.why.code if pending.why else "" for pending in self._pending.values())
 
-    def waiting(self, now: float, longer_than: float) -> dict[Path, Message]:
-        """The files that have been waiting unchanged for more than so many seconds, and why."""
-        return {
-            path: pending.why
-            for path, pending in self._pending.items()
-            if pending.why and pending.why.code != WaitReason.SETTLING and now - pending.since > longer_than
-        }
+    def waiting(self, now: float, longer_than: float, without: Message | None = None) -> dict[Path, Message]:
+        """The files that have been waiting unchanged for more than so many seconds, and why.
+
+        With ``without``, what nobody has inspected yet, or was handed out, waits too: for want of that.
+        """
+        found = {}
+        for path, pending in self._pending.items():
+            why = pending.why if pending.why and pending.why.code != WaitReason.SETTLING else without
+            if why and (why is without or now - pending.since > longer_than):
+                found[path] = why
+        return found
 
     def _walk(self, top: Path, unlisted: list[Path]) -> Iterator[Path]:
         """Every file below a folder that may be a medium; links are not followed, other outputs not entered.

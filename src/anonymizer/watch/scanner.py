@@ -49,7 +49,7 @@ class Scanner:
         Raises :class:`InboxGoneError`; what comes back may be mounted anew, and is listened to anew.
         """
         paths, many = self._hints.drain() if self._hints else (set[Path](), False)
-        if now < self.next and not many:
+        if now < self.next and not many and not self.gone():
             for path in paths:
                 self._inbox.hint(path, now)
             return
@@ -63,6 +63,10 @@ class Scanner:
         usual = self._options.rescan if self.events else self._options.every
         spent = max(SHARE_OF_TIME * (time.thread_time() - worked), 5 * (self._clock() - began))
         self.next = now + max(usual, spent)
+
+    def gone(self) -> bool:
+        """Whether the inbox is not there, which no event tells of."""
+        return not self._options.inbox.is_dir()
 
     def _listen(self, now: float) -> None:
         """Listen for events, anew where the inbox is another folder than before, or the listening ended."""

@@ -8,6 +8,7 @@ files wait, by name, is in the ledger.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 import math
@@ -74,17 +75,26 @@ def facts(status: Status) -> dict[str, Any]:
 
 
 def write(private: Path, status: Status) -> None:
-    """Replace the status file in one step. Raises OSError."""
+    """Replace the status file, in one step if the disk has room for two. Raises OSError."""
     temporary = private / f"{STATUS}.{os.getpid()}.tmp"
     try:
         handle = os.open(temporary, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             json.dump(facts(status), file, indent=1)
         temporary.replace(private / STATUS)
-    except OSError:
+    except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _write_over(private / STATUS, status)
+
+
+def _write_over(path: Path, status: Status) -> None:
+    """Write into the status file's own place, which a full disk still has; cut off by a kill, it reads as none."""
+    content = json.dumps(facts(status), indent=1).encode()
+    with path.open("r+b") as file:
+        file.write(content.ljust(os.fstat(file.fileno()).st_size))
 
 
 class Board:
@@ -108,8 +118,10 @@ class Board:
             return
         self._last, self._written = replace(value, updated=now()), clock
         # Where it cannot be written, the next medium cannot be either, and that is told in every way there is.
-        with contextlib.suppress(OSError):
+        try:
             write(self._private, self._last)
+        except OSError:
+            self._last = replace(value, updated="")
 
 
 def read(private: Path) -> Status | None:

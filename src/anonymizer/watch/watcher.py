@@ -16,6 +16,8 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from filelock import FileLock
+
 from anonymizer.core.errors import NotReadyError, OutputError
 from anonymizer.core.message import Message
 from anonymizer.core.types import Verdict
@@ -38,7 +40,7 @@ FIRST, LONGEST = 5.0, 60.0
 """Seconds until the first new try after a fault, and between tries at most; each wait is twice the last."""
 AHEAD = 3
 """Sources given to the engine for each of its workers: what comes later waits in the inbox."""
-TELL_AFTER = 60.0
+TELL_AFTER = 5.0
 """Seconds for which a file waits before a person is told."""
 TELL_EVERY = 2.0
 """Seconds between two writings of the list of those that wait, and of the status, at least."""
@@ -48,6 +50,8 @@ RELEASE_AFTER = 600.0
 """Seconds of rest after which the worker and its models leave the memory."""
 REST = 1.0 if sys.platform == "win32" else 60.0
 """Seconds without checking anything: on Windows a waiting thread does not hear Ctrl-C."""
+LOOK = 1.0
+"""Seconds between two looks at whether the inbox is still there."""
 TURN = 0.5
 """Seconds of waiting for the engine before the inbox is scanned again."""
 
@@ -75,6 +79,7 @@ class Watcher:
         self._private = options.out / ".anonymizer"
         self._board = Board(self._private)
         self._engine: Engine | None = None
+        self._opened = False
         self._flying: dict[Path, Stamp] = {}
         self._counts: Counter[str] = Counter()
         skip = [path for path in (options.out, options.done) if path]
@@ -98,12 +103,13 @@ class Watcher:
         self._await_folders()
         if self._stopping:
             return
-        lock = take_inbox(self.options.inbox)
+        lock = self._await_room(lambda: take_inbox(self.options.inbox))
         try:
-            self._open()
-            self._watch()
+            if lock and self._open():
+                self._watch()
         finally:
-            lock.release()
+            if lock:
+                lock.release()
 
     def _watch(self) -> None:
         with open_log(self._private) as self._log:
@@ -137,18 +143,47 @@ class Watcher:
             delay = min(2 * delay, 30)
             self._wake.wait(min(delay, REST))
 
-    def _open(self) -> None:
-        self._lock = take_output(self.options.out)
+    def _await_room(self, take: Callable[[], FileLock]) -> FileLock | None:
+        """A lock, as soon as the disk has room for its file; None where the watcher was stopped before."""
+        told = False
+        while not self._stopping:
+            try:
+                return take()
+            except OutputError as error:
+                if not faults.says_full(error):
+                    raise
+            if not told:
+                self._say(Message(OutputFault.FULL))
+                told = True
+            self._wake.wait(min(FIRST, REST))
+        return None
+
+    def _open(self) -> bool:
+        """Take the output folder and open it; where only its disk is full, that is waited out later.
+
+        False where the watcher was stopped before.
+        """
+        lock = self._await_room(lambda: take_output(self.options.out))
+        if lock is None:
+            return False
+        self._lock = lock
         try:
-            engine = self._engine = self._open_engine()
-            for entry in engine.gate.ledger.passing():
-                # What was to be tried again when a watcher was killed: it is, if it is still there.
-                if entry.source.is_relative_to(self.options.inbox):
-                    engine.gate.ledger.forget(entry.id)
-        except BaseException:
+            self._begin()
+        except BaseException as error:
             self._close_engine()
-            self._lock.release()
-            raise
+            if not (isinstance(error, (OutputError, NotReadyError, OSError)) and faults.says_full(error)):
+                self._lock.release()
+                raise
+        return True
+
+    def _begin(self) -> Engine:
+        engine = self._engine = self._open_engine()
+        self._opened = True
+        for entry in engine.gate.ledger.passing():
+            # What was to be tried again when a watcher was killed: it is, if it is still there.
+            if entry.source.is_relative_to(self.options.inbox):
+                engine.gate.ledger.forget(entry.id)
+        return engine
 
     def _turn(self) -> None:
         """One round: learn what is new, give the engine some of it, take what it has done, or rest."""
@@ -169,7 +204,10 @@ class Watcher:
             self._interrupt(Message(OutputFault.INBOX))
             return
         except (OutputFaultError, OutputError, NotReadyError, OSError) as error:
-            said = faults.explained(error, self.options.out)
+            full = faults.says_full(error) and not self._opened
+            said = Message(OutputFault.FULL) if full else faults.explained(error, self.options.out)
+            if said.code == OutputFault.FULL:
+                self._name_those_without_room()
             self._close_engine()
             self._interrupt(said)
             return
@@ -177,14 +215,14 @@ class Watcher:
             self._rest(min(self._scanner.next, self._inbox.due(), self._next_index))
 
     def _open_again(self) -> Engine:
-        faults.check_there(self.options.out)
+        if self._opened:
+            faults.check_there(self.options.out)
         faults.check_room(self.options.out)
         # Where the disk went and came back, it knows nothing of the lock any more.
         self._lock.release()
         self._lock.acquire(timeout=2)
-        self._engine = self._open_engine()
         self._scanner.next = -math.inf
-        return self._engine
+        return self._begin()
 
     def _close_engine(self) -> None:
         """Let go of the output folder. Those that were under way come again, each later than the last time."""
@@ -263,14 +301,16 @@ class Watcher:
     def _interrupt(self, said: Message) -> None:
         """Pause: nothing is lost, for nothing was recorded as done."""
         now = self._clock()
-        if self._fault != said:
+        new = self._fault != said
+        if new:
             self._since = self._since if self._fault else now
             self._fault = said
-            self._tell(said)
         self._until = now + self._delay
         self._delay = min(2 * self._delay, LONGEST)
         self._scanner.next = -math.inf
         self._publish(Doing.PAUSED)
+        if new:
+            self._tell(said)
 
     def _recover(self, now: float) -> None:
         if self._fault:
@@ -300,6 +340,14 @@ class Watcher:
                 self._passed = passed
             self._publish(Doing.WORKING if self._flying else Doing.IDLE)
 
+    def _name_those_without_room(self) -> None:
+        """Let the list of those that wait say of all that the disk is full, as far as that has room for it."""
+        if self._engine:
+            waiting = self._inbox.waiting(self._clock(), TELL_AFTER, without=Message(WaitReason.SPACE))
+            with contextlib.suppress(OutputError, OSError):
+                self._engine.gate.ledger.wait_for(waiting)
+                self._waiting = waiting
+
     def _write_index(self, engine: Engine) -> None:
         began, self._next_index = self._clock(), math.inf
         engine.write_index()
@@ -307,8 +355,11 @@ class Watcher:
 
     def _rest(self, until: float) -> None:
         if not self._stopping:
-            longest = EVERY if self._board.owed else REST
-            self._wake.wait(min(max(until - self._clock(), 0.01), longest))
+            longest = self._clock() + (EVERY if self._board.owed else REST)
+            until = min(until, longest)
+            while not self._wake.wait(min(max(until - self._clock(), 0.01), LOOK)) and self._clock() < until:
+                if not self._fault and self._scanner.gone():
+                    break
         self._wake.clear()
 
     def _tell(self, message: Message) -> None:

@@ -327,7 +327,11 @@ def test_log_and_status_are_private_hold_nothing_of_a_source_and_rotate(
             f"ValueError: {job.source} of Mrs Musterfrau\nMusterfrau is\n"
         )
         wanted = Path(job.source).name == "Musterfrau-9.jpg"
-        return Answer(job.id, End.DEFECT, said="The program met a defect.", trace=trace) if wanted else None
+        return (
+            Answer(job.id, End.DEFECT, said=Message("work.defect", kind="ValueError"), trace=trace)
+            if wanted
+            else None
+        )
 
     with Watching(tmp_path, spoil) as watching:
         (tmp_path / "in" / "Musterfrau.jpg").write_text("no photo")
@@ -350,7 +354,7 @@ def test_log_and_status_are_private_hold_nothing_of_a_source_and_rotate(
 def test_of_a_defect_the_log_keeps_its_place_and_kind(tmp_path: Path) -> None:
     def spoil(job: Job) -> Answer:
         trace = 'Traceback (most recent call last):\n  File "/app/work.py", line 3, in process\nValueError: Mr X\n'
-        return Answer(job.id, End.DEFECT, said="The program met a defect.", trace=trace)
+        return Answer(job.id, End.DEFECT, said=Message("work.defect", kind="ValueError"), trace=trace)
 
     with Watching(tmp_path, spoil) as watching:
         drop(tmp_path / "in" / "a.jpg")
@@ -400,7 +404,7 @@ def test_a_stop_undoes_what_is_in_work(tmp_path: Path) -> None:
     def spoil(job: Job) -> Answer:
         began.set()
         go_on.wait(30)
-        return Answer(job.id, End.PASSING, said="It was cut off.")
+        return Answer(job.id, End.PASSING, said=Message("file.empty"))
 
     with Watching(tmp_path, spoil) as watching:
         drop(tmp_path / "in" / "a.jpg")

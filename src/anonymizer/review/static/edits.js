@@ -4,7 +4,8 @@
 
 const LEAST = 6; // pixels: smaller than this is a slip of the hand
 
-const shapeOf = (kind) => (kind === "face" || kind === "mark" ? "ellipse" : "box");
+/** How a place of a kind is drawn, unless the report says otherwise. */
+export const shapeOf = (/** @type {string} */ kind) => (kind === "face" || kind === "mark" ? "ellipse" : "box");
 
 let keys = 0;
 const copy = (value) => JSON.parse(JSON.stringify(value));

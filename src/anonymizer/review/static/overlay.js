@@ -1,6 +1,7 @@
 // The places of a picture as outlines in screen coordinates: handles and lines keep their size at any zoom.
 
 import { draw as drawIn, el } from "./dom.js";
+import { shapeOf } from "./edits.js";
 import { hideable } from "./questions.js";
 import { decimal, t } from "./words.js";
 
@@ -42,7 +43,7 @@ export function draw(svg, { edits, doubts, view, visible, rectOf, spoken }) {
     const spokenAs = spoken
       ? { tabindex: "0", role: "button", "aria-label": t(hideable(doubt) ? "place.doubt.aria" : "place.asked.aria", { number: doubt.number, what: t(`reason.${doubt.question}`) }) }
       : { "aria-hidden": "true" };
-    const shape = doubt.kind === "face" ? "ellipse" : "box";
+    const shape = shapeOf(doubt.kind);
     shapes.push(el("g", { key: `doubt ${index}`, class: `region doubt${doubt.shown ? " selected" : ""}${hideable(doubt) ? "" : " asked"}`, "data-doubt": String(index), ...spokenAs },
       outline(shape, box, "under"), outline(shape, box, "over"),
       el("text", { x: box[0] + box[2] / 2, y: Math.max(14, box[1] - 6), "text-anchor": "middle", "aria-hidden": "true" }, `${doubt.number} ?`)));

@@ -25,7 +25,7 @@ export function showFacts(medium, edits, doubts, running, act) {
   const waits = medium.state === "review";
   const changes = waits && !running;
   const said = medium.reasons.length ? reasons(medium, edits, doubts, changes, act)
-    : medium.decision?.reasons.length ? el("ul", { key: "reasons", class: "reasons" }, medium.decision.reasons.map((/** @type {string} */ one) => el("li", {}, one)))
+    : medium.decision?.reasons.length ? el("ul", { key: "reasons", class: "reasons" }, medium.decision.reasons.map((/** @type {string} */ one) => el("li", {}, el("span", {}, one))))
       : null;
   const hidden = edits.places.filter((place) => !place.off && place.kind !== "keep").length;
   draw($("facts"),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,14 +13,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 from PIL import Image
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from anonymizer.cli import failures, language
 from anonymizer.cli.main import main, root
 from anonymizer.cli.options import Given, place
-from anonymizer.cli.parser import Option
+from anonymizer.core import known
 from anonymizer.core.errors import SettingsError, UsageError
 from anonymizer.core.settings import Settings, described
 from anonymizer.i18n import languages, words
@@ -32,32 +31,33 @@ Run = Callable[..., Ran]
 ROAD = ("blur", "batch", "watch", "app")
 FOREIGN = [one for one in languages() if one != "en"]
 HEAVY = ("numpy", "cv2", "PIL", "av", "openvino", "mediapipe", "cryptography.hazmat.bindings._rust")
-DEVELOPERS = (
-    "deprecated", "declar", "defined twice", "prog)s", "Boolean option", "Choice(", "color", "start character", "UUID",
-    "the format", "is a file", "is a directory", "not readable", "not writable", "not executable", "does not exist",
-    "two entered", "Repeat for", "Press any key", "continue?", "without prompting", "Deprecation",
-)  # fmt: skip
-"""What click says to who writes a program with it, or of kinds of options that are not used here."""
-NAMES = ("file", "directory", "path")
+ENGLISH = re.compile(
+    r"\b(usage:|options?:|arguments?:|commands?:|missing|invalid|no such|did you mean|possible|requires?d?|takes?|"
+    r"got|unexpected|extra|"
+    r"try|error|default|show|install|message|exit|input|should|valid|value|unknown|must|is not|given)\b",
+    re.IGNORECASE,
+)
+"""Words of typer's own sentences and headings, and of ours in English; French has none of them."""
 
 
-def commands(command: click.Command = root) -> Iterator[click.Command]:
-    yield command
-    for one in getattr(command, "commands", {}).values():
-        yield from commands(one)
+def commands(command: Any = root, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command and group, with the words that call it."""
+    yield path, command
+    for name, one in getattr(command, "commands", {}).items():
+        yield from commands(one, (*path, name))
 
 
-def options_of(name: str) -> dict[str, click.Option]:
-    return {flag: one for one in root.commands[name].params if isinstance(one, Option) for flag in one.opts}
+def options_of(command: Any) -> dict[str, TyperOption]:
+    return {flag: one for one in command.params if isinstance(one, TyperOption) for flag in one.opts}
 
 
 @pytest.mark.parametrize("name", ROAD)
 def test_every_setting_has_its_flag_in_every_command_that_runs_the_road(name: str) -> None:
-    flags = options_of(name)
+    flags = options_of(root.commands[name])
     assert "--settings" in flags
     for one in described():
         assert one.flag in flags, one.keys
-        assert flags[one.flag].part == one.about.part
+        assert flags[one.flag].rich_help_panel == one.about.part
         switch = isinstance(one.field.default, bool)
         assert switch == bool(flags[one.flag].secondary_opts), "what a file says yes to, a flag can say no to"
 
@@ -83,6 +83,10 @@ def test_every_flag_reaches_its_setting_and_wins_over_the_file(
     file.write_text(
         'style = "pixelate"\nkeep_name = true\nfaces = false\n[limits]\nmax_bytes = 7\nmax_pixels = 9\n'
     )
+    names = tmp_path / "names.txt"
+    names.write_text("Dubois\n")
+    names.chmod(0o600)
+    values = VALUES | {"--known": ([str(names)], known.read(names).entries)}
     got: list[Given] = []
     monkeypatch.setattr(Given, "settings", lambda given: got.append(given) or _stop())
     real = Given.settings
@@ -94,7 +98,7 @@ def test_every_flag_reaches_its_setting_and_wins_over_the_file(
             choice = next(choice for choice in one.choices if choice != default)
             flags, wanted = [one.flag, choice], choice
         else:
-            written, wanted = VALUES.get(one.flag, (["12345"], 12345))
+            written, wanted = values.get(one.flag, (["12345"], 12345))
             flags = [word for value in written for word in (one.flag, value)]
         with pytest.raises(SystemExit):
             main(["blur", "x", "--settings", str(file), *flags])
@@ -167,38 +171,96 @@ def test_what_is_unknown_is_told_what_is_known(
 
 @pytest.mark.parametrize("spoken", FOREIGN)
 def test_the_help_of_everything_is_in_every_catalogue(spoken: str) -> None:
-    known, parser = words(spoken, "help"), words(spoken, "click")
+    in_catalogue, parser = words(spoken, "help"), words(spoken, "parser")
     missing = []
-    for command in commands():
+    for path, command in commands():
         for one in [command, *command.params]:
-            text = getattr(one, "_help", "") or ""
+            text = one.help or ""
             paragraphs = [" ".join(paragraph.split()) for paragraph in text.split("\n\n") if paragraph]
-            missing += [one for one in paragraphs if one not in known]
-            part = getattr(one, "part", "")
-            missing += [part] if part and part not in known else []
-            assert isinstance(one, click.Command) or paragraphs, f"{command.name} {one.name} has no help"
+            missing += [one for one in paragraphs if one not in in_catalogue]
+            part = getattr(one, "rich_help_panel", None)
+            missing += [part] if part and part not in in_catalogue else []
+            assert isinstance(one, TyperCommand | TyperGroup) or paragraphs, f"{path} {one.name} has no help"
         for parameter in command.params:
-            metavar = click.Argument.make_metavar(parameter, click.Context(command)) if isinstance(
-                parameter, click.Argument
-            ) else click.Option.make_metavar(parameter, click.Context(command))  # fmt: skip
-            word = metavar.strip("[]").upper() == metavar.strip("[]") and "|" not in metavar
-            flag = isinstance(parameter, click.Option) and parameter.is_flag
-            missing += [metavar] if word and not flag and metavar not in parser else []
-    assert missing == []
+            if not getattr(parameter, "is_flag", False):
+                assert parameter.metavar, f"{path} {parameter.name} has no word for its value"
+                missing += [parameter.metavar] if "|" not in parameter.metavar else []
+    assert [one for one in missing if one not in parser] == []
 
 
-@pytest.mark.parametrize("spoken", FOREIGN)
-def test_every_word_of_the_option_parser_is_in_every_catalogue(spoken: str) -> None:
-    """A new release of click may say new ones."""
-    known = words(spoken, "click")
-    said = set()
-    for module in language.SPEAKING:
-        for node in ast.walk(ast.parse(inspect.getsource(module))):  # type: ignore[arg-type]
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("_", "ngettext"):
-                said |= {one.value for one in node.args if isinstance(one, ast.Constant)}
-    assert len(said) > 40
-    users = {text for text in said if text not in NAMES and not any(word in text for word in DEVELOPERS)}
-    assert users - known.keys() == set()
+def wrong_calls() -> Iterator[tuple[str, ...]]:
+    """Every kind of wrong call, of every command and every option that knows the kind."""
+    for path, command in commands():
+        yield (*path, "--nonsense")
+        yield (*path, "-y")
+        if isinstance(command, TyperGroup):
+            yield (*path, "nonsense")
+            yield (*path, next(iter(command.commands)) + "s")
+            # With the language after it alone.
+            yield (*path, "--lang", "fr")
+        elif any(one.required for one in command.params):
+            yield path
+        if not isinstance(command, TyperGroup) and not any(one.nargs == -1 for one in command.params):
+            yield (*path, "a", "b", "c")
+        for flag, option in options_of(command).items():
+            if flag == language.FLAG or not flag.startswith("--"):
+                continue
+            yield (*path, f"{flag}s")
+            yield (*path, f"{flag}=x" if option.is_flag else flag)
+            if option.min is not None and not option.rich_help_panel:
+                yield from ((*path, flag, value) for value in ("x", f"{option.min - 1:g}"))
+                yield from ((*path, flag, f"{option.max + 1:g}") for _ in [1] if option.max is not None)
+
+
+def test_no_word_of_the_option_parser_is_english_in_french(run: Run) -> None:
+    """Whatever a call is wrong in, and in the help of every command: a new release of typer may say new words."""
+    kinds = set()
+    for call in wrong_calls():
+        ran = run("--lang", "fr", *call)
+        assert ran.code == 2 and ran.out == "" and ran.err.count("\n") == 1, (call, ran)
+        assert ran.err.startswith("anonymizer: ") and ran.err.endswith(" Essayez --help.\n"), ran.err
+        # What was typed, and names of options, are no words of the parser's.
+        said = re.sub(r"'(\[?[A-Z]+\W*|-[^']*|x|[a-z]+)'|--help", "", ran.err)
+        assert not ENGLISH.search(said), ran.err
+        kinds.add(said)
+    assert len(kinds) > 10, "calls of every kind were made"
+    for path, _ in commands():
+        ran = run("--lang", "fr", *path, "--help")
+        assert ran.code == 0 and ran.err == ""
+        # But for the names of commands and flags, file names and values.
+        text = re.sub(r"(?m)^  [a-z]+  ", "", ran.out.replace(" ".join(("anonymizer", *path)), ""))
+        frame = re.sub(r"--?[a-z-]+|(?<!\w)'[^']*'|\[OPTIONS\]|[\w.]+[/.|]\w*", "", text)
+        assert not ENGLISH.search(frame), (path, ENGLISH.search(frame), ran.out)
+    for call in (("blur",), ("bulr",), ("app", "--port", "x"), ("blur", "--help")):
+        ran = run("--lang", "en", *call)
+        assert ENGLISH.search(ran.out + ran.err), "these words would be found"
+
+
+def completed(*typed: str) -> list[str]:
+    """What bash is told to offer after these words of a command line."""
+    asked = {"_ANONYMIZER_COMPLETE": "complete_bash", "COMP_CWORD": str(len(typed)), "LANG": "fr_FR.UTF-8"}
+    ran = subprocess.run(
+        [sys.executable, "-m", "anonymizer"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, **asked, "COMP_WORDS": " ".join(("anonymizer", *typed))},
+    )
+    assert ran.returncode == 0 and ran.stderr == ""
+    return ran.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        (("ver",), ["verify"]),
+        (("models", "ch"), ["check"]),
+        (("blur", "--jpeg-q"), ["--jpeg-quality"]),
+        (("watch", "--style", "p"), ["pixelate"]),
+    ],
+)
+def test_a_shell_completes_commands_options_and_values(typed: tuple[str, ...], offered: list[str]) -> None:
+    assert completed(*typed) == offered
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -116,6 +117,18 @@ def test_what_was_changed_is_held_back_by_name(run: Run, out: Path, tmp_path: Pa
 def test_without_consent_nothing_happens(run: Run, out: Path, tmp_path: Path) -> None:
     ran = run("release", out, "--to", tmp_path / "website")
     assert ran.code == 2 and "consent" in ran.err and not (tmp_path / "website").exists()
+
+
+@pytest.mark.parametrize(("answer", "code"), [("Oui", 0), ("y", 0), ("non", 2), ("", 2)])
+def test_at_a_terminal_consent_is_asked_for(
+    run: Run, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, code: int
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{answer}\n"))
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("rich.console.Console.is_terminal", True)
+    ran = run("release", out, "--to", tmp_path / "website", "--lang", "fr")
+    assert ran.code == code and "Est-il là pour chaque patient montré ? [o/N]" in ran.err
+    assert (tmp_path / "website").exists() == (code == 0)
 
 
 def test_folders_that_cannot_serve_are_one_sentence(run: Run, out: Path, tmp_path: Path) -> None:

@@ -4,35 +4,39 @@ from __future__ import annotations
 
 import webbrowser
 from pathlib import Path
+from typing import Annotated
 
-import click
+import typer
 
 from anonymizer.cli.language import language, say
-from anonymizer.cli.options import PATH, Given, takes_settings
+from anonymizer.cli.options import Given, OutFolder, takes_settings
 from anonymizer.cli.output import out_console
-from anonymizer.cli.parser import Command, argument, option
 from anonymizer.cli.progress import have_models
 from anonymizer.core.errors import UsageError
 
 
-@click.command(cls=Command)
-@argument(
-    "out",
-    type=PATH,
-    default=Path("anonymized"),
-    metavar="[OUT]",
-    help="Output folder; default: 'anonymized' in this folder.",
-)
-@option("--port", type=click.IntRange(0, 65535), default=0, help="Port on this machine; 0 takes a free one.")
-@option("--browser/--no-browser", default=True, help="Open the browser.")
-@option(
-    "--idle-minutes",
-    type=click.FloatRange(0.05, 1440),
-    default=30,
-    help="Minutes without use after which the page closes.",
-)
 @takes_settings
-def app(out: Path, port: int, browser: bool, idle_minutes: float, given: Given) -> None:
+def app(
+    given: Given,
+    out: OutFolder = Path("anonymized"),
+    port: Annotated[
+        int,
+        typer.Option(
+            "--port", metavar="NUMBER", min=0, max=65535, help="Port on this machine; 0 takes a free one."
+        ),
+    ] = 0,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the browser.")] = True,
+    idle_minutes: Annotated[
+        float,
+        typer.Option(
+            "--idle-minutes",
+            metavar="NUMBER",
+            min=0.05,
+            max=1440,
+            help="Minutes without use after which the page closes.",
+        ),
+    ] = 30,
+) -> None:
     """Open the local page: drop files, look at what waits, correct it, approve or reject it."""
     from anonymizer.review.jobs import JobRunner
     from anonymizer.review.photos import Pictures

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-import click
+import typer
 from rich.table import Table
 
 from anonymizer.cli.language import say
-from anonymizer.cli.options import PATH, Given, json_option, quiet_option, takes_settings
+from anonymizer.cli.options import AsJson, Given, Quiet, takes_settings
 from anonymizer.cli.output import (
     WORDS,
     emit,
@@ -22,7 +22,6 @@ from anonymizer.cli.output import (
     print_passed,
     shown,
 )
-from anonymizer.cli.parser import Command, argument, option
 from anonymizer.cli.progress import batch_bar, have_models
 from anonymizer.core.message import with_sentence
 from anonymizer.core.types import Verdict
@@ -35,62 +34,81 @@ if TYPE_CHECKING:
     from anonymizer.road.pipeline import Outcome
 
 
-@click.command(cls=Command)
-@argument(
-    "paths",
-    nargs=-1,
-    required=True,
-    metavar="PATH...",
-    help="Folders of photos and clips, or single ones; or one address, such as s3://bucket/folder.",
-)
-@option(
-    "--out",
-    metavar="FOLDER",
-    help="Output folder; default: 'anonymized' beside the first PATH. Or an address, to which what is published is "
-    "copied.",
-)
-@option(
-    "--local",
-    type=PATH,
-    metavar="FOLDER",
-    help="With addresses: the folder of the ledger and the outputs; default: 'anonymized' here.",
-)
-@option("--workers", type=click.IntRange(1, 256), help="Processes; default: as cores and memory allow.")
-@option(
-    "--cluster", metavar="ADDRESS", help="Work on a Dask cluster: its scheduler, such as tcp://host:8786."
-)
-@option(
-    "--include",
-    multiple=True,
-    metavar="PATTERN",
-    help="Only files like this, for example '*.jpg'. Repeatable.",
-)
-@option(
-    "--exclude",
-    multiple=True,
-    metavar="PATTERN",
-    help="Leave out files like this, for example 'drafts/*'. Repeatable.",
-)
-@option("--limit", type=click.IntRange(1), help="At most so many files, the first by name.")
-@option("--retry", is_flag=True, help="Try again what failed before.")
-@option("--dry-run", is_flag=True, help="Say what would be done; do nothing.")
-@json_option
-@quiet_option
 @takes_settings
 def batch(
-    paths: tuple[str, ...],
-    out: str | None,
-    local: Path | None,
-    workers: int | None,
-    cluster: str | None,
-    include: tuple[str, ...],
-    exclude: tuple[str, ...],
-    limit: int | None,
-    retry: bool,
-    dry_run: bool,
-    as_json: bool,
-    quiet: bool,
     given: Given,
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            parser=str,
+            metavar="PATH...",
+            help="Folders of photos and clips, or single ones; or one address, such as s3://bucket/folder.",
+        ),
+    ],
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out",
+            parser=str,
+            metavar="FOLDER",
+            help="Output folder; default: 'anonymized' beside the first PATH. Or an address, to which what is "
+            "published is copied.",
+        ),
+    ] = None,
+    local: Annotated[
+        Path | None,
+        typer.Option(
+            "--local",
+            parser=Path,
+            metavar="FOLDER",
+            help="With addresses: the folder of the ledger and the outputs; default: 'anonymized' here.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            metavar="NUMBER",
+            min=1,
+            max=256,
+            help="Processes; default: as cores and memory allow.",
+        ),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster",
+            parser=str,
+            metavar="ADDRESS",
+            help="Work on a Dask cluster: its scheduler, such as tcp://host:8786.",
+        ),
+    ] = None,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--include",
+            parser=str,
+            metavar="PATTERN",
+            help="Only files like this, for example '*.jpg'. Repeatable.",
+        ),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--exclude",
+            parser=str,
+            metavar="PATTERN",
+            help="Leave out files like this, for example 'drafts/*'. Repeatable.",
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", metavar="NUMBER", min=1, help="At most so many files, the first by name."),
+    ] = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Try again what failed before.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; do nothing.")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> int:
     """Make whole folders publishable, in parallel; run again, it goes on where it stopped and does nothing twice.
 
@@ -100,7 +118,7 @@ def batch(
     from anonymizer.batch import run as job
 
     settings = given.settings()
-    order = job.order(paths, out, local, job.Chosen(include, exclude, limit))
+    order = job.order(paths, out, local, job.Chosen(tuple(include or ()), tuple(exclude or ()), limit))
     show = not (quiet or as_json)
     if dry_run:
         have_models(settings, show=show)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Annotated
 
-import click
+import typer
 
 from anonymizer.cli.language import say
-from anonymizer.cli.options import PATH, Given, json_option, quiet_option, takes_settings
+from anonymizer.cli.options import AsJson, Given, Quiet, takes_settings
 from anonymizer.cli.output import (
     counted,
     emit,
@@ -19,27 +20,29 @@ from anonymizer.cli.output import (
     print_passed,
     shown,
 )
-from anonymizer.cli.parser import Command, argument, option
 from anonymizer.cli.progress import have_models, media_bar
 from anonymizer.core.types import Verdict
 
 
-@click.command(cls=Command)
-@argument(
-    "paths",
-    type=PATH,
-    nargs=-1,
-    required=True,
-    metavar="PATH...",
-    help="Photos and clips, or folders of them.",
-)
-@option(
-    "--out", type=PATH, metavar="FOLDER", help="Output folder; default: 'anonymized' beside the first PATH."
-)
-@json_option
-@quiet_option
 @takes_settings
-def blur(paths: tuple[Path, ...], out: Path | None, as_json: bool, quiet: bool, given: Given) -> int:
+def blur(
+    given: Given,
+    paths: Annotated[
+        list[Path],
+        typer.Argument(parser=Path, metavar="PATH...", help="Photos and clips, or folders of them."),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            parser=Path,
+            metavar="FOLDER",
+            help="Output folder; default: 'anonymized' beside the first PATH.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> int:
     """Make photos and clips publishable.
 
     What is safe lands in OUT/ready, what a person must see in OUT/review, the reports in OUT/reports.

@@ -11,14 +11,12 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
-import click
 from rich.markup import escape
 
 from anonymizer.cli.failures import OPENCV_CURE
 from anonymizer.cli.language import say
-from anonymizer.cli.options import json_option, lang_option
+from anonymizer.cli.options import AsJson, takes_language
 from anonymizer.cli.output import emit, out_console, print_line, shown
-from anonymizer.cli.parser import Command
 from anonymizer.core.confinement.launch import launch
 from anonymizer.core.errors import ExitCode, ModelError
 from anonymizer.core.message import Message
@@ -40,10 +38,8 @@ class MachineFinding:
     said: str | Message
 
 
-@click.command(cls=Command)
-@json_option
-@lang_option
-def doctor(as_json: bool) -> int:
+@takes_language
+def doctor(as_json: AsJson = False) -> int:
     """Is this machine ready: libraries, models, runtime device, outside checkers. Exit 5 if not."""
     findings = examine()
     ready = all(finding.ok or not finding.needed for finding in findings)

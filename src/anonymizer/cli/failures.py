@@ -8,10 +8,9 @@ import traceback
 from collections.abc import Sequence
 from contextvars import ContextVar
 
-import click
-
-from anonymizer.cli.language import parser_word, say
+from anonymizer.cli.language import say
 from anonymizer.cli.output import print_error
+from anonymizer.cli.parser import CallError
 from anonymizer.core.errors import AnonymizerError, ExitCode
 from anonymizer.core.message import Message
 
@@ -30,16 +29,8 @@ def told(error: Exception, arguments: Sequence[str]) -> ExitCode:
     """Print what the error means for whoever called, with these arguments; the exit code to leave with."""
     if isinstance(error, AnonymizerError):
         code = error.exit_code
-        print_error(say(error.message))
-    elif isinstance(error, click.exceptions.NoArgsIsHelpError):
-        print(error.format_message())
-        return ExitCode.USAGE
-    elif isinstance(error, click.ClickException):
-        if isinstance(error, click.NoSuchOption | click.exceptions.NoSuchCommand) and error.possibilities:
-            # The nearest alone: the others are guesses.
-            del error.possibilities[1:]
-        print_error(f"{error.format_message()} {parser_word('Try --help.')}")
-        return ExitCode.USAGE
+        hint = f" {say('cli.try-help')}" if isinstance(error, CallError) else ""
+        print_error(say(error.message) + hint)
     elif isinstance(error, ImportError) and (said := _not_loaded(error)):
         code = ExitCode.NOT_READY
         print_error(say(said))

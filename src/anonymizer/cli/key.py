@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-import click
+import typer
 
-from anonymizer.cli.options import PATH, lang_option
-from anonymizer.cli.parser import Group, argument
+from anonymizer.cli.options import takes_language
+from anonymizer.cli.parser import Command, Group
 from anonymizer.core.errors import UsageError
 
+key = typer.Typer(name="key", cls=Group)
 
-@click.group(cls=Group)
-@lang_option
-def key() -> None:
+
+@key.callback()
+@takes_language
+def group() -> None:
     """The key that signs your reports: show it, hand out its public half."""
 
 
-@key.command("show")
-@lang_option
+@key.command("show", cls=Command)
+@takes_language
 def show() -> None:
     """The key's id and the place of its private half; made now if there is none yet."""
     from anonymizer.core.signing import key_path, own_key
@@ -26,16 +29,14 @@ def show() -> None:
     print(f"{own_key().id}  {key_path()}")
 
 
-@key.command("export")
-@argument(
-    "file",
-    type=PATH,
-    required=False,
-    metavar="[FILE]",
-    help="Where to write it; default: standard output.",
-)
-@lang_option
-def export(file: Path | None) -> None:
+@key.command("export", cls=Command)
+@takes_language
+def export(
+    file: Annotated[
+        Path | None,
+        typer.Argument(parser=Path, metavar="[FILE]", help="Where to write it; default: standard output."),
+    ] = None,
+) -> None:
     """The public half, for whoever verifies your reports: anonymizer verify FILE --key PUB."""
     from anonymizer.core.signing import own_key
 

@@ -3,17 +3,8 @@ it, and so is their help."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextvars import ContextVar
-
-import click
-import click.core
-import click.decorators
-import click.exceptions
-import click.formatting
-import click.parser
-import click.termui
-import click.types
 
 from anonymizer.core.message import Given, Message
 from anonymizer.i18n import chosen, speaker, words
@@ -61,34 +52,5 @@ def help_text(text: str) -> str:
 
 
 def parser_word(text: str) -> str:
-    """What the option parser says of its own accord ("Usage:", "Missing argument"), in the language of this call."""
-    return words(language(), "click").get(text, text)
-
-
-def _parser_words(one: str, more: str, count: int) -> str:
-    return parser_word(one if count == 1 else more)
-
-
-SPEAKING: tuple[object, ...] = (
-    click.core,
-    click.decorators,
-    click.exceptions,
-    click.formatting,
-    click.parser,
-    click.termui,
-    click.types,
-)
-"""The modules of click that speak."""
-
-
-def teach_the_parser() -> None:
-    """Have click take its words from the program's catalogue.
-
-    click asks gettext for every word it says, by the names ``_`` and ``ngettext`` of its modules; gettext would need
-    compiled catalogues in a folder of its own, and knows one language for the whole process.
-    """
-    replacements: dict[str, Callable[..., str]] = {"_": parser_word, "ngettext": _parser_words}
-    for module in SPEAKING:
-        for name, replacement in replacements.items():
-            if hasattr(module, name):
-                setattr(module, name, replacement)
+    """A word of the frame of help ("Usage:", "Options", "FOLDER"), in the language of this call."""
+    return words(language(), "parser").get(text, text)

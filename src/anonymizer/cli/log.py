@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-import click
+import typer
 from rich.markup import escape
 from rich.table import Table
 
 from anonymizer.cli.language import say
-from anonymizer.cli.options import PATH, json_option, lang_option
+from anonymizer.cli.options import AsJson, Keys, OutFolder, takes_language
 from anonymizer.cli.output import emit, err_console, out_console, print_line, shown
-from anonymizer.cli.parser import Command, argument, option
 
 if TYPE_CHECKING:
     from anonymizer.gate.decision_log import LogRow
@@ -21,26 +20,15 @@ if TYPE_CHECKING:
 HEADINGS = ("number", "when", "what", "who", "file", "source", "changed", "note")
 
 
-@click.command(cls=Command)
-@argument(
-    "out",
-    type=PATH,
-    default=Path("anonymized"),
-    metavar="[OUT]",
-    help="Output folder; default: 'anonymized' in this folder.",
-)
-@option(
-    "--key",
-    "keys",
-    type=PATH,
-    multiple=True,
-    metavar="PUB",
-    help="Public key of whoever signed; default: your own. Repeatable.",
-)
-@json_option
-@option("--csv", "as_csv", is_flag=True, help="A table for a spreadsheet on standard output.")
-@lang_option
-def log(out: Path, keys: tuple[Path, ...], as_json: bool, as_csv: bool) -> int:
+@takes_language
+def log(
+    out: OutFolder = Path("anonymized"),
+    keys: Keys = None,
+    as_json: AsJson = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="A table for a spreadsheet on standard output.")
+    ] = False,
+) -> int:
     """Who decided what and when, what was changed by hand, and whether that is still what was recorded.
 
     It names sources and notes, which may name patients. Exit code 4 where the chain of decisions is broken.
@@ -48,7 +36,7 @@ def log(out: Path, keys: tuple[Path, ...], as_json: bool, as_csv: bool) -> int:
     from anonymizer.core.signing import trusted
     from anonymizer.gate import decision_log
 
-    found = decision_log.read(out.absolute(), trusted(keys))
+    found = decision_log.read(out.absolute(), trusted(keys or ()))
     if as_csv:
         sys.stdout.write(decision_log.as_csv(found.rows))
         return found.exit_code

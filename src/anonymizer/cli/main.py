@@ -9,8 +9,10 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Annotated
 
-import click
+import typer
+import typer.main
 
 from anonymizer.cli import failures
 from anonymizer.cli.app import app
@@ -18,12 +20,12 @@ from anonymizer.cli.batch import batch
 from anonymizer.cli.blur import blur
 from anonymizer.cli.doctor import doctor
 from anonymizer.cli.key import key
-from anonymizer.cli.language import choose, say, teach_the_parser
+from anonymizer.cli.language import choose, say
 from anonymizer.cli.log import log
 from anonymizer.cli.models import models
-from anonymizer.cli.options import lang_option
+from anonymizer.cli.options import takes_language
 from anonymizer.cli.output import err_console
-from anonymizer.cli.parser import CONTEXT, Group, option
+from anonymizer.cli.parser import CONTEXT, Command, Group
 from anonymizer.cli.release import release
 from anonymizer.cli.status import status
 from anonymizer.cli.verify import verify
@@ -32,37 +34,43 @@ from anonymizer.core.errors import ExitCode
 from anonymizer.core.version import __version__
 
 NAME = "anonymizer"
-COMMANDS: tuple[click.Command, ...] = (
-    blur, batch, verify, release, app, watch, status, log, doctor, models, key,
-)  # fmt: skip
+COMMANDS = (blur, batch, verify, release, app, watch, status, log, doctor)
 
 # Without it, Python prints a worker's defect, traceback and all.
 logging.getLogger(NAME).addHandler(logging.NullHandler())
 
 
-def _say_version(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+program = typer.Typer(
+    name=NAME, cls=Group, context_settings=CONTEXT, rich_markup_mode=None, pretty_exceptions_enable=False
+)
+for command in COMMANDS:
+    program.command(cls=Command)(command)
+for group in (models, key):
+    program.add_typer(group)
+
+
+def _say_version(wanted: bool) -> None:
     if wanted:
         print(f"{NAME} {__version__}")
-        ctx.exit()
+        raise typer.Exit
 
 
-@click.group(name=NAME, cls=Group, commands=COMMANDS, context_settings=CONTEXT, no_args_is_help=True)
-@option(
-    "--version",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_say_version,
-    help="Show the version and leave.",
-)
-@lang_option
-@option(
-    "--debug",
-    is_flag=True,
-    help="For an internal error, show where in the program it happened; this may name your files.",
-)
-@click.pass_context
-def root(ctx: click.Context, debug: bool) -> None:
+@program.callback()
+@takes_language
+def before_every_command(
+    ctx: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_say_version, help="Show the version and leave."),
+    ] = False,
+    debug: Annotated[
+        bool,
+        typer.Option(
+            "--debug",
+            help="For an internal error, show where in the program it happened; this may name your files.",
+        ),
+    ] = False,
+) -> None:
     """Make clinical photos and clips publishable: find, hide, clean, verify, and say why."""
     failures.debug.set(debug)
     if debug:
@@ -71,6 +79,9 @@ def root(ctx: click.Context, debug: bool) -> None:
         logger.addHandler(handler)
         # A second call in this process, with a standard error of its own, is not to meet this one's.
         ctx.call_on_close(lambda: logger.removeHandler(handler))
+
+
+root = typer.main.get_command(program)
 
 
 @contextmanager
@@ -90,20 +101,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; every error is one sentence and an exit code."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     failures.debug.set(False)
-    teach_the_parser()
     try:
         with _terminated_as_interrupted():
             choose(words)
             code = root.main(words, NAME, standalone_mode=False)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         code = ExitCode.INTERRUPTED
-        err_console.print(say("cli.stopped"))
     except BrokenPipeError:
         # Whoever read our output has left: nobody is there to be told.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = ExitCode.UNEXPECTED
     except Exception as error:  # noqa: BLE001  whatever it is, a traceback may name a patient's file
         code = failures.told(error, words)
+    if code == ExitCode.INTERRUPTED:
+        # typer makes it of Ctrl-C; no command leaves with it.
+        err_console.print(say("cli.stopped"))
     sys.exit(int(code or 0))
 
 

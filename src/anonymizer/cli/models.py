@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import click
+from typing import Annotated
 
-from anonymizer.cli.options import json_option, lang_option
+import typer
+
+from anonymizer.cli.options import AsJson, takes_language
 from anonymizer.cli.output import emit, print_line
-from anonymizer.cli.parser import Group, argument
+from anonymizer.cli.parser import Command, Group
 from anonymizer.cli.progress import fetch
 from anonymizer.core.errors import ExitCode
 
+models = typer.Typer(name="models", cls=Group)
 
-@click.group(cls=Group)
-@lang_option
-def models() -> None:
+
+@models.callback()
+@takes_language
+def group() -> None:
     """The detectors' weights: which are here, fetch them, check them."""
 
 
-@models.command("list")
-@json_option
-@lang_option
-def list_models(as_json: bool) -> None:
+@models.command("list", cls=Command)
+@takes_language
+def list_models(as_json: AsJson = False) -> None:
     """Every model: what it is for, its licence, and whether it is here."""
     from anonymizer.detect.models.store import Store
 
@@ -31,23 +34,26 @@ def list_models(as_json: bool) -> None:
             print_line(f"{entry.name:22} {state:10} {entry.licence:12} {entry.purpose}")
 
 
-@models.command("fetch")
-@argument("names", nargs=-1, metavar="[NAME]...", help="Which; default: all that a run needs.")
-@lang_option
-def fetch_models(names: tuple[str, ...]) -> None:
+@models.command("fetch", cls=Command)
+@takes_language
+def fetch_models(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(parser=str, metavar="[NAME]...", help="Which; default: all that a run needs."),
+    ] = None,
+) -> None:
     """Fetch the models now, so that no later run needs a network."""
     from anonymizer.detect.models.store import Store
 
     store = Store()
-    wanted = names or tuple(entry.name for entry in store.entries() if not entry.optional)
+    wanted = names or [entry.name for entry in store.entries() if not entry.optional]
     for path in fetch(store, wanted, show=True):
         print_line(str(path))
 
 
-@models.command("check")
-@json_option
-@lang_option
-def check_models(as_json: bool) -> int:
+@models.command("check", cls=Command)
+@takes_language
+def check_models(as_json: AsJson = False) -> int:
     """Compare each model's file with its hash; exit 5 where one that a run needs is missing or wrong."""
     from anonymizer.detect.finder import check_entries
     from anonymizer.detect.models.store import Store

@@ -4,17 +4,16 @@ says of it, and the few that several commands share."""
 from __future__ import annotations
 
 import functools
+import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-import click
-from click.shell_completion import CompletionItem
+import typer
 
 from anonymizer.cli.language import FLAG, language
-from anonymizer.cli.parser import Decorator, option
 from anonymizer.core.errors import SettingsError, UsageError
 from anonymizer.core.message import Message
 from anonymizer.core.settings import Described, Settings, described
@@ -24,51 +23,25 @@ from anonymizer.i18n import languages
 
 DEFAULT_FILE = Path("anonymizer.toml")
 
-json_option = option(
-    "--json", "as_json", is_flag=True, help="One JSON object per line on standard output, for scripts."
-)
-quiet_option = option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")
-lang_option = option(
-    FLAG,
-    expose_value=False,
-    metavar="LANGUAGE",
-    help="Language of messages and reports; default: the system's.",
-)
-"""For a command that takes no settings. It is obeyed before the options are read."""
-
-
-class PathType(click.ParamType[Path]):
-    """A path, whatever lies there: whether it can be used is found out, and said, by who uses it."""
-
-    name = "path"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        return Path(value)
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        return [CompletionItem(incomplete, type="file")]
-
-
-PATH = PathType()
-
-
-class _Value(click.ParamType[str]):
-    """A setting's value as it was written: flags and files are checked in one place, and alike."""
-
-    name = "value"
-
-    def __init__(self, choices: Iterable[str]) -> None:
-        self.choices = tuple(choices)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        return str(value)
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        return [CompletionItem(choice) for choice in self.choices if choice.startswith(incomplete)]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="One JSON object per line on standard output, for scripts.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+OutFolder = Annotated[
+    Path,
+    typer.Argument(parser=Path, metavar="[OUT]", help="Output folder; default: 'anonymized' in this folder."),
+]
+"""``parser=Path``, here and wherever a path is given: a path, whatever lies there. Whether it can be used is found
+out, and said, by who uses it."""
+Keys = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--key",
+        parser=Path,
+        metavar="PUB",
+        help="Public key of whoever signed; default: your own. Repeatable.",
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -109,40 +82,90 @@ class Given:
 
 def takes_settings(command: Callable[..., Any]) -> Callable[..., Any]:
     """Decorator: the command has ``--settings`` and a flag for every setting, and is called with ``given``."""
+    file = typer.Option(
+        None, "--settings", parser=Path, metavar="FILE",
+        help="Settings file; default: anonymizer.toml in this folder, if it is there. Flags win over it.",
+    )  # fmt: skip
+
+    def given(settings_file: Path | None, **values: Any) -> dict[str, Any]:
+        flags = {one.flag: values[_name(one)] for one in described()}
+        told = {
+            flag: tuple(value) if isinstance(value, list) else value
+            for flag, value in flags.items()
+            if value is not None
+        }
+        here = DEFAULT_FILE if DEFAULT_FILE.is_file() else None
+        return {"given": Given(settings_file or here, told)}
+
+    return _taking(
+        command, [_parameter("settings_file", Path | None, file), *map(_of_setting, described())], given
+    )
+
+
+def takes_language(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator: a command that takes no settings has ``--lang``, which is obeyed before the options are read."""
+    option = typer.Option(
+        None,
+        FLAG,
+        parser=str,
+        metavar="LANGUAGE",
+        help="Language of messages and reports; default: the system's.",
+    )
+    return _taking(command, [_parameter("lang", str | None, option)], lambda lang: {})
+
+
+def _taking(
+    command: Callable[..., Any], more: list[inspect.Parameter], taken: Callable[..., dict[str, Any]]
+) -> Callable[..., Any]:
+    """The command with more options, of which it gets what ``taken`` makes of them: typer reads the signature."""
+    names = {one.name for one in more}
+    signature = inspect.signature(command, eval_str=True)
+    own = [one for name, one in signature.parameters.items() if name != "given"]
 
     @functools.wraps(command)
-    def called(*arguments: Any, settings_file: Path | None, **values: Any) -> Any:
-        flags = {one.flag: values.pop(_name(one)) for one in described()}
-        told = {flag: value for flag, value in flags.items() if value is not None and value != ()}
-        here = DEFAULT_FILE if DEFAULT_FILE.is_file() else None
-        return command(*arguments, given=Given(settings_file or here, told), **values)
+    def called(**values: Any) -> Any:
+        extra = taken(**{name: values.pop(name) for name in names})
+        return command(**values, **extra)
 
-    # click's decorators are applied from the last to the first.
-    for one in reversed(list(described())):
-        called = _option(one)(called)
-    return option(
-        "--settings", "settings_file", type=PATH, metavar="FILE",
-        help="Settings file; default: anonymizer.toml in this folder, if it is there. Flags win over it.",
-    )(called)  # fmt: skip
+    called.__signature__ = signature.replace(parameters=[*own, *more])  # type: ignore[attr-defined]
+    called.__annotations__ = {one.name: one.annotation for one in (*own, *more)}
+    return called
 
 
-def _option(one: Described) -> Decorator:
-    """The flag of one setting."""
+def _parameter(name: str, kind: Any, option: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=kind)
+
+
+def _of_setting(one: Described) -> inspect.Parameter:
+    """The flag of one setting. Its value stays as it was written: flags and files are checked in one place, alike."""
     about, default = one.about, one.field.default
-    shared: dict[str, Any] = {"part": about.part.value, "help": about.help, "default": None}
+    shared: dict[str, Any] = {"rich_help_panel": about.part.value, "help": about.help}
     if isinstance(default, bool):
         # Both ways: a flag that is left out leaves the file's word as it is.
-        shared["show_default"] = one.flag if default else False
-        return option(f"{one.flag}/{_no(one.flag)}", _name(one), **shared)
-    if not one.many and default != "":
-        shared["show_default"] = _shown_default(one)
+        shown = one.flag if default else False
+        option = typer.Option(None, f"{one.flag}/{_no(one.flag)}", show_default=shown, **shared)
+        return _parameter(_name(one), bool | None, option)
+    shown = _shown_default(one) if not one.many and default != "" else False
     least, most = one.bounds
-    if least is not None and most is not None:
-        shared["bounds"] = f"{least:g}–{most:g}"
-    metavar = about.value or (f"[{'|'.join(one.choices)}]" if one.choices else "NUMBER")
-    return option(
-        one.flag, _name(one), type=_Value(one.choices), metavar=metavar, multiple=one.many, **shared
+    option = typer.Option(
+        None,
+        one.flag,
+        parser=str,
+        metavar=about.value or (f"[{'|'.join(one.choices)}]" if one.choices else "NUMBER"),
+        show_default=shown,
+        min=least,
+        max=most,
+        autocompletion=_completion(one.choices) if one.choices else None,
+        **shared,
     )
+    return _parameter(_name(one), list[str] | None if one.many else str | None, option)
+
+
+def _completion(choices: Iterable[str]) -> Callable[[str], list[str]]:
+    def complete(incomplete: str) -> list[str]:
+        return [str(choice) for choice in choices if choice.startswith(incomplete)]
+
+    return complete
 
 
 def _shown_default(one: Described) -> str:

@@ -4,34 +4,42 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Annotated
 
-import click
+import typer
 from rich.markup import escape
 
 from anonymizer.cli.language import say
-from anonymizer.cli.options import PATH, json_option, lang_option
+from anonymizer.cli.options import AsJson, takes_language
 from anonymizer.cli.output import emit, err_console, print_line, shown
-from anonymizer.cli.parser import Command, argument, option
 from anonymizer.core.errors import ExitCode, UsageError
 from anonymizer.core.message import Message, with_sentence
 
 
-@click.command(cls=Command)
-@argument("out", type=PATH, metavar="OUT", help="Output folder.")
-@option(
-    "--to",
-    type=PATH,
-    required=True,
-    metavar="FOLDER",
-    help="Folder to copy into; a release of yours may be there already.",
-)
-@option("--initials", default="", help="Who releases: goes into the ledger.")
-@option(
-    "--consent", is_flag=True, help="Say that every patient's consent is there, where the law asks for it."
-)
-@json_option
-@lang_option
-def release(out: Path, to: Path, initials: str, consent: bool, as_json: bool) -> int:
+@takes_language
+def release(
+    out: Annotated[Path, typer.Argument(parser=Path, metavar="OUT", help="Output folder.")],
+    to: Annotated[
+        Path,
+        typer.Option(
+            "--to",
+            parser=Path,
+            metavar="FOLDER",
+            help="Folder to copy into; a release of yours may be there already.",
+        ),
+    ],
+    initials: Annotated[
+        str,
+        typer.Option("--initials", parser=str, metavar="TEXT", help="Who releases: goes into the ledger."),
+    ] = "",
+    consent: Annotated[
+        bool,
+        typer.Option(
+            "--consent", help="Say that every patient's consent is there, where the law asks for it."
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
     """Copy what is in ready/, checked once more on its way, with its reports and a signed list, to where it goes out.
 
     Exit codes: 0 all copied, 4 something was held back, 2 wrong use.
@@ -60,5 +68,6 @@ def _ask_for(consent: Message) -> None:
     if not (sys.stdin.isatty() and err_console.is_terminal):
         raise UsageError("cli.consent-flag", consent=consent)
     err_console.print(f"[yellow]{say(consent)}[/]")
-    if not click.confirm(say("cli.consent-question"), err=True):
+    answer = err_console.input(f"{escape(say('cli.consent-question'))} ")
+    if answer.strip().lower() not in say("cli.yes").split():
         raise UsageError("cli.release-nothing")

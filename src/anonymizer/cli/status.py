@@ -7,12 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import click
-
 from anonymizer.cli.language import say
-from anonymizer.cli.options import PATH, json_option, lang_option
+from anonymizer.cli.options import AsJson, OutFolder, takes_language
 from anonymizer.cli.output import emit, print_line, shown
-from anonymizer.cli.parser import Command, argument
 from anonymizer.core.errors import ExitCode
 from anonymizer.core.message import Message, from_json, with_sentence
 from anonymizer.i18n import Say
@@ -22,17 +19,8 @@ NAMED = 100
 """Files that wait, and files that failed, that are named at most: those that wait longest, those that failed last."""
 
 
-@click.command(cls=Command)
-@argument(
-    "out",
-    type=PATH,
-    default=Path("anonymized"),
-    metavar="[OUT]",
-    help="Output folder; default: 'anonymized' in this folder.",
-)
-@json_option
-@lang_option
-def status(out: Path, as_json: bool) -> int:
+@takes_language
+def status(out: OutFolder = Path("anonymized"), as_json: AsJson = False) -> int:
     """What the watcher of an output folder is doing, and what waits or failed. Exit 5 if none is running."""
     found = watch_status(out.absolute())
     if as_json:

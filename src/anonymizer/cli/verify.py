@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-import click
+import typer
 from rich.markup import escape
 
 from anonymizer.cli.language import say
-from anonymizer.cli.options import PATH, json_option, lang_option
+from anonymizer.cli.options import AsJson, Keys, takes_language
 from anonymizer.cli.output import COLOURS, emit, err_console, exit_code, out_console, shown
-from anonymizer.cli.parser import Command, argument, option
 from anonymizer.core.errors import ExitCode
 from anonymizer.core.types import Verdict
 
@@ -20,32 +19,28 @@ if TYPE_CHECKING:
     from anonymizer.release.folder_check import VerifiedFile
 
 
-@click.command(cls=Command)
-@argument(
-    "files",
-    type=PATH,
-    nargs=-1,
-    required=True,
-    metavar="PATH...",
-    help="Published files; or a folder: a release, or an output folder.",
-)
-@option(
-    "--reports",
-    type=PATH,
-    metavar="FOLDER",
-    help="Folder with the reports; default: looked for near the file.",
-)
-@option(
-    "--key",
-    "keys",
-    type=PATH,
-    multiple=True,
-    metavar="PUB",
-    help="Public key of whoever signed; default: your own. Repeatable.",
-)
-@json_option
-@lang_option
-def verify(files: tuple[Path, ...], reports: Path | None, keys: tuple[Path, ...], as_json: bool) -> int:
+@takes_language
+def verify(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            parser=Path,
+            metavar="PATH...",
+            help="Published files; or a folder: a release, or an output folder.",
+        ),
+    ],
+    reports: Annotated[
+        Path | None,
+        typer.Option(
+            "--reports",
+            parser=Path,
+            metavar="FOLDER",
+            help="Folder with the reports; default: looked for near the file.",
+        ),
+    ] = None,
+    keys: Keys = None,
+    as_json: AsJson = False,
+) -> int:
     """Check published files again: their reports, who signed them, and what needs no original.
 
     Each file is valid, changed, or unknown: not signed, or signed with an unknown key. Exit code 0 only if all are
@@ -56,7 +51,7 @@ def verify(files: tuple[Path, ...], reports: Path | None, keys: tuple[Path, ...]
 
     counts: Counter[Verdict] = Counter()
     unlisted = False
-    for found in examined(files, reports, trusted(keys)):
+    for found in examined(files, reports, trusted(keys or ())):
         unlisted |= found.unlisted
         if isinstance(found.verdict, Verdict) and not found.unlisted:
             counts[found.verdict] += 1

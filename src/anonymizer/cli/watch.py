@@ -8,15 +8,14 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-import click
+import typer
 
 from anonymizer.cli.blur import beside
 from anonymizer.cli.language import say
-from anonymizer.cli.options import PATH, Given, quiet_option, takes_settings
+from anonymizer.cli.options import Given, Quiet, takes_settings
 from anonymizer.cli.output import print_line, shown
-from anonymizer.cli.parser import Command, argument, option
 from anonymizer.cli.progress import have_models
 from anonymizer.core.errors import ExitCode
 from anonymizer.core.message import Message
@@ -27,49 +26,65 @@ if TYPE_CHECKING:
     from anonymizer.watch.service import Service
 
 
-@click.command(cls=Command)
-@argument("inbox", type=PATH, metavar="INBOX", help="Folder to watch, with its subfolders.")
-@option(
-    "--out", type=PATH, metavar="FOLDER", help="Output folder; default: a folder 'anonymized' beside INBOX."
-)
-@option(
-    "--done",
-    type=PATH,
-    metavar="FOLDER",
-    help="Move handled originals here (same disk); without, they stay where they are.",
-)
-@option("--poll", is_flag=True, help="Look every few seconds; by itself on a network share.")
-@option(
-    "--settle",
-    type=click.FloatRange(0.2, 3600),
-    default=5,
-    help="Seconds for which a file must be unchanged.",
-)
-@option(
-    "--rescan",
-    type=click.FloatRange(1, 3600),
-    default=60,
-    help="Seconds between two scans of the whole folder.",
-)
-@option("--workers", type=click.IntRange(1), default=1, help="Processes that work at the same time.")
-@option("--wait", is_flag=True, help="Wait for folders that are not there yet, and create none.")
-@option("--install", is_flag=True, help="Start this watch whenever you log in, from now on.")
-@option("--uninstall", is_flag=True, help="Undo --install.")
-@quiet_option
 @takes_settings
 def watch(
-    inbox: Path,
-    out: Path | None,
-    done: Path | None,
-    poll: bool,
-    settle: float,
-    rescan: float,
-    workers: int,
-    wait: bool,
-    install: bool,
-    uninstall: bool,
-    quiet: bool,
     given: Given,
+    inbox: Annotated[
+        Path, typer.Argument(parser=Path, metavar="INBOX", help="Folder to watch, with its subfolders.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            parser=Path,
+            metavar="FOLDER",
+            help="Output folder; default: a folder 'anonymized' beside INBOX.",
+        ),
+    ] = None,
+    done: Annotated[
+        Path | None,
+        typer.Option(
+            "--done",
+            parser=Path,
+            metavar="FOLDER",
+            help="Move handled originals here (same disk); without, they stay where they are.",
+        ),
+    ] = None,
+    poll: Annotated[
+        bool, typer.Option("--poll", help="Look every few seconds; by itself on a network share.")
+    ] = False,
+    settle: Annotated[
+        float,
+        typer.Option(
+            "--settle",
+            metavar="NUMBER",
+            min=0.2,
+            max=3600,
+            help="Seconds for which a file must be unchanged.",
+        ),
+    ] = 5,
+    rescan: Annotated[
+        float,
+        typer.Option(
+            "--rescan",
+            metavar="NUMBER",
+            min=1,
+            max=3600,
+            help="Seconds between two scans of the whole folder.",
+        ),
+    ] = 60,
+    workers: Annotated[
+        int,
+        typer.Option("--workers", metavar="NUMBER", min=1, help="Processes that work at the same time."),
+    ] = 1,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for folders that are not there yet, and create none.")
+    ] = False,
+    install: Annotated[
+        bool, typer.Option("--install", help="Start this watch whenever you log in, from now on.")
+    ] = False,
+    uninstall: Annotated[bool, typer.Option("--uninstall", help="Undo --install.")] = False,
+    quiet: Quiet = False,
 ) -> int:
     """Watch a folder: whatever is complete there is made publishable, until Ctrl-C or SIGTERM (exit code 0)."""
     options = Options(

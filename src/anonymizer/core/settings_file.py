@@ -97,7 +97,7 @@ def _explained(error: ValidationError, path: Path | None, text: str, given: Mapp
     first = error.errors(include_url=False)[0]
     keys = [str(part) for part in first["loc"]]
     key = ".".join(keys) or "settings"
-    said = _said(first, keys)
+    said = fault_said(first, keys)
     if path is None or _flagged(keys, given):
         return Message("settings.wrong", key=key, why=said)
     return Message("settings.wrong-at", path=path, line=_line(text, keys), key=key, why=said)
@@ -111,7 +111,7 @@ def _flagged(keys: list[str], given: Mapping[str, Any]) -> bool:
     return not isinstance(inner, Mapping) or _flagged(keys[1:], inner)
 
 
-def _said(fault: ErrorDetails, keys: list[str]) -> Message | str:
+def fault_said(fault: ErrorDetails, keys: list[str]) -> Message | str:
     """What pydantic found, said for a person."""
     given, bound = fault["input"], fault.get("ctx", {})
     match fault["type"]:

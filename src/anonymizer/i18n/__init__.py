@@ -88,7 +88,7 @@ def page_words(language: str, english: Mapping[str, str]) -> dict[str, str]:
 
 @lru_cache(maxsize=8)
 def words(language: str, context: str) -> Mapping[str, str]:
-    """What the command line's own catalogue has under a context ("help", "click"), by the English; empty for that."""
+    """What the command line's own catalogue has under a context ("help", "parser"), by the English; empty for that."""
     path = FOLDER / "command_line" / f"{language}.po"
     if not path.is_file():
         return {}

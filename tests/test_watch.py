@@ -12,21 +12,11 @@ import pytest
 from anonymizer.engine.worker_process import Answer, End, Job
 from anonymizer.gate.folder import Gate
 from anonymizer.gate.ledger import Ledger
-from anonymizer.watch import locks, watcher
 from anonymizer.watch import scanner as scanner
 from anonymizer.watch.completeness import WaitReason
 from conftest import QUICK, plain, sentences
 from folders import tiny, tree
-from watching import Watching, drop, eventually
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(locks, "cache_folder", lambda: tmp_path / "cache")
-    monkeypatch.setattr(watcher, "FIRST", 0.2)
-    monkeypatch.setattr(watcher, "LONGEST", 0.4)
-    monkeypatch.setattr(watcher, "TELL_AFTER", 0.0)
-    monkeypatch.setattr(watcher, "TELL_EVERY", 0.0)
+from watching import Watching, drop, eventually, impatient  # noqa: F401
 
 
 def test_what_is_there_at_the_start_and_what_comes_is_done_and_stays(tmp_path: Path) -> None:

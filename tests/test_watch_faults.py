@@ -21,7 +21,7 @@ from anonymizer.engine.worker_process import Answer, End, Job
 from anonymizer.gate.output import is_output_folder
 from anonymizer.gate.records import State
 from anonymizer.watch import faults as faults
-from anonymizer.watch import locks, status, watcher
+from anonymizer.watch import status, watcher
 from anonymizer.watch.completeness import WaitReason
 from anonymizer.watch.faults import OutputFault
 from anonymizer.watch.options import Options, check
@@ -29,16 +29,7 @@ from anonymizer.watch.watcher import Watcher
 from broken import full
 from conftest import QUICK, Ran, everything_written
 from folders import HerePool, tiny, tree
-from watching import Watching, drop
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(locks, "cache_folder", lambda: tmp_path / "cache")
-    monkeypatch.setattr(watcher, "FIRST", 0.2)
-    monkeypatch.setattr(watcher, "LONGEST", 0.4)
-    monkeypatch.setattr(watcher, "TELL_AFTER", 0.0)
-    monkeypatch.setattr(watcher, "TELL_EVERY", 0.0)
+from watching import Watching, drop, impatient  # noqa: F401
 
 
 def test_the_inbox_may_vanish_and_come_back(tmp_path: Path) -> None:

@@ -9,10 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from anonymizer.cli.status import watch_status
 from anonymizer.core.settings import Settings
 from anonymizer.engine.scheduler import Engine
 from anonymizer.engine.worker_process import Answer, Job
+from anonymizer.watch import locks, watcher
 from anonymizer.watch.completeness import Stamp
 from anonymizer.watch.options import Options
 from anonymizer.watch.watcher import Watcher
@@ -21,6 +24,16 @@ from folders import OLD, HerePool, tiny
 
 PATIENCE = 60.0
 """Seconds until a condition counts as never met: generous, for the machine may be busy."""
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """For the tests that import it: a watcher that waits tenths of a second, and locks of its own."""
+    monkeypatch.setattr(locks, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(watcher, "FIRST", 0.2)
+    monkeypatch.setattr(watcher, "LONGEST", 0.4)
+    monkeypatch.setattr(watcher, "TELL_AFTER", 0.0)
+    monkeypatch.setattr(watcher, "TELL_EVERY", 0.0)
 
 
 def eventually(condition: Callable[[], Any], what: str = "") -> Any:

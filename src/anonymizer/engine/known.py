@@ -13,7 +13,7 @@ from anonymizer.core.message import Message
 from anonymizer.gate.folder import Gate
 from anonymizer.gate.ledger import Ledger
 from anonymizer.gate.records import REJECTED, LedgerEntry, Sighting, State
-from anonymizer.read.sniff import Format, identify, open_regular
+from anonymizer.read.sniff import Format, identify, open_regular, unreachable
 from anonymizer.road.fingerprint import changed, same
 
 RACY_NS = 2_000_000_000
@@ -59,11 +59,8 @@ def stamp(path: Path) -> tuple[int, int]:
     """Size and time (ns) of a file. Raises :class:`UnreadableError`."""
     try:
         status = path.lstat()
-    except FileNotFoundError as error:
-        raise UnreadableError("file.gone") from error
     except (OSError, ValueError) as error:
-        said = getattr(error, "strerror", None) or error
-        raise UnreadableError("file.unreadable", cause=said) from error
+        raise unreachable(error) from error
     return status.st_size, status.st_mtime_ns
 
 

@@ -254,16 +254,20 @@ def open_regular(path: Path) -> BinaryIO:
             # Asked before opening, because opening alone moves some devices to act.
             raise _no_file()
         handle = os.open(path, flags)
-    except FileNotFoundError as error:
-        raise UnreadableError("file.gone") from error
     except (OSError, ValueError) as error:
-        said = getattr(error, "strerror", None) or error
-        raise UnreadableError("file.unreadable", cause=said) from error
+        raise unreachable(error) from error
     # Asked again of what was opened: the name may have come to mean another thing in between.
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
         raise _no_file()
     return os.fdopen(handle, "rb")
+
+
+def unreachable(error: OSError | ValueError) -> UnreadableError:
+    """What to say where the system does not let a file be looked at or opened."""
+    if isinstance(error, FileNotFoundError):
+        return UnreadableError("file.gone")
+    return UnreadableError("file.unreadable", cause=getattr(error, "strerror", None) or error)
 
 
 def _no_file() -> UnreadableError:

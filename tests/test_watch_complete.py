@@ -19,6 +19,7 @@ from PIL import Image
 from anonymizer.core.message import Message
 from anonymizer.read.completeness import is_whole
 from anonymizer.read.sniff import HEAD, sniff
+from anonymizer.read.walk import is_temporary, skips_file
 from anonymizer.watch import completeness as settle
 from anonymizer.watch import done_folder as originals
 from anonymizer.watch.completeness import (
@@ -26,8 +27,6 @@ from anonymizer.watch.completeness import (
     WaitReason,
     examine,
     ignore_lease_signal,
-    is_clutter,
-    is_temporary,
 )
 from anonymizer.watch.events import Hints, is_remote, parse_bsd, parse_proc, remote, type_of
 from anonymizer.watch.inbox import Inbox
@@ -145,12 +144,12 @@ def test_temporary_names(name: str) -> None:
     "name", ["a.jpg", "party.jpg", "tmp.jpg", "download.png", "a~b.jpg", "part", "lock.jpeg"]
 )
 def test_names_that_only_look_temporary(name: str) -> None:
-    assert not is_temporary(name) and not is_clutter(name)
+    assert not is_temporary(name) and skips_file(name) is None
 
 
 @pytest.mark.parametrize("name", [".DS_Store", "._a.jpg", "Thumbs.db", ".a.jpg.Xy12Ab"])
 def test_names_that_no_person_gave(name: str) -> None:
-    assert is_clutter(name)
+    assert skips_file(name) is not None
 
 
 def examined(path: Path) -> WaitReason | None:

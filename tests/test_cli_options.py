@@ -32,7 +32,7 @@ ROAD = ("blur", "batch", "watch", "app")
 FOREIGN = [one for one in languages() if one != "en"]
 HEAVY = ("numpy", "cv2", "PIL", "av", "openvino", "mediapipe", "cryptography.hazmat.bindings._rust")
 ENGLISH = re.compile(
-    r"\b(usage:|options?:|arguments?:|commands?:|missing|invalid|no such|did you mean|possible|requires?d?|takes?|"
+    r"\b(?:usage|options?|arguments?|commands?):|\b(missing|invalid|no such|did you mean|possible|requires?d?|takes?|"
     r"got|unexpected|extra|"
     r"try|error|default|show|install|message|exit|input|should|valid|value|unknown|must|is not|given)\b",
     re.IGNORECASE,

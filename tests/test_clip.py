@@ -28,7 +28,7 @@ from anonymizer.core.types import Action, Box, Evidence, Kind, Pixels, Region
 from anonymizer.core.yuv import Planes
 from anonymizer.detect.finder import Finder
 from anonymizer.redact.clip import TrackRedaction, paint
-from anonymizer.road.clip import process as clip
+from anonymizer.road.clip import writing
 from clips import ffmpeg, make_clip, marked, number_of, numbered
 from conftest import FAST, ROOT, Ran, everything_written, fingerprints, sentences
 
@@ -563,7 +563,7 @@ def test_written_again_a_clip_is_drawn_and_coded_anew_only_where_something_was_a
         return paint(planes, redactions, frame, *more)
 
     monkeypatch.setattr(Finder, "verification_pass", verification_pass)
-    monkeypatch.setattr(clip, "paint", counted)
+    monkeypatch.setattr(writing, "paint", counted)
     source = make_clip(tmp_path / "a.mp4", [marked(number) for number in range(40)], fps=4)
     out = tmp_path / "out"
     assert run("blur", source, "--out", out, *FAST).code == 3, "without faces it always waits"

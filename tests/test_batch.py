@@ -49,6 +49,9 @@ def test_a_folder_is_done_once_and_a_second_run_has_nothing_to_do(
     ran = run(*command)
     assert ran.code == 4, ran.err
     told = lines(ran)
+    (passed_over,) = (one for one in told if "fresh" not in one)
+    assert str(passed_over["source"]).endswith("notes.txt"), passed_over
+    told.remove(passed_over)
     assert len(told) == 6 and sum(one["verdict"] == "review" for one in told) == 5
     (failed,) = (one for one in told if one["verdict"] == "failed")
     assert str(failed["source"]).endswith("broken.jpg")
@@ -57,11 +60,11 @@ def test_a_folder_is_done_once_and_a_second_run_has_nothing_to_do(
     assert fingerprints(inbox) == before
     made = fingerprints(out / "review")
     again = run(*command)
-    assert again.code == 4 and {one["fresh"] for one in lines(again)} == {False}
+    assert again.code == 4 and {one.get("fresh", False) for one in lines(again)} == {False}
     assert fingerprints(out / "review") == made
     settings.write_text(NO_DETECTORS + "jpeg_quality = 80\n", encoding="utf-8")
     changed = lines(run(*command))
-    assert sum("the settings were changed" in str(one["note"]) for one in changed) >= 4
+    assert sum("the settings were changed" in str(one.get("note")) for one in changed) >= 4
     assert len(list((out / "review").glob("*.jpg"))) == 4
     assert tree(out)["left"] == []
 
@@ -74,13 +77,13 @@ def test_patterns_and_a_limit_choose_and_a_dry_run_writes_nothing(
     photos(inbox / "drafts", 2, seed=1)
     command = ("batch", inbox, "--out", out, "--settings", settings)
     ran = run(*command, "--dry-run", "--exclude", "drafts/*", "--include", "*.JPG", "--json")
-    assert ran.code == 0 and [one["would"] for one in lines(ran)] == ["new"] * 3
+    assert ran.code == 0 and [one["would"]["text"] for one in lines(ran)] == ["new"] * 3
     assert not out.exists()
     assert len(lines(run(*command, "--dry-run", "--limit", 2, "--json"))) == 2
     none = run(*command, "--include", "*.png")
     assert none.code == 2 and "None of the 5 photos and clips fits the patterns" in none.err
     assert run(*command, "--limit", 1, "--workers", 1).code == 3
-    said = [one["would"] for one in lines(run(*command, "--dry-run", "--json"))]
+    said = [one["would"]["text"] for one in lines(run(*command, "--dry-run", "--json"))]
     assert sorted(str(one) for one in said) == ["already done", *["new"] * 4]
 
 

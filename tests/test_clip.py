@@ -21,7 +21,7 @@ import pytest
 from numpy.typing import NDArray
 from rich.console import Console
 
-from anonymizer.cli import main as cli
+from anonymizer.cli import progress
 from anonymizer.core.message import from_json
 from anonymizer.core.settings import Settings
 from anonymizer.core.types import Action, Box, Evidence, Kind, Pixels, Region
@@ -268,7 +268,7 @@ def test_a_clip_with_many_damaged_frames_goes_to_a_person(run: Callable[..., Ran
         source.write_bytes(content)
         assert run("blur", source, "--out", out, *FAST).code == 3
         report = report_of(out)
-        assert any("damaged frames of the source" in note for note in sentences(report["notes"]))
+        assert any(re.search("damaged frames? of the source", note) for note in sentences(report["notes"]))
         assert any("one in twenty" in reason for reason in sentences(report["reasons"])) == (len(damaged) > 2)
         assert not any("broke off" in reason for reason in sentences(report["reasons"]))
 
@@ -355,9 +355,9 @@ def test_progress_says_the_stage_the_frames_per_second_and_the_time_left(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     said, now = io.StringIO(), iter(range(1000))
-    monkeypatch.setattr(cli, "err_console", Console(file=said, force_terminal=True, width=100))
-    monkeypatch.setattr(cli.time, "monotonic", lambda: float(next(now)))
-    with cli._bar(1, show=True) as (_, within):
+    monkeypatch.setattr(progress, "err_console", Console(file=said, force_terminal=True, width=100))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: float(next(now)))
+    with progress.media_bar(1, show=True) as (_, within):
         for done in range(1, 40):
             within("searching", done, 400)
     lines = [line for line in said.getvalue().splitlines() if "39/400" in line]
@@ -407,10 +407,10 @@ def within(now, done, all):
     if now == stage and done >= 10:
         strike()
 
-def placing(staged, final):
+def placing(staged, final, mode):
     if stage == "reported":
         strike()
-    place(staged, final, 0o644)
+    place(staged, final, mode)
     if stage == "published":
         strike()
 

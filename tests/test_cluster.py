@@ -135,7 +135,7 @@ def test_workers_that_do_not_see_the_folders_are_sent_the_bytes(
     ]
     assert "on a shared file system alone" in found["clip.mp4"]["reasons"][0]["text"]
     assert rows(out) == {State.REVIEW: 3, State.FAILED: 2} and tree(out)["left"] == []
-    would = {Path(one["source"]).name: one["would"] for one in lines(run(*command, "--dry-run"))}
+    would = {Path(one["source"]).name: one["would"]["text"] for one in lines(run(*command, "--dry-run"))}
     assert would["clip.mp4"] == "new" and "it failed before" in would["broken.jpg"]
     for medium in (out / "review").glob("*.jpg"):
         assert run("verify", medium).code in (0, 3)
@@ -222,7 +222,7 @@ def test_a_cluster_without_workers_or_that_goes_is_one_sentence_and_nothing_fail
     assert ran.code == 5
     assert "no longer answers; start it again and run the same command to go on." in " ".join(ran.err.split())
     assert rows(out).keys() == {State.REVIEW} and tree(out)["left"] == []
-    would = Counter(str(one["would"]) for one in lines(run(*command, "--dry-run", "--json")))
+    would = Counter(one["would"]["text"] for one in lines(run(*command, "--dry-run", "--json")))
     assert would == {"already done": rows(out)[State.REVIEW], "new": 16 - rows(out)[State.REVIEW]}
 
 

@@ -759,7 +759,7 @@ ENGLISH: dict[str, str | tuple[str, str]] = {
     "ledger.row-damaged": "The ledger is damaged (at {id}: {cause}); restore it from a copy.",
     "ledger.not-opened": "The ledger {path} cannot be opened: {cause}.",
     "ledger.newer": "The ledger {path} was written by a newer version of the program; update anonymizer or choose another output folder.",
-    "ledger.not-written": "The ledger {path} cannot be written ({cause}); free some space or look at its disk, and run it again.",
+    "ledger.not-written": "The ledger {path} cannot be written ({cause}); free some space or look at its disk, and run it again; nothing was published.",
     "ledger.decisions-damaged": "The ledger {path} is damaged (its decisions); restore it from a copy.",
     "ledger.not-read": "The ledger {path} cannot be read: {cause}.",
     "ledger.not-ours": "The file {path} is not a ledger of this program; choose another output folder.",

@@ -256,15 +256,17 @@ def test_workers_that_come_later_are_given_work_and_one_that_cannot_do_it_is_tol
 
 def test_workers_that_would_do_another_work_are_named_with_what_to_do() -> None:
     made = fingerprint(QUICK)
-    assert unfit("tcp://w:1", WorkerFacts(__version__, made, True), made) == ""
-    assert unfit("tcp://w:1", WorkerFacts("0.0", made, True), made) == (
+    assert unfit("tcp://w:1", WorkerFacts(__version__, made, True), made) is None
+    assert str(unfit("tcp://w:1", WorkerFacts("0.0", made, True), made)) == (
         f"The worker tcp://w:1 has version 0.0, this machine {__version__}; install the same everywhere."
     )
     assert "cannot be asked for its version (ModuleNotFoundError)" in str(
         unfit("w", ModuleNotFoundError(), made)
     )
     other = "/".join([*made.split("/")[:2], "0" * 16, made.split("/")[3]])
-    assert "has other models than this machine" in unfit("w", WorkerFacts(__version__, other, True), made)
+    assert "has other models than this machine" in str(
+        unfit("w", WorkerFacts(__version__, other, True), made)
+    )
 
 
 def test_a_worker_that_joined_later_with_other_models_does_nothing(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_what_is_lost_is_held_for_a_moment_and_a_person_is_told_until_when() -> 
     ((_, track),) = follower.tracks(seconds)
     assert 20 + 15 <= track.last <= 20 + 20
     assert track.guessed is not None and track.guessed[-10:].all() and not track.guessed[:15].any()
-    text = said(region, track, seconds)
+    text = str(said(region, track, seconds))
     assert f"from 0.0 to {track.last / RATE:.1f} s" in text and "please look" in text
     # Who names an end wants it hidden until then, wherever it may be.
     follower, seconds = followed(around(5, end=2.4), frames)
@@ -140,7 +140,7 @@ def test_a_place_outside_its_own_time_is_said_to_be_lost() -> None:
     region = around(30, start=50.0)
     follower, seconds = followed(region, [frame(n) for n in range(40)])
     assert follower.tracks(seconds) == []
-    assert "could not be followed" in said(region, None, seconds)
+    assert "could not be followed" in str(said(region, None, seconds))
 
 
 def test_a_path_keeps_to_where_the_boxes_were_in_few_places() -> None:

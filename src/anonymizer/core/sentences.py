@@ -714,7 +714,7 @@ ENGLISH: dict[str, str | tuple[str, str]] = {
     "work.defect": "Internal error ({kind}); nothing was published. Report it.",
     "work.defect-at": "{path}: internal error ({kind}); nothing of it was published. Report it, with what 'anonymizer --debug blur' says of it.",
     "worker.silent": "it gave no sign of life within its time",
-    "worker.ended": "it was ended by signal {status}",
+    "worker.ended": "it ended with status {status}",
     "worker.no-start": "A worker process cannot start ({how}); run 'anonymizer doctor', or use fewer --workers.",
     "worker.killed": "it was ended by signal {signal}",
     "recipe.limits": "the limits were changed",

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from anonymizer.core.types import Verdict
 from anonymizer.gate.records import State
 from anonymizer.read.inputs import collect
 from anonymizer.road.pipeline import Session, anonymize
+from anonymizer.road.worker import Opened
 from anonymizer.write.photo import write_photo
 from conftest import FAST, QUICK, Ran, everything_written, fingerprints, plain, sentences
 from leaky import jpeg, picture
@@ -134,6 +138,36 @@ def test_outcomes_come_in_the_order_of_the_inputs(session: Session, tmp_path: Pa
     assert [outcome.source for outcome in outcomes] == paths
     assert [outcome.verdict is Verdict.FAILED for outcome in outcomes] == [n % 3 == 0 for n in range(7)]
     assert not list(session.gate.work.iterdir()), "no unfinished copy is left"
+
+
+def test_who_stops_a_run_does_not_wait_for_the_next_photo_to_be_read(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = tmp_path / "a.jpg", tmp_path / "b.jpg"
+    first.write_bytes(GOOD)
+    second.write_bytes(GOOD)
+    worker, plain, first_read = session.worker, session.worker.open, threading.Event()
+    silent = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(600)"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+
+    def opening(path: Path) -> Opened:
+        if path == second:
+            first_read.wait()
+            worker.decoder.close()
+            worker.decoder._spare = silent
+        opened = plain(path)
+        first_read.set()
+        return opened
+
+    monkeypatch.setattr(worker, "open", opening)
+    run = session.run_all([first, second])
+    assert next(run).source == first
+    run.close()
+    assert silent.returncode is not None, "it was ended, and waited for"
+    assert [Path(entry.source) for entry in session.gate.ledger.entries()] == [first]
+    monkeypatch.undo()
+    assert [outcome.verdict for outcome in session.run_all([second])] == [Verdict.REVIEW]
 
 
 def test_limits_are_outcomes(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 
@@ -49,6 +51,16 @@ SAME = 0.5
 """A found region is one that a person took off when the areas drawn over overlap so much (IoU)."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """One writing of a photo: what was drawn, what was kept clear, what is still seen, and every check but that one."""
+
+    redactions: list[Redaction]
+    kept: list[tuple[int, int, int, int]]
+    seen: list[Region]
+    examined: list[Check]
+
+
 def process(
     still: Still, sha256: str, finder: RegionFinder, settings: Settings, staged: Path, secret: bytes
 ) -> Processed:
@@ -61,33 +73,41 @@ def process(
     form = "PNG" if still.format_name == "PNG" else "JPEG"
     staged = staged.with_suffix(".png" if form == "PNG" else ".jpg")
 
+    def attempt(regions: Sequence[Region], *, last: bool = False) -> _Attempt:
+        """Redact, write and check what was written: searched again, and examined meanwhile."""
+        redactions, kept = _write(still.pixels, regions, settings, staged, form, secret)
+        written = decode(staged)
+        expected = Expected(
+            format=form,
+            size=(width, height),
+            redactions=redactions,
+            kept=kept,
+            source_sha256=sha256,
+            traces=still.traces,
+            keep_name=settings.keep_name,
+            bound=strength.Bound(settings.grid, settings.noise),
+            source=still.pixels,
+        )
+        with ThreadPoolExecutor(1) as beside:
+            examined = beside.submit(examine, staged, expected, written)
+            seen = _search_again(finder, written, redactions, last=last)
+        return _Attempt(redactions, kept, seen, examined.result())
+
     seen = finder.find(still.pixels)
     regions = heeded(seen, settings) + drawn_regions(settings)
-    redactions, kept = _write(still.pixels, regions, settings, staged, form, secret)
-    written = decode(staged)
-    seen += (again := _search_again(finder, written, redactions))
-    found = heeded(again, settings)
+    done = attempt(regions)
+    seen += done.seen
+    found = heeded(done.seen, settings)
     searched = Message("road.searched.one")
     if any(region.hidden for region in found):
         # What the verification pass found is hidden too, and the output searched once more.
         regions += [region for region in found if region.hidden]
         staged.unlink()
-        redactions, kept = _write(still.pixels, regions, settings, staged, form, secret)
-        written = decode(staged)
-        seen += (again := _search_again(finder, written, redactions, last=True))
-        found = heeded(again, settings)
+        done = attempt(regions, last=True)
+        seen += done.seen
+        found = heeded(done.seen, settings)
         searched = Message("road.searched.two")
-    expected = Expected(
-        format=form,
-        size=(width, height),
-        redactions=redactions,
-        kept=kept,
-        source_sha256=sha256,
-        traces=still.traces,
-        keep_name=settings.keep_name,
-        bound=strength.Bound(settings.grid, settings.noise),
-        source=still.pixels,
-    )
+    redactions = done.redactions
     asked = questions(_to_ask([*regions, *found], redactions)) + nothing_left(redactions, width, height)
     return Processed(
         path=staged,
@@ -96,12 +116,12 @@ def process(
         width=width,
         height=height,
         redactions=tuple(redactions),
-        checks=(residual(found, searched), *examine(staged, expected, written), *known_check(settings)),
+        checks=(residual(found, searched), *done.examined, *known_check(settings)),
         traces=still.traces,
         reasons=(
             *(one.message for one in asked),
             *([FACE_HIDDEN] if _hidden_by_faces(redactions, width, height) else []),
-            *reasons(settings, bool(kept), taken_off(seen, settings)),
+            *reasons(settings, bool(done.kept), taken_off(seen, settings)),
         ),
         questions=tuple(asked),
         notes=still.notes,

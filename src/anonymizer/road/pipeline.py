@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from anonymizer.report.priority import review_priority
 from anonymizer.report.schema import Report
 from anonymizer.report.values import values
 from anonymizer.road.fingerprint import fingerprint, with_settings
-from anonymizer.road.worker import Worked, Worker
+from anonymizer.road.worker import Opened, Worked, Worker
 from anonymizer.verify.photo import scan_bytes
 
 
@@ -88,17 +89,21 @@ class Session:
         self.worker.close()
         self.gate.close()
 
-    def run(self, path: Path, progress: Progress | None = None) -> Outcome:
+    def run(
+        self, path: Path, progress: Progress | None = None, opened: Future[Opened] | None = None
+    ) -> Outcome:
         """Take one medium down the road; one that cannot be done is an outcome like any other.
 
-        Raises :class:`anonymizer.core.errors.AnonymizerError` only for what would stop every other medium too: an
+        ``opened`` is what :meth:`Worker.open` gives, where another thread is at it already. Raises
+        :class:`anonymizer.core.errors.AnonymizerError` only for what would stop every other medium too: an
         output folder that is full or gone, or a defect. What was under way is then undone.
         """
         started = time.monotonic()
         work = Work(self.gate, path.absolute(), self.fingerprint)
         try:
             with work:
-                worked = self.worker.process(path, work.staging(), progress)
+                source = opened.result() if opened else self.worker.open(path)
+                worked = self.worker.process_opened(source, work.staging(), progress)
                 if (made := with_settings(self.fingerprint, worked.settings)) != self.fingerprint:
                     self.gate.ledger.update(work.id, settings=made, asked=made)
                 return admit(self.gate, work.id, path, worked, started)
@@ -113,9 +118,24 @@ class Session:
             raise DefectError("work.defect-at", path=path, kind=type(error).__name__) from error
 
     def run_all(self, paths: Iterable[Path], progress: Progress | None = None) -> Iterator[Outcome]:
-        """Take media down the road, one after the other, in order; see :meth:`run`."""
-        for path in paths:
-            yield self.run(path, progress)
+        """Take media down the road, one after the other, in order; see :meth:`run`.
+
+        While one is searched the next is read: that keeps a core busy which the search leaves idle.
+        """
+        with ThreadPoolExecutor(1) as beside:
+            opened: Future[Opened] | None = None
+            following = iter(paths)
+            path = next(following, None)
+            try:
+                while path is not None:
+                    after = next(following, None)
+                    ahead = beside.submit(self.worker.open, after) if after is not None else None
+                    yield self.run(path, progress, opened)
+                    path, opened = after, ahead
+            except BaseException:
+                # Nobody wants the next one any more: its decoding process is killed, for the thread waits for it.
+                self.worker.decoder.close()
+                raise
 
     def write_index(self) -> Path:
         """The overview of everything in the output folder."""

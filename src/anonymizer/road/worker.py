@@ -15,8 +15,8 @@ from anonymizer.core.settings import Settings
 from anonymizer.core.settings_file import with_sidecar
 from anonymizer.core.types import Processed, Progress
 from anonymizer.detect.finder import Finder
-from anonymizer.read.photo.reader import Decoder, open_still
-from anonymizer.read.sniff import sniff_file
+from anonymizer.read.photo.reader import Decoder, Still, open_still
+from anonymizer.read.sniff import Format, sniff_file
 from anonymizer.read.source import Source, read
 from anonymizer.road import photo
 from anonymizer.road.known import traces_with
@@ -31,8 +31,19 @@ class Worked:
     settings: Settings
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A source whose kind and settings are known; of a photo the SHA-256 (hex) and the picture, of a clip None."""
+
+    path: Path
+    form: Format
+    settings: Settings
+    photo: tuple[str, Still] | None
+
+
 class Worker:
-    """Models loaded once, a decoding process ready. Use it from one thread; close it, or use ``with``.
+    """Models loaded once, a decoding process ready. Use it from one thread, but for :meth:`open`; close it, or use
+    ``with``.
 
     Raises :class:`anonymizer.core.errors.ModelError` where a model cannot be had and
     :class:`anonymizer.core.errors.NotReadyError` where the noise secret cannot.
@@ -58,15 +69,11 @@ class Worker:
     def close(self) -> None:
         self.decoder.close()
 
-    def process(
-        self, path: Path, staged: Path, progress: Progress | None = None, settings: Settings | None = None
-    ) -> Worked:
-        """Take one source down the road; the clean file is written to ``staged`` plus its suffix.
+    def open(self, path: Path, settings: Settings | None = None) -> Opened:
+        """Read one source, a photo's pixels with it; for :meth:`process_opened`, in this thread or a later one.
 
         ``settings`` stand in for the worker's own and for those beside the source: a person's corrections.
-        They must ask for the same detectors.
-        Raises :class:`MediumError` where the source cannot be processed and
-        :class:`anonymizer.core.errors.OutputError` where nothing can be written.
+        They must ask for the same detectors. Raises :class:`MediumError` where the source cannot be processed.
         """
         form = sniff_file(path)
         try:
@@ -74,24 +81,44 @@ class Worker:
         except SettingsError as error:
             raise MediumError(str(error)) from error
         if form.is_clip:
-            from anonymizer.read.clip.reader import following
+            return Opened(path, form, settings, None)
+        source = read(path, settings.limits.max_bytes)
+        return Opened(
+            path, form, settings, (source.sha256, open_still(source, settings.limits, self.decoder))
+        )
 
-            # One to search, one to write: processes that start while what is needed here is imported.
-            with following(2):
-                from anonymizer.road.clip import process as clip
+    def process(
+        self, path: Path, staged: Path, progress: Progress | None = None, settings: Settings | None = None
+    ) -> Worked:
+        """Take one source down the road; the clean file is written to ``staged`` plus its suffix.
 
-                processed, sha256 = clip.process(
-                    path, form, self.finder, settings, staged, self.secret, progress
-                )
-            return Worked(processed, sha256, settings)
-        return self.process_read(read(path, settings.limits.max_bytes), staged, settings)
+        ``settings``: see :meth:`open`. Raises :class:`MediumError` where the source cannot be processed and
+        :class:`anonymizer.core.errors.OutputError` where nothing can be written.
+        """
+        return self.process_opened(self.open(path, settings), staged, progress)
+
+    def process_opened(self, opened: Opened, staged: Path, progress: Progress | None = None) -> Worked:
+        """Take a source down the road that is open already. Raises as :meth:`process`."""
+        if opened.photo:
+            sha256, still = opened.photo
+            return self._photo(still, sha256, staged, opened.settings)
+        from anonymizer.read.clip.reader import following
+
+        # One to search, one to write: processes that start while what is needed here is imported.
+        with following(2):
+            from anonymizer.road.clip import process as clip
+
+            processed, sha256 = clip.process(
+                opened.path, opened.form, self.finder, opened.settings, staged, self.secret, progress
+            )
+        return Worked(processed, sha256, opened.settings)
 
     def process_read(self, source: Source, staged: Path, settings: Settings) -> Worked:
         """Take a photo down the road that is read already, maybe on another machine. Raises as :meth:`process`."""
         still = open_still(source, settings.limits, self.decoder)
+        return self._photo(still, source.sha256, staged, settings)
+
+    def _photo(self, still: Still, sha256: str, staged: Path, settings: Settings) -> Worked:
         still = replace(still, traces=traces_with(still.traces, settings))
-        return Worked(
-            photo.process(still, source.sha256, self.finder, settings, staged, self.secret),
-            source.sha256,
-            settings,
-        )
+        processed = photo.process(still, sha256, self.finder, settings, staged, self.secret)
+        return Worked(processed, sha256, settings)

@@ -53,6 +53,7 @@ class Decoder:
         self.limits = limits
         self._lock = threading.Lock()
         self._spare: subprocess.Popen[bytes] | None = _start()
+        self._busy: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Decoder:
         return self
@@ -61,9 +62,11 @@ class Decoder:
         self.close()
 
     def close(self) -> None:
-        """End the spare process."""
+        """End the spare process, and kill those that decode: who reads from them in another thread is told so."""
         with self._lock:
             spare, self._spare = self._spare, None
+            for process in self._busy:
+                process.kill()
         if spare:
             end(spare)
 
@@ -73,6 +76,7 @@ class Decoder:
         with self._lock:
             # The next file's process starts now, while this one decodes.
             process, self._spare = self._spare or _start(), _start()
+            self._busy.append(process)
         clock = threading.Timer(self.limits.decode_seconds, process.kill)
         clock.daemon = True
         clock.start()
@@ -80,6 +84,8 @@ class Decoder:
             yield process
         finally:
             clock.cancel()
+            with self._lock:
+                self._busy.remove(process)
             end(process)
 
 

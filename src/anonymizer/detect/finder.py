@@ -101,7 +101,10 @@ class Finder:
 
     def __init__(self, settings: Settings, store: Store | None = None) -> None:
         store = store or Store()
-        self.finders: list[RegionFinder] = [finder for build in TABLE for finder in build(settings, store)]
+        with ThreadPoolExecutor(2) as beside:
+            # To compile a network keeps one core busy.
+            built = list(beside.map(lambda build: build(settings, store), TABLE))
+        self.finders: list[RegionFinder] = [finder for some in built for finder in some]
 
     def find(self, pixels: Pixels) -> list[Region]:
         return _side_by_side(self.faces, self.others, pixels)

@@ -15,6 +15,7 @@ from anonymizer.core.settings import Settings
 from anonymizer.core.settings_file import with_sidecar
 from anonymizer.core.types import Processed, Progress
 from anonymizer.detect.finder import Finder
+from anonymizer.detect.runtime import keep_memory
 from anonymizer.read.photo.reader import Decoder, Still, open_still
 from anonymizer.read.sniff import Format, sniff_file
 from anonymizer.read.source import Source, read
@@ -104,6 +105,7 @@ class Worker:
             return self._photo(still, sha256, staged, opened.settings)
         from anonymizer.read.clip.reader import following
 
+        keep_memory(False)
         # One to search, one to write: processes that start while what is needed here is imported.
         with following(2):
             from anonymizer.road.clip import process as clip
@@ -119,6 +121,7 @@ class Worker:
         return self._photo(still, source.sha256, staged, settings)
 
     def _photo(self, still: Still, sha256: str, staged: Path, settings: Settings) -> Worked:
+        keep_memory(True)
         still = replace(still, traces=traces_with(still.traces, settings))
         processed = photo.process(still, sha256, self.finder, settings, staged, self.secret)
         return Worked(processed, sha256, settings)

@@ -5,7 +5,8 @@
 Input, unless a folder of your own is named: the sample media's group and portrait, enlarged to 4032 by 3024
 pixels with a camera's noise, as JPEG. Each program is started once on all of them, model loading included:
 deface 1.5.0 at its defaults (its own environment, made in the cache folder), this program for faces alone,
-and with everything that it does by default; ours include the second search, every check and the report.
+and with everything that it does by default, by ``blur`` (one after the other) and by ``batch`` (a worker for each
+core); ours include the second search, every check and the report.
 ExifTool, an optional outside checker, is kept out of the way: where installed it takes Perl another fifth of a
 second of processor time for each photo. Clips have a benchmark of their own, ``speed_video.py``.
 """
@@ -106,13 +107,18 @@ def main() -> None:
     python = rivals.environment(cache_folder().parent / "deface")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        paths = sorted(options.own.glob("*.jpg")) if options.own else make(folder, options.photos)
+        made = folder / "photos"
+        made.mkdir()
+        paths = sorted(options.own.glob("*.jpg")) if options.own else make(made, options.photos)
         ours = [sys.executable, "-m", "anonymizer", "blur", *paths, "--quiet", "--out"]
+        folders = [sys.executable, "-m", "anonymizer", "batch", paths[0].parent, "--quiet", "--out"]
         faces_only = ["--text", "none", "--no-codes", "--no-marks"]
         results = {
             "deface 1.5.0, defaults": run([python.parent / "deface", *paths]),
             "anonymizer, faces, verified": run([*ours, folder / "a", *faces_only]),
             "anonymizer, all, verified": run([*ours, folder / "b"]),
+            "anonymizer batch, faces": run([*folders, folder / "c", *faces_only]),
+            "anonymizer batch, all": run([*folders, folder / "d"]),
         }
         rival = results["deface 1.5.0, defaults"]
         print(f"{len(paths)} photos, {sys.platform}")

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.core.geometry import scaled_size
+from anonymizer.core.pixels import shrunk
 from anonymizer.core.types import Box, Pixels
 from anonymizer.detect.marks.skin import skin
 
@@ -41,7 +42,7 @@ def bars(pixels: Pixels) -> list[Box]:
     height, width = pixels.shape[:2]
     factor = min(1.0, SIDE / max(height, width))
     size = scaled_size(width, height, factor)
-    shown = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    shown = shrunk(pixels, *size)
     three = np.ones((3, 3), np.uint8)
     spread = (cv2.dilate(shown, three) - cv2.erode(shown, three)).max(axis=2)
     flat = (spread <= FLAT) & (shown.max(axis=2) <= BLACK)

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from anonymizer.core.geometry import scaled_size
+from anonymizer.core.pixels import shrunk
 from anonymizer.core.settings import Effort
 from anonymizer.core.types import Action, Box, Detection, Model, Pixels, Point, Region
 from anonymizer.detect.faces import blazeface, centerface, yunet
@@ -302,8 +303,9 @@ def resized(pixels: Pixels, side: int, origin: tuple[int, int] | None = None) ->
     view = View(full_width, full_height, 0, (w / full_width, h / full_height))
     if (w, h) == (width, height):
         return view, pixels
-    how = cv2.INTER_AREA if w < width else cv2.INTER_LINEAR
-    return view, np.asarray(cv2.resize(pixels, (w, h), interpolation=how), np.uint8)
+    if w < width:
+        return view, shrunk(pixels, w, h)
+    return view, np.asarray(cv2.resize(pixels, (w, h), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def cut(pixels: Pixels, box: Box, context: float, side: int) -> tuple[View, Pixels]:

@@ -1,12 +1,13 @@
 """How often a hidden face is matched to the right person: by a face recogniser, and by what an attacker learns.
 
     python benchmarks/reidentify.py ../shared/media/identities ../shared/weights/MobileFaceNet.tflite \\
-        [--others ../shared/media/faces] [--secrets 8] [--copies 10] [--rival-python …]
+        [--others ../shared/media/faces] [--secrets 4] [--copies 10] [--rival-python …]
 
 The folder holds photos and ``identities.json``, a list of ``{"image", "person"}``; each photo's largest face is the
-person. The program and its rivals hide all faces of every photo; nobody but the attacker knows the landmarks of the
-clear face, by which every crop is aligned (112 × 112): that helps him. A match is right when the nearest of all other
-photos (cosine) is of the same person. Chance depends on how many photos a person has; it is printed.
+person. Its faces are found in the whole photo; then it is cut out with what is about it, and all faces in the cut-out
+are hidden, by the program and by its rival. Nobody but the attacker knows the landmarks of the clear face, by which
+every crop is aligned (112 × 112): that helps him. A match is right when the nearest of all other photos (cosine) is of
+the same person. Chance depends on how many photos a person has; it is printed.
 
 Attacks, by column:
 
@@ -29,10 +30,13 @@ import argparse
 import json
 import shutil
 import subprocess
+import sys
 import tempfile
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -55,11 +59,17 @@ HALVES = 60
 RIDGE = 30.0
 LEAST = 48
 """Pixels of a training face of ``--others``."""
+AROUND = 2.5
+"""Size of a cut-out, of the face's box."""
+BEGAN = time.monotonic()
 
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo of one person; ``face`` is among ``regions`` and has landmarks."""
+    """A face of one person with what is about it, cut out of a photo.
+
+    ``regions``: all that was found, in pixels of the cut-out. ``face``: the person's, with landmarks.
+    """
 
     person: int
     pixels: Pixels
@@ -67,8 +77,16 @@ class Photo:
     face: Region
 
 
-Hide = Callable[[Photo, int], Pixels]
-"""A photo's output, by the number of the secret; a negative number: without noise."""
+@dataclass(frozen=True)
+class Way:
+    """A way of hiding: outputs of cut-outs, by the number of the secret; a negative number: without noise.
+
+    ``fixed``: no secret changes anything.
+    """
+
+    name: str
+    hide: Callable[[Sequence[Photo], int], Iterable[Pixels]]
+    fixed: bool = False
 
 
 def main() -> None:
@@ -78,7 +96,7 @@ def main() -> None:
     parser.add_argument("identities", type=Path, help="folder with identities.json")
     parser.add_argument("recogniser", type=Path, help="MobileFaceNet.tflite")
     parser.add_argument("--others", type=Path, help="folder of photos of other people, to train the inverter")
-    parser.add_argument("--secrets", type=int, default=8, help="how many secrets each number is the mean of")
+    parser.add_argument("--secrets", type=int, default=4, help="how many secrets each number is the mean of")
     parser.add_argument("--copies", type=int, default=10, help="outputs of one photo; 0 leaves that out")
     parser.add_argument("--rival-python", type=Path, help="Python of an environment that has deface")
     parser.add_argument("--no-rival", action="store_true")
@@ -87,42 +105,55 @@ def main() -> None:
         if not needed.exists():
             raise SystemExit(f"{needed} is not here: photos and recogniser are not part of the project.")
     finder = FaceFinder(Store(folders=user_folders()))
-    photos = known(options.identities, finder)
-    lab = Lab(photos, Recogniser(options.recogniser), options, finder)
+    photos, *copies = known(options.identities, finder, options.copies)
+    recogniser = Recogniser(options.recogniser)
+    strangers = others(options.others, finder) if options.others else []
+    lab = Lab(photos, copies, strangers, recogniser, options.secrets)
     people, counts = np.unique(lab.people, return_counts=True)
     chance = float(((counts - 1) * counts).sum() / len(photos) / (len(photos) - 1))
     print(
         f"{len(photos)} photos, {len(people)} people: chance {chance:.3f} for a photo, "
         f"{1 / len(people):.3f} for a person; clear photos are matched at "
-        f"{lab.rank(lab.clear, lab.clear):.2f}. {len(lab.other_crops)} faces of other people for training.\n"
+        f"{lab.rank(lab.clear, lab.clear):.2f}. {len(strangers)} faces of other people for training.\n"
     )
-    print(HEAD)
+    print(HEAD, flush=True)
     for style in (Style.BLUR, Style.PIXELATE, Style.FILL):
-        lab.row(f"{style} (default)" if style is Settings().style else style.value, ours(style))
+        lab.row(ours(style))
     if not options.no_rival:
         python = options.rival_python or rivals.environment(cache_folder().parent / "rival-deface")
-        for way in ("blur", "mosaic"):
-            lab.row(f"deface 1.5.0, {way}", Deface(python, photos, way))
-    lab.row("blur, the secret known", lambda photo, _: ours(Style.BLUR)(photo, -1))
-    lab.row("nothing hidden", lambda photo, _: photo.pixels)
+        for replacement in ("blur", "mosaic"):
+            lab.row(deface(python, replacement))
+    blurred = ours(Style.BLUR)
+    lab.row(Way("blur, the secret known", lambda photos, _: blurred.hide(photos, -1), fixed=True))
+    lab.row(Way("nothing hidden", lambda photos, _: (photo.pixels for photo in photos), fixed=True))
 
 
 HEAD = (
     "| hidden by | one: clear | parrot | parrot, bare | shape | inverter "
-    "| ten: parrot | shape | inverter | photos: parrot | parrot, bare | shape | inverter |\n"
-    + "|---" * 13
+    "| ten: parrot | parrot, bare | shape | inverter | photos: parrot | parrot, bare | shape | inverter |\n"
+    + "|---" * 14
     + "|"
 )
 
 
-def known(folder: Path, finder: FaceFinder) -> list[Photo]:
-    """The labelled photos, and the faces that the program finds in them."""
-    photos = []
+def tell(said: str) -> None:
+    print(f"{time.monotonic() - BEGAN:6.0f} s  {said}", file=sys.stderr, flush=True)
+
+
+def known(folder: Path, finder: FaceFinder, copies: int) -> list[list[Photo]]:
+    """The labelled photos, cut out about the faces that the program finds in them; then each copy of all of them."""
+    random = np.random.default_rng(7)
+    sets: list[list[Photo]] = [[] for _ in range(1 + copies)]
     for entry in json.loads((folder / "identities.json").read_text(encoding="utf-8")):
-        pixels = read(folder / entry["image"])
-        if (photo := found(pixels, entry["person"], finder)) is not None:
-            photos.append(photo)
-    return photos
+        photo = found(read(folder / entry["image"]), entry["person"], finder)
+        if photo is None:
+            tell(f"{entry['image']}: no face with landmarks was found; left out")
+            continue
+        sets[0].append(cut(photo))
+        for number in range(copies):
+            sets[1 + number].append(cut(altered(photo, finder, random)))
+        tell(f"{len(sets[0])} photos and their copies are ready")
+    return sets
 
 
 def read(path: Path) -> Pixels:
@@ -140,41 +171,49 @@ def found(pixels: Pixels, person: int, finder: FaceFinder) -> Photo | None:
     return Photo(person, pixels, regions, max(marked, key=lambda region: region.box.area))
 
 
-def ours(style: Style) -> Hide:
+def cut(photo: Photo) -> Photo:
+    """The face with what is about it. What is drawn over a face, and what is aligned of it, lies well within."""
+    left, top, right, bottom = photo.face.box.scaled(AROUND).pixels(
+        photo.pixels.shape[1], photo.pixels.shape[0]
+    )
+
+    def moved(region: Region) -> Region:
+        box = replace(region.box, x=region.box.x - left, y=region.box.y - top)
+        return replace(region, box=box, landmarks=tuple((x - left, y - top) for x, y in region.landmarks))
+
+    part = np.ascontiguousarray(photo.pixels[top:bottom, left:right])
+    return Photo(photo.person, part, tuple(map(moved, photo.regions)), moved(photo.face))
+
+
+def ours(style: Style) -> Way:
     """This program at its defaults. Negative secrets: no noise at all, which it refuses without --unsafe-strength."""
     with_noise = Settings(style=style)
     bare = with_noise.model_copy(update={"noise": 0.0})
 
-    def hide(photo: Photo, secret: int) -> Pixels:
+    def hide(photos: Sequence[Photo], secret: int) -> Iterator[Pixels]:
         value = abs(secret).to_bytes(32, "big")
-        return redact(photo.pixels, photo.regions, bare if secret < 0 else with_noise, value)[0]
+        for photo in photos:
+            yield redact(photo.pixels, photo.regions, bare if secret < 0 else with_noise, value)[0]
 
-    return hide
+    name = f"{style} (default)" if style is Settings().style else style.value
+    return Way(name, hide, fixed=style is Style.FILL)
 
 
-class Deface:
-    """deface at its defaults, or with its mosaic: the program itself, on a copy of each photo."""
+def deface(python: Path, replacement: str) -> Way:
+    """deface at its defaults, or with its mosaic: the program itself, all cut-outs in one go, for it starts slowly."""
+    program = shutil.which("deface", path=python.parent) or "deface"
 
-    def __init__(self, python: Path, photos: Sequence[Photo], way: str) -> None:
-        self._made: dict[bytes, Pixels] = {}
-        self._python, self._way = python, way
-        self.prepare(photos)
-
-    def prepare(self, photos: Sequence[Photo]) -> None:
-        """Hide these photos in one go: its start takes a second."""
+    def hide(photos: Sequence[Photo], secret: int) -> Iterator[Pixels]:
         with tempfile.TemporaryDirectory() as folder:
             paths = [Path(folder) / f"{number}.png" for number in range(len(photos))]
             for path, photo in zip(paths, photos, strict=True):
                 cv2.imwrite(str(path), photo.pixels[:, :, ::-1])
-            program = shutil.which("deface", path=self._python.parent) or "deface"
-            command = [program, *map(str, paths), "--replacewith", self._way, "--backend", "onnxrt"]
+            command = [program, *map(str, paths), "--replacewith", replacement, "--backend", "onnxrt"]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            for path, photo in zip(paths, photos, strict=True):
-                made = read(path.with_name(f"{path.stem}_anonymized.png"))
-                self._made[photo.pixels.tobytes()] = made
+            for path in paths:
+                yield read(path.with_name(f"{path.stem}_anonymized.png"))
 
-    def __call__(self, photo: Photo, secret: int) -> Pixels:
-        return self._made[photo.pixels.tobytes()]
+    return Way(f"deface 1.5.0, {replacement}", hide, fixed=True)
 
 
 class Recogniser:
@@ -186,7 +225,7 @@ class Recogniser:
         self._batch = int(model.inputs[0].partial_shape[0].get_length())
         self._run = core.compile_model(model, "CPU")
 
-    def __call__(self, crops: NDArray[np.floating]) -> Floats:
+    def __call__(self, crops: NDArray[Any]) -> Floats:
         values = (np.asarray(crops, np.float32) - 127.5) / 128
         spare = -len(values) % self._batch
         padded = np.concatenate([values, values[:1].repeat(spare, 0)])
@@ -232,14 +271,14 @@ def altered(photo: Photo, finder: FaceFinder, random: np.random.Generator) -> Ph
     )
 
 
-def coarse(crops: NDArray[np.floating]) -> Floats:
+def coarse(crops: NDArray[Any]) -> Floats:
     """Aligned crops ``(n, 112, 112, 3)`` as ``(n, 14, 14, 3)``, each without its mean."""
     step = SIDE // COARSE
     means = np.asarray(crops, np.float64).reshape(-1, COARSE, step, COARSE, step, 3).mean(axis=(2, 4))
     return np.asarray(means - means.mean(axis=(1, 2), keepdims=True), np.float64)
 
 
-def brightness(crops: NDArray[np.floating]) -> Floats:
+def brightness(crops: NDArray[Any]) -> Floats:
     return coarse(crops).mean(axis=3).reshape(len(crops), -1)
 
 
@@ -247,20 +286,26 @@ class Lab:
     """The attacker, and what he knows."""
 
     def __init__(
-        self, photos: list[Photo], recogniser: Recogniser, options: argparse.Namespace, finder: FaceFinder
+        self,
+        photos: list[Photo],
+        copies: list[list[Photo]],
+        others: list[Photo],
+        recogniser: Recogniser,
+        secrets: int,
     ) -> None:
-        self.photos, self.recogniser, self.options = photos, recogniser, options
+        self.photos, self.copies, self.others = photos, copies, others
+        self.recogniser, self.secrets = recogniser, secrets
         self.people = np.array([photo.person for photo in photos])
         self.clear = recogniser(np.array([aligned(photo.pixels, photo.face) for photo in photos]))
-        self.others = others(options.others, finder) if options.others else []
-        crops = [aligned(photo.pixels, photo.face) for photo in self.others]
-        self.other_crops = recogniser(np.array(crops)) if crops else np.zeros((0, self.clear.shape[1]))
-        random = np.random.default_rng(7)
-        self.copies = [[altered(photo, finder, random) for photo in photos] for _ in range(options.copies)]
+        crops = [aligned(photo.pixels, photo.face) for photo in others]
+        self.other_clear = recogniser(np.array(crops)) if crops else np.zeros((0, self.clear.shape[1]))
 
-    def crops(self, hide: Hide, secret: int, photos: Sequence[Photo] | None = None) -> NDArray[np.uint8]:
-        chosen = self.photos if photos is None else photos
-        return np.array([aligned(hide(photo, secret), photo.face) for photo in chosen])
+    def crops(self, way: Way, secret: int, photos: Sequence[Photo]) -> NDArray[np.uint8]:
+        outputs = way.hide(photos, secret)
+        return np.array([aligned(out, photo.face) for out, photo in zip(outputs, photos, strict=True)])
+
+    def mean_crops(self, way: Way, secret: int) -> Floats:
+        return np.mean([self.crops(way, secret, copy) for copy in self.copies], axis=0)
 
     def rank(self, probes: Floats, gallery: Floats) -> float:
         """The share of photos whose nearest other photo is of the same person."""
@@ -292,17 +337,20 @@ class Lab:
             hits.append(np.mean(np.array(best) == np.arange(len(names))))
         return float(np.mean(hits))
 
-    def row(self, name: str, hide: Hide) -> None:
+    def row(self, way: Way) -> None:
         """Print one way of hiding."""
-        fixed = isinstance(hide, Deface)
-        secrets = range(1, 2 if fixed else self.options.secrets + 1)
-        mine = [self.crops(hide, secret) for secret in secrets]
-        other = [self.recogniser(self.crops(hide, 1000 + secret)) for secret in secrets]
-        bare_crops = self.crops(hide, -1)
-        bare, bare_shape = self.recogniser(bare_crops), brightness(bare_crops)
+        secrets = range(1, 2 if way.fixed else self.secrets + 1)
+        mine = [self.crops(way, secret, self.photos) for secret in secrets]
         probes = [self.recogniser(crops) for crops in mine]
-        inverters = self._inverters(hide)
+        if way.fixed:
+            other, bare_crops = probes, mine[0]
+        else:
+            other = [self.recogniser(self.crops(way, 1000 + secret, self.photos)) for secret in secrets]
+            bare_crops = self.crops(way, -1, self.photos)
+        bare, bare_shape = self.recogniser(bare_crops), brightness(bare_crops)
+        inverters = self._inverters(way)
         whiten = self._whiteners(bare_shape)
+        tell(f"{way.name}: one output of each photo is hidden")
 
         def shape_rank(shapes: Floats) -> float:
             likeness = np.zeros((len(shapes), len(shapes)))
@@ -311,7 +359,7 @@ class Lab:
                 likeness[rows] = unit((shapes[rows] - middle) @ root) @ unit((bare_shape - middle) @ root).T
             return self._right(likeness)
 
-        def restored(crops: NDArray[np.floating]) -> Floats:
+        def restored(crops: NDArray[Any]) -> Floats:
             values, out = coarse(crops).reshape(len(crops), -1), np.zeros_like(self.clear)
             for person, weights in inverters.items():
                 rows = np.flatnonzero(self.people == person)
@@ -335,22 +383,19 @@ class Lab:
             mean(self.rank(one, centred) for one in back),
         ]
         if self.copies:
-            if isinstance(hide, Deface):
-                hide.prepare([photo for copy in self.copies for photo in copy])
-            many = [np.mean([self.crops(hide, s, copy) for copy in self.copies], axis=0) for s in secrets]
-            theirs = [
-                np.mean([self.crops(hide, 1000 + s, copy) for copy in self.copies], axis=0) for s in secrets
-            ]
+            many = [self.mean_crops(way, secret) for secret in secrets]
+            theirs = many if way.fixed else [self.mean_crops(way, 1000 + secret) for secret in secrets]
+            tell(f"{way.name}: {len(self.copies)} outputs of each photo are hidden")
+            seen = [self.recogniser(crops) for crops in many]
+            others_seen = seen if way.fixed else [self.recogniser(crops) for crops in theirs]
             cells += [
-                mean(
-                    self.rank(self.recogniser(a), self.recogniser(b))
-                    for a, b in zip(many, theirs, strict=True)
-                ),
+                mean(self.rank(a, b) for a, b in zip(seen, others_seen, strict=True)),
+                mean(self.rank(a, bare) for a in seen),
                 mean(shape_rank(brightness(a)) for a in many),
                 mean(self.rank(restored(a), centred) for a in many),
             ]
         else:
-            cells += [float("nan")] * 3
+            cells += [float("nan")] * 4
         cells += [
             mean(self.person_rank(a, b, plainly) for a, b in zip(probes, other, strict=True)),
             mean(self.person_rank(a, bare, plainly) for a in probes),
@@ -358,7 +403,8 @@ class Lab:
             mean(self.person_rank(a, centred, plainly) for a in back),
         ]
         print(
-            f"| {name} | " + " | ".join("–" if np.isnan(v) else f"{v:.2f}" for v in cells) + " |", flush=True
+            f"| {way.name} | " + " | ".join("–" if np.isnan(v) else f"{v:.2f}" for v in cells) + " |",
+            flush=True,
         )
 
     def _whiteners(self, shapes: Floats) -> dict[int, tuple[Floats, Floats]]:
@@ -381,44 +427,38 @@ class Lab:
         scaled = values / (values.std(axis=1, keepdims=True) + 1.0)
         return np.column_stack([scaled, np.ones(len(scaled))])
 
-    def _inverters(self, hide: Hide) -> dict[int, Floats]:
+    def _inverters(self, way: Way) -> dict[int, Floats]:
         """For each person the regression that all others give, hidden without noise and with the attacker's own."""
-        if isinstance(hide, Deface) and self.others:
-            hide.prepare(self.others)
-        draws = (-1, *range(2001, 2004))
-        known = [coarse(self.crops(hide, draw)).reshape(len(self.photos), -1) for draw in draws]
-        more = [coarse(self.crops(hide, draw, self.others)) for draw in draws] if self.others else []
-        extra = [values.reshape(len(self.others), -1) for values in more]
-        made = {}
-        for person in np.unique(self.people).tolist():
-            kept = self.people != person
-            if extra:
-                values, wanted = np.concatenate(extra), np.concatenate([self.other_crops] * len(extra))
-            else:
-                values = np.concatenate([v[kept] for v in known])
-                wanted = np.concatenate([self.clear[kept]] * len(draws))
+        draws = (1,) if way.fixed else (-1, *range(2001, 2004))
+        pupils, clear = (self.others, self.other_clear) if self.others else (self.photos, self.clear)
+        hidden = [coarse(self.crops(way, draw, pupils)).reshape(len(pupils), -1) for draw in draws]
+
+        def learned(chosen: NDArray[np.bool_]) -> Floats:
+            values = self._features(np.concatenate([one[chosen] for one in hidden]))
+            wanted = np.concatenate([clear[chosen]] * len(draws))
             # Embeddings have a mean that says nothing.
-            values, wanted = self._features(values), wanted - wanted.mean(0)
             square = values.T @ values + RIDGE * np.eye(values.shape[1])
-            made[person] = np.linalg.solve(square, values.T @ wanted)
-        return made
+            return np.asarray(np.linalg.solve(square, values.T @ (wanted - wanted.mean(0))), np.float64)
+
+        people = np.unique(self.people).tolist()
+        if self.others:
+            return dict.fromkeys(people, learned(np.ones(len(pupils), bool)))
+        return {person: learned(self.people != person) for person in people}
 
 
 def others(folder: Path, finder: FaceFinder) -> list[Photo]:
-    """Every face of some size in these photos, as a photo of its own with what is about it."""
+    """Every face of some size in these photos, cut out."""
     made = []
-    for path in sorted(folder.iterdir()):
+    for number, path in enumerate(sorted(folder.iterdir())):
         if path.suffix.lower() not in (".jpg", ".jpeg", ".png"):
             continue
         pixels = read(path)
-        for region in finder.find(pixels):
-            if len(region.landmarks) == 5 and region.hidden and min(region.box.w, region.box.h) >= LEAST:
-                left, top, right, bottom = region.box.scaled(2.5).pixels(pixels.shape[1], pixels.shape[0])
-                marks = tuple((x - left, y - top) for x, y in region.landmarks)
-                box = Box(region.box.x - left, region.box.y - top, region.box.w, region.box.h)
-                face = replace(region, box=box, landmarks=marks)
-                part = np.ascontiguousarray(pixels[top:bottom, left:right])
-                made.append(Photo(-1, part, (face,), face))
+        regions = tuple(region for region in finder.find(pixels) if region.hidden)
+        for face in regions:
+            if len(face.landmarks) == 5 and min(face.box.w, face.box.h) >= LEAST:
+                made.append(cut(Photo(-1, pixels, (face,), face)))
+        if number % 20 == 19:
+            tell(f"{len(made)} faces of other people are ready")
     return made
 
 

@@ -21,6 +21,7 @@ from anonymizer.core.message import Message, from_json
 from anonymizer.core.settings import Settings, TextPolicy
 from anonymizer.core.types import Pixels
 from anonymizer.detect.finder import Finder
+from disks import disk as disk
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "sample_media"

@@ -69,7 +69,7 @@ def test_decisions_that_were_acknowledged_outlive_a_kill_while_others_look(path:
     assert ran.stdout.split() == ["0", "1", "2"]
     ledger = Ledger(path)
     assert [one.at[-8:-6] for one in ledger.decisions("a")] == ["00", "01", "02"]
-    assert ledger.sound()
+    assert ledger.sound(whole=True)
     ledger.close()
 
 
@@ -101,6 +101,26 @@ def test_a_ledger_that_is_not_what_was_recorded_is_not_worked_with(path: Path, h
         OutputError, match=r"damaged; restore it" if harm == "page" else r"was changed: Decision [23]"
     ):
         ledger.check()
+    ledger.close()
+
+
+def test_an_index_that_does_not_follow_its_table_is_found_where_all_is_looked_at(path: Path) -> None:
+    ledger = opened(path)
+    ledger.start("a", Path("/x/a.jpg"), "s", "run")
+    ledger.close()
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA writable_schema = ON")
+        index = db.execute("SELECT * FROM sqlite_schema WHERE name = 'media_by_state'").fetchone()
+        db.execute("DELETE FROM sqlite_schema WHERE name = 'media_by_state'")
+    db.close()
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE media SET state = 'review'")
+        db.execute("PRAGMA writable_schema = ON")
+        db.execute("INSERT INTO sqlite_schema VALUES (?,?,?,?,?)", index)
+    db.close()
+    ledger = opened(path)
+    ledger.check()
+    assert ledger.sound(whole=False) and not ledger.sound(whole=True)
     ledger.close()
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sqlite3
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -295,6 +296,100 @@ def test_a_release_never_hands_out_a_time_that_says_when(
     monkeypatch.setattr(releases, "neutralise", lambda path: None)
     done = release(out, tmp_path / "website")
     assert done.copied == () and len(done.held) == 2
+
+
+ATTRIBUTES = {
+    "user.xdg.origin.url": b"https://portal.example/patient/4711",
+    "user.xdg.referrer.url": b"https://portal.example/patients",
+    "user.com.apple.quarantine": b"0083;65f2a1c4;Mail;6F2C0D6E",
+}
+"""What Firefox, Chromium, Mail and others put on a file that they save."""
+
+
+def mark(path: Path) -> None:
+    try:
+        for name, value in ATTRIBUTES.items():
+            os.setxattr(path, name, value)
+    except (AttributeError, OSError) as error:
+        pytest.skip(f"this file system keeps no extended attributes ({error})")
+
+
+def attributes(path: Path) -> set[str]:
+    return {name for name in os.listxattr(path) if name.startswith("user.")}
+
+
+def test_what_a_browser_puts_on_a_copy_is_named_and_does_not_fail(
+    run: Run, out: Path, tmp_path: Path
+) -> None:
+    to = tmp_path / "website"
+    release(out, to)
+    name = media(to)[0]
+    mark(to / name)
+    for said in (run("verify", to), run("verify", to / name)):
+        assert said.code == 0 and said.out.count("put extended attributes on it") == 1
+        assert all(attribute in said.out for attribute in ATTRIBUTES) and "4711" not in said.out
+    found = [json.loads(line) for line in run("verify", to, "--json").out.splitlines()]
+    remarked = next(one for one in found if Path(one["file"]).name == name)["remarks"]
+    assert [one["values"]["what"][0]["code"] for one in remarked] == ["check.attributes-of-copy"]
+    assert run("verify", to, "--lang", "fr").out.count("y a mis des attributs étendus") == 1
+
+
+def test_what_lies_in_ready_has_no_attributes_and_none_are_handed_on(
+    run: Run, out: Path, tmp_path: Path
+) -> None:
+    names = media(out / "ready")
+    assert names and not any(attributes(out / "ready" / name) for name in names)
+    mark(out / "ready" / names[0])
+    for what in (out, out / "ready" / names[0]):
+        said = run("verify", what)
+        assert said.code == 4 and "which this program never writes" in said.out
+        assert "user.xdg.origin.url" in said.out and "4711" not in said.out
+    to = tmp_path / "website"
+    assert set(release(out, to).copied) == set(names)
+    assert not any(attributes(path) for path in (*to.glob("*.jpg"), *to.glob("reports/*")))
+    assert run("verify", to).code == 0
+
+
+def apple_double() -> bytes:
+    """What a Mac writes on a stick beside a file from the web: Finder's data with extended attributes, and an empty
+    resource fork (RFC 1740; the layout of macOS 14)."""
+    entries = struct.pack(">H", 2) + struct.pack(">6I", 9, 50, 3760, 2, 3810, 286)
+    value = ATTRIBUTES["user.com.apple.quarantine"]
+    name = b"com.apple.quarantine\0"
+    attribute = struct.pack(">2IHB", 172, len(value), 0, len(name)) + name
+    table = b"ATTR" + struct.pack(">4I12xHH", 0, 3810, 172, len(value), 0, 1) + attribute
+    head = b"\0\5\x16\7\0\2\0\0" + b"Mac OS X        " + entries
+    return (head + bytes(34) + table).ljust(172, b"\0").ljust(3810, b"\0") + bytes(286)
+
+
+def test_what_a_mac_leaves_beside_a_photo_is_the_systems(run: Run, out: Path, tmp_path: Path) -> None:
+    double = apple_double()
+    assert len(double) == 4096
+    (out / "ready" / f"._{media(out / 'ready')[0]}").write_bytes(double)
+    assert run("verify", out).code == 0
+    to = tmp_path / "website"
+    release(out, to)
+    assert not [path for path in to.rglob("*") if path.name.startswith("._")], "handed on"
+    stick = tmp_path / "stick"
+    shutil.copytree(to, stick)
+    beside = [path.with_name(f"._{path.name}") for path in stick.rglob("*") if path.is_file()]
+    for path in beside:
+        path.write_bytes(double)
+    said = run("verify", stick)
+    assert said.code == 0 and all(said.out.count(f"skipped {path}") == 1 for path in beside)
+    (stick / "manifest.json").unlink()
+    assert run("verify", stick).code == 7, "nor without the list"
+
+
+def test_the_name_of_an_apple_double_excuses_no_photo(run: Run, out: Path, tmp_path: Path) -> None:
+    to = tmp_path / "website"
+    release(out, to)
+    shutil.copy(to / media(to)[0], to / "._photo.jpg")
+    said = run("verify", to)
+    assert said.code == 4 and "._photo.jpg" in said.out
+    (to / "._photo.jpg").unlink()
+    (to / "._photo.jpg").symlink_to(to / media(to)[0])
+    assert run("verify", to).code == 4
 
 
 SYSTEMS = {

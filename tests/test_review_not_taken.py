@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from anonymizer.core.errors import OutputError
 from anonymizer.core.settings import Limits
+from anonymizer.gate.ledger import Ledger
 from anonymizer.gate.output import OutputFolder
 from anonymizer.read.walk import Passed
+from anonymizer.review import uploads
+from anonymizer.road.worker import Worker
 from conftest import QUICK, Ran
 from folders import tiny
 from review_server import serving
 from test_passed_over import KINDS, OTHERS
 from test_review_page import CHROMIUM, QUIET, Window, playwright
+from watching import eventually
 
 in_browser = pytest.mark.skipif(CHROMIUM is None, reason="the page's tests need an installed Chromium")
 
@@ -129,3 +135,75 @@ def test_what_another_run_did_not_take_is_listed_with_its_folder(
         assert page.locator("text=Remove from the list").count() == 0, "it goes when the file goes"
         window.context.close()
         assert window.errors == []
+
+
+def listed(client: Any) -> dict[str, str]:
+    """The list of what was not taken: names with their reasons."""
+    found = client.get("api/list/not-taken").json()
+    assert client.get("api/poll").json()["counts"]["not-taken"] == len(found)
+    return {one["source"]: one["reasons"][0]["text"] for one in found}
+
+
+def test_what_a_full_disk_refuses_is_listed_until_it_is_dropped_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, free = tmp_path / "out", [1 << 20]
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(uploads.shutil, "disk_usage", lambda path: usage._replace(free=free[0]))
+    with serving(out, QUICK) as client:
+        client.enter()
+        answer = client.upload("photo.jpg", tiny(1))
+        assert answer.status == 409 and answer.json()["how"] == "not-taken"
+        assert listed(client) == {"photo.jpg": "The disk is nearly full; free space and drop the file again."}
+        assert not list((out / ".anonymizer" / "inbox").rglob("*.jpg")), "nothing of it is kept"
+    with serving(out, QUICK) as client:
+        client.enter()
+        assert listed(client).keys() == {"photo.jpg"}, "nor does it go with the page"
+        free[0] = usage.free
+        assert client.upload("photo.jpg", tiny(1)).status == 202
+        client.finish()
+        assert listed(client) == {} and client.get("api/poll").json()["counts"]["review"] == 1
+
+
+@pytest.mark.parametrize("ledger_too", [False, True])
+def test_what_the_work_had_no_room_for_is_listed_kept_and_tried_at_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ledger_too: bool
+) -> None:
+    out = tmp_path / "out"
+
+    def full(*_: Any, **__: Any) -> Any:
+        raise OutputError("output.full")
+
+    with monkeypatch.context() as broken, serving(out, QUICK) as client:
+        client.enter()
+        broken.setattr(Worker, "process", full)
+        if ledger_too:
+            broken.setattr(Ledger, "pass_over", full)
+        assert client.upload("photo.jpg", tiny(1)).status == 202
+        (job,) = client.finish()
+        assert (job["stage"], job["verdict"]) == ("failed", "not-taken")
+        eventually(lambda: listed(client))
+        (said,) = listed(client).values()
+        assert said.startswith("The output folder is full; free space") and "tried again when" in said
+        assert client.get("api/poll").json()["counts"]["review"] == 0
+    with serving(out, QUICK) as client:
+        client.enter()
+        client.finish()
+        assert listed(client) == {} and client.get("api/poll").json()["counts"]["review"] == 1
+
+
+def test_what_was_kept_for_later_goes_with_its_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> Any:
+        raise OutputError("output.full")
+
+    monkeypatch.setattr(Worker, "process", full)
+    with serving(tmp_path / "out", QUICK) as client:
+        client.enter()
+        client.upload("photo.jpg", tiny(1))
+        client.finish()
+        eventually(lambda: listed(client))
+        stored = tmp_path / "out" / ".anonymizer" / "inbox"
+        assert list(stored.rglob("*.jpg"))
+        (row,) = client.get("api/list/not-taken").json()
+        assert client.post(f"api/passed/{row['id']}/remove").status == 200
+        assert listed(client) == {} and not list(stored.rglob("*.jpg"))

@@ -28,8 +28,9 @@ from anonymizer.watch.completeness import (
     examine,
     ignore_lease_signal,
 )
-from anonymizer.watch.events import Hints, is_remote, parse_bsd, parse_proc, remote, type_of
+from anonymizer.watch.events import Hints
 from anonymizer.watch.inbox import Inbox
+from anonymizer.watch.mounts import is_remote, parse_bsd, parse_proc, remote, type_of
 from folders import tiny
 from watching import Watching, drop, eventually, stamp
 

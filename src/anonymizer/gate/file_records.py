@@ -46,6 +46,17 @@ class FileRecords(Database):
         rows = self.rows("SELECT path, reason, since FROM waiting ORDER BY since, path LIMIT ?", (count,))
         return [(Path(os.fsdecode(raw)), unpacked(reason)[0], since) for raw, reason, since in rows]
 
+    def mount_of(self, inbox: Path) -> str:
+        """Where the disk or share of a watched folder was mounted when it was last seen; empty if it never was."""
+        rows = self.rows("SELECT mount FROM inboxes WHERE path = ?", (os.fsencode(inbox),))
+        return os.fsdecode(rows[0][0]) if rows else ""
+
+    def remember_mount(self, inbox: Path, mount: str) -> None:
+        """Record where the disk or share of a watched folder is mounted."""
+        with self.transaction() as db:
+            row = (os.fsencode(inbox), os.fsencode(mount))
+            db.execute("INSERT OR REPLACE INTO inboxes VALUES (?,?)", row)
+
     def pass_over(self, tops: Sequence[Path], found: Sequence[PassedOver]) -> None:
         """Record what was not taken of these files and folders, in place of what was recorded of them before."""
         with self.transaction() as db:

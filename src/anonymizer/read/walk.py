@@ -52,6 +52,8 @@ _SYSTEM_FOLDERS = frozenset(
 _SYSTEM_FILES = frozenset(
     {"thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", ".ds_store", "icon\r"}
 )
+APPLE_DOUBLE = b"\0\5\x16\7\0\2\0\0"
+"""How an AppleDouble file begins (RFC 1740, appendix B): its magic number, and version 2."""
 _TEMPORARY = re.compile(
     r"""
       .*\.(part|partial|crdownload|download|opdownload|filepart|tmp|temp|icloud|aria2|upload|uploading
@@ -105,17 +107,24 @@ def skips_file(name: str) -> Message | None:
 
 
 def is_system_file(path: Path) -> bool:
-    """Whether a file is one that a system keeps for itself beside others': ``Thumbs.db``, ``.DS_Store`` and their like.
+    """Whether a file is one that a system keeps for itself beside others': ``Thumbs.db``, ``.DS_Store`` and their like,
+    and the ``._x`` in which a Mac keeps beside ``x`` what a foreign disk has no place for.
 
     A link, a photo or clip of whatever kind, and what cannot be read is none, however it is called.
     """
-    if path.name.casefold() not in _SYSTEM_FILES:
+    beside = path.name.startswith("._")
+    if not beside and path.name.casefold() not in _SYSTEM_FILES:
         return False
     try:
-        mode = path.lstat().st_mode
-    except OSError:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return False
+        with open_regular(path) as file:
+            head = file.read(HEAD)
+    except (OSError, UnreadableError):
         return False
-    found = not_taken(path) if stat.S_ISREG(mode) else None
+    if beside:
+        return head.startswith(APPLE_DOUBLE)
+    found = foreign(path, head)
     return found is not None and not found.media
 
 

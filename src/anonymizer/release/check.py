@@ -15,6 +15,7 @@ from anonymizer.gate.files import file_sha256
 from anonymizer.read.sniff import open_regular, sniff
 from anonymizer.report.file import ReadReport, read
 from anonymizer.report.schema import CheckRecord, Report
+from anonymizer.verify.naming import Standing
 from anonymizer.verify.photo import audit
 
 NO_REPORT = Message("published.no-report")
@@ -46,7 +47,7 @@ class ExaminedFile:
     source: Path | None
     """The report's file."""
     remarks: tuple[Message, ...] = ()
-    """What is worth knowing and no reason against it: its time is that of a copy."""
+    """What is worth knowing and no reason against it: its time and attributes are those of a copy."""
 
 
 def verify(path: Path, reports: Path | None = None, keys: PublicKeys | None = None) -> Report:
@@ -54,16 +55,17 @@ def verify(path: Path, reports: Path | None = None, keys: PublicKeys | None = No
 
     The report is looked for in ``reports``, else beside the file and in the output folder it lies in. ``keys`` are
     the public keys that are trusted, this user's own unless given. Without a report, or one that a trusted key
-    signed, the verdict is ``FAILED``. A file's time tells a copy from the file that was written, and is no part of what
-    was signed: where it is another one, the check "name-and-times" says so and passes. Raises
-    :class:`anonymizer.core.errors.MediumError` where the file cannot be read
-    or is neither photo nor clip.
+    signed, the verdict is ``FAILED``. A file's time and attributes are those of this copy, and no part of what was
+    signed: where they are not the ones it was written with, the check "name-and-times" says so and passes. Raises
+    :class:`anonymizer.core.errors.MediumError` where the file cannot be read or is neither photo nor clip.
     """
     return examine(path, reports, trusted() if keys is None else keys).report
 
 
-def examine(path: Path, reports: Path | None, keys: PublicKeys, *, copied: bool = True) -> ExaminedFile:
-    """The same as :func:`verify`, with what the signature says. If not ``copied``, its time must be neutral."""
+def examine(
+    path: Path, reports: Path | None, keys: PublicKeys, standing: Standing = Standing.COPY
+) -> ExaminedFile:
+    """The same as :func:`verify`, with what the signature says, for a file of any standing."""
     with open_regular(path) as file:
         head = file.read(4096)
     form = sniff(head)
@@ -74,7 +76,7 @@ def examine(path: Path, reports: Path | None, keys: PublicKeys, *, copied: bool 
     found = find_report(sha256, path.name, [reports] if reports else report_folders(here), keys)
     report = found.read.report if found and found.read else None
     keep_name = bool(report and report.settings.get("keep_name"))
-    checks = audit(path, keep_name, copied=copied)
+    checks = audit(path, keep_name, standing)
     failed = [check.evidence for check in checks if check.result is Result.FAIL]
     if report is None or found is None or found.read is None:
         said, signature = (
@@ -95,7 +97,7 @@ def examine(path: Path, reports: Path | None, keys: PublicKeys, *, copied: bool 
         "reasons": [*problems, *report.reasons, *failed],
         "checks": [*records, *kept],
     }
-    remarks = tuple(check.evidence for check in checks if check.data.get("other_time"))
+    remarks = tuple(check.evidence for check in checks if check.data.get("remark"))
     return ExaminedFile(report.model_copy(update=update), signature, found.path, remarks)
 
 

@@ -19,9 +19,11 @@ from anonymizer.release.check import examine
 from anonymizer.release.ledger_check import chain_flaws
 from anonymizer.release.publish import MANIFEST, contents, flaws
 from anonymizer.report.file import read
+from anonymizer.verify.naming import Standing
 
 NOTHING = Message("verify.no-such-path")
 UNLISTED = Message("verify.unlisted")
+READY = "ready"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,7 @@ def _paper(path: Path, keys: PublicKeys) -> VerifiedFile | None:
 
 def _output_folder(path: Path, keys: PublicKeys) -> Iterator[VerifiedFile]:
     ledger = path / ".anonymizer" / LEDGER
-    for one in contents(path / "ready") if (path / "ready").is_dir() else ():
+    for one in contents(path / READY) if (path / READY).is_dir() else ():
         yield _skipped(one) if is_system_file(one) else file(one, None, keys)
     try:
         with OutputFolder(path) as folder:
@@ -159,9 +161,11 @@ def _output_folder(path: Path, keys: PublicKeys) -> Iterator[VerifiedFile]:
 
 
 def file(path: Path, reports: Path | None, keys: PublicKeys) -> VerifiedFile:
-    """One published file."""
+    """One published file. In an output folder's ``ready/`` nobody but the program has anything to put on it."""
+    here = path.absolute().parent
+    own = here.name == READY and is_output_folder(here.parent)
     try:
-        found = examine(path, reports, keys)
+        found = examine(path, reports, keys, Standing.KEPT if own else Standing.COPY)
     except AnonymizerError as error:
         return VerifiedFile(path, Verdict.FAILED, SignatureStatus.UNKNOWN, (error.message,), error=True)
     report = found.report

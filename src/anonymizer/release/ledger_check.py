@@ -27,7 +27,7 @@ PLACED_STATES = (State.READY, State.RELEASED, State.REVIEW, State.REJECTED)
 
 def chain_flaws(gate: OutputFolder, keys: PublicKeys) -> Iterator[LedgerFlaw]:
     """The same, and a sentence for each medium that is not where, or what, ledger and decisions say."""
-    if not gate.ledger.sound():
+    if not gate.ledger.sound(whole=True):
         yield LedgerFlaw(Message("ledger-check.damaged"))
     yield from decision_flaws(gate.ledger.links(), keys)
     for entry in gate.ledger.each(*PLACED_STATES):

@@ -37,6 +37,7 @@ from anonymizer.gate.permissions import ANYBODY
 from anonymizer.gate.records import APPROVED, RELEASED, REOPENED, Decision, LedgerEntry, State, now
 from anonymizer.read.walk import is_system_file
 from anonymizer.release.check import examine
+from anonymizer.verify.naming import Standing
 from anonymizer.write.photo import neutralise
 
 MANIFEST = "manifest.json"
@@ -164,7 +165,7 @@ def _copied(gate: Gate, entry: LedgerEntry, to: Path) -> bool:
     _copy(source, copy)
     for name in names:
         _copy(gate.reports / name, hidden / REPORTS / name)
-    again = examine(copy, hidden / REPORTS, gate.key.public, copied=False)
+    again = examine(copy, hidden / REPORTS, gate.key.public, Standing.NEW)
     if again.signature is not SignatureStatus.VALID or again.report.verdict is not Verdict.READY:
         raise HeldBackError("release.copy-failed")
     for name in names:

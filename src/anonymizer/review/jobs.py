@@ -9,6 +9,7 @@ read on a thread of its own, through its own connection to the ledger.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import threading
@@ -20,20 +21,27 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from anonymizer.core.errors import AnonymizerError, DecisionError, MediumError, UnreadableError
+from anonymizer.core.errors import (
+    AnonymizerError,
+    DecisionError,
+    MediumError,
+    OutputError,
+    UnreadableError,
+)
 from anonymizer.core.message import Message
 from anonymizer.core.settings import Settings
 from anonymizer.gate.folder import Gate
 from anonymizer.gate.output import OutputFolder
 from anonymizer.gate.records import LedgerEntry, State
 from anonymizer.gate.work import Work
-from anonymizer.read.walk import Passed
+from anonymizer.read.walk import Passed, PassedOver
 from anonymizer.report.used import used_settings
 from anonymizer.review import uploads
 from anonymizer.review.edits import Edits, to_settings
-from anonymizer.review.listing import Reports, passed_id
+from anonymizer.review.listing import NOT_TAKEN, Reports, passed_id
 from anonymizer.review.photos import CHANGED
 from anonymizer.road.fingerprint import fingerprint
+from anonymizer.road.known import KNOWN
 from anonymizer.road.pipeline import Outcome, admit, write_index
 from anonymizer.road.worker import Worker
 
@@ -91,6 +99,8 @@ class JobRunner:
     settings: Settings
     reports: Reports = field(default_factory=Reports)
     jobs: dict[int, PageJob] = field(default_factory=dict)
+    unwritten: dict[Path, PassedOver] = field(default_factory=dict)
+    """What was not taken and the ledger could not be told, for want of room."""
 
     def __post_init__(self) -> None:
         self._gate_thread = ThreadPoolExecutor(1, "gate")
@@ -110,6 +120,7 @@ class JobRunner:
             raise
         self.inbox = self.gate.private / "inbox"
         for source in self.call_gate(uploads.left_over, self.inbox):
+            self.call_gate(self._taken, source)
             self.add(source)
 
     def __enter__(self) -> JobRunner:
@@ -161,29 +172,47 @@ class JobRunner:
     async def receive(self, name: str, within: str, chunks: AsyncIterator[bytes]) -> PageJob:
         """Store a dropped file and queue it; ``within`` are the folders that it was dropped with.
 
-        Raises :class:`anonymizer.review.uploads.NotTakenError`, once the ledger has it, for a file that is not
-        processed, and :class:`anonymizer.core.errors.OutputError`.
+        Raises :class:`anonymizer.review.uploads.NotTakenError`, once it is on the list, for a file that is not
+        processed.
         """
         try:
             if rule := uploads.skipped(name, within, self.inbox):
                 raise uploads.NotTakenError(rule)
-            return self.add(await uploads.receive(name, chunks, self.inbox, self.settings.limits))
+            source = await uploads.receive(name, chunks, self.inbox, self.settings.limits)
         except uploads.NotTakenError as error:
-            passed = error.passed
-            await self.ask_gate(lambda gate: gate.ledger.pass_over([], [passed]))
-            self.touched()
+            await self.ask_gate(self._not_taken, error.passed)
             raise
+        await self.ask_gate(self._taken, uploads.listed_as(source, self.inbox))
+        return self.add(source)
+
+    def _not_taken(self, gate: Gate, passed: PassedOver) -> None:
+        """Put a file on the list of what was not taken, in the ledger if that can be written."""
+        self.touched()
+        self.unwritten[passed.path] = passed
+        with contextlib.suppress(OutputError):
+            gate.ledger.pass_over([], list(self.unwritten.values()))
+            self.unwritten.clear()
+
+    def _taken(self, gate: Gate, path: Path) -> None:
+        """Take a file off that list: it is processed after all."""
+        self.unwritten.pop(path, None)
+        if any(one.path == path for one in gate.ledger.passed_over(Passed.NOT_TAKEN)):
+            gate.ledger.pass_over([path], [])
+            self.touched()
 
     async def forget(self, id: str) -> bool:
-        """Take a dropped file that was not taken off the list; what lies in a folder leaves it with the file.
+        """Take a dropped file that was not taken off the list, and what was stored of it off the disk; what lies in a
+        folder leaves the list with the file.
 
         False where there is none with this id.
         """
 
         def forget(gate: Gate) -> bool:
-            known = gate.ledger.passed_over(Passed.NOT_TAKEN)
-            ours = [one.path for one in known if passed_id(one) == id and one.path.is_relative_to(self.inbox)]
-            gate.ledger.pass_over(ours, [])
+            known = [*gate.ledger.passed_over(Passed.NOT_TAKEN), *self.unwritten.values()]
+            ours = {one.path for one in known if passed_id(one) == id and one.path.is_relative_to(self.inbox)}
+            for path in ours:
+                uploads.discard(path, self.inbox)
+                self._taken(gate, path)
             return bool(ours)
 
         self.touched()
@@ -215,16 +244,34 @@ class JobRunner:
         entry = gate.ledger.get(id)
         if entry is None or entry.state is not State.REVIEW:
             raise DecisionError("decision.gone")
-        used = used_settings(self.reports.of(gate, id))
-        # Limits are the machine's and this run's, not the report's.
-        return entry, to_settings(edits, used).model_copy(update={"limits": self.settings.limits})
+        report = self.reports.of(gate, id)
+        if not self.settings.known and any(check.name == KNOWN for check in report.checks):
+            raise DecisionError("review.names-unknown")
+        # Limits are the machine's and this run's; the names of the case are in no report.
+        own = {"limits": self.settings.limits, "known": self.settings.known}
+        return entry, to_settings(edits, used_settings(report)).model_copy(update=own)
 
     def _queue(self, job: PageJob) -> PageJob:
         for number in [n for n, j in self.jobs.items() if j.stage in (Stage.DONE, Stage.FAILED)][:-ENDED]:
             del self.jobs[number]
         self.jobs[job.number] = job
-        self._work_thread.submit(self._run, job).add_done_callback(lambda future: _ended(job, future))
+        self._work_thread.submit(self._run, job).add_done_callback(lambda future: self._ended(job, future))
         return job
+
+    def _ended(self, job: PageJob, future: Future[None]) -> None:
+        error = future.exception()
+        if isinstance(error, AnonymizerError):
+            job.error = error.message
+        elif error and not isinstance(error, _StoppedError):
+            job.error = DEFECT
+            _log(future)
+        if job.error and not job.replaces and not job.verdict:
+            # Nothing became of it, and no row tells of it: it stays where it was stored until the next start.
+            job.verdict = NOT_TAKEN
+            said = Message("review.kept", why=job.error)
+            passed = PassedOver(job.source, Passed.NOT_TAKEN, said, media=True)
+            self._gate_thread.submit(self._not_taken, self.gate, passed)
+        job.stage = Stage.FAILED if error else Stage.DONE
 
     def _run(self, job: PageJob) -> None:
         if self._stop.is_set():
@@ -279,10 +326,12 @@ class JobRunner:
 
     def _ready_worker(self, settings: Settings) -> Worker:
         """The worker whose detectors these settings ask for; loading them takes a second or two."""
-        asked = (settings.detector, settings.faces, settings.text, settings.codes, settings.marks)
+
+        def asked(by: Settings) -> tuple[object, ...]:
+            return by.detector, by.faces, by.text, by.codes, by.marks, by.known
+
         if self._worker:
-            has = self._worker.settings
-            if asked == (has.detector, has.faces, has.text, has.codes, has.marks):
+            if asked(settings) == asked(self._worker.settings):
                 return self._worker
             self._close_worker()
         self._worker = Worker(settings)
@@ -298,16 +347,6 @@ class JobRunner:
         if self._changed:
             self._changed = False
             write_index(gate, self.settings.language)
-
-
-def _ended(job: PageJob, future: Future[None]) -> None:
-    error = future.exception()
-    if isinstance(error, AnonymizerError):
-        job.error = error.message
-    elif error and not isinstance(error, _StoppedError):
-        job.error = DEFECT
-        _log(future)
-    job.stage = Stage.FAILED if error else Stage.DONE
 
 
 def _log(future: Future[Any]) -> None:

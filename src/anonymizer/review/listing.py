@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -93,8 +94,9 @@ def listing(gate: OutputFolder, reports: Reports, state: State, inbox: Path) -> 
     return sorted(items, key=lambda item: (-item["weight"], item["added"]))
 
 
-def not_taken(gate: OutputFolder, inbox: Path) -> list[dict[str, Any]]:
-    """At most :data:`LISTED` files that were not taken, whichever run met them: media of other kinds first."""
+def not_taken(gate: OutputFolder, inbox: Path, unwritten: Iterable[PassedOver] = ()) -> list[dict[str, Any]]:
+    """At most :data:`LISTED` files that were not taken, whichever run met them: media first; before them those that
+    the ledger could not be told of."""
     return [
         {
             "id": passed_id(one),
@@ -104,7 +106,7 @@ def not_taken(gate: OutputFolder, inbox: Path) -> list[dict[str, Any]]:
             "uploaded": one.path.is_relative_to(inbox),
             "reasons": [{"text": one.reason, "kind": None, "rect": None, "failed": False}],
         }
-        for one in gate.ledger.passed_over(Passed.NOT_TAKEN, LISTED)
+        for one in (*unwritten, *gate.ledger.passed_over(Passed.NOT_TAKEN, LISTED))
     ]
 
 

@@ -192,25 +192,26 @@ async def _session(request: Request) -> Response:
 async def _poll(request: Request) -> Response:
     """Counts and jobs. A page that only asks this is not in use, unless it says that somebody does something there."""
     page = _page(request, used="active" in request.query_params)
-    counts, revision = await page.runner.read(_counts)
+    counts, revision = await page.runner.read(_counts, len(page.runner.unwritten))
     left = max(0.0, page.idle_seconds - (time.monotonic() - page.used))
     jobs = [job.facts() for job in list(page.runner.jobs.values())]
     known = {"counts": counts, "revision": revision, "jobs": jobs, "left": round(left)}
     return JSONResponse(_spoken(request, known))
 
 
-def _counts(gate: OutputFolder) -> tuple[dict[str, int], str]:
+def _counts(gate: OutputFolder, unwritten: int) -> tuple[dict[str, int], str]:
     found = gate.ledger.counts()
     counts: dict[str, int] = {state: found.get(state, 0) for state in queue.SHOWN}
     counts[State.READY] += found.get(State.RELEASED, 0)
-    counts[queue.NOT_TAKEN] = gate.ledger.passed_counts().get(Passed.NOT_TAKEN, 0)
-    return counts, gate.ledger.revision()
+    counts[queue.NOT_TAKEN] = gate.ledger.passed_counts().get(Passed.NOT_TAKEN, 0) + unwritten
+    return counts, f"{gate.ledger.revision()}.{unwritten}"
 
 
 async def _list(request: Request) -> Response:
     page = _page(request)
     if request.path_params["state"] == queue.NOT_TAKEN:
-        return JSONResponse(_spoken(request, await page.runner.read(queue.not_taken, page.runner.inbox)))
+        runner, unwritten = page.runner, list(page.runner.unwritten.values())
+        return JSONResponse(_spoken(request, await runner.read(queue.not_taken, runner.inbox, unwritten)))
     try:
         state = State(request.path_params["state"])
     except ValueError as error:

@@ -63,16 +63,17 @@ def skipped(name: str, within: str, inbox: Path) -> PassedOver | None:
 async def receive(name: str, chunks: AsyncIterator[bytes], inbox: Path, limits: Limits) -> Path:
     """Store an upload, chunk by chunk; its path, durable. ``name`` is a label: no part of it is a folder.
 
-    Raises :class:`NotTakenError` as soon as the first bytes are no photo and no clip, or there are more bytes than the
-    limits allow, and :class:`OutputError`. What was stored is then removed.
+    Raises :class:`NotTakenError` as soon as the first bytes are no photo and no clip, there are more bytes than the
+    limits allow, or the disk has no room for them. What was stored is then removed.
     """
     folder = inbox / new_id()
     path, part = folder / _label(name), folder / RECEIVING
+    head = b""
     try:
         inbox.mkdir(mode=0o700, exist_ok=True)
         folder.mkdir(mode=0o700)
         with new_file(part) as file:
-            size, head, most = 0, b"", 0
+            size, most = 0, 0
             async for chunk in chunks:
                 if len(head) < HEAD:
                     head += chunk[: HEAD - len(head)]
@@ -81,11 +82,9 @@ async def receive(name: str, chunks: AsyncIterator[bytes], inbox: Path, limits: 
                     most = _most(head, path.name, inbox, limits)
                 if size > (most or limits.max_bytes):
                     large = Message("review.upload-too-large", mib=(most or limits.max_bytes) >> 20)
-                    raise NotTakenError(
-                        PassedOver(inbox / _mark(head) / path.name, Passed.NOT_TAKEN, large, True)
-                    )
+                    raise NotTakenError(_refused(head, path.name, inbox, large))
                 if shutil.disk_usage(inbox).free < SPARE + len(chunk):
-                    raise OutputError("review.disk-nearly-full")
+                    raise NotTakenError(_refused(head, path.name, inbox, Message("review.disk-nearly-full")))
                 file.write(chunk)
             _most(head, path.name, inbox, limits)
             await run_in_threadpool(sync, file)
@@ -95,9 +94,20 @@ async def receive(name: str, chunks: AsyncIterator[bytes], inbox: Path, limits: 
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
         if isinstance(error, OSError):
-            raise OutputError("review.not-stored", cause=error.strerror or error) from error
+            said = Message("review.not-stored", cause=error.strerror or error)
+            raise NotTakenError(_refused(head, path.name, inbox, said)) from error
         raise
     return path
+
+
+def listed_as(path: Path, inbox: Path) -> Path:
+    """The path by which a stored upload would be on the list, had it been refused before."""
+    with path.open("rb") as file:
+        return inbox / _mark(file.read(HEAD)) / path.name
+
+
+def _refused(head: bytes, name: str, inbox: Path, why: Message) -> PassedOver:
+    return PassedOver(inbox / _mark(head) / name, Passed.NOT_TAKEN, why, media=True)
 
 
 def left_over(gate: OutputFolder, inbox: Path) -> list[Path]:

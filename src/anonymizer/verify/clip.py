@@ -52,7 +52,9 @@ def examine(path: Path, expected: ExpectedClip, read: SecondReading) -> list[Che
     return checks
 
 
-def audit(path: Path, keep_name: bool = False, *, copied: bool = False) -> list[Check]:
+def audit(
+    path: Path, keep_name: bool = False, standing: naming.Standing = naming.Standing.NEW
+) -> list[Check]:
     """What a published clip can be asked with neither source nor report at hand."""
     second_opinion = exiftool.start(path)
     movie, structure = _structure(path)
@@ -63,7 +65,7 @@ def audit(path: Path, keep_name: bool = False, *, copied: bool = False) -> list[
         for _ in sampled(path, (), (movie.width, movie.height), read, sound=sound):
             pass
         checks.append(_second_reader(read, len(movie.video.sizes), sound))
-    return [*checks, naming.check(path, keep_name, copied=copied), second_opinion()]
+    return [*checks, naming.check(path, keep_name, standing), second_opinion()]
 
 
 def _structure(path: Path) -> tuple[mp4.Movie | None, Check]:

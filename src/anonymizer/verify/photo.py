@@ -65,23 +65,22 @@ def examine(path: Path, expected: Expected, pixels: Pixels) -> list[Check]:
     return checks
 
 
-def audit(path: Path, keep_name: bool = False, *, copied: bool = False) -> list[Check]:
-    """What a published photo or clip can be asked with neither source nor report at hand.
-
-    ``copied``: see :func:`anonymizer.verify.naming.check`.
-    """
+def audit(
+    path: Path, keep_name: bool = False, standing: naming.Standing = naming.Standing.NEW
+) -> list[Check]:
+    """What a published photo or clip can be asked with neither source nor report at hand."""
     with path.open("rb") as file:
         if file.read(12)[4:8] == b"ftyp":
             # Imported here: photos do not need the second reader.
             from anonymizer.verify import clip
 
-            return clip.audit(path, keep_name, copied=copied)
+            return clip.audit(path, keep_name, standing)
     second_opinion = exiftool.start(path)
     data = path.read_bytes()
     form = "PNG" if data.startswith(png.SIGNATURE) else "JPEG"
     pixels = integrity.decoded(data)
     checks = [structure(data, form), integrity.check(data, pixels, None, same=False)]
-    return [*checks, naming.check(path, keep_name, copied=copied), second_opinion()]
+    return [*checks, naming.check(path, keep_name, standing), second_opinion()]
 
 
 def structure(data: bytes, form: str) -> Check:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from anonymizer.core.errors import AnonymizerError, NotReadyError
 from anonymizer.core.message import Message
+from anonymizer.gate.database import finds_no_room
 from anonymizer.gate.output import is_output_folder
 
 SPARE = 128 << 20
@@ -25,8 +26,11 @@ class OutputFault(StrEnum):
     READ_ONLY = "fault.read-only"
     FAULT = "fault.fault"
     INBOX = "fault.inbox"
+    UNMOUNTED = "fault.unmounted"
 
 
+OF_INBOX = (OutputFault.INBOX, OutputFault.UNMOUNTED)
+"""Those that the inbox can have: the output folder may be well."""
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _DENIED = {errno.EROFS, errno.EACCES, errno.EPERM}
 
@@ -86,11 +90,14 @@ def _numbers(error: BaseException) -> set[int | None]:
         if isinstance(cause, OSError):
             numbers.add(cause.errno)
         elif isinstance(cause, sqlite3.Error):
-            numbers.add(_number((getattr(cause, "sqlite_errorcode", 0) or 0) & 0xFF))
+            numbers.add(_number(cause))
         cause = cause.__cause__ or cause.__context__
     return numbers
 
 
-def _number(code: int) -> int:
-    """The system's error number that a primary result code of SQLite stands for; 0 if none."""
-    return {sqlite3.SQLITE_FULL: errno.ENOSPC, sqlite3.SQLITE_READONLY: errno.EROFS}.get(code, 0)
+def _number(error: sqlite3.Error) -> int:
+    """The system's error number that an error of SQLite stands for; 0 if none."""
+    if finds_no_room(error):
+        return errno.ENOSPC
+    primary = (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
+    return errno.EROFS if primary == sqlite3.SQLITE_READONLY else 0

@@ -32,6 +32,7 @@ from anonymizer.watch.completeness import (
     examine,
     in_the_cloud,
 )
+from anonymizer.watch.faults import OutputFault
 
 LONGEST = 600.0
 """Seconds between two inspections of a file that keeps waiting, at most; any change to it is seen at once."""
@@ -42,6 +43,14 @@ NEVER = float("inf")
 
 class InboxGoneError(Exception):
     """The inbox cannot be listed: its disk or share is away."""
+
+    fault = OutputFault.INBOX
+
+
+class InboxUnmountedError(InboxGoneError):
+    """The inbox is the empty folder that a share leaves where it is not mounted."""
+
+    fault = OutputFault.UNMOUNTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +120,10 @@ class Inbox:
                 # What lies in a folder that could not be listed may well be there.
                 if not any(path.is_relative_to(folder) for folder in unlisted):
                     del listed[path]
+
+    def empty(self) -> bool:
+        """Whether the folder holds no file that would be looked at. Raises :class:`InboxGoneError`."""
+        return next(self._walk(self.root, []), None) is None
 
     def hint(self, path: Path, now: float) -> None:
         """Inspect one path of which an event told: a file, or a folder that was moved in whole."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import stat
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from anonymizer.core.message import Message
-from anonymizer.watch.events import Hints, remote
-from anonymizer.watch.inbox import Inbox, InboxGoneError
+from anonymizer.gate.file_records import FileRecords
+from anonymizer.watch.events import Hints
+from anonymizer.watch.inbox import Inbox, InboxGoneError, InboxUnmountedError
+from anonymizer.watch.mounts import mount_point, remote, unmounted
 from anonymizer.watch.options import Options
 
 SHARE_OF_TIME = 200
@@ -43,10 +46,11 @@ class Scanner:
         """Whether the system tells of changes."""
         return self._hints is not None and self._hints.alive
 
-    def learn(self, now: float) -> None:
+    def learn(self, now: float, records: FileRecords) -> None:
         """What is new: from a scan of the whole folder if that is due, else from the events.
 
-        Raises :class:`InboxGoneError`; what comes back may be mounted anew, and is listened to anew.
+        ``records`` remembers where the inbox's disk is mounted. Raises :class:`InboxGoneError`; what comes back may be
+        mounted anew, and is listened to anew.
         """
         paths, many = self._hints.drain() if self._hints else (set[Path](), False)
         if now < self.next and not many and not self.gone():
@@ -54,6 +58,7 @@ class Scanner:
                 self._inbox.hint(path, now)
             return
         try:
+            self._find_mounted(records)
             self._listen(now)
             began, worked = self._clock(), time.thread_time()
             self._inbox.scan(now)
@@ -65,8 +70,21 @@ class Scanner:
         self.next = now + max(usual, spent)
 
     def gone(self) -> bool:
-        """Whether the inbox is not there, which no event tells of."""
-        return not self._options.inbox.is_dir()
+        """Whether the inbox is not there, or another folder than it was at the last scan, which no event tells of."""
+        try:
+            found = self._options.inbox.stat()
+        except OSError:
+            return True
+        return not stat.S_ISDIR(found.st_mode) or (found.st_dev, found.st_ino) != self._root
+
+    def _find_mounted(self, records: FileRecords) -> None:
+        """Raises :class:`InboxUnmountedError` where the inbox is but the place at which a share was mounted."""
+        inbox = self._options.inbox
+        before = records.mount_of(inbox)
+        if unmounted(inbox, before) and self._inbox.empty():
+            raise InboxUnmountedError
+        if inbox.is_dir() and (here := mount_point(inbox)) != before:
+            records.remember_mount(inbox, here)
 
     def _listen(self, now: float) -> None:
         """Listen for events, anew where the inbox is another folder than before, or the listening ended."""

@@ -193,15 +193,15 @@ class Watcher:
             return
         try:
             engine = self._engine or self._open_again()
-            self._scanner.learn(now)
+            self._scanner.learn(now, engine.gate.ledger)
             self._feed(engine, now)
             self._recover(now)
             if self._flying:
                 for outcome in engine.poll(TURN):
                     self._settle(engine, outcome)
             self._tidy(engine)
-        except InboxGoneError:
-            self._interrupt(Message(OutputFault.INBOX))
+        except InboxGoneError as error:
+            self._interrupt(Message(error.fault))
             return
         except (OutputFaultError, OutputError, NotReadyError, OSError) as error:
             full = faults.says_full(error) and not self._opened
@@ -314,7 +314,7 @@ class Watcher:
 
     def _recover(self, now: float) -> None:
         if self._fault:
-            self._delay = FIRST if self._fault.code == OutputFault.INBOX else self._delay
+            self._delay = FIRST if self._fault.code in faults.OF_INBOX else self._delay
             self._fault = None
             self._tell(Message("watch.going-on", seconds=now - self._since))
 

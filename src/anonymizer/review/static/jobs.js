@@ -98,7 +98,7 @@ export class Jobs {
     for (const job of over) {
       if (!told || told.has(job.number)) continue;
       if (job.replaces) await this.#applied(job);
-      else if (job.stage === "failed") note(t("failed.added", { name: job.source, error: job.error }), { bad: true });
+      else if (job.stage === "failed") this.#refused(t("failed.added", { name: job.source, error: job.error }), job.verdict);
       else this.#fresh[job.verdict] += 1;
     }
     if (!this.busy) {
@@ -168,8 +168,14 @@ export class Jobs {
     await this.poll();
     if (refused.length) {
       const said = refused.length === 1 ? refused[0] : n("untaken", refused.length);
-      note(said, { bad: true, action: t("untaken.show"), onAction: () => this.choose?.("not-taken") });
+      this.#refused(said, "not-taken");
     }
+  }
+
+  // Where the list of it can be looked at.
+  /** @param {string} said @param {string} state */
+  #refused(said, state) {
+    note(said, { bad: true, action: t("untaken.show"), onAction: () => this.choose?.(state) });
   }
 
   /** Files and folders that are dropped on the page. */

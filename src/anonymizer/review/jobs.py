@@ -41,7 +41,6 @@ from anonymizer.review.edits import Edits, to_settings
 from anonymizer.review.listing import NOT_TAKEN, Reports, passed_id
 from anonymizer.review.photos import CHANGED
 from anonymizer.road.fingerprint import fingerprint
-from anonymizer.road.known import KNOWN
 from anonymizer.road.pipeline import Outcome, admit, write_index
 from anonymizer.road.worker import Worker
 
@@ -245,7 +244,7 @@ class JobRunner:
         if entry is None or entry.state is not State.REVIEW:
             raise DecisionError("decision.gone")
         report = self.reports.of(gate, id)
-        if not self.settings.known and any(check.name == KNOWN for check in report.checks):
+        if not self.settings.known and any(check.name == "known" for check in report.checks):
             raise DecisionError("review.names-unknown")
         # Limits are the machine's and this run's; the names of the case are in no report.
         own = {"limits": self.settings.limits, "known": self.settings.known}

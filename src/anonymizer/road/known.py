@@ -10,9 +10,6 @@ from anonymizer.core.message import Message
 from anonymizer.core.settings import Settings
 from anonymizer.core.types import Check, Result, Traces
 
-KNOWN = "known"
-"""The name of the check."""
-
 
 def traces_with(traces: Traces, settings: Settings) -> Traces:
     """The source's traces and the known strings: every search of written bytes and of reports looks for both."""
@@ -25,4 +22,4 @@ def known_check(settings: Settings) -> tuple[Check, ...]:
         return ()
     count = len(settings.known)
     said = Message("check.known", count=count)
-    return (Check(KNOWN, Result.PASS, said, {"searched": count}),)
+    return (Check("known", Result.PASS, said, {"searched": count}),)

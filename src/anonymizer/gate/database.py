@@ -225,8 +225,8 @@ class Database:
             raise OutputError("ledger.not-read", path=self.path, cause=error) from error
 
     def sound(self, *, whole: bool) -> bool:
-        """Whether SQLite finds the file in order. Unless ``whole``, the indices are not compared with their tables: of
-        100 000 media that takes seconds, four times as long as all else, and no crash makes them differ."""
+        """Whether SQLite finds the file in order. Unless ``whole``, the indices are not compared with their tables: for
+        100 000 media that takes 1.5 seconds, all else .2, and no crash makes them differ."""
         try:
             return self._db.execute(f"PRAGMA {'integrity' if whole else 'quick'}_check(1)").fetchall() == [
                 ("ok",)

@@ -53,8 +53,12 @@ def mount_point(folder: Path) -> str:
 
 def unmounted(folder: Path, before: str) -> bool:
     """Whether a folder lay on a disk or share that was mounted at ``before``, and nothing is mounted there now."""
-    here = mount_point(folder)
-    return bool(here and before) and here != before and _inside(os.path.realpath(folder), before)
+    if not before or not _inside(os.path.realpath(folder), before):
+        return False
+    try:
+        return all(point != before for point, _ in _mounted())
+    except OSError:
+        return False
 
 
 def is_remote(kind: str) -> bool:

@@ -130,7 +130,9 @@ def test_a_full_disk_is_said_as_it_is_and_the_ledger_goes_on_after(path: Path) -
     ledger.start("a", Path("x"), "s", "run")
     (pages,) = ledger.rows("PRAGMA page_count")[0]
     ledger.rows(f"PRAGMA max_page_count = {pages}")
-    with pytest.raises(OutputError, match=r"The disk of the ledger .* is full; free space, and run it again; of what"):
+    with pytest.raises(
+        OutputError, match=r"The disk of the ledger .* is full; free space, and run it again; of what"
+    ):
         ledger.start("b", Path("y" * 100_000), "s", "run")
     ledger.rows("PRAGMA max_page_count = 1000000")
     ledger.start("b", Path("y"), "s", "run")

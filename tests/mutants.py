@@ -1,14 +1,18 @@
 """Breaks the code that safety rests on, one place at a time, and asks whether a test notices: ``make mutants``.
 
-    python tests/mutants.py                        # every module of the table
-    python tests/mutants.py verify/strength gate/  # these alone
-    python tests/mutants.py --sample 60            # a random sixty, for a first look
+    python tests/mutants.py                          # every module of the table
+    python tests/mutants.py verify/strength gate/    # mutants whose names begin so
+    python tests/mutants.py --sample 60              # a random sixty, for a first look
 
-Two kinds of mutant are made from a module's syntax tree. *Hollow*: a function's body becomes ``return`` of the
-plainest value that its annotation allows (both of ``True`` and ``False``), after Niedermayr et al., "Will my tests
-tell me if I break this code?", 2016. *Turned*: one comparison, one ``and``/``or`` or one ``not`` the other way round.
-Each runs in a copy of the source tree against the tests of its module; it is killed when one of them fails or
-hangs. A survivor is a hole in the tests, unless :data:`EXPLAINED` says why nobody could notice it.
+Two kinds of mutant are made from a module's syntax tree. *Hollow*: a function returns, before it does anything, the
+plainest value that its annotation allows (both of ``True`` and ``False``), after Niedermayr et al., "Will my tests tell
+me if I break this code?", 2016. *Turned*: one comparison, one ``and``/``or`` or one ``not`` the other way round.
+
+For each module a process imports its tests once, in a copy of the source tree, and runs them once with a mark in every
+function, to see which tests come by which function and how long they take. For each mutant it forks: the child puts the
+mutant's code into the functions, and its text into the copy, for the processes that tests start. It then runs the tests
+that come by the function, first those that noticed a mutant of it before. A mutant is killed when one of them fails or
+none ends for too long. A survivor is a hole in the tests, unless :data:`EXPLAINED` says why nobody could notice it.
 
 Exit code 1 where an unexplained mutant survives, 2 where the tests fail without any.
 """
@@ -17,48 +21,43 @@ from __future__ import annotations
 
 import argparse
 import ast
+import compileall
 import copy
+import ctypes
+import gc
 import os
 import random
+import re
+import select
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from inspect import CO_OPTIMIZED
 from pathlib import Path
+from types import CodeType, FunctionType
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path("src/anonymizer")
-SECONDS = 240
-"""A mutant may loop for ever; the slowest set of tests takes a tenth of this."""
+PATIENCE, SLOWER = 10.0, 5.0
+"""Seconds for a test of a mutant, which may loop for ever, and so many times what the slowest takes without."""
+MARKS = "ANONYMIZER_MUTANTS_MARKS"
+"""Variable of the environment: the file in which functions are noted as tests come by them."""
+SUBREAPER = 36
+"""``PR_SET_CHILD_SUBREAPER``: what a killed test has started becomes this process's child, and goes too."""
 
 TESTS: dict[str, tuple[str, ...]] = {
     "verify/canary": ("test_verify_canary", "test_tamper"),
-    "verify/clip": ("test_clip_verify",),
-    "verify/h264": ("test_mp4",),
-    "verify/integrity": ("test_tamper", "test_verify_structure"),
-    "verify/jpeg": ("test_verify_structure",),
-    "verify/mp4": ("test_mp4",),
-    "verify/photo": ("test_tamper", "test_verify_structure"),
-    "verify/png": ("test_verify_structure",),
-    "verify/strength": ("test_verify_strength", "test_clip_verify"),
-    "gate/decisions": ("test_decide",),
-    "gate/folder": ("test_gate", "test_decide"),
-    "gate/ledger": ("test_ledger", "test_gate", "test_decide"),
-    "redact/clip": ("test_redact_yuv",),
-    "redact/photo": ("test_redact",),
-    "redact/residual": ("test_residual",),
-    "track/live": ("test_track",),
-    "track/tracker": ("test_track",),
-    "track/tracks": ("test_track",),
-    "track/hand_drawn": ("test_drawn",),
 }
 """A module of ``src/anonymizer`` and the test files that answer for it."""
 
-EXPLAINED: dict[str, str] = {}
-"""A surviving mutant's name, and why no test can tell it from the program."""
+EXPLAINED: dict[str, tuple[str, ...]] = {}
+"""Why no test can tell a mutant from the program, and the names of these mutants; a ``*`` stands for any text."""
 
 _OTHER = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
@@ -76,19 +75,22 @@ class Mutant:
     """One change to one module: ``name`` is stable as long as the function's text is, ``text`` the whole module."""
 
     module: str
+    function: str
     name: str
     text: str
 
 
-def hollow(function: ast.FunctionDef) -> tuple[str, ...]:
-    """The plainest values that a function may return; none where its annotation names a type of the program."""
-    wanted = function.returns
-    if wanted is None:
-        return ()
-    if isinstance(wanted, ast.BinOp) and "None" in ast.unparse(wanted).split(" | "):
-        return ("None",)
-    base = wanted.value if isinstance(wanted, ast.Subscript) else wanted
-    return _PLAIN.get(ast.unparse(base).rpartition(".")[2], ())
+def functions_of(tree: ast.Module) -> list[tuple[ast.FunctionDef, str]]:
+    """The functions of a module and of its classes, each with its name there."""
+    return [
+        (function, f"{owner}{function.name}")
+        for parent, owner in [
+            (tree, ""),
+            *((c, f"{c.name}.") for c in tree.body if isinstance(c, ast.ClassDef)),
+        ]
+        for function in parent.body
+        if isinstance(function, ast.FunctionDef) and not is_trivial(function)
+    ]
 
 
 def is_trivial(function: ast.FunctionDef) -> bool:
@@ -105,23 +107,26 @@ def is_trivial(function: ast.FunctionDef) -> bool:
     )
 
 
+def hollow(function: ast.FunctionDef) -> tuple[str, ...]:
+    """The plainest values that a function may return; none where its annotation names a type of the program."""
+    wanted = function.returns
+    if wanted is None:
+        return ()
+    if isinstance(wanted, ast.BinOp) and "None" in ast.unparse(wanted).split(" | "):
+        return ("None",)
+    base = wanted.value if isinstance(wanted, ast.Subscript) else wanted
+    return _PLAIN.get(ast.unparse(base).rpartition(".")[2], ())
+
+
 def mutants(module: str, text: str) -> Iterator[Mutant]:
-    """Every mutant of a module, in the order of its lines."""
+    """Every mutant of a module, in the order of its functions."""
     tree = ast.parse(text)
-    functions = [
-        (function, f"{owner}{function.name}")
-        for parent, owner in [
-            (tree, ""),
-            *((c, f"{c.name}.") for c in tree.body if isinstance(c, ast.ClassDef)),
-        ]
-        for function in parent.body
-        if isinstance(function, ast.FunctionDef) and not is_trivial(function)
-    ]
-    for function, name in functions:
+    for function, name in functions_of(tree):
         kept = function.body
         for value in hollow(function):
-            function.body = ast.parse(f"return {value}").body
-            yield Mutant(module, f"{module}:{name} returns {value}", ast.unparse(tree))
+            # The rest stays behind it: a generator is still one, and names of the class are still known.
+            function.body = [*ast.parse(f"return {value}").body, *kept]
+            yield Mutant(module, name, f"{module}:{name} returns {value}", ast.unparse(tree))
         function.body = kept
         seen: dict[str, int] = {}
         for node in ast.walk(function):
@@ -130,7 +135,7 @@ def mutants(module: str, text: str) -> Iterator[Mutant]:
                 number = f" #{seen[said]}" if seen[said] > 1 else ""
                 kept_state = copy.copy(node.__dict__)
                 node.__dict__.update(turned.__dict__)
-                yield Mutant(module, f"{module}:{name} {said}{number}", ast.unparse(tree))
+                yield Mutant(module, name, f"{module}:{name} {said}{number}", ast.unparse(tree))
                 node.__dict__.update(kept_state)
 
 
@@ -154,78 +159,316 @@ def _turned(node: ast.AST) -> Iterator[tuple[ast.AST, str]]:
         yield reversed_test, f"if «{ast.unparse(test)}» as «{ast.unparse(reversed_test.test)}»"
 
 
-def survives(top: Path, module: str, text: str | None) -> bool:
-    """Whether the module's tests pass with this text in its place, in the copy of the source tree at ``top``."""
-    place = top / PACKAGE / f"{module}.py"
-    original = place.read_text(encoding="utf-8")
-    if text is not None:
-        place.write_text(text, encoding="utf-8")
-    files = [f"tests/{name}.py" for name in TESTS[module]]
-    try:
-        ran = subprocess.run(
-            [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", *files],
-            cwd=top,
-            env={**os.environ, "PYTHONPATH": str(top / "src"), "PYTHONDONTWRITEBYTECODE": "1"},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=SECONDS,
-            check=False,
+def marked(module: str, text: str) -> str:
+    """The module with a mark at the beginning of every function: see :func:`touch`."""
+    tree = ast.parse(text)
+    for function, name in functions_of(tree):
+        function.body = [
+            *ast.parse(f"__import__('mutants').touch({module + ':' + name!r})").body,
+            *function.body,
+        ]
+    return ast.unparse(tree)
+
+
+_touched: set[tuple[str, str]] = set()
+
+
+def touch(function: str) -> None:
+    """Note that the test which runs now has come by a function, in this process or in one that it started."""
+    place, test = os.environ.get(MARKS), os.environ.get("PYTEST_CURRENT_TEST", "")
+    if place and (function, test) not in _touched:
+        _touched.add((function, test))
+        with open(place, "a", encoding="utf-8") as file:  # noqa: PTH123 - a test may have replaced Path.open
+            file.write(f"{function}\t{test}\n")
+
+
+def explanation(name: str) -> str | None:
+    """Why no test can notice this mutant, if that is so."""
+    for reason, patterns in EXPLAINED.items():
+        for pattern in patterns:
+            if re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name):
+                return reason
+    return None
+
+
+def put_in_place(original: str, text: str, place: Path) -> None:
+    """Give every function of the module that was imported from ``place`` the code that it has in ``text``."""
+    standing: dict[tuple[str, int], list[FunctionType]] = {}
+    for one in gc.get_objects():
+        if isinstance(one, FunctionType) and one.__code__.co_filename == str(place):
+            standing.setdefault((one.__code__.co_qualname, one.__code__.co_firstlineno), []).append(one)
+    old, new = (_codes(compile(t, str(place), "exec", dont_inherit=True)) for t in (original, text))
+    for before, after in zip(old, new, strict=True):
+        for function in standing.get((before.co_qualname, before.co_firstlineno), ()):
+            function.__code__ = after
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    """The code of the functions of a module and of its classes, in the order of their text."""
+    for one in code.co_consts:
+        if isinstance(one, CodeType):
+            if one.co_flags & CO_OPTIMIZED:
+                yield one
+            else:
+                yield from _codes(one)
+
+
+class Chosen:
+    """A plug-in for pytest: only these tests, in this order; tells a pipe how each one went and how long it took."""
+
+    def __init__(self, tests: Sequence[str] | None, pipe: int) -> None:
+        self.tests, self.pipe = tests, pipe
+        self.seconds: Counter[str] = Counter()
+        self.failed = False
+
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        if self.tests is not None:
+            by_id = {item.nodeid: item for item in items}
+            items[:] = [by_id[test] for test in self.tests]
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        self.seconds[report.nodeid] += report.duration
+        self.failed |= report.failed
+        if report.when == "teardown" or report.failed:
+            fate = "failed" if report.failed else "passed"
+            os.write(self.pipe, f"{fate}\t{self.seconds[report.nodeid]}\t{report.nodeid}\n".encode())
+
+
+@dataclass
+class Result:
+    """How a run of tests went: seconds of each that passed, the one that failed, whether it had to be stopped."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    failed: str = ""
+    hung: bool = False
+    code: int = 0
+
+    @property
+    def killed(self) -> bool:
+        return bool(self.failed or self.hung or self.code)
+
+
+class Ground:
+    """A copy of the source tree in which the tests of one module are imported; each run of them is a fork."""
+
+    def __init__(self, module: str, top: Path) -> None:
+        self.module, self.top = module, top
+        self.place = top / PACKAGE / f"{module}.py"
+        self.original = self.place.read_text(encoding="utf-8")
+        self.files = [f"tests/{name}.py" for name in TESTS[module]]
+        self.tests: dict[str, list[str]] = {}
+        self.seconds: dict[str, float] = {}
+        os.chdir(top)
+        paths = [str(top / "src"), str(top / "tests")]
+        sys.path[:0] = paths
+        os.environ |= {"PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"}
+        sys.dont_write_bytecode = True
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(SUBREAPER, 1)
+        self._in_silence()
+        self.broken = bool(self._pytest("--collect-only"))
+
+    def _in_silence(self) -> None:
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        self.said = os.fdopen(os.dup(1), "w", encoding="utf-8")
+        for standard in (0, 1, 2):
+            os.dup2(nowhere, standard)
+
+    def _pytest(self, *arguments: str, plugin: object = None) -> int:
+        import pytest
+
+        how = [
+            "-x",
+            "-q",
+            "-n",
+            "0",
+            "-p",
+            "no:cacheprovider",
+            "--hypothesis-seed=0",
+            f"--basetemp={self.top}/tmp",
+        ]
+        return int(pytest.main([*how, *arguments, *self.files], plugins=[plugin] if plugin else []))
+
+    def run(self, text: str, tests: Sequence[str] | None, patience: float) -> Result:
+        """Run tests with ``text`` in the module's place, for ``patience`` seconds each at most."""
+        self.place.write_text(text, encoding="utf-8")
+        try:
+            reading, writing = os.pipe()
+            child = os.fork()
+            if not child:
+                code = 99
+                try:
+                    put_in_place(self.original, text, self.place)
+                    code = self._pytest(plugin=Chosen(tests, writing))
+                finally:
+                    os._exit(code)
+            os.close(writing)
+            return self._followed(child, reading, patience)
+        finally:
+            shutil.copy2(ROOT / PACKAGE / f"{self.module}.py", self.place)
+
+    def _followed(self, child: int, reading: int, patience: float) -> Result:
+        result, text = Result(), b""
+        while not result.hung:
+            result.hung = not select.select([reading], [], [], patience)[0]
+            block = b"" if result.hung else os.read(reading, 1 << 16)
+            if not block:
+                break
+            text += block
+            *lines, text = text.split(b"\n")
+            for line in lines:
+                fate, seconds, test = line.decode().split("\t", 2)
+                if fate == "passed":
+                    result.seconds[test] = float(seconds)
+                else:
+                    result.failed = test
+        os.close(reading)
+        if result.hung:
+            os.kill(child, signal.SIGKILL)
+        result.code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        _kill_children()
+        return result
+
+    def measure(self) -> Result:
+        """Run all tests, and note which of them come by which function."""
+        marks = self.top / "marks.txt"
+        os.environ[MARKS] = str(marks)
+        whole = self.run(marked(self.module, self.original), None, 600.0)
+        del os.environ[MARKS]
+        self.seconds = whole.seconds
+        for line in marks.read_text(encoding="utf-8").splitlines() if marks.exists() else ():
+            function, _, at = line.partition("\t")
+            test, _, phase = at.rpartition(" ")
+            # What a fixture of a whole file does it does for all of its tests; what an import does, for all there are.
+            beginning = {"": "", "(setup)": test.partition("::")[0] + "::"}.get(phase, test)
+            found = self.tests.setdefault(function, [])
+            found += [
+                one
+                for one in self.seconds
+                if one not in found and (one == test or (beginning != test and one.startswith(beginning)))
+            ]
+        return whole
+
+    def fate(self, mutant: Mutant, killers: list[str]) -> str:
+        """What becomes of a mutant; the test that notices it is put before the ``killers`` of its function."""
+        chosen = self.tests.get(f"{mutant.module}:{mutant.function}", [])
+        if not chosen:
+            return "untouched"
+        of_file = Counter[str]()
+        for test in chosen:
+            of_file[test.partition("::")[0]] += self.seconds[test]  # type: ignore[assignment]
+        first = [test for test in killers if test in chosen]
+        rest = sorted(
+            set(chosen) - set(first),
+            key=lambda test: (of_file[test.partition("::")[0]], test.partition("::")[0], self.seconds[test]),
         )
-    except subprocess.TimeoutExpired:
-        return False
-    finally:
-        place.write_text(original, encoding="utf-8")
-    return ran.returncode == 0
+        patience = PATIENCE + SLOWER * max(self.seconds[test] for test in chosen)
+        result = self.run(mutant.text, [*first, *rest], patience)
+        if result.failed:
+            if result.failed in killers:
+                killers.remove(result.failed)
+            killers.insert(0, result.failed)
+            return f"killed by {result.failed}"
+        if result.killed:
+            return "hung" if result.hung else f"ended with {result.code}"
+        return "alive"
+
+
+def _kill_children() -> None:
+    import psutil
+
+    left = psutil.Process().children(recursive=True)
+    for one in left:
+        with __import__("contextlib").suppress(psutil.NoSuchProcess):
+            one.kill()
+    psutil.wait_procs(left, timeout=5)
+
+
+def judge(module: str, found: Sequence[Mutant], top: Path) -> int:
+    """Run a module's mutants in the copy of the tree at ``top`` and say what became of each; the exit code."""
+    began = time.monotonic()
+    ground = Ground(module, top)
+    whole = ground.measure()
+    if ground.broken or whole.killed:
+        print(
+            f"{module}: its tests fail as it is: {whole.failed or whole.code}", file=ground.said, flush=True
+        )
+        return 2
+    measured = time.monotonic() - began
+    killers: dict[str, list[str]] = {}
+    counts: Counter[str] = Counter()
+    for mutant in found:
+        at = time.monotonic()
+        became = ground.fate(mutant, killers.setdefault(mutant.function, []))
+        why = explanation(mutant.name)
+        fate = "killed" if became not in ("alive", "untouched") else "explained" if why else "SURVIVED"
+        counts[fate] += 1
+        print(
+            f"{fate}  {mutant.name}  [{became}, {time.monotonic() - at:.1f} s]", file=ground.said, flush=True
+        )
+    told = ", ".join(f"{count} {fate}" for fate, count in sorted(counts.items()))
+    spent = time.monotonic() - began - measured
+    print(
+        f"{module}: {len(found)} mutants, {told}; {measured:.0f} s to measure, {spent / len(found):.1f} s a mutant",
+        file=ground.said, flush=True,
+    )  # fmt: skip
+    return 1 if counts["SURVIVED"] else 0
 
 
 def main() -> int:
-    """Run the mutants that were asked for, a copy of the tree for each thread; say what became of each."""
+    """Run the mutants that were asked for, a process and a copy of the tree for each module; tell each one's fate."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "modules", nargs="*", help="beginnings of module names, such as verify/ or gate/ledger"
+        "names", nargs="*", default=[""], help="how names begin, such as verify/ or gate/ledger:Ledger.begin"
     )
     parser.add_argument("--sample", type=int, help="only so many of them, at random")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="modules at a time")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--list", action="store_true", help="name them and leave")
     asked = parser.parse_args()
-    chosen = [name for name in TESTS if not asked.modules or name.startswith(tuple(asked.modules))]
     found = [
         mutant
-        for name in chosen
-        for mutant in mutants(name, (ROOT / PACKAGE / f"{name}.py").read_text(encoding="utf-8"))
+        for module in TESTS
+        for mutant in mutants(module, (ROOT / PACKAGE / f"{module}.py").read_text(encoding="utf-8"))
+        if mutant.name.startswith(tuple(asked.names))
     ]
     if asked.sample and asked.sample < len(found):
         found = random.Random(asked.seed).sample(found, asked.sample)
     if asked.list:
         print(*(mutant.name for mutant in found), f"{len(found)} mutants", sep="\n")
         return 0
-    with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(asked.threads) as pool:
-        free = [Path(scratch) / str(number) for number in range(asked.threads)]
-        for top in free:
-            for part in ("src", "tests", "sample_media", "models"):
-                shutil.copytree(ROOT / part, top / part, ignore=shutil.ignore_patterns("__pycache__"))
-            shutil.copy(ROOT / "pyproject.toml", top)
-        for name in chosen:
-            if not survives(free[0], name, None):
-                print(f"{name}: its tests fail as it is")
-                return 2
+    with tempfile.TemporaryDirectory() as scratch:
+        whole = Path(scratch) / "whole"
+        for part in ("src", "tests", "sample_media", "models"):
+            shutil.copytree(ROOT / part, whole / part, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "pyproject.toml", whole)
+        compileall.compile_dir(whole / "src", quiet=2)
+        running: dict[int, Path] = {}
+        worst = 0
 
-        def run(mutant: Mutant) -> bool:
-            top = free.pop()
-            try:
-                alive = survives(top, mutant.module, mutant.text)
-            finally:
-                free.append(top)
-            fate = "killed" if not alive else "explained" if mutant.name in EXPLAINED else "SURVIVED"
-            print(f"{fate}  {mutant.name}", flush=True)
-            return fate == "SURVIVED"
+        def wait() -> int:
+            child, status = os.wait()
+            shutil.rmtree(running.pop(child))
+            return os.waitstatus_to_exitcode(status)
 
-        left = sum(pool.map(run, found))
-    print(f"{len(found)} mutants, {left} survived without a reason.")
-    return 1 if left else 0
+        for module in dict.fromkeys(mutant.module for mutant in found):
+            if len(running) == max(1, asked.jobs):
+                worst = max(worst, wait())
+            top = Path(scratch) / module.replace("/", "-")
+            shutil.copytree(whole, top)
+            child = os.fork()
+            if not child:
+                code = 3
+                try:
+                    code = judge(module, [one for one in found if one.module == module], top)
+                finally:
+                    os._exit(code)
+            running[child] = top
+        while running:
+            worst = max(worst, wait())
+    return worst
 
 
 if __name__ == "__main__":

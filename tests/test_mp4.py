@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from anonymizer.core.types import Result, Traces
-from anonymizer.verify import h264, mp4
+from anonymizer.verify import clip, h264, mp4
 from anonymizer.verify.clip import ExpectedClip, audit, examine
 from anonymizer.verify.jpeg import StructureError
 from anonymizer.verify.second_reader import SecondReading, sampled
@@ -212,3 +212,42 @@ def test_a_canary_in_the_index_or_a_long_one_among_the_pictures_is_found(tmp_pat
     expected = ExpectedClip((160, 96), 3600 * np.arange(30), lasting, BASE, "0" * 64, traces, False, False)
     results = {check.name: check.result for check in examine(path, expected, SecondReading())}
     assert results["canaries"] is Result.FAIL
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "found"),
+    [
+        ("ABCDE", "pictures", 0),
+        ("ABCDEFGH", "pictures", 0),
+        ("ABCDEFGHI", "pictures", 1),
+        ("ABCDEFGHI", "between two pieces", 1),
+        ("iso2avc1", "index", 1),
+    ],
+)
+def test_short_strings_count_in_the_index_and_long_ones_everywhere(
+    tmp_path: Path, good: bytes, monkeypatch: pytest.MonkeyPatch, text: str, where: str, found: int
+) -> None:
+    """In a hundred megabytes of pictures five given letters turn up by chance."""
+    monkeypatch.setattr(clip, "PIECE", 256)
+    monkeypatch.setattr(clip, "OVERLAP", 32)
+    start = int(walked(good).video.offsets.min())
+    at = start + 600 if where == "pictures" else start + 2 * 256 - 4
+    data = good if where == "index" else good[:at] + text.encode() + good[at + len(text) :]
+    path = tmp_path / "abc.mp4"
+    path.write_bytes(data)
+    lasting = np.full(30, 3600, np.int64)
+    traces = Traces((), frozenset({text}))
+    expected = ExpectedClip((160, 96), 3600 * np.arange(30), lasting, BASE, "0" * 64, traces, False, False)
+    checks = {check.name: check for check in examine(path, expected, SecondReading())}
+    assert checks["structure"].result is Result.PASS
+    assert checks["canaries"].data["found"] == found
+
+
+def test_a_clip_of_another_size_than_it_must_have_fails(tmp_path: Path, good: bytes) -> None:
+    path = tmp_path / "abc.mp4"
+    path.write_bytes(good)
+    lasting = np.full(30, 3600, np.int64)
+    for size, code in (((160, 96), "check.structure.clip-passed"), ((96, 160), "check.clip-size")):
+        expected = ExpectedClip(size, 3600 * np.arange(30), lasting, BASE, "0" * 64, Traces(), False, False)
+        checks = {check.name: check for check in examine(path, expected, SecondReading())}
+        assert checks["structure"].evidence.code == code

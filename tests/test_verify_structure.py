@@ -284,3 +284,97 @@ def test_an_extended_attribute_fails(clean: dict[str, bytes], tmp_path: Path) ->
     os.utime(path, (NEUTRAL_TIME, NEUTRAL_TIME))
     check = naming.check(path, keep_name=False)
     assert check.result is Result.FAIL and "4711" not in str(check.evidence)
+
+
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize("copied", [False, True])
+@pytest.mark.parametrize("neutral_time", [False, True])
+@pytest.mark.parametrize("name", ["k3j4x.jpg", "k3-4.png", "k.mp4", "Anna.jpg", "anna.jpeg", "anna jpg"])
+def test_what_a_name_and_a_time_say(
+    name: str, neutral_time: bool, copied: bool, keep: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"x")
+    time = NEUTRAL_TIME if neutral_time else NEUTRAL_TIME + 1
+    os.utime(path, (time, time))
+    wrong = []
+    if not keep and name not in ("k3j4x.jpg", "k3-4.png", "k.mp4"):
+        wrong.append("check.name-not-neutral")
+    if not neutral_time and not copied:
+        wrong.append("check.time-not-neutral")
+    check = naming.check(path, keep, copied=copied)
+    if wrong:
+        assert check.result is Result.FAIL
+        assert [one.code for one in check.evidence.values["what"]] == wrong  # type: ignore[union-attr]
+    else:
+        said = {
+            (True, False): "check.naming.passed",
+            (True, True): "check.naming.kept",
+            (False, False): "check.naming.copied",
+            (False, True): "check.naming.copied-kept",
+        }
+        assert (check.result, check.evidence.code) == (Result.PASS, said[neutral_time, keep])
+        assert check.data == ({} if neutral_time else {"other_time": True})
+
+
+def test_attributes_of_the_systems_own_are_nobodys(
+    clean: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "k3j4x.jpg"
+    path.write_bytes(clean["JPEG"])
+    os.utime(path, (NEUTRAL_TIME, NEUTRAL_TIME))
+    monkeypatch.setattr(
+        os, "listxattr", lambda _: ["security.selinux", "system.posix_acl_access"], raising=False
+    )
+    assert naming.check(path, keep_name=False).result is Result.PASS
+    monkeypatch.setattr(os, "listxattr", lambda _: ["security.selinux", "user.origin"], raising=False)
+    assert naming.check(path, keep_name=False).evidence.values["what"][0].code == "check.attributes"  # type: ignore
+    monkeypatch.delattr(os, "listxattr", raising=False)
+    assert naming.check(path, keep_name=False).result is Result.PASS
+
+
+def test_the_integrity_check_names_what_is_wrong(clean: dict[str, bytes]) -> None:
+    data = clean["JPEG"]
+    pixels = integrity.decoded(data)
+    codes = {
+        "check.no-decode": integrity.check(data, integrity.decoded(b"nothing"), SIZE, same=False),
+        "check.picture-size": integrity.check(data, pixels, (SIZE[0], SIZE[1] + 1), same=True),
+        "check.is-source": integrity.check(data, pixels, None, same=True),
+        "check.coded-trailing": integrity.check(data[:-2] + bytes(40) + data[-2:], pixels, SIZE, same=False),
+        "check.decodes": integrity.check(data, pixels, None, same=False),
+    }
+    for code, check in codes.items():
+        assert (check.evidence.code, check.result is Result.PASS) == (code, code == "check.decodes")
+    # A PNG's end is the structure's affair: nothing is changed in it to see what follows.
+    png = clean["PNG"]
+    assert integrity.check(png, integrity.decoded(png), SIZE, same=False).result is Result.PASS
+
+
+@pytest.mark.parametrize(
+    ("by", "differs"), [(0, False), (integrity.ROUNDING, False), (integrity.ROUNDING + 1, True)]
+)
+def test_two_decoders_may_differ_by_a_rounding(
+    clean: dict[str, bytes], by: int, differs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = np.full((40, 30, 3), 100, np.uint8)
+    other = np.full((32, 30, 3), 100, np.uint8)
+    other[-1, -1, 0] += by
+    monkeypatch.setattr(integrity, "_bottom", lambda _: other)
+    assert integrity._differs(b"", pixels) is differs
+    assert integrity._differs(b"", pixels[:, :29]), "another size is another picture"
+
+
+def test_what_pillow_cannot_read_differs(clean: dict[str, bytes]) -> None:
+    pixels = integrity.decoded(clean["JPEG"])
+    assert not integrity._differs(clean["JPEG"], pixels)
+    assert integrity._differs(b"nothing", pixels)
+
+
+def test_an_audit_tells_png_from_jpeg_by_its_first_bytes(clean: dict[str, bytes], tmp_path: Path) -> None:
+    for form, data in clean.items():
+        path = tmp_path / "abc.jpg"
+        path.write_bytes(data)
+        os.utime(path, (NEUTRAL_TIME, NEUTRAL_TIME))
+        checks = {check.name: check for check in audit(path)}
+        assert set(checks) == {"structure", "integrity", "name-and-times", "second-opinion"}
+        assert checks["structure"].evidence.values["format"] == form

@@ -10,11 +10,15 @@ import struct
 from typing import BinaryIO
 
 from anonymizer.verify.jpeg import StructureError
-from anonymizer.verify.mp4 import Movie, _children, parsing
+from anonymizer.verify.mp4 import Movie, _children, _one, _shown, parsing
 
 SLICE, KEY_SLICE, SEI, SPS, PPS = 1, 5, 6, 7, 8
 IN_SAMPLES = {SLICE, KEY_SLICE}
-ENTRY_BOXES = {b"avcC", b"colr", b"pasp", b"btrt", b"fiel"}
+ENTRY_BOXES = {b"avcC": 0, b"colr": 11, b"pasp": 8, b"btrt": 12, b"fiel": 2}
+"""What a sample entry may hold, and the one length that it may have (14496-12, 12.1.4 and 12.1.5; colours by number, no
+profile); the configuration is looked into instead."""
+NAMES = (bytes(32), b"\x0cLavc libx264".ljust(32, b"\0"))
+"""None, or the muxer's for the coding: the whole field (14496-12, 12.1.3)."""
 VISUAL = 78
 """Bytes of a visual sample entry before its boxes (14496-12, 12.1.3)."""
 
@@ -45,15 +49,17 @@ def check(file: BinaryIO, movie: Movie) -> dict[str, int]:
 
 
 def _check_entry(movie: Movie) -> None:
-    """The sample entry: constants, one avcC with one SPS and one PPS, colours, aspect, rate."""
+    """The sample entry: constants, one avcC with one SPS and one PPS; colours, aspect, rate by number."""
     entry = movie.video.entry
     if entry[:6].strip(b"\0") or entry[8:24].strip(b"\0"):
         raise StructureError("h264.maker")
-    name = entry[42:74]
-    if name.strip(b"\0") and name[1 : 1 + name[0]] not in (b"Lavc libx264",):
+    if entry[42:74] not in NAMES:
         raise StructureError("h264.maker")
-    boxes = _children(entry[VISUAL:], ENTRY_BOXES)
-    record = next((box.body for box in boxes if box.name == b"avcC"), b"")
+    boxes = _children(entry[VISUAL:], set(ENTRY_BOXES))
+    for box in boxes:
+        if box.name != b"avcC" and len(box.body) != ENTRY_BOXES[box.name]:
+            raise StructureError("mp4.box-size", name=_shown(box.name))
+    record = _one(boxes, b"avcC")
     if len(record) < 8 or record[0] != 1 or record[4] & 3 != 3:
         raise StructureError("h264.no-configuration")
     at = 5

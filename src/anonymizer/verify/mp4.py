@@ -28,6 +28,8 @@ CONTAINERS = {
 }
 TOP = (b"ftyp", b"moov", b"mdat", b"free")
 BRANDS = {b"isom", b"iso2", b"iso4", b"iso5", b"iso6", b"avc1", b"mp41", b"mp42"}
+MINOR = struct.pack(">I", 0x200)
+"""The muxer's own version of its main brand."""
 UNITY = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
 MOST_INDEX = 1 << 28
 """Bytes of a moov that are read: 10 hours at 60 frames a second need under 40 MB."""
@@ -163,7 +165,7 @@ def _one(boxes: list[_WrittenBox], name: bytes) -> bytes:
 
 def _check_brands(body: bytes) -> None:
     brands = {body[:4]} | {body[i : i + 4] for i in range(8, len(body), 4)}
-    if len(body) % 4 or len(body) > 64 or not brands <= BRANDS:
+    if len(body) % 4 or len(body) > 64 or body[4:8] != MINOR or not brands <= BRANDS:
         raise StructureError("mp4.brand")
 
 

@@ -48,7 +48,7 @@ def walk(data: bytes) -> dict[str, int]:
     if at != len(data):
         raise StructureError("png.trailing", count=len(data) - at)
     header = data[16:29]
-    if len(data) < 33 or struct.unpack_from(">I", data, 8)[0] != 13 or length:
+    if struct.unpack_from(">I", data, 8)[0] != 13 or length:
         raise StructureError("png.chunk-length")
     width, height, depth, colour, method, filtering, interlace = struct.unpack(">IIBBBBB", header)
     if depth != 8 or colour not in CHANNELS or method or filtering or interlace or not width * height:

@@ -22,6 +22,7 @@ from __future__ import annotations
 import argparse
 import ast
 import compileall
+import contextlib
 import copy
 import ctypes
 import gc
@@ -35,7 +36,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from inspect import CO_OPTIMIZED
 from pathlib import Path
@@ -52,7 +53,48 @@ SUBREAPER = 36
 """``PR_SET_CHILD_SUBREAPER``: what a killed test has started becomes this process's child, and goes too."""
 
 TESTS: dict[str, tuple[str, ...]] = {
-    "verify/canary": ("test_verify_canary", "test_tamper"),
+    "verify/canary": ("test_verify_by_value", "test_verify_canary"),
+    "verify/clip": ("test_verify_by_value", "test_mp4", "test_clip_verify"),
+    "verify/exiftool": ("test_second_opinion",),
+    "verify/h264": ("test_structure_by_hand", "test_mp4"),
+    "verify/integrity": ("test_verify_structure",),
+    "verify/jpeg": ("test_structure_by_hand", "test_verify_structure"),
+    "verify/mp4": ("test_structure_by_hand", "test_mp4"),
+    "verify/naming": ("test_verify_structure",),
+    "verify/outline": ("test_verify_by_value", "test_verify_strength"),
+    "verify/photo": ("test_verify_structure", "test_tamper"),
+    "verify/png": ("test_structure_by_hand", "test_verify_structure"),
+    "verify/second_reader": ("test_verify_by_value", "test_mp4", "test_confinement"),
+    "verify/strength": ("test_verify_by_value", "test_verify_strength", "test_redaction_mutants"),
+    "gate/chain": ("test_ledger_queries", "test_log"),
+    "gate/database": ("test_ledger_queries", "test_ledger", "test_ledger_connections"),
+    "gate/decision_log": ("test_log",),
+    "gate/decisions": ("test_decide", "test_rejected", "test_permissions"),
+    "gate/file_records": ("test_ledger_queries", "test_passed_over"),
+    "gate/files": ("test_gate", "test_permissions"),
+    "gate/folder": ("test_gate", "test_permissions", "test_decide"),
+    "gate/ledger": (
+        "test_ledger_queries",
+        "test_ledger",
+        "test_ledger_connections",
+        "test_gate",
+        "test_decide",
+    ),
+    "gate/output": ("test_gate", "test_decide", "test_release", "test_permissions"),
+    "gate/permissions": ("test_permissions", "test_gate"),
+    "gate/records": ("test_ledger_queries", "test_ledger"),
+    "gate/recovery": ("test_gate", "test_decide"),
+    "gate/removal": ("test_gate", "test_decide"),
+    "gate/work": ("test_gate", "test_engine"),
+    "redact/clip": ("test_redact_yuv", "test_redaction_mutants"),
+    "redact/noise": ("test_noise",),
+    "redact/photo": ("test_redact", "test_redaction_mutants"),
+    "redact/residual": ("test_residual",),
+    "track/hand_drawn": ("test_drawn",),
+    "track/live": ("test_track",),
+    "track/template": ("test_track", "test_drawn"),
+    "track/tracker": ("test_track",),
+    "track/tracks": ("test_track",),
 }
 """A module of ``src/anonymizer`` and the test files that answer for it."""
 
@@ -182,6 +224,11 @@ def touch(function: str) -> None:
             file.write(f"{function}\t{test}\n")
 
 
+def file_of(test: str) -> str:
+    """The file that a test stands in."""
+    return test.partition("::")[0]
+
+
 def explanation(name: str) -> str | None:
     """Why no test can notice this mutant, if that is so."""
     for reason, patterns in EXPLAINED.items():
@@ -191,13 +238,18 @@ def explanation(name: str) -> str | None:
     return None
 
 
-def put_in_place(original: str, text: str, place: Path) -> None:
-    """Give every function of the module that was imported from ``place`` the code that it has in ``text``."""
-    standing: dict[tuple[str, int], list[FunctionType]] = {}
+def standing_functions(place: Path) -> dict[tuple[str, int], list[FunctionType]]:
+    """The functions that were imported from this file, by their name and first line."""
+    found: dict[tuple[str, int], list[FunctionType]] = {}
     for one in gc.get_objects():
         if isinstance(one, FunctionType) and one.__code__.co_filename == str(place):
-            standing.setdefault((one.__code__.co_qualname, one.__code__.co_firstlineno), []).append(one)
-    old, new = (_codes(compile(t, str(place), "exec", dont_inherit=True)) for t in (original, text))
+            found.setdefault((one.__code__.co_qualname, one.__code__.co_firstlineno), []).append(one)
+    return found
+
+
+def put_in_place(standing: dict[tuple[str, int], list[FunctionType]], original: str, text: str) -> None:
+    """Give the standing functions of a module the code that they have in another text of it."""
+    old, new = (_codes(compile(one, "mutant", "exec", dont_inherit=True)) for one in (original, text))
     for before, after in zip(old, new, strict=True):
         for function in standing.get((before.co_qualname, before.co_firstlineno), ()):
             function.__code__ = after
@@ -256,7 +308,7 @@ class Ground:
         self.place = top / PACKAGE / f"{module}.py"
         self.original = self.place.read_text(encoding="utf-8")
         self.files = [f"tests/{name}.py" for name in TESTS[module]]
-        self.tests: dict[str, list[str]] = {}
+        self.tests: dict[str, set[str]] = {}
         self.seconds: dict[str, float] = {}
         os.chdir(top)
         paths = [str(top / "src"), str(top / "tests")]
@@ -266,7 +318,10 @@ class Ground:
         if sys.platform == "linux":
             ctypes.CDLL(None).prctl(SUBREAPER, 1)
         self._in_silence()
-        self.broken = bool(self._pytest("--collect-only"))
+        self.broken = bool(self._pytest(self.files, "--collect-only"))
+        self.standing = standing_functions(self.place)
+        # Nothing that is there now will ever be garbage: the collections of each fork need not look at it.
+        gc.freeze()
 
     def _in_silence(self) -> None:
         nowhere = os.open(os.devnull, os.O_RDWR)
@@ -274,20 +329,12 @@ class Ground:
         for standard in (0, 1, 2):
             os.dup2(nowhere, standard)
 
-    def _pytest(self, *arguments: str, plugin: object = None) -> int:
+    def _pytest(self, files: Iterable[str], *arguments: str, plugin: object = None) -> int:
         import pytest
 
-        how = [
-            "-x",
-            "-q",
-            "-n",
-            "0",
-            "-p",
-            "no:cacheprovider",
-            "--hypothesis-seed=0",
-            f"--basetemp={self.top}/tmp",
-        ]
-        return int(pytest.main([*how, *arguments, *self.files], plugins=[plugin] if plugin else []))
+        how = ["-x", "-q", "-n", "0", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
+        how.append(f"--basetemp={self.top}/tmp")
+        return int(pytest.main([*how, *arguments, *files], plugins=[plugin] if plugin else []))
 
     def run(self, text: str, tests: Sequence[str] | None, patience: float) -> Result:
         """Run tests with ``text`` in the module's place, for ``patience`` seconds each at most."""
@@ -298,8 +345,9 @@ class Ground:
             if not child:
                 code = 99
                 try:
-                    put_in_place(self.original, text, self.place)
-                    code = self._pytest(plugin=Chosen(tests, writing))
+                    put_in_place(self.standing, self.original, text)
+                    files = self.files if tests is None else dict.fromkeys(map(file_of, tests))
+                    code = self._pytest(files, plugin=Chosen(tests, writing))
                 finally:
                     os._exit(code)
             os.close(writing)
@@ -340,27 +388,26 @@ class Ground:
             function, _, at = line.partition("\t")
             test, _, phase = at.rpartition(" ")
             # What a fixture of a whole file does it does for all of its tests; what an import does, for all there are.
-            beginning = {"": "", "(setup)": test.partition("::")[0] + "::"}.get(phase, test)
-            found = self.tests.setdefault(function, [])
-            found += [
+            beginning = {"": "", "(setup)": file_of(test) + "::"}.get(phase)
+            self.tests.setdefault(function, set()).update(
                 one
                 for one in self.seconds
-                if one not in found and (one == test or (beginning != test and one.startswith(beginning)))
-            ]
+                if one == test or (beginning is not None and one.startswith(beginning))
+            )
         return whole
 
     def fate(self, mutant: Mutant, killers: list[str]) -> str:
         """What becomes of a mutant; the test that notices it is put before the ``killers`` of its function."""
-        chosen = self.tests.get(f"{mutant.module}:{mutant.function}", [])
+        chosen = self.tests.get(f"{mutant.module}:{mutant.function}", set())
         if not chosen:
             return "untouched"
-        of_file = Counter[str]()
+        together: dict[str, float] = {}
         for test in chosen:
-            of_file[test.partition("::")[0]] += self.seconds[test]  # type: ignore[assignment]
+            together[file_of(test)] = together.get(file_of(test), 0.0) + self.seconds[test]
         first = [test for test in killers if test in chosen]
+        # Quick files first, and within each its quick tests: what a file's tests share is made once.
         rest = sorted(
-            set(chosen) - set(first),
-            key=lambda test: (of_file[test.partition("::")[0]], test.partition("::")[0], self.seconds[test]),
+            chosen - set(first), key=lambda test: (together[file_of(test)], file_of(test), self.seconds[test])
         )
         patience = PATIENCE + SLOWER * max(self.seconds[test] for test in chosen)
         result = self.run(mutant.text, [*first, *rest], patience)
@@ -379,7 +426,7 @@ def _kill_children() -> None:
 
     left = psutil.Process().children(recursive=True)
     for one in left:
-        with __import__("contextlib").suppress(psutil.NoSuchProcess):
+        with contextlib.suppress(psutil.NoSuchProcess):
             one.kill()
     psutil.wait_procs(left, timeout=5)
 

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from anonymizer.core.settings import DrawnRegion
-from anonymizer.core.types import Kind, Pixels
+from anonymizer.core.types import Box, Kind, Pixels
 from anonymizer.report.keyframes import MOST, keyframes
-from anonymizer.track.hand_drawn import RegionFollower, said
+from anonymizer.track.hand_drawn import (
+    RegionFollower,
+    _Colours,
+    _correlation,
+    _Direction,
+    _flowed,
+    _held,
+    said,
+    within,
+)
+from anonymizer.track.template import template
 
 SIZE = 320, 180
 RATE = 25.0
@@ -79,8 +90,6 @@ def test_a_doubt_is_followed_from_the_frame_of_its_very_second(number: int) -> N
 
 
 def test_a_thing_that_comes_nearer_is_covered_as_it_grows() -> None:
-    import cv2
-
     frames = []
     for number in range(50):
         side = 40 + number
@@ -155,3 +164,156 @@ def test_a_path_keeps_to_where_the_boxes_were_in_few_places() -> None:
     still = np.tile(np.array([[1, 2, 3, 4]], np.int32), (5000, 1))
     assert len(keyframes(seconds, still)) == 2
     assert keyframes(seconds[:0], still[:0]) == ()
+
+
+# By value
+
+
+def test_a_persons_time_has_both_its_ends_in_it() -> None:
+    seconds = np.array([0.9, 1.0, 1.4, 1.5])
+    region = DrawnRegion(rect=(0, 0, 9, 9), start=1.0, end=1.4)
+    assert within(region, seconds).tolist() == [False, True, True, False]
+    # A time that was rounded on its way through a file is still that time.
+    assert (
+        within(region, seconds + 4e-7).tolist()
+        == within(region, seconds - 4e-7).tolist()
+        == [False, True, True, False]
+    )
+    assert within(DrawnRegion(rect=(0, 0, 9, 9), start=1.0), seconds).tolist() == [False, True, True, True]
+
+
+def test_colours_are_averaged_over_the_frames_that_show_the_place() -> None:
+    colours = _Colours()
+    assert colours.mean().tolist() == [[[128, 128, 128]]]
+    for value, box in ((10, Box(0, 0, 8, 8)), (30, Box(0, 0, 8, 8))):
+        colours.add(np.full((20, 20, 3), value, np.uint8), box, 4)
+    for beside in (Box(-9, 0, 8, 8), Box(21, 0, 8, 8), Box(0, -9, 8, 8), Box(0, 21, 8, 8)):
+        colours.add(np.full((20, 20, 3), 99, np.uint8), beside, 4)
+    assert colours.added == 2 and colours.mean().shape == (4, 4, 3) and (colours.mean() == 20).all()
+
+
+def test_a_held_place_is_a_track_for_its_time_and_none_outside() -> None:
+    seconds = np.arange(50) / RATE
+    region = DrawnRegion(rect=(1, 2, 30, 40), start=0.4, end=0.6)
+    track = _held(region, seconds, np.zeros((4, 4, 3), np.float32))
+    assert track and (track.first, track.last) == (10, 15) and track.box(12) == Box(1, 2, 30, 40)
+    assert track.seen.all() and [one.score for one in track.evidence] == [1.0]
+    assert _held(region.model_copy(update={"start": 9.0, "end": None}), seconds, track.colours) is None
+
+
+def test_what_a_person_is_told_of_a_place_that_was_followed() -> None:
+    seconds = np.arange(50) / RATE
+    track = _held(
+        DrawnRegion(rect=(1, 2, 30, 40), start=0.4, end=0.6), seconds, np.zeros((1, 1, 3), np.float32)
+    )
+    region = DrawnRegion(rect=(1, 2, 30, 40), follow=0.52)
+    assert said(region, None, seconds).values == {"seconds": 0.52}
+    found = said(region, track, seconds)
+    assert (found.code, found.values) == ("ask.followed", {"seconds": 0.52, "first": 0.4, "last": 0.6})
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "known"), [(4, 40, True), (3, 40, False), (40, 4, True), (40, 3, False)]
+)
+def test_points_are_followed_on_what_is_four_pixels_wide(width: int, height: int, known: bool) -> None:
+    grey = cv2.cvtColor(frame(10), cv2.COLOR_RGB2GRAY)
+    found = _flowed(grey, grey, Box(90, 80, width, height))
+    assert (found is not None) is known
+    if found:
+        assert np.allclose((found.x, found.y, found.w, found.h), (90, 80, width, height), atol=0.1)
+
+
+def test_where_nothing_can_be_followed_there_is_nothing_to_go_by() -> None:
+    noise, flat = (
+        np.random.default_rng(1).integers(0, 255, (180, 320), np.uint8),
+        np.full((180, 320), 90, np.uint8),
+    )
+    for before, after in ((noise, flat), (flat, noise), (flat, flat)):
+        assert _flowed(before, after, Box(100, 60, 60, 60)) is None
+
+
+def test_by_its_points_a_thing_moves_and_grows_and_no_more_than_a_little() -> None:
+    side = 240
+    picture = cv2.GaussianBlur(np.random.default_rng(1).integers(0, 255, (side, side), np.uint8), (0, 0), 2)
+    for factor, expected in ((1.03, 1.03), (0.97, 0.97), (1.09, 1.06), (0.91, 0.94)):
+        matrix = np.array([[factor, 0, 120 * (1 - factor) + 4], [0, factor, 120 * (1 - factor) - 2]])
+        after = cv2.warpAffine(picture, matrix, (side, side), borderMode=cv2.BORDER_REFLECT)
+        box = _flowed(picture, after, Box(80, 80, 80, 80))
+        assert box
+        assert np.abs(np.array(box.centre) - (124, 118)).max() < 1
+        assert box.w / 80 == pytest.approx(expected, abs=0.012)
+
+
+def test_a_place_is_correlated_at_whatever_size_it_has_now() -> None:
+    grey = cv2.cvtColor(frame(10), cv2.COLOR_RGB2GRAY)
+    x, y = centre(10)
+    box = Box(x - 30, y - 30, 60, 60)
+    known = template(grey, box)
+    assert known and _correlation(known, grey, box) == 1.0
+    assert _correlation(known, 255 - grey, box) < -0.9
+    assert _correlation(known, np.full_like(grey, 90), box) == 0.0, "nothing is there"
+    assert _correlation(known, grey, Box(-90, 0, 60, 60)) == 0.0, "it has left the picture"
+    larger = cv2.resize(grey, None, fx=1.5, fy=1.5, interpolation=cv2.INTER_LINEAR)
+    assert _correlation(known, larger, Box(1.5 * box.x, 1.5 * box.y, 90, 90)) > 0.8
+    shifted = np.clip(grey.astype(int) + 2, 0, 255).astype(np.uint8)
+    assert _correlation(known, shifted, box) == 1.0, "it has hardly changed"
+
+
+def test_in_one_direction_a_place_is_followed_held_and_found_again() -> None:
+    """Flow, then nothing for a while, then its look again; each step is a box and a mark."""
+    greys = [cv2.cvtColor(frame(n, without=5 <= n < 9), cv2.COLOR_RGB2GRAY) for n in range(14)]
+    x, y = centre(0)
+    start = Box(x - 30, y - 30, 60, 60)
+    way = _Direction(start, greys[0], template(greys[0], start), patience=3)
+    for grey in greys[1:]:
+        way.step(grey)
+    assert "".join(way.marks) == "FFFF" + "HHHH" + "FFFFF"
+    assert way.missed == 0
+    # It grows for as long as patience lasts, and then no more.
+    widths = [box.w for box in way.boxes]
+    assert widths[3] < widths[4] < widths[5] < widths[6] == widths[7]
+    for number in range(9, 14):
+        assert np.abs(np.array(way.boxes[number - 1].centre) - centre(number)).max() < 4
+    lost = _Direction(start, greys[0], None, patience=3)
+    lost.step(greys[1])
+    assert lost.marks == ["H"] and lost.box == start.scaled(1.012)
+
+
+@pytest.mark.parametrize("patience", [0, 18])
+def test_a_thing_that_is_gone_is_given_up_after_its_patience(patience: int) -> None:
+    """Backwards as forwards, unless the person named a time from which or up to which it is to be hidden."""
+    gone = [frame(n, without=not 30 <= n < 40) for n in range(80)]
+    follower, seconds = followed(around(35), gone)
+    ((_, track),) = follower.tracks(seconds)
+    assert (track.first, track.last) == (30 - 18, 39 + 18)
+    follower, seconds = followed(around(35, start=0.04, end=3.0), gone)
+    ((_, track),) = follower.tracks(seconds)
+    assert (track.first, track.last) == (1, 75)
+
+
+def test_a_place_that_nobody_reached_is_followed_from_the_last_frame() -> None:
+    follower, seconds = followed(around(59), [frame(n) for n in range(60)])
+    ((_, track),) = follower.tracks(seconds)
+    assert np.flatnonzero(track.seen).tolist() == [59] and (track.first, track.last) == (0, 59)
+    assert len(follower.tracks(seconds)) == 1, "asking twice changes nothing"
+    empty, _ = followed(around(0), [])
+    assert empty.tracks(np.zeros(0)) == []
+
+
+def test_what_is_held_and_what_is_followed_go_side_by_side() -> None:
+    whole = SIZE[0] * FULL, SIZE[1] * FULL
+    held = DrawnRegion(rect=(500, 300, 100, 50))
+    first, second = around(0), around(20)
+    follower = RegionFollower([first, held, second], whole, SIZE, RATE, 8, 1.4)
+    seconds = np.arange(40) / RATE
+    for number in range(40):
+        follower.add(frame(number), float(seconds[number]), cut=number == 30)
+    found = {region.follow: track for region, track in follower.tracks(seconds)}
+    assert (found[None].first, found[None].last) == (0, 39)
+    assert (found[first.follow].first, found[first.follow].last) == (0, 29)
+    assert (found[second.follow].first, found[second.follow].last) == (0, 29)
+    # After the cut nothing of the shot before is remembered for one whose moment is still to come.
+    late, seconds = followed(around(35), [frame(number) for number in range(40)], cuts=(30,))
+    ((_, track),) = late.tracks(seconds)
+    assert (track.first, track.last) == (30, 39)
+    assert track.guessed is not None and not track.guessed.any()

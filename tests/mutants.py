@@ -421,6 +421,9 @@ class Ground:
         )
         patience = PATIENCE + SLOWER * max(self.seconds[test] for test in chosen)
         result = self.run(mutant.text, [*first, *rest], patience)
+        if result.hung:
+            # Once more: the machine may have been busy with something else, or asleep.
+            result = self.run(mutant.text, [*first, *rest], patience)
         if result.failed:
             if result.failed in killers:
                 killers.remove(result.failed)

@@ -1,7 +1,7 @@
 # make demo   publishable photos from sample_media/, with their reports, in demo/
 # make test   style, types, tests
 # make soak   the crash tests at length, twenty minutes: a batch killed 20 times, a watcher and all commands for five minutes each
-# make mutants  the safety-critical code broken in every place: does a test notice? An hour or two; ONLY=verify/ for a part
+# make mutants  the safety-critical code broken in every place: does a test notice? Some ten minutes; ONLY=verify/ for a part
 # All set themselves up first: all they need is Python 3.11 or newer with pip, and a package index.
 
 PYTHON ?= python3

@@ -19,12 +19,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from filelock import FileLock
 
-from anonymizer.core import signing
+from anonymizer.core import durable, signing
 from anonymizer.core.errors import DamagedError, DecisionError, OutputError, UnreadableError, UsageError
 from anonymizer.core.message import Message, packed
 from anonymizer.core.signing import SignatureStatus
 from anonymizer.core.types import Verdict
 from anonymizer.gate import database, decision_log, decisions, files, permissions, recovery, removal
+from anonymizer.gate import folder as folder_module
 from anonymizer.gate import output as output_module
 from anonymizer.gate.chain import LedgerFlaw
 from anonymizer.gate.decision_log import Log, LogRow
@@ -34,6 +35,7 @@ from anonymizer.gate.ledger import Ledger
 from anonymizer.gate.output import OutputFolder, check_output_folder, is_output_folder, output_error
 from anonymizer.gate.records import APPROVED, REJECTED, REOPENED, Decision, LedgerEntry, State, now
 from anonymizer.gate.work import Work
+from anonymizer.report.schema import Report
 from conftest import plain, signed_report
 
 CONTENT = b"the redacted picture"
@@ -577,6 +579,103 @@ def test_a_dead_runs_work_folder_is_removed_as_soon_as_its_workers_let_go(
     assert not folder.exists() and waits == [0.1, 0.1]
 
 
+# The folder, opened for a run
+
+
+def test_a_run_that_cannot_begin_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for error, raised in (
+        (PermissionError(13, "Permission denied"), OutputError),
+        (KeyboardInterrupt(), KeyboardInterrupt),
+    ):
+
+        def fail(*_: object, error: BaseException = error) -> None:
+            raise error
+
+        monkeypatch.setattr(folder_module, "settle_dead_runs", fail)
+        with pytest.raises(raised):
+            Gate(tmp_path / "out")
+        assert [path.name for path in (tmp_path / "out" / ".anonymizer").glob("run-*")] == []
+
+
+def test_a_new_ledgers_name_is_on_the_disk_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(durable, "sync_folder", synced.append)
+    with Gate(tmp_path / "out") as gate:
+        assert synced == [gate.private]
+    with Gate(tmp_path / "out"):
+        assert synced == [gate.private]
+
+
+def test_what_nobody_began_can_be_abandoned(gate: Gate) -> None:
+    gate.abandon("nobody")
+    id = gate.begin("/x/a.jpg", "settings", asked="asked", sha256="beef", state=State.QUEUED)
+    assert (entry(gate, id).state, entry(gate, id).owner, entry(gate, id).asked) == (
+        State.QUEUED,
+        gate.run,
+        "asked",
+    )
+    gate.abandon(id)
+    assert gate.ledger.get(id) is None
+
+
+def named(gate: Gate, stem: str) -> str:
+    return gate.take_name(gate.begin("/x/a.jpg", "settings"), stem, "jpg", sha256="beef")
+
+
+def test_a_name_is_taken_with_what_else_is_known(gate: Gate) -> None:
+    id = gate.begin("/x/a.jpg", "settings")
+    assert gate.take_name(id, "Anna", "jpg", sha256="beef") == "Anna.jpg"
+    assert (entry(gate, id).name, entry(gate, id).sha256) == ("Anna.jpg", "beef")
+    write(gate.ready / "abcdefghijkm.jpg")
+    assert (
+        named(gate, "abcdefghijkm") == "abcdefghijkm-2.jpg"
+        and named(gate, "bbcdefghijkm") == "bbcdefghijkm.jpg"
+    )
+
+
+def admitted(gate: Gate, name: str, verdict: Verdict = Verdict.READY, sheet: bytes = b"") -> Path:
+    id = gate.begin("/x/a.jpg", "settings")
+    staged = write(gate.staging(id))
+    report = {"json": b"{}", "html": b"<p>"}
+    return gate.admit(
+        id, staged, name, file_sha256(staged), verdict, report, [plain("why")], contact_sheet=sheet
+    )
+
+
+def test_a_folder_is_listed_again_only_where_somebody_else_changed_it(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed: list[Path] = []
+    iterdir = Path.iterdir
+
+    def watched(path: Path) -> Any:
+        listed.append(path)
+        return iterdir(path)
+
+    for folder in (gate.ready, gate.review, gate.rejected):
+        os.utime(folder, (1000, 1000))
+    monkeypatch.setattr(Path, "iterdir", watched)
+    admitted(gate, named(gate, "Anna"))
+    assert len(listed) == 3
+    assert named(gate, "anna") == "anna-2.jpg" and len(listed) == 3, "what came into it is our own"
+    os.utime(gate.ready, (2000, 2000))
+    write(gate.ready / "BERTA.jpg")
+    admitted(gate, "other.jpg")
+    assert named(gate, "Berta") == "Berta-2.jpg", "somebody else's came before ours"
+    assert named(gate, "Other") == "Other-2.jpg"
+
+
+def test_a_clips_contact_sheet_is_kept_where_there_is_one(gate: Gate) -> None:
+    admitted(gate, "a.jpg")
+    assert not gate.sheets.exists()
+    final = admitted(gate, "b.jpg", Verdict.REVIEW, b"frames")
+    assert final.parent == gate.review and [path.read_bytes() for path in gate.sheets.iterdir()] == [
+        b"frames"
+    ]
+
+
 # The decisions' log
 
 
@@ -673,6 +772,29 @@ def test_a_note_of_a_thousand_letters() -> None:
     assert decisions._note(" " + "x" * 998 + " ") == "x" * 998
     with pytest.raises(DecisionError):
         decisions._note("x" * 1001)
+
+
+def test_what_a_person_changed_by_hand_is_counted() -> None:
+    def made(**used: Any) -> dict[str, Any]:
+        report = Report.model_construct(settings=used)
+        return decisions.changes(report).model_dump()
+
+    assert made() == {"drawn": 0, "dismissed": 0, "kept": 0, "keep_mouth": False}
+    assert made(regions=[1, 2], dismiss=[1], keep=[1, 2, 3], keep_mouth=True) == {
+        "drawn": 2, "dismissed": 1, "kept": 3, "keep_mouth": True,
+    }  # fmt: skip
+    assert made(regions=None, dismiss=None, keep=None, keep_mouth=None) == made()
+
+
+def test_why_a_source_waits_for_a_person_again(gate: Gate) -> None:
+    assert decisions.objection(gate, "beef") is None
+    for action, said in ((REJECTED, "rejected"), (REOPENED, "reopened")):
+        gate.ledger.decide(dataclasses.replace(decided(action), source="beef"), State.REVIEW, [], "")
+        found = decisions.objection(gate, "beef")
+        assert found == (
+            Message(f"decision.{said}-before", day="2026-01-02"),
+            Message(f"decision.{said}-by", who="AB", when="2026-01-02 03:04"),
+        )
 
 
 # The file of the ledger

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import struct
 from pathlib import Path
@@ -13,10 +14,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from anonymizer.core.types import Check, Pixels, Result
+from anonymizer.core.types import Check, Pixels, Result, Traces
 from anonymizer.verify import integrity, naming
 from anonymizer.verify import jpeg as jpeg_audit
-from anonymizer.verify.photo import audit, structure
+from anonymizer.verify.photo import Expected, audit, decode, examine, structure
+from anonymizer.verify.strength import Bound
 from anonymizer.write.photo import NEUTRAL_TIME, write_photo
 from leaky import LEAKY, chunk, jpeg, picture, saved, segment
 
@@ -378,3 +380,36 @@ def test_an_audit_tells_png_from_jpeg_by_its_first_bytes(clean: dict[str, bytes]
         checks = {check.name: check for check in audit(path)}
         assert set(checks) == {"structure", "integrity", "name-and-times", "second-opinion"}
         assert checks["structure"].evidence.values["format"] == form
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+def test_every_check_of_a_written_photo_in_the_reports_order(
+    clean: dict[str, bytes], tmp_path: Path, form: str
+) -> None:
+    path = tmp_path / f"abc.{'jpg' if form == 'JPEG' else 'png'}"
+    path.write_bytes(clean[form])
+    os.utime(path, (NEUTRAL_TIME, NEUTRAL_TIME))
+    pixels = decode(path)
+
+    def results(
+        sha256: str = "0" * 64, size: tuple[int, int] = SIZE, strings: tuple[str, ...] = ()
+    ) -> dict[str, Result]:
+        traces = Traces((), frozenset(strings))
+        expected = Expected(form, size, [], [], sha256, traces, False, Bound(4, 80.0), pixels)
+        return {check.name: check.result for check in examine(path, expected, pixels)}
+
+    names = ["structure", "integrity", "strength", "name-and-times", "canaries", "second-opinion"]
+    assert list(results()) == names
+    assert set(results().values()) <= {Result.PASS, Result.SKIPPED}
+    assert results(hashlib.sha256(clean[form]).hexdigest())["integrity"] is Result.FAIL, (
+        "the source's own bytes"
+    )
+    assert results(size=(SIZE[1], SIZE[0]))["integrity"] is Result.FAIL
+    assert results(strings=("Mustermann",))["canaries"] is Result.PASS
+    assert results(strings=(clean[form][20:30].decode("latin-1"),))["canaries"] is Result.FAIL
+    path.write_bytes(b"no picture of anything")
+    os.utime(path, (NEUTRAL_TIME, NEUTRAL_TIME))
+    expected = Expected(form, SIZE, [], [], "", Traces(), False, Bound(4, 80.0), pixels)
+    checks = {check.name: check.result for check in examine(path, expected, decode(path))}
+    assert list(checks) == [name for name in names if name != "strength"], "nothing can be measured"
+    assert checks["structure"] is checks["integrity"] is Result.FAIL

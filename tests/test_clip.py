@@ -414,7 +414,7 @@ def placing(staged, final, mode):
     if stage == "published":
         strike()
 
-pipeline.Session.run = lambda self, path, progress=None: run(self, path, within)
+pipeline.Session.run = lambda self, path, progress=None, opened=None: run(self, path, within, opened)
 gate.place = placing
 cli.main(sys.argv[3:])
 """

@@ -288,51 +288,55 @@ def test_an_extended_attribute_fails(clean: dict[str, bytes], tmp_path: Path) ->
     assert check.result is Result.FAIL and "4711" not in str(check.evidence)
 
 
+ORIGIN = ["security.selinux", "user.origin"]
+
+
 @pytest.mark.parametrize("keep", [False, True])
-@pytest.mark.parametrize("copied", [False, True])
+@pytest.mark.parametrize("standing", list(naming.Standing))
 @pytest.mark.parametrize("neutral_time", [False, True])
+@pytest.mark.parametrize("attributes", [[], ["system.posix_acl_access"], ORIGIN])
 @pytest.mark.parametrize("name", ["k3j4x.jpg", "k3-4.png", "k.mp4", "Anna.jpg", "anna.jpeg", "anna jpg"])
-def test_what_a_name_and_a_time_say(
-    name: str, neutral_time: bool, copied: bool, keep: bool, tmp_path: Path
+def test_what_a_name_and_a_time_and_attributes_say(
+    name: str,
+    attributes: list[str],
+    neutral_time: bool,
+    standing: naming.Standing,
+    keep: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     path = tmp_path / name
     path.write_bytes(b"x")
     time = NEUTRAL_TIME if neutral_time else NEUTRAL_TIME + 1
     os.utime(path, (time, time))
-    wrong = []
+    monkeypatch.setattr(os, "listxattr", lambda _: attributes, raising=False)
+    wrong, remarks = [], []
     if not keep and name not in ("k3j4x.jpg", "k3-4.png", "k.mp4"):
         wrong.append("check.name-not-neutral")
-    if not neutral_time and not copied:
-        wrong.append("check.time-not-neutral")
-    check = naming.check(path, keep, copied=copied)
+    if not neutral_time:
+        new = standing is naming.Standing.NEW
+        (wrong if new else remarks).append("check.time-not-neutral" if new else "check.time-of-copy")
+    if attributes == ORIGIN:
+        copy = standing is naming.Standing.COPY
+        (remarks if copy else wrong).append("check.attributes-of-copy" if copy else "check.attributes")
+    check = naming.check(path, keep, standing)
+    told = check.evidence.values.get("what", ())
+    assert isinstance(told, tuple)
+    assert [one.code for one in told] == (wrong or remarks)  # type: ignore[union-attr]
     if wrong:
         assert check.result is Result.FAIL
-        assert [one.code for one in check.evidence.values["what"]] == wrong  # type: ignore[union-attr]
-    else:
-        said = {
-            (True, False): "check.naming.passed",
-            (True, True): "check.naming.kept",
-            (False, False): "check.naming.copied",
-            (False, True): "check.naming.copied-kept",
-        }
-        assert (check.result, check.evidence.code) == (Result.PASS, said[neutral_time, keep])
-        assert check.data == ({} if neutral_time else {"other_time": True})
+        return
+    copied = "check.naming.copied-kept" if keep else "check.naming.copied"
+    plain = "check.naming.kept" if keep else "check.naming.passed"
+    assert (check.result, check.evidence.code) == (Result.PASS, copied if remarks else plain)
+    assert check.data == ({"remark": True} if remarks else {})
 
 
-def test_attributes_of_the_systems_own_are_nobodys(
-    clean: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_where_python_cannot_ask_for_attributes_there_are_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "k3j4x.jpg"
-    path.write_bytes(clean["JPEG"])
-    os.utime(path, (NEUTRAL_TIME, NEUTRAL_TIME))
-    monkeypatch.setattr(
-        os, "listxattr", lambda _: ["security.selinux", "system.posix_acl_access"], raising=False
-    )
-    assert naming.check(path, keep_name=False).result is Result.PASS
-    monkeypatch.setattr(os, "listxattr", lambda _: ["security.selinux", "user.origin"], raising=False)
-    assert naming.check(path, keep_name=False).evidence.values["what"][0].code == "check.attributes"  # type: ignore
     monkeypatch.delattr(os, "listxattr", raising=False)
-    assert naming.check(path, keep_name=False).result is Result.PASS
+    assert naming.attributes(tmp_path) == []
 
 
 def test_the_integrity_check_names_what_is_wrong(clean: dict[str, bytes]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from anonymizer.read.sniff import AVIF, BMP, DICOM, GIF, HEIF, JPEG, PNG, TIFF, WEBP, Format
 
-WORKER = 900 << 20
+WORKER = 1000 << 20
 """A worker and its decoding process with a small picture, bytes."""
 CLIP = 1200 << 20
 """What a clip takes beside: a few frames, two decoders, an encoder."""

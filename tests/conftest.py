@@ -21,6 +21,7 @@ from anonymizer.core.message import Message, from_json
 from anonymizer.core.settings import Settings, TextPolicy
 from anonymizer.core.types import Pixels
 from anonymizer.detect.finder import Finder
+from chromium import chromium
 from disks import disk as disk
 
 ROOT = Path(__file__).parents[1]
@@ -30,6 +31,8 @@ FAST = ("--no-faces", "--text", "none", "--no-codes", "--no-marks")
 """No detector at all: such a photo goes to review/, for faces were not looked for."""
 QUICK = Settings(faces=False, text=TextPolicy.NONE, codes=False, marks=False)
 """The same, as settings."""
+NO_DETECTORS = 'faces = false\ntext = "none"\ncodes = false\nmarks = false\n'
+"""The same, as a settings file says it."""
 
 # In the background of a shell SIGINT is ignored, and every process that the tests start would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -61,6 +64,14 @@ def portrait() -> Pixels:
         return np.asarray(image.convert("RGB"))
 
 
+@pytest.fixture
+def settings_file(tmp_path: Path) -> Path:
+    """Settings without any detector: what is tested is the way, not the finding."""
+    path = tmp_path / "quick.toml"
+    path.write_text(NO_DETECTORS, encoding="utf-8")
+    return path
+
+
 @pytest.fixture(scope="session")
 def finders() -> Callable[[Settings], Finder]:
     """Real detectors, loaded once for each choice of them."""
@@ -79,6 +90,13 @@ def finders() -> Callable[[Settings], Finder]:
 def loaded_once(finders: Callable[[Settings], Finder], monkeypatch: pytest.MonkeyPatch) -> None:
     """Sessions of this test take the detectors that are loaded already."""
     monkeypatch.setattr("anonymizer.road.worker.Finder", finders)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A running Chromium, for the tests that :data:`chromium.in_browser` marks."""
+    with chromium() as running:
+        yield running
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Folders of tiny photos, what a batch did with them, and a pool that needs no processes."""
+"""Folders of tiny photos, what a batch and a person did with them, and a pool that needs no processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from pathlib import Path
 
 from anonymizer.core.settings import Settings
 from anonymizer.engine.worker_process import Answer, Job, answer
+from anonymizer.gate.decisions import approve
+from anonymizer.gate.files import NEUTRAL_TIME
 from anonymizer.gate.ledger import Ledger
+from anonymizer.road.pipeline import Session
 from anonymizer.road.worker import Worker
 from conftest import QUICK
 from leaky import jpeg
@@ -79,6 +82,23 @@ class HerePool:
 
     def close(self) -> None:
         self._answers.clear()
+
+
+def with_approved(folder: Path, count: int, approved: int) -> Path:
+    """An output folder with so many photos, of which the first are approved and the others wait."""
+    with Session(folder / "out", QUICK) as session:
+        ids = [session.run(path).id for path in photos(folder, count)]
+        for id in ids[:approved]:
+            approve(session.gate, id, "AB")
+    return folder / "out"
+
+
+def flip(path: Path, at: int, by: int = 1) -> None:
+    """Change one byte, and nothing else of the file."""
+    content = bytearray(path.read_bytes())
+    content[at] ^= by
+    path.write_bytes(content)
+    os.utime(path, (NEUTRAL_TIME, NEUTRAL_TIME))
 
 
 def tree(out: Path) -> dict[str, list[str]]:

@@ -33,18 +33,10 @@ from anonymizer.read.source import Source
 from anonymizer.road.fingerprint import fingerprint
 from anonymizer.road.pipeline import Outcome
 from clips import make_clip, numbered
-from conftest import QUICK, Ran, fingerprints, sentences
+from conftest import NO_DETECTORS, QUICK, Ran, fingerprints, sentences
 from folders import HerePool, photos, tree
 
 distributed = pytest.importorskip("distributed", reason="needs anonymizer[cluster]")
-NO_DETECTORS = 'faces = false\ntext = "none"\ncodes = false\nmarks = false\n'
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Path:
-    path = tmp_path / "quick.toml"
-    path.write_text(NO_DETECTORS, encoding="utf-8")
-    return path
 
 
 def local_cluster(workers: int, **more: Any) -> Any:
@@ -77,7 +69,7 @@ def rows(out: Path) -> dict[State, int]:
 
 
 def test_a_worker_of_the_cluster_is_killed_half_way_and_every_file_is_done_once(
-    run: Callable[..., Ran], cluster: Any, settings: Path, tmp_path: Path
+    run: Callable[..., Ran], cluster: Any, settings_file: Path, tmp_path: Path
 ) -> None:
     inbox, out = tmp_path / "cases", tmp_path / "out"
     count = 24
@@ -94,7 +86,7 @@ def test_a_worker_of_the_cluster_is_killed_half_way_and_every_file_is_done_once(
 
     threading.Thread(target=kill, daemon=True).start()
     ran = run(
-        *("batch", inbox, "--out", out, "--settings", settings, "--json"),
+        *("batch", inbox, "--out", out, "--settings", settings_file, "--json"),
         *("--cluster", cluster.scheduler_address),
     )
     assert ran.code == 3, ran.err
@@ -107,7 +99,11 @@ def test_a_worker_of_the_cluster_is_killed_half_way_and_every_file_is_done_once(
 
 
 def test_workers_that_do_not_see_the_folders_are_sent_the_bytes(
-    run: Callable[..., Ran], cluster: Any, settings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., Ran],
+    cluster: Any,
+    settings_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from anonymizer.cluster.pool import ClusterPool
 
@@ -122,7 +118,7 @@ def test_workers_that_do_not_see_the_folders_are_sent_the_bytes(
     photos(inbox, 3)
     (inbox / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 and no more")
     make_clip(inbox / "clip.mp4", numbered(2))
-    command = ("batch", inbox, "--out", out, "--settings", settings, "--json")
+    command = ("batch", inbox, "--out", out, "--settings", settings_file, "--json")
     ran = run(*command, "--cluster", cluster.scheduler_address)
     assert ran.code == 4, ran.err
     found = {Path(one["source"]).name: one for one in lines(ran)}
@@ -142,7 +138,11 @@ def test_workers_that_do_not_see_the_folders_are_sent_the_bytes(
 
 
 def test_a_file_that_kills_its_workers_fails_alone(
-    run: Callable[..., Ran], cluster: Any, settings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., Ran],
+    cluster: Any,
+    settings_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A dead worker's other files are under suspicion with it, and each is then tried by itself."""
 
@@ -168,7 +168,7 @@ def test_a_file_that_kills_its_workers_fails_alone(
         client.wait_for_workers(2)
         client.register_plugin(Fatal())
         ran = run(
-            *("batch", inbox, "--out", out, "--settings", settings, "--json"),
+            *("batch", inbox, "--out", out, "--settings", settings_file, "--json"),
             *("--cluster", cluster.scheduler_address),
         )
         client.unregister_worker_plugin("fatal")
@@ -184,17 +184,17 @@ def test_a_file_that_kills_its_workers_fails_alone(
 
 
 def test_no_scheduler_is_one_sentence(
-    run: Callable[..., Ran], settings: Path, tmp_path: Path, impatient: None
+    run: Callable[..., Ran], settings_file: Path, tmp_path: Path, impatient: None
 ) -> None:
     photos(tmp_path / "cases", 1)
-    ran = run("batch", tmp_path / "cases", "--settings", settings, "--cluster", "tcp://127.0.0.1:9")
+    ran = run("batch", tmp_path / "cases", "--settings", settings_file, "--cluster", "tcp://127.0.0.1:9")
     assert ran.code == 5 and "No Dask scheduler answers at tcp://127.0.0.1:9" in ran.err
     assert not list((tmp_path / "anonymized" / ".anonymizer").glob("run-*"))
 
 
 def test_a_cluster_without_workers_or_that_goes_is_one_sentence_and_nothing_fails(
     run: Callable[..., Ran],
-    settings: Path,
+    settings_file: Path,
     tmp_path: Path,
     impatient: None,
     monkeypatch: pytest.MonkeyPatch,
@@ -204,7 +204,7 @@ def test_a_cluster_without_workers_or_that_goes_is_one_sentence_and_nothing_fail
     )  # the worker is this very process here, which is to stay as it is
     inbox, out = tmp_path / "cases", tmp_path / "out"
     photos(inbox, 16)
-    command = ("batch", inbox, "--out", out, "--settings", settings)
+    command = ("batch", inbox, "--out", out, "--settings", settings_file)
     with local_cluster(0, processes=False) as none:
         ran = run(*command, "--cluster", none.scheduler_address)
     assert ran.code == 5 and "has no workers; start some." in " ".join(ran.err.split())
@@ -366,7 +366,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def test_sources_and_outputs_on_s3(
-    run: Callable[..., Ran], bucket: Any, settings: Path, tmp_path: Path
+    run: Callable[..., Ran], bucket: Any, settings_file: Path, tmp_path: Path
 ) -> None:
     inbox, local = tmp_path / "cases", tmp_path / "local"
     for path in photos(inbox, 3):
@@ -375,7 +375,7 @@ def test_sources_and_outputs_on_s3(
     bucket.pipe_file("cases/in/broken.jpg", b"\xff\xd8\xff\xe0 and no more")
     command = (
         *("batch", "s3://cases/in", "--out", "s3://cases/out", "--local", local),
-        *("--settings", settings, "--workers", 1, "--json"),
+        *("--settings", settings_file, "--workers", 1, "--json"),
     )
     first = run(*command)
     assert first.code == 4, first.err
@@ -398,7 +398,7 @@ def test_sources_and_outputs_on_s3(
     again = run(*command)
     assert [one["fresh"] for one in lines(again)] == [False] * 4
     assert there() == here()
-    settings.write_text(NO_DETECTORS + "jpeg_quality = 80\n", encoding="utf-8")
+    settings_file.write_text(NO_DETECTORS + "jpeg_quality = 80\n", encoding="utf-8")
     old = set(there())
     assert run(*command).code == 4
     assert there() == here() and len(there()) == len(old)
@@ -470,10 +470,10 @@ def test_a_folder_above_the_one_that_was_asked_for_may_be_called_anything(tmp_pa
 
 
 def test_addresses_that_cannot_be_used_are_one_sentence_each(
-    run: Callable[..., Ran], settings: Path, tmp_path: Path
+    run: Callable[..., Ran], settings_file: Path, tmp_path: Path
 ) -> None:
     photos(tmp_path / "cases", 1)
-    some = ("--settings", settings)
+    some = ("--settings", settings_file)
     listed = place("memory://nothing")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(listed.fs, "find", lambda *_, **__: 1 / 0)

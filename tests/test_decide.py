@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import functools
 import json
 import os
 import re
 import shutil
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +35,7 @@ from anonymizer.road.worker import Worker
 from broken import full, no_place
 from conftest import QUICK, plain, signed_report
 from folders import photos
+from killed import killed_after, needs_fork
 
 REASON = "Faces were not looked for, as requested."
 NO_FACES = Message("road.no-faces")
@@ -315,41 +316,11 @@ def test_a_report_that_was_changed_is_not_signed_anew(out: Path, id: str, what: 
     assert not list((out / "ready").iterdir())
 
 
-STEPS = ("fsync", "link", "utime", "unlink", "replace", "rename")
+def begun(out: Path, id: str, action: Callable[..., Path]) -> Callable[[], Path]:
+    return functools.partial(action, Gate(out), id, "AB")
 
 
-def killed_after(out: Path, id: str, steps: int, action: Callable[..., Path]) -> bool:
-    """In a forked process: decide, and die at the given call to the file system or the ledger. Was it reached?"""
-    child = os.fork()
-    if child == 0:  # pragma: no cover - the child never returns
-        left = [steps]
-
-        def dying(real: Callable[..., Any]) -> Callable[..., Any]:
-            def call(*arguments: Any, **named: Any) -> Any:
-                left[0] -= 1
-                if left[0] == 0:
-                    os._exit(9)
-                return real(*arguments, **named)
-
-            return call
-
-        try:
-            gate = Gate(out)
-            for name in STEPS:
-                setattr(os, name, dying(getattr(os, name)))
-            for kind, method in ((Ledger, "claim"), (Ledger, "decide"), (Path, "replace"), (Path, "unlink")):
-                setattr(kind, method, dying(getattr(kind, method)))
-            action(gate, id, "AB")
-            os._exit(0)
-        finally:
-            os._exit(1)
-    _, status = os.waitpid(child, 0)
-    code = os.waitstatus_to_exitcode(status)
-    assert code in (0, 9), "the child's work failed"
-    return code == 9
-
-
-@pytest.mark.skipif(not hasattr(os, "fork") or sys.platform == "darwin", reason="needs fork")
+@needs_fork
 @pytest.mark.parametrize("action", [approve, reject, reopen])
 def test_a_decision_killed_anywhere_is_finished_or_undone(
     waiting: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: Callable[..., Path]
@@ -367,7 +338,7 @@ def test_a_decision_killed_anywhere_is_finished_or_undone(
         out = tmp_path / "out"
         shutil.rmtree(out, ignore_errors=True)
         shutil.copytree(start, out)
-        killed = killed_after(out, id, steps, action)
+        killed = killed_after(steps, functools.partial(begun, out, id, action))
         if list((out / "ready").iterdir()):
             assert verdict(out, id) is Verdict.READY or action is reopen
         with Gate(out) as gate:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import errno
+import functools
 import json
 import os
 import shutil
 import stat
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from anonymizer.road.pipeline import Session
 from broken import full, no_place
 from conftest import QUICK, plain
 from folders import photos
+from killed import killed_after, needs_fork
 
 CONTENT = b"the redacted picture"
 
@@ -292,49 +293,18 @@ def test_failing_and_abandoning_leave_no_trace_but_the_reason(out: Path) -> None
     assert handed_out(out) == []
 
 
-STEPS = ("fsync", "link", "utime", "unlink", "replace", "mkdir", "rename")
+def begun(out: Path, verdict: Verdict) -> Callable[[], Path]:
+    gate = Gate(out)
+    return functools.partial(admit, gate, *stage(gate), verdict)
 
 
-def killed_after(out: Path, steps: int, verdict: Verdict) -> bool:
-    """In a forked process: admit one medium, and die at the given call to the file system. Was it reached?"""
-    child = os.fork()
-    if child == 0:  # pragma: no cover - the child never returns
-        left = [steps]
-
-        def dying(real: Callable[..., Any]) -> Callable[..., Any]:
-            def call(*arguments: Any, **named: Any) -> Any:
-                left[0] -= 1
-                if left[0] == 0:
-                    os._exit(9)
-                return real(*arguments, **named)
-
-            return call
-
-        try:
-            gate = Gate(out)
-            id, staged = stage(gate)
-            for name in STEPS:
-                setattr(os, name, dying(getattr(os, name)))
-            Ledger.update = dying(Ledger.update)  # type: ignore[method-assign]
-            Path.replace = dying(Path.replace)  # type: ignore[method-assign]
-            Path.unlink = dying(Path.unlink)  # type: ignore[method-assign]
-            admit(gate, id, staged, verdict)
-            os._exit(0)
-        finally:
-            os._exit(1)
-    _, status = os.waitpid(child, 0)
-    code = os.waitstatus_to_exitcode(status)
-    assert code in (0, 9), "the child's work failed"
-    return code == 9
-
-
-@pytest.mark.skipif(not hasattr(os, "fork") or sys.platform == "darwin", reason="needs fork")
+@needs_fork
 @pytest.mark.parametrize("verdict", [Verdict.READY, Verdict.REVIEW])
 def test_a_run_killed_anywhere_is_finished_or_undone_by_the_next(out: Path, verdict: Verdict) -> None:
     finished = []
     for steps in range(1, 60):
         shutil.rmtree(out, ignore_errors=True)
-        killed = killed_after(out, steps, verdict)
+        killed = killed_after(steps, functools.partial(begun, out, verdict))
         placed = [name for name in handed_out(out) if name.endswith(".jpg")]
         for name in placed:
             assert f"reports/{Path(name).stem}.json" in handed_out(out), "a medium without its report"
@@ -394,7 +364,7 @@ def test_a_killed_run_that_only_claimed_a_name_is_undone(out: Path) -> None:
     assert handed_out(out) == []
 
 
-@pytest.mark.skipif(not hasattr(os, "fork") or sys.platform == "darwin", reason="needs fork")
+@needs_fork
 @pytest.mark.parametrize("same", [False, True], ids=["another photo", "the very same photo"])
 def test_what_one_run_published_outlives_another_that_was_killed_over_the_same_name(
     out: Path, tmp_path: Path, same: bool, monkeypatch: pytest.MonkeyPatch
@@ -475,7 +445,7 @@ def test_an_output_on_which_somebody_decides_at_this_moment_is_not_retired(out: 
     assert not final.exists() and not (out / "reports" / f"{old}.json").exists()
 
 
-@pytest.mark.skipif(not hasattr(os, "fork") or sys.platform == "darwin", reason="needs fork")
+@needs_fork
 def test_a_run_killed_while_it_removes_an_overtaken_output_is_finished_by_the_next(out: Path) -> None:
     with Gate(out) as gate:
         old, staged = stage(gate)

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anonymizer.core.message import from_json
-from anonymizer.core.settings import Settings
-from anonymizer.core.types import Box, Pixels
+from anonymizer.core.types import Pixels
 from anonymizer.core.yuv import AnyPlanes
 from anonymizer.redact import clip as drawing
 from anonymizer.redact.clip import TrackRedaction
@@ -24,7 +23,7 @@ from conftest import FAST, Ran
 
 SIZE = (192, 128)
 FACE = 'regions = [{ rect = [50, 30, 64, 72], kind = "face" }]'
-Paint = Callable[[AnyPlanes, Sequence[TrackRedaction], int, Settings, Sequence[Box]], int]
+Paint = Callable[..., int]
 
 
 def scene() -> Pixels:
@@ -62,15 +61,9 @@ def with_boxes(change: Callable[[NDArray[np.int32]], NDArray[np.int32]]) -> Call
     """Painting that draws every redaction in other boxes (left, top, right, bottom) than it was told to."""
 
     def how(paint: Paint) -> Paint:
-        def wrong(
-            planes: AnyPlanes,
-            redactions: Sequence[TrackRedaction],
-            frame: int,
-            settings: Settings,
-            keep: Sequence[Box],
-        ) -> int:
+        def wrong(planes: AnyPlanes, redactions: Sequence[TrackRedaction], *more: Any) -> int:
             moved = [replace(one, boxes=change(one.boxes).astype(np.int32)) for one in redactions]
-            return paint(planes, moved, frame, settings, keep)
+            return paint(planes, moved, *more)
 
         return wrong
 
@@ -89,15 +82,9 @@ def test_a_redaction_that_one_frame_lacks_is_noticed(
     clip_checks: Callable[[], dict[str, dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def how(paint: Paint) -> Paint:
-        def dropped(
-            planes: AnyPlanes,
-            redactions: Sequence[TrackRedaction],
-            frame: int,
-            settings: Settings,
-            keep: Sequence[Box],
-        ) -> int:
+        def dropped(planes: AnyPlanes, redactions: Sequence[TrackRedaction], frame: int, *more: Any) -> int:
             # It says that it drew them all.
-            return len(redactions) if frame == 5 else paint(planes, redactions, frame, settings, keep)
+            return len(redactions) if frame == 5 else paint(planes, redactions, frame, *more)
 
         return dropped
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import shutil
 import sqlite3
 import struct
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -23,8 +21,8 @@ from anonymizer.gate.folder import Gate
 from anonymizer.gate.records import Decision, LedgerEntry, State
 from anonymizer.release import publish as releases
 from anonymizer.release.publish import release
-from anonymizer.road.pipeline import Session
-from conftest import QUICK, Ran, sentences
+from conftest import Ran, sentences
+from folders import flip, with_approved
 
 Run = Callable[..., Ran]
 
@@ -32,30 +30,12 @@ Run = Callable[..., Ran]
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An output folder with two approved photos and one that waits, to be copied."""
-    folder = tmp_path_factory.mktemp("made")
-    rng = np.random.default_rng(3)
-    with Session(folder / "out", QUICK) as session:
-        ids = []
-        for number in range(3):
-            Image.fromarray(rng.integers(0, 255, (60, 80, 3), np.uint8)).save(folder / f"{number}.jpg")
-            ids.append(session.run(folder / f"{number}.jpg").id)
-    with Gate(folder / "out") as gate:
-        for id in ids[:2]:
-            approve(gate, id, "AB")
-    return folder / "out"
+    return with_approved(tmp_path_factory.mktemp("made"), 3, approved=2)
 
 
 @pytest.fixture
 def out(made: Path, tmp_path: Path) -> Path:
-    shutil.copytree(made, tmp_path / "out")
-    return tmp_path / "out"
-
-
-def flip(path: Path, at: int) -> None:
-    content = bytearray(path.read_bytes())
-    content[at] ^= 1
-    path.write_bytes(content)
-    os.utime(path, (NEUTRAL_TIME, NEUTRAL_TIME))
+    return shutil.copytree(made, tmp_path / "out")
 
 
 def media(folder: Path) -> list[str]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import re
-import shutil
 from pathlib import Path
+from typing import Any
 
-import pytest
 from PIL import Image
 
 from anonymizer.core.settings import Settings, TextPolicy
@@ -16,15 +15,13 @@ from anonymizer.core.types import Box, Question, QuestionKind
 from anonymizer.report.page import render
 from anonymizer.report.schema import ChangesRecord, DecisionRecord, Report
 from anonymizer.road.pipeline import Session
+from chromium import in_browser
 from conftest import SAMPLES
 
-playwright = pytest.importorskip("playwright.sync_api", reason="printing needs playwright")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
-
-def printed(page: str, browser: object) -> tuple[int, str]:
+def printed(page: str, browser: Any) -> tuple[int, str]:
     """Sheets of A4, and what can be read on them."""
-    tab = browser.new_page()  # type: ignore[attr-defined]
+    tab = browser.new_page()
     tab.set_content(page)
     tab.emulate_media(media="print")
     text = tab.inner_text("main")
@@ -33,8 +30,8 @@ def printed(page: str, browser: object) -> tuple[int, str]:
     return len(re.findall(rb"/Type\s*/Page\b(?!s)", pdf)), text
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="printing needs an installed Chromium")
-def test_a_decided_photo_and_a_clip_print_on_one_sheet(tmp_path: Path) -> None:
+@in_browser
+def test_a_decided_photo_and_a_clip_print_on_one_sheet(browser: Any, tmp_path: Path) -> None:
     settings = Settings(text=TextPolicy.NONE, codes=False, marks=False)
     with Session(tmp_path / "out", settings) as session:
         outcome = session.run(SAMPLES / "group.jpg")
@@ -54,13 +51,8 @@ def test_a_decided_photo_and_a_clip_print_on_one_sheet(tmp_path: Path) -> None:
     more = [*decided.checks, *(c.model_copy(update={"name": f"{c.name}-2"}) for c in decided.checks[:3])]
     clip_page = render(decided.model_copy(update={"medium": clip, "checks": more}), sheet.getvalue())
     assert base64.b64encode(sheet.getvalue()).decode() in clip_page
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        try:
-            for page in (render(report), render(decided), clip_page):
-                sheets, text = printed(page, browser)
-                assert sheets == 1
-                assert "To be filed with the consent form" in text and report.medium.sha256 in text
-            assert "by MM, 24 November 2026, 10:00 UTC" in text and "2 × drawn by hand" in text
-        finally:
-            browser.close()
+    for page in (render(report), render(decided), clip_page):
+        sheets, text = printed(page, browser)
+        assert sheets == 1
+        assert "To be filed with the consent form" in text and report.medium.sha256 in text
+    assert "by MM, 24 November 2026, 10:00 UTC" in text and "2 × drawn by hand" in text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -22,26 +22,18 @@ from anonymizer.report.schema import Report
 from anonymizer.review.clips import Films
 from anonymizer.road.pipeline import Session
 from anonymizer.verify.photo import audit
+from chromium import in_browser
 from clips import make_clip, number_of, numbered
 from conftest import SAMPLES, sentences
 from review_server import serving
-from test_review_page import CHROMIUM, QUIET, Window, playwright, reports, rows
+from review_window import Window, reports, rows
 
-in_browser = pytest.mark.skipif(CHROMIUM is None, reason="the page's tests need an installed Chromium")
 BLIND = Settings(faces=False, text=TextPolicy.NONE, codes=False, marks=False)
 PLAYS = (
     "() => document.querySelectorAll('.pane .picture').length === 2 && !document.querySelector('.message')"
     " && [...document.querySelectorAll('.pane .picture')]"
     ".every(p => p.tagName === 'IMG' ? p.naturalWidth : p.readyState >= 2)"
 )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        running = started.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        yield running
-        running.close()
 
 
 @pytest.fixture(scope="module")

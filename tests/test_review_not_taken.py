@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +15,13 @@ from anonymizer.gate.output import OutputFolder
 from anonymizer.read.walk import Passed
 from anonymizer.review import uploads
 from anonymizer.road.worker import Worker
+from chromium import in_browser
 from conftest import QUICK, Ran
 from folders import tiny
 from review_server import serving
+from review_window import Window
 from test_passed_over import KINDS, OTHERS
-from test_review_page import CHROMIUM, QUIET, Window, playwright
 from watching import eventually
-
-in_browser = pytest.mark.skipif(CHROMIUM is None, reason="the page's tests need an installed Chromium")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        running = started.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        yield running
-        running.close()
 
 
 def names(out: Path, how: Passed) -> set[str]:

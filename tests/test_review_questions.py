@@ -15,11 +15,12 @@ from anonymizer.core.settings import Settings
 from anonymizer.core.types import Action, Box, Evidence, Model, Pixels, QuestionKind, Region, Verdict
 from anonymizer.i18n import page_words
 from anonymizer.road.pipeline import Session
+from chromium import in_browser
 from conftest import QUICK
 from review_server import serving
-from test_review_page import CHROMIUM, QUIET, Window, page_strings, playwright
+from review_window import Window, page_strings
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="the page's tests need an installed Chromium")
+pytestmark = in_browser
 SIZE = (840, 420)
 PLACES = {
     (kind, hidden): Box(30.0 + 115 * column, 60.0 + 200 * hidden, 60, 60)
@@ -62,14 +63,6 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     finally:
         patch.undo()
     return folder / "out"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        running = started.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        yield running
-        running.close()
 
 
 @pytest.fixture

@@ -15,12 +15,10 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from PIL import Image
 
 from anonymizer.core import signing as sign
-from anonymizer.gate.decisions import approve
 from anonymizer.gate.files import NEUTRAL_TIME, file_sha256
-from anonymizer.gate.folder import Gate
 from anonymizer.release import check as published
-from anonymizer.road.pipeline import Session
-from conftest import QUICK, Ran, sentences, signed_report
+from conftest import Ran, sentences, signed_report
+from folders import flip, with_approved
 
 Run = Callable[..., Ran]
 
@@ -28,20 +26,12 @@ Run = Callable[..., Ran]
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An output folder with one approved photo, to be copied."""
-    folder = tmp_path_factory.mktemp("made")
-    pixels = np.random.default_rng(2).integers(0, 255, (60, 80, 3), np.uint8)
-    Image.fromarray(pixels).save(folder / "source.jpg")
-    with Session(folder / "out", QUICK) as session:
-        id = session.run(folder / "source.jpg").id
-    with Gate(folder / "out") as gate:
-        approve(gate, id, "AB")
-    return folder / "out"
+    return with_approved(tmp_path_factory.mktemp("made"), 1, approved=1)
 
 
 @pytest.fixture
 def out(made: Path, tmp_path: Path) -> Path:
-    shutil.copytree(made, tmp_path / "out")
-    return tmp_path / "out"
+    return shutil.copytree(made, tmp_path / "out")
 
 
 @pytest.fixture
@@ -53,14 +43,6 @@ def medium(out: Path) -> Path:
 @pytest.fixture
 def report(out: Path, medium: Path) -> Path:
     return out / "reports" / f"{medium.stem}.json"
-
-
-def flip(path: Path, at: int, by: int = 1) -> None:
-    """Change one byte, and nothing else of the file."""
-    content = bytearray(path.read_bytes())
-    content[at] ^= by
-    path.write_bytes(content)
-    os.utime(path, (NEUTRAL_TIME, NEUTRAL_TIME))
 
 
 def checked(run: Run, medium: Path, *more: str | Path) -> dict[str, object]:

@@ -63,24 +63,15 @@ def test_systemd_itself_finds_the_unit_right(
     command = [sys.executable, *COMMAND[1:]]
     path = tmp_path / "test.service"
     path.write_bytes(service(command, INBOX, OUT, "linux").content)
-    said = subprocess.run(
-        ["systemd-analyze", "--user", "verify", str(path)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    about_it = [line for line in said.stderr.splitlines() if "test.service" in line]
-    assert about_it == []
+    verify = ["systemd-analyze", "--user", "verify", str(path)]
+
+    def complaints() -> list[str]:
+        said = subprocess.run(verify, capture_output=True, text=True, timeout=60, check=False)
+        return [line for line in said.stderr.splitlines() if "test.service" in line]
+
+    assert complaints() == []
     path.write_text("[Service]\nExecStart=relative\nNonsense=1\n")
-    said = subprocess.run(
-        ["systemd-analyze", "--user", "verify", str(path)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert "test.service" in said.stderr, "it would have said so"
+    assert complaints(), "it would have said so"
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,8 @@ from anonymizer.core.confinement.launch import launch
 from anonymizer.core.errors import NotReadyError
 from anonymizer.core.settings import Limits
 from anonymizer.core.types import Result
+from anonymizer.read.channel import write_message
 from anonymizer.read.clip.reader import open_clip
-from anonymizer.read.photo.child import write_message
 from anonymizer.read.photo.reader import Decoder, open_still
 from anonymizer.read.process import start
 from anonymizer.read.sniff import MP4

@@ -20,8 +20,8 @@ from PIL import Image
 
 from anonymizer.core.errors import DamagedError, LimitError, MediumError, NotReadyError, UnsupportedError
 from anonymizer.core.settings import Limits
-from anonymizer.read.photo import reader as still
-from anonymizer.read.photo.child import LENGTH, read_message
+from anonymizer.read import process
+from anonymizer.read.channel import LENGTH, read_message
 from anonymizer.read.photo.decode import decode, prepare
 from anonymizer.read.photo.reader import Decoder, Still, open_still
 from anonymizer.read.source import Source
@@ -192,8 +192,8 @@ def test_a_process_that_a_file_has_taken_over_is_not_believed(
     answer: object, decoder: Decoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Wrong sizes, missing pixels, unknown errors: a refusal of this one file."""
-    real = still.read_message
-    monkeypatch.setattr(still, "read_message", lambda stream, most: real(Lying(answer), most))
+    real = process.read_message
+    monkeypatch.setattr(process, "read_message", lambda stream: real(Lying(answer)))
     with pytest.raises(MediumError):
         opened(jpeg(picture(8, 8)), decoder)
 

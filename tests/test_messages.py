@@ -59,6 +59,11 @@ FROM_ENUMERATIONS = {
     *(f"report.kind.{kind}" for kind in ("photo", "clip")),
     *(f"report.{action}" for action in ("approved", "rejected")),
     *(f"report.by-hand.{what}" for what in ("drawn", "dismissed", "kept", "mouth")),
+    *(
+        f"{kept}.{why}"
+        for kept in ("key", "noise")
+        for why in ("in-output", "is-folder", "readable", "unusable")
+    ),
     *(f"report.month.{month}" for month in range(1, 13)),
     *(f"report.{column}" for column in ("number", "kind", "drawn", "seconds", "found-by")),
     *(f"log.{head}" for head in ("number", "when", "what", "who", "file", "source", "changed", "note")),

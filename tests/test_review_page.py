@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,55 +14,15 @@ from anonymizer.core.settings import Settings, TextPolicy
 from anonymizer.core.types import Action, Kind, Model, Pixels, QuestionKind, Region, Verdict
 from anonymizer.detect.finder import Finder
 from anonymizer.i18n import FOLDER, languages, page_words
-from anonymizer.review.jobs import JobRunner
 from anonymizer.road.pipeline import Session
 from anonymizer.verify.photo import audit
+from chromium import in_browser
 from conftest import SAMPLES, sentences
-from review_server import Client, serving
+from review_server import serving
+from review_window import Window, page_strings, reports, rows, runner
 
-playwright = pytest.importorskip("playwright.sync_api", reason="the page's tests need playwright")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="the page's tests need an installed Chromium")
-QUIET = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
+pytestmark = in_browser
 FACES = Settings(text=TextPolicy.NONE, codes=False)
-
-
-AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-AXE = (
-    "tags => axe.run({runOnly: tags}).then(found => found.violations.map("
-    "v => v.id + ': ' + v.nodes.map(n => n.html.slice(0, 160) + ' — ' + n.failureSummary).join(' | ')))"
-)
-CRAMPED = """() => {
-    const open = document.querySelector('dialog[open]') ?? document.body;
-    const seen = [...open.querySelectorAll('button, select, input, label')]
-        .filter(n => n.checkVisibility() && n.offsetWidth > 1);
-    const scrolls = n => n.closest('.scroll, .tracks, #items, .toasts');
-    const shortened = n => n.closest('.item, .places, .track');
-    const name = n => n.textContent || n.id;
-    const said = [];
-    for (const one of seen) {
-        const a = one.getBoundingClientRect();
-        if (one.tagName === 'BUTTON' && !shortened(one) && one.scrollWidth > one.clientWidth + 1)
-            said.push('cut off: ' + name(one));
-        if (a.right > innerWidth + 1) said.push('outside: ' + name(one));
-        if (scrolls(one)) continue;
-        for (const other of seen) {
-            if (one.contains(other) || other.contains(one) || scrolls(other)) continue;
-            const b = other.getBoundingClientRect();
-            const over = Math.min(a.right, b.right) - Math.max(a.left, b.left);
-            const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
-            if (over > 2 && down > 2) said.push('on each other: ' + name(one) + ' / ' + name(other));
-        }
-    }
-    for (const row of document.querySelectorAll('.decide .buttons'))
-        if (row.scrollWidth > row.clientWidth + 1) said.push('decisions wider than their row');
-    const decisions = seen.filter(n => n.closest('.decide .buttons')).map(n => n.getBoundingClientRect().top);
-    if (new Set(decisions).size > 1) said.push('decisions in two rows');
-    return said;
-}"""
 
 
 class Unsure:
@@ -101,70 +59,6 @@ def waiting(finders: Callable[[Settings], Finder], tmp_path_factory: pytest.Temp
     return folder / "out"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        running = started.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        yield running
-        running.close()
-
-
-class Window:
-    """One browser window on the page, with what it complained about."""
-
-    def __init__(self, browser: Any, client: Client, **context: Any) -> None:
-        self.client = client
-        self.context = browser.new_context(**({"viewport": {"width": 1366, "height": 768}} | context))
-        self.page = self.context.new_page()
-        self.page.set_default_timeout(20_000)
-        self.errors: list[str] = []
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on(
-            "console",
-            lambda said: self.errors.append(said.text) if said.type in ("error", "warning") else None,
-        )
-
-    def open(self) -> Any:
-        self.page.goto(self.client.link)
-        return self.page
-
-    def wait(self, expression: str, argument: object = None, seconds: float = 40) -> None:
-        """Ask again and again from here: a busy machine draws no frames, and Playwright's own waiting counts those."""
-        end = time.monotonic() + seconds
-        while not self.page.evaluate(expression, argument):
-            if time.monotonic() > end:
-                raise AssertionError(
-                    f"{expression} {argument!r}: {self.page.inner_text('body')[:2000]} {self.errors}"
-                )
-            time.sleep(0.05)
-
-    def says(self, text: str) -> None:
-        """Wait until the page says this."""
-        self.wait("text => document.body.innerText.includes(text)", text)
-
-    def shown(self, name: str) -> None:
-        """Wait until this photo's pictures are on the stage."""
-        self.wait(
-            "name => document.querySelector('#medium-title').textContent === name"
-            " && [...document.querySelectorAll('.pane img')].some(i => i.complete && i.naturalWidth)"
-            " && !document.querySelector('.message')",
-            name,
-        )
-
-    def flawless(self, where: str) -> None:
-        """Axe finds nothing here, and on a small laptop no word is cut off and no button lies on another."""
-        axe = pytest.importorskip("axe_playwright_python.base", reason="the check of accessibility needs axe")
-        self.page.evaluate("script => { if (!window.axe) (0, eval)(script); }", axe.AXE_SCRIPT)
-        assert self.page.evaluate(AXE, AXE_TAGS) == [], where
-        size = self.page.viewport_size
-        self.page.set_viewport_size({"width": 1280, "height": 720})
-        assert self.page.evaluate(CRAMPED) == [], where
-        self.page.set_viewport_size(size)
-
-    def title(self) -> str:
-        return str(self.page.text_content("#medium-title"))
-
-
 @pytest.fixture
 def out(waiting: Path, tmp_path: Path) -> Path:
     return shutil.copytree(waiting, tmp_path / "out")
@@ -179,21 +73,6 @@ def opened(browser: Any, out: Path, loaded_once: None, request: pytest.FixtureRe
         yield window
         window.context.close()
         assert window.errors == []
-
-
-def reports(out: Path) -> dict[str, Any]:
-    found = [json.loads(path.read_bytes()) for path in (out / "reports").glob("*.json")]
-    return {report["id"]: report for report in found}
-
-
-def runner(window: Window) -> JobRunner:
-    return window.client.page.runner
-
-
-def rows(window: Window, state: str) -> list[str]:
-    """Sources that stand in this state, by name."""
-    entries = runner(window).call_gate(lambda gate: gate.ledger.entries())
-    return sorted(entry.source.name for entry in entries if entry.state == state)
 
 
 def test_a_dropped_photo_is_corrected_approved_and_ready(
@@ -622,7 +501,7 @@ def test_both_languages_say_the_same() -> None:
 def test_every_word_that_the_page_asks_for_is_there() -> None:
     import re
 
-    from anonymizer.review.routes import static_files
+    from anonymizer.review.page_files import static_files
 
     words = page_strings()
     asked: set[str] = set()
@@ -635,12 +514,6 @@ def test_every_word_that_the_page_asks_for_is_there() -> None:
             asked |= set(re.findall(r"data-t(?:-label|-title)?=\"([^\"]+)\"", text))
     assert len(asked) > 60
     assert asked <= words.keys()
-
-
-def page_strings() -> dict[str, str]:
-    from anonymizer.review.routes import WORDS, static_files
-
-    return dict(json.loads(static_files()[WORDS]))
 
 
 def _places(text: str) -> list[str]:

@@ -217,7 +217,7 @@ def test_what_is_answered_is_hardened_whatever_it_is(client: Client, folder: tup
 
 
 def test_the_page_asks_nobody_else_and_has_no_script_within() -> None:
-    from anonymizer.review.routes import static_files
+    from anonymizer.review.page_files import static_files
 
     for name, content in static_files().items():
         text = content.decode()
@@ -230,7 +230,7 @@ def test_the_page_asks_nobody_else_and_has_no_script_within() -> None:
 
 
 def test_the_vendored_library_is_what_was_published() -> None:
-    from anonymizer.review.routes import static_files
+    from anonymizer.review.page_files import static_files
 
     found = hashlib.sha256(static_files()["superfine.js"]).hexdigest()
     said = (Path(__file__).parents[1] / "docs" / "dependencies.md").read_text(encoding="utf-8")

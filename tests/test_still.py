@@ -19,8 +19,8 @@ from PIL import Image, ImageCms
 from anonymizer.core.settings import Limits
 from anonymizer.core.types import Pixels
 from anonymizer.read import sniff
+from anonymizer.read.channel import read_message, write_message
 from anonymizer.read.photo import colour, decode, decoded
-from anonymizer.read.photo.child import read_message, write_message
 from anonymizer.read.photo.reader import Decoder, Still, open_still
 from anonymizer.read.source import Source, read
 from conftest import sentences

@@ -11,9 +11,7 @@ in colour, on skin in these photos. No photo of a tattoo and no clinical picture
 
 from __future__ import annotations
 
-import argparse
 import subprocess
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -21,6 +19,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import nn
 from torch.nn import functional
+from training import Apart, Head, export, fit, parser, read
 
 from anonymizer.core.types import Box
 from anonymizer.detect.marks.skin import skin
@@ -409,29 +408,15 @@ def clutter(im, rng):
     return im
 
 
-def read(path):
-    return np.ascontiguousarray(cv2.imread(str(path), cv2.IMREAD_COLOR)[:, :, ::-1])
-
-
-def looks(px):
-    """A picture's grey values at 16 by 16, without their mean and scale: two copies of one picture agree in them."""
-    grey = cv2.resize(cv2.cvtColor(px, cv2.COLOR_RGB2GRAY), (16, 16), interpolation=cv2.INTER_AREA).astype(
-        float
-    )
-    values = grey.ravel() - grey.mean()
-    return values / (np.linalg.norm(values) + 1e-6)
-
-
 def sources(media, things, apart):
     """``(name, pixels, weight)`` of every photo that is drawn on."""
-    held = [looks(read(path)) for path in sorted(apart.glob("*.*g"))] if apart else []
-    found = []
+    held, found = Apart(apart), []
     for folder in ("skin", "faces"):
         for path in sorted((media / folder).glob("*.jpg")):
             if path.name.startswith("saltyfish"):
                 continue  # without colour
             px = read(path)
-            if any(one @ looks(px) > 0.97 for one in held):
+            if held.has(px):
                 continue
             few = 0.3 if path.name.startswith("darkpool") else 0.6
             found.append((path.name, px, 5.0 if folder == "skin" else few))
@@ -492,19 +477,17 @@ def sample(found, weight, rng):
     return im, cv2.morphologyEx(y.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((17, 17)))
 
 
-class Head(nn.Module):
+class InkHead(Head):
     """Three layers and a word for each cell of 8 pixels."""
 
     def __init__(self, width=24, drop=0.2):
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(1, CHANNELS, 1, 1))
-        self.register_buffer("scale", torch.ones(1, CHANNELS, 1, 1))
+        super().__init__(CHANNELS)
         self.first, self.second = nn.Conv2d(CHANNELS, width, 1), nn.Conv2d(width, width, 3, padding=1)
         self.third, self.last = nn.Conv2d(width, width, 3, padding=2, dilation=2), nn.Conv2d(width, 1, 1)
         self.drop = drop
 
     def logits(self, x):
-        x = functional.dropout2d((x - self.mean) / self.scale, self.drop, self.training)
+        x = functional.dropout2d(self.scaled(x), self.drop, self.training)
         h = functional.relu(self.second(functional.relu(self.first(x))))
         h = functional.dropout2d(h, self.drop, self.training)
         return self.last(functional.relu(self.third(h)) + h)
@@ -514,16 +497,9 @@ class Head(nn.Module):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--media", type=Path, required=True)
-    parser.add_argument("--skimage", type=Path, required=True)
-    parser.add_argument(
-        "--apart", type=Path, help="a folder of pictures to measure on: no copy of one is used"
-    )
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--count", type=int, default=2600)
-    options = parser.parse_args()
+    arguments = parser(__doc__.splitlines()[0], seed=1)
+    arguments.add_argument("--count", type=int, default=2600)
+    options = arguments.parse_args()
     rng = np.random.default_rng(options.seed)
     found = sources(options.media, options.skimage, options.apart)
     weight = np.array([one[2] for one in found])
@@ -539,37 +515,21 @@ def main():
         ys.append(cv2.resize(made[1].astype(np.float32), (N // 8, N // 8), interpolation=cv2.INTER_AREA))
     x, y = torch.from_numpy(np.stack(xs)), torch.from_numpy(np.stack(ys))[:, None]
     torch.manual_seed(0)
-    head, order = Head(), np.random.default_rng(0)
-    some = x[:300].float()
-    head.mean[:], head.scale[:] = some.mean((0, 2, 3), keepdim=True), some.std((0, 2, 3), keepdim=True) + 1e-3
-    optimizer = torch.optim.AdamW(head.parameters(), 3e-3, weight_decay=2e-2)
-    steps = 8 * len(x) // 16
-    plan = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps + 1)
-    for step in range(steps):
+    head, order = InkHead(), np.random.default_rng(0)
+    head.learn_scale(x[:300].float())
+
+    def loss_of():
         batch = order.choice(len(x), 16)
-        z, wanted = head.train().logits(x[batch].float()), y[batch]
+        z, wanted = head.logits(x[batch].float()), y[batch]
         heavier = torch.where(wanted > 0.5, 2.0, 1.0)
         soft = wanted * 0.96 + 0.02
         each = functional.binary_cross_entropy_with_logits(z, soft, reduction="none")
         p = torch.sigmoid(z)
         overlap = (2 * (p * wanted).sum() + 1) / (p.sum() + wanted.sum() + 1)
-        loss = (each * heavier).mean() + 0.3 * (1 - overlap)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        plan.step()
-        if step % 100 == 0:
-            print(step, steps, round(loss.item(), 3), flush=True)
-    free = {0: "n", 2: "h", 3: "w"}
-    torch.onnx.export(
-        head.eval(),
-        (torch.zeros(1, CHANNELS, 40, 40),),
-        str(options.out),
-        input_names=["features"],
-        output_names=["ink"],
-        dynamic_axes={"features": free, "ink": free},
-        dynamo=False,
-    )
+        return (each * heavier).mean() + 0.3 * (1 - overlap)
+
+    fit(head, 8 * len(x) // 16, 4e-3, loss_of, every=100)
+    export(head, 40, options.out, "ink")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ source is held back once and its AUC printed, before the network is trained on a
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
+from training import Apart, Head, export, fit, parser, read
 
 from anonymizer.core.types import Box, Pixels, Point
 from anonymizer.detect.faces.finder import FaceFinder
@@ -93,13 +93,6 @@ class Source:
     negative: bool
 
 
-def read(path: Path) -> Pixels:
-    stored = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if stored is None:
-        raise SystemExit(f"{path} is no picture")
-    return np.ascontiguousarray(stored[:, :, ::-1])
-
-
 def known_faces(
     finder: FaceFinder, pixels: Pixels
 ) -> tuple[list[tuple[Box, NDArray[np.float64]]], list[Box]]:
@@ -116,21 +109,14 @@ def known_faces(
 _USUAL = ((0.3, 0.4), (0.7, 0.4), (0.5, 0.58), (0.35, 0.78), (0.65, 0.78))
 
 
-def looks(pixels: Pixels) -> NDArray[np.float64]:
-    """A picture's grey values at 16 by 16, without their mean and scale: two copies of one picture agree in them."""
-    grey = cv2.resize(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), (16, 16), interpolation=cv2.INTER_AREA)
-    values = grey.astype(float).ravel() - grey.mean()
-    return np.asarray(values / (np.linalg.norm(values) + 1e-6))
-
-
 def sources(media: Path, things: Path, apart: Path | None) -> list[Source]:
     finder = FaceFinder(Store())
-    held = [looks(read(path)) for path in sorted(apart.glob("*.*g"))] if apart else []
+    held = Apart(apart)
     labels = {Path(row["image"]).name: row["boxes"] for row in json.loads((media / "faces.json").read_text())}
     found = []
     for path in sorted((media / "skin").glob("*.jpg")):
         pixels, without = read(path), path.stem[5:7] in SKIN_WITHOUT_FACE
-        if any(float(looks(pixels) @ one) > 0.97 for one in held):
+        if held.has(pixels):
             continue
         faces, avoid = ([], []) if without else known_faces(finder, pixels)
         found.append(Source(pixels, "skin", faces, avoid, without))
@@ -347,18 +333,16 @@ def samples(found: list[Source], count: tuple[int, int], rng: np.random.Generato
     return Samples(torch.from_numpy(np.stack(x)), torch.tensor(y), np.array(kinds))
 
 
-class Head(nn.Module):
+class PartsHead(Head):
     """Two layers and a word for each cell of 32 pixels; the picture's is a soft maximum of them."""
 
     def __init__(self, width: int = 32, drop: float = 0.3) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(1, CHANNELS, 1, 1))
-        self.register_buffer("scale", torch.ones(1, CHANNELS, 1, 1))
+        super().__init__(CHANNELS)
         self.first, self.second = nn.Conv2d(CHANNELS, width, 1), nn.Conv2d(width, width, 3, padding=1)
         self.last, self.drop = nn.Conv2d(width, 1, 1), drop
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = functional.dropout2d((x - self.mean) / self.scale, self.drop, self.training)
+        x = functional.dropout2d(self.scaled(x), self.drop, self.training)
         x = functional.dropout(functional.relu(self.first(x)), self.drop, self.training)
         x = functional.dropout(functional.relu(self.second(x)), self.drop, self.training)
         return self.last(x)
@@ -368,29 +352,22 @@ class Head(nn.Module):
         return torch.logsumexp(4 * cells, 1) / 4 - np.log(cells.shape[1]) / 4
 
 
-def fitted(data: Samples, index: NDArray[np.int64], epochs: int, seed: int) -> Head:
+def fitted(data: Samples, index: NDArray[np.int64], epochs: int, seed: int) -> PartsHead:
     torch.manual_seed(seed)
-    rng, head = np.random.default_rng(seed), Head()
-    some = data.x[rng.permutation(index)[:800]].float()
-    head.mean[:] = some.mean((0, 2, 3), keepdim=True)
-    head.scale[:] = some.std((0, 2, 3), keepdim=True) + 1e-3
-    optimizer = torch.optim.AdamW(head.parameters(), 2e-3, weight_decay=2e-2)
-    steps = epochs * len(index) // 64
-    plan = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps + 1)
+    rng, head = np.random.default_rng(seed), PartsHead()
+    head.learn_scale(data.x[rng.permutation(index)[:800]].float())
     yes, no = (index[(data.y[index] > 0.5).numpy() == side] for side in (True, False))
-    for _ in range(steps):
+
+    def loss_of() -> torch.Tensor:
         batch = np.concatenate([rng.choice(yes, 32), rng.choice(no, 32)])
-        head.train()
         wanted = data.y[batch] * 0.9 + 0.05
-        loss = functional.binary_cross_entropy_with_logits(head.pooled(data.x[batch].float()), wanted)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        plan.step()
-    return head.eval()
+        return functional.binary_cross_entropy_with_logits(head.pooled(data.x[batch].float()), wanted)
+
+    fit(head, epochs * len(index) // 64, 3e-3, loss_of)
+    return head
 
 
-def auc(data: Samples, head: Head, index: NDArray[np.int64]) -> float:
+def auc(data: Samples, head: PartsHead, index: NDArray[np.int64]) -> float:
     with torch.no_grad():
         score = torch.cat([head.pooled(data.x[some].float()) for some in np.array_split(index, 20)]).numpy()
     good = data.y[index].numpy() > 0.5
@@ -398,16 +375,9 @@ def auc(data: Samples, head: Head, index: NDArray[np.int64]) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--media", type=Path, required=True)
-    parser.add_argument("--skimage", type=Path, required=True)
-    parser.add_argument(
-        "--apart", type=Path, help="a folder of pictures to measure on: no copy of one is used"
-    )
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--count", type=int, nargs=2, default=(1500, 1200), help="positives, negatives")
-    options = parser.parse_args()
+    arguments = parser(__doc__.splitlines()[0], seed=0)
+    arguments.add_argument("--count", type=int, nargs=2, default=(1500, 1200), help="positives, negatives")
+    options = arguments.parse_args()
     found = sources(options.media, options.skimage, options.apart)
     data = samples(found, tuple(options.count), np.random.default_rng(options.seed))
     every = np.arange(len(data.y))
@@ -415,16 +385,7 @@ def main() -> None:
         head = fitted(data, every[data.kind != kind], 8, options.seed)
         print(f"{kind} held back: AUC {auc(data, head, every[data.kind == kind]):.3f}", flush=True)
     head = fitted(data, every, 14, options.seed)
-    free = {0: "n", 2: "h", 3: "w"}
-    torch.onnx.export(
-        head,
-        (torch.zeros(1, CHANNELS, 8, 8),),
-        str(options.out),
-        input_names=["features"],
-        output_names=["cells"],
-        dynamic_axes={"features": free, "cells": free},
-        dynamo=False,
-    )
+    export(head, 8, options.out, "cells")
 
 
 if __name__ == "__main__":

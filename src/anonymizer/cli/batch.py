@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from anonymizer.cli.language import say
-from anonymizer.cli.options import AsJson, Given, Quiet, takes_settings
+from anonymizer.cli.options import AsJson, Given, Quiet, folder_option, pattern_option, takes_settings
 from anonymizer.cli.output import (
     WORDS,
     emit,
@@ -57,11 +57,9 @@ def batch(
     ] = None,
     local: Annotated[
         Path | None,
-        typer.Option(
+        folder_option(
             "--local",
-            parser=Path,
-            metavar="FOLDER",
-            help="With addresses: the folder of the ledger and the outputs; default: 'anonymized' here.",
+            "With addresses: the folder of the ledger and the outputs; default: 'anonymized' here.",
         ),
     ] = None,
     workers: Annotated[
@@ -85,21 +83,11 @@ def batch(
     ] = None,
     include: Annotated[
         list[str] | None,
-        typer.Option(
-            "--include",
-            parser=str,
-            metavar="PATTERN",
-            help="Only files like this, for example '*.jpg'. Repeatable.",
-        ),
+        pattern_option("--include", "Only files like this, for example '*.jpg'. Repeatable."),
     ] = None,
     exclude: Annotated[
         list[str] | None,
-        typer.Option(
-            "--exclude",
-            parser=str,
-            metavar="PATTERN",
-            help="Leave out files like this, for example 'drafts/*'. Repeatable.",
-        ),
+        pattern_option("--exclude", "Leave out files like this, for example 'drafts/*'. Repeatable."),
     ] = None,
     limit: Annotated[
         int | None,

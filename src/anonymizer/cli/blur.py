@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from anonymizer.cli.language import say
-from anonymizer.cli.options import AsJson, Given, Quiet, takes_settings
+from anonymizer.cli.options import AsJson, Given, Quiet, folder_option, takes_settings
 from anonymizer.cli.output import (
     counted,
     emit,
@@ -33,12 +33,7 @@ def blur(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out",
-            parser=Path,
-            metavar="FOLDER",
-            help="Output folder; default: 'anonymized' beside the first PATH.",
-        ),
+        folder_option("--out", "Output folder; default: 'anonymized' beside the first PATH."),
     ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,

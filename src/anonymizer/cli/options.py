@@ -27,6 +27,18 @@ AsJson = Annotated[
     bool, typer.Option("--json", help="One JSON object per line on standard output, for scripts.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+
+
+def folder_option(flag: str, said: str) -> Any:
+    """An option that names a folder."""
+    return typer.Option(flag, parser=Path, metavar="FOLDER", help=said)
+
+
+def pattern_option(flag: str, said: str) -> Any:
+    """An option that names files by their paths, and may be given several times."""
+    return typer.Option(flag, parser=str, metavar="PATTERN", help=said)
+
+
 OutFolder = Annotated[
     Path,
     typer.Argument(parser=Path, metavar="[OUT]", help="Output folder; default: 'anonymized' in this folder."),

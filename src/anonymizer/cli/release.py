@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from anonymizer.cli.language import say
-from anonymizer.cli.options import AsJson, takes_language
+from anonymizer.cli.options import AsJson, folder_option, takes_language
 from anonymizer.cli.output import emit, err_console, print_line, shown
 from anonymizer.core.errors import ExitCode, UsageError
 from anonymizer.core.message import Message, with_sentence
@@ -21,12 +21,7 @@ def release(
     out: Annotated[Path, typer.Argument(parser=Path, metavar="OUT", help="Output folder.")],
     to: Annotated[
         Path,
-        typer.Option(
-            "--to",
-            parser=Path,
-            metavar="FOLDER",
-            help="Folder to copy into; a release of yours may be there already.",
-        ),
+        folder_option("--to", "Folder to copy into; a release of yours may be there already."),
     ],
     initials: Annotated[
         str,

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from anonymizer.cli.language import say
-from anonymizer.cli.options import AsJson, Keys, takes_language
+from anonymizer.cli.options import AsJson, Keys, folder_option, takes_language
 from anonymizer.cli.output import COLOURS, emit, err_console, exit_code, out_console, shown
 from anonymizer.core.errors import ExitCode
 from anonymizer.core.types import Verdict
@@ -31,12 +31,7 @@ def verify(
     ],
     reports: Annotated[
         Path | None,
-        typer.Option(
-            "--reports",
-            parser=Path,
-            metavar="FOLDER",
-            help="Folder with the reports; default: looked for near the file.",
-        ),
+        folder_option("--reports", "Folder with the reports; default: looked for near the file."),
     ] = None,
     keys: Keys = None,
     as_json: AsJson = False,

@@ -14,7 +14,7 @@ import typer
 
 from anonymizer.cli.blur import beside
 from anonymizer.cli.language import say
-from anonymizer.cli.options import Given, Quiet, takes_settings
+from anonymizer.cli.options import Given, Quiet, folder_option, takes_settings
 from anonymizer.cli.output import print_line, shown
 from anonymizer.cli.progress import have_models
 from anonymizer.core.errors import ExitCode
@@ -34,20 +34,12 @@ def watch(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out",
-            parser=Path,
-            metavar="FOLDER",
-            help="Output folder; default: a folder 'anonymized' beside INBOX.",
-        ),
+        folder_option("--out", "Output folder; default: a folder 'anonymized' beside INBOX."),
     ] = None,
     done: Annotated[
         Path | None,
-        typer.Option(
-            "--done",
-            parser=Path,
-            metavar="FOLDER",
-            help="Move handled originals here (same disk); without, they stay where they are.",
+        folder_option(
+            "--done", "Move handled originals here (same disk); without, they stay where they are."
         ),
     ] = None,
     poll: Annotated[

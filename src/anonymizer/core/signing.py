@@ -13,7 +13,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -25,8 +24,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from anonymizer.core.errors import NotReadyError, UsageError
-from anonymizer.core.folders import config_folder
-from anonymizer.core.private_file import create, open_to_others
+from anonymizer.core.private_file import content_of, kept_at
 
 ALGORITHM = "Ed25519"
 VARIABLE = "ANONYMIZER_KEY"
@@ -81,29 +79,24 @@ def key_id(key: Ed25519PublicKey) -> str:
 
 
 def key_path() -> Path:
-    """Where this user's private key is kept: ``ANONYMIZER_KEY``, or a file in his configuration folder."""
-    if named := os.environ.get(VARIABLE):
-        return Path(named).expanduser().absolute()
-    return config_folder() / FILE
+    """Where this user's private key is kept."""
+    return kept_at(VARIABLE, FILE)
 
 
 def own_key(out: Path | None = None) -> Key:
     """This user's key, made when it is asked for the first time.
 
-    Raises :class:`UsageError` where it would lie in the output folder ``out``, which is handed on and copied, and
-    :class:`NotReadyError` where it cannot be made or read, or where others can read it.
+    Raises as :func:`anonymizer.core.private_file.content_of`, and :class:`NotReadyError` where it is no such key.
     """
     path = key_path()
-    if out is not None and path.resolve().is_relative_to(out.resolve()):
-        raise UsageError("key.in-output", path=path, variable=VARIABLE)
+    content = content_of(path, _new_pem, "key", VARIABLE, out)
     try:
-        if not path.exists():
-            create(path, _new_pem())
-        return _load(path)
-    except OSError as error:
-        raise NotReadyError(
-            "key.unusable", path=path, cause=error.strerror or error, variable=VARIABLE
-        ) from error
+        private = serialization.load_pem_private_key(content, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise NotReadyError("key.no-key", path=path) from error
+    if not isinstance(private, Ed25519PrivateKey):
+        raise NotReadyError("key.no-ed25519", path=path)
+    return Key(private)
 
 
 def present_key() -> Key | None:
@@ -115,20 +108,6 @@ def _new_pem() -> bytes:
     return Ed25519PrivateKey.generate().private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-
-
-def _load(path: Path) -> Key:
-    if path.is_dir():
-        raise NotReadyError("key.is-folder", path=path, variable=VARIABLE)
-    if open_to_others(path):
-        raise NotReadyError("key.readable", path=path)
-    try:
-        private = serialization.load_pem_private_key(path.read_bytes(), None)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise NotReadyError("key.no-key", path=path) from error
-    if not isinstance(private, Ed25519PrivateKey):
-        raise NotReadyError("key.no-ed25519", path=path)
-    return Key(private)
 
 
 def read_public(path: Path) -> PublicKeys:

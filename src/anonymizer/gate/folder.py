@@ -18,6 +18,7 @@ import itertools
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Unpack
 
 from filelock import FileLock
 
@@ -32,7 +33,7 @@ from anonymizer.gate.files import NEUTRAL_TIME, digest, is_id, new_id, place
 from anonymizer.gate.ledger import Ledger
 from anonymizer.gate.output import LEDGER, OutputFolder, output_error
 from anonymizer.gate.permissions import ANYBODY, PRIVATE_FOLDER, private_folder, usual
-from anonymizer.gate.records import State
+from anonymizer.gate.records import Beginning, State
 from anonymizer.gate.recovery import settle_dead_runs
 from anonymizer.i18n import ENGLISH, speaker
 
@@ -90,22 +91,13 @@ class Gate(OutputFolder):
         super().close()
         self._dismantle()
 
-    def begin(
-        self,
-        source: Path | str,
-        settings: str,
-        replaces: str = "",
-        *,
-        asked: str = "",
-        sha256: str = "",
-        state: State = State.WORKING,
-    ) -> str:
+    def begin(self, source: Path | str, settings: str, replaces: str = "", **more: Unpack[Beginning]) -> str:
         """Start the work on a source: its new id, already in the ledger (see :meth:`Ledger.start`).
 
         ``replaces`` is the id of the output that this one is to succeed; :meth:`retire` removes it then.
         """
         id = new_id()
-        self.ledger.start(id, source, settings, self.run, replaces, asked=asked, sha256=sha256, state=state)
+        self.ledger.start(id, source, settings, self.run, replaces, **more)
         return id
 
     def staging(self, id: str) -> Path:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import TypedDict
 
 from anonymizer.core.message import Message
 
@@ -54,6 +55,14 @@ class LedgerEntry:
     mirrored: str = ""
     pending: str = ""
     """The decision that is being carried out, JSON; empty once it is recorded or given up."""
+
+
+class Beginning(TypedDict, total=False):
+    """What may be known of a medium beside its source and settings when its row is made; see :meth:`Ledger.start`."""
+
+    asked: str
+    sha256: str
+    state: State
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar, Unpack
 
 from anonymizer.core.errors import MediumError, UnreadableError
 from anonymizer.core.message import Message
-from anonymizer.gate.records import State
+from anonymizer.gate.records import Beginning, State
 
 if TYPE_CHECKING:
     from anonymizer.gate.folder import Gate
@@ -49,11 +49,9 @@ class Work:
         settings: str,
         replaces: str = "",
         *,
-        asked: str = "",
-        sha256: str = "",
-        state: State = State.WORKING,
         fails: bool = True,
         on: Where = _here,
+        **more: Unpack[Beginning],
     ) -> None:
         self.gate = gate
         self.replaces = replaces
@@ -61,7 +59,7 @@ class Work:
         self._fails = fails
         self._on = on
         self._goes_on = False
-        self.id = on(lambda: gate.begin(source, settings, replaces, asked=asked, sha256=sha256, state=state))
+        self.id = on(lambda: gate.begin(source, settings, replaces, **more))
 
     def staging(self) -> Path:
         """Where the medium is written before it is examined, without suffix; private, on the same volume."""

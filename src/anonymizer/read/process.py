@@ -1,4 +1,4 @@
-"""A decoding process from outside: how it is started, and how it is ended."""
+"""A decoding process from outside: how it is started, what it answers, and how it is ended."""
 
 from __future__ import annotations
 
@@ -8,10 +8,19 @@ import site
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO, Any
 
 from anonymizer.core import version
 from anonymizer.core.confinement.apply import CANNOT_CONFINE, environment
-from anonymizer.core.errors import NotReadyError
+from anonymizer.core.errors import (
+    DamagedError,
+    LimitError,
+    MediumError,
+    NotReadyError,
+    UnsupportedError,
+)
+from anonymizer.read import believed
+from anonymizer.read.channel import read_message
 
 CANNOT_START = 70
 """Exit status of a child that a library is missing for (EX_SOFTWARE of sysexits.h)."""
@@ -34,13 +43,33 @@ def start(module: str) -> subprocess.Popen[bytes]:
     )
 
 
-def not_ready(code: int) -> NotReadyError | None:
-    """What a child's exit status says of this machine; None where it says nothing of it."""
+def answer(stream: IO[bytes], *more: type[MediumError]) -> dict[str, Any]:
+    """The next message of a decoding process; ``more`` are refusals that it may answer besides a decoder's own.
+
+    Raises such a refusal (a :class:`MediumError`), and EOFError, ValueError, KeyError or TypeError for no message.
+    """
+    message = read_message(stream)
+    if "error" in message:
+        kinds: tuple[type[MediumError], ...] = (LimitError, UnsupportedError, *more)
+        kind = next((kind for kind in kinds if kind.__name__ == message["error"]), DamagedError)
+        raise kind(believed.message(message["said"]))
+    return message
+
+
+def cut_off(
+    process: subprocess.Popen[bytes], gave_up: MediumError, too_slow: MediumError | None = None
+) -> MediumError | NotReadyError:
+    """Why a decoding process gave no whole answer: ``too_slow`` where it was killed for that."""
+    try:
+        code = process.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        return gave_up
     if code == CANNOT_START:
         return NotReadyError("read.no-process")
     if code == CANNOT_CONFINE:
         return NotReadyError("read.unconfined")
-    return None
+    # By our clock, or by the kernel at the limit of processor time.
+    return too_slow if too_slow and code in (-9, -24) else gave_up
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -27,7 +24,7 @@ from anonymizer.gate import decisions as decide
 from anonymizer.gate.folder import Gate
 from anonymizer.gate.output import OutputFolder
 from anonymizer.gate.records import LedgerEntry, State
-from anonymizer.i18n import languages, page_words, speaker
+from anonymizer.i18n import languages, speaker
 from anonymizer.read.walk import Passed
 from anonymizer.release.publish import release
 from anonymizer.review import listing as queue
@@ -36,18 +33,10 @@ from anonymizer.review.clips import Films, frame_times
 from anonymizer.review.edits import Edits
 from anonymizer.review.instructions import Handover, Nothing, Said, told
 from anonymizer.review.jobs import JobRunner
+from anonymizer.review.page_files import TYPES, page_file
 from anonymizer.review.photos import Pictures
 from anonymizer.review.security import Guard, Keys
 
-WORDS = "strings.json"
-"""The page's words in English; the catalogues have them in other languages."""
-TYPES = {
-    "html": "text/html; charset=utf-8",
-    "js": "text/javascript; charset=utf-8",
-    "css": "text/css; charset=utf-8",
-    "json": "application/json",
-    "svg": "image/svg+xml",
-}
 REPORT_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox"
 )
@@ -82,13 +71,6 @@ class Page:
         """Nobody has done anything for too long, and nothing is under way."""
         busy = self.uploading or self.releasing or self.runner.busy
         return not busy and time.monotonic() - self.used > self.idle_seconds
-
-
-@lru_cache(maxsize=1)
-def static_files() -> dict[str, bytes]:
-    """Every file of the page by name, read from the package once."""
-    folder = files("anonymizer.review") / "static"
-    return {item.name: item.read_bytes() for item in folder.iterdir() if item.is_file()}
 
 
 def build(page: Page, port: int) -> Starlette:
@@ -137,23 +119,18 @@ def _page(request: Request, *, used: bool = True) -> Page:
 
 async def _shell(request: Request) -> Response:
     _page(request)
-    return Response(static_files()["index.html"], media_type=TYPES["html"])
+    return _file("index.html")
 
 
 async def _static(request: Request) -> Response:
-    name = request.path_params["name"]
-    content = _words(name) if name.startswith("strings.") else static_files().get(name)
+    return _file(request.path_params["name"])
+
+
+def _file(name: str) -> Response:
+    content = page_file(name)
     if content is None:
         raise HTTPException(404)
     return Response(content, media_type=TYPES[name.rpartition(".")[2]])
-
-
-def _words(name: str) -> bytes | None:
-    """The page's words, ``strings.LANGUAGE.json``; None for a language that there is no catalogue for."""
-    language = name.removeprefix("strings.").removesuffix(".json")
-    if language not in languages():
-        return None
-    return json.dumps(page_words(language, json.loads(static_files()[WORDS])), ensure_ascii=False).encode()
 
 
 def _spoken(request: Request, value: Any) -> Any:

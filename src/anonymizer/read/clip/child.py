@@ -20,8 +20,8 @@ from itertools import chain
 from typing import IO, Any, BinaryIO
 
 from anonymizer.core.confinement.apply import CANNOT_CONFINE, confine
-from anonymizer.core.message import Message, as_json
-from anonymizer.read.photo.child import read_message, write_message
+from anonymizer.core.message import as_json
+from anonymizer.read.channel import read_message, write_message, write_refusal
 from anonymizer.read.process import CANNOT_START
 
 RECORD = struct.Struct(">BqqBBI")
@@ -41,7 +41,7 @@ def main() -> int:
     try:
         import av
 
-        from anonymizer.core.errors import AnonymizerError
+        from anonymizer.core.errors import AnonymizerError, LimitError
         from anonymizer.read.clip import frames as clip_frames  # noqa: F401
         from anonymizer.read.clip import traces as clip_traces  # noqa: F401
         from anonymizer.read.sniff import open_regular
@@ -66,10 +66,9 @@ def main() -> int:
             else:
                 _frames(file, job, outside)
     except AnonymizerError as error:
-        write_message(outside, {"error": type(error).__name__, "said": as_json(error.message)})
+        write_refusal(outside, error)
     except MemoryError:
-        said = Message("clip.no-memory")
-        write_message(outside, {"error": "LimitError", "said": as_json(said)})
+        write_refusal(outside, LimitError("clip.no-memory"))
     except BrokenPipeError:
         return 0
     outside.flush()

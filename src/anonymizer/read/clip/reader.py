@@ -16,14 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer.core.errors import (
-    DamagedError,
-    LimitError,
-    MediumError,
-    NotReadyError,
-    UnreadableError,
-    UnsupportedError,
-)
+from anonymizer.core.errors import DamagedError, LimitError, MediumError, UnreadableError
 from anonymizer.core.machine import machine
 from anonymizer.core.message import Message
 from anonymizer.core.settings import Limits
@@ -31,9 +24,9 @@ from anonymizer.core.streams import fill
 from anonymizer.core.types import Pixels, Traces
 from anonymizer.core.yuv import AnyPlanes, Colour, Planes, frame_bytes, reduction, split, split_deep
 from anonymizer.read import believed
+from anonymizer.read.channel import read_exactly, write_message
 from anonymizer.read.clip.child import CORRUPT, CUT, END, FULL, RECORD, WHOLE
-from anonymizer.read.photo.child import read_exactly, read_message, write_message
-from anonymizer.read.process import end, not_ready, start
+from anonymizer.read.process import answer, cut_off, end, start
 from anonymizer.read.sniff import Format
 from anonymizer.read.traces.harvest import path_strings
 
@@ -41,9 +34,6 @@ AHEAD = 6
 """Frames that are read before they are asked for."""
 PIPE = 1 << 20
 """Bytes that the pipe holds, where the system lets us say."""
-_REFUSALS: dict[str, type[MediumError]] = {
-    error.__name__: error for error in (DamagedError, LimitError, UnsupportedError, UnreadableError)
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,22 +188,13 @@ class Reading:
         stream = self._process.stdout
         assert stream
         try:
-            described = read_message(stream)
-            if "error" in described:
-                raise _REFUSALS.get(str(described["error"]), DamagedError)(
-                    believed.message(described["said"])
-                )
-            self._put(described)
+            # It opens the file itself.
+            self._put(answer(stream, UnreadableError))
             most = self.limits.max_pixels * 6
             while not self._stop.is_set():
                 kind, pts, duration, flags, _, size = RECORD.unpack(read_exactly(stream, RECORD.size))
                 if kind == END:
-                    summary = read_message(stream)
-                    if "error" in summary:
-                        raise _REFUSALS.get(str(summary["error"]), DamagedError)(
-                            believed.message(summary["said"])
-                        )
-                    self._put(summary)
+                    self._put(answer(stream, UnreadableError))
                     return
                 if size > most:
                     raise ValueError("impossible size")
@@ -224,18 +205,9 @@ class Reading:
         except MediumError as error:
             self._put(error)
         except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
-            self._put(self._cut_off(error))
-
-    def _cut_off(self, error: Exception) -> MediumError | NotReadyError:
-        try:
-            code = self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            code = 0
-        if unready := not_ready(code):
-            return unready
-        said = DamagedError("clip.gave-up")
-        said.__cause__ = error
-        return said
+            gave_up = DamagedError("clip.gave-up")
+            gave_up.__cause__ = error
+            self._put(cut_off(self._process, gave_up))
 
 
 def open_clip(path: Path, form: Format, limits: Limits, *, keep_hdr: bool = False) -> Clip:

@@ -2,54 +2,23 @@
 
 It takes one job on standard input and answers on standard output, then ends: a decoder that a hostile file
 has taken over gets nothing else to see. Before the file's first byte arrives the process is confined
-(:mod:`anonymizer.core.confinement`): nothing is left to it but to compute, and to answer. The frame of both
-messages: a length (8 bytes, big-endian), JSON of that length, then the bytes.
+(:mod:`anonymizer.core.confinement`): nothing is left to it but to compute, and to answer.
 """
 
 from __future__ import annotations
 
-import json
-import struct
 import sys
-from typing import IO, Any
 
 from anonymizer.core.confinement.apply import CANNOT_CONFINE, confine
+from anonymizer.read.channel import read_exactly, read_message, write_message, write_refusal
 from anonymizer.read.process import CANNOT_START
-
-LENGTH = struct.Struct(">Q")
-MAX_MESSAGE = 1 << 26
-"""Bytes of a message's JSON that are believed."""
-
-
-def read_exactly(stream: IO[bytes], count: int) -> bytes:
-    """So many bytes; EOFError where the stream ends early."""
-    data = stream.read(count)
-    if data is None or len(data) < count:
-        raise EOFError
-    return data
-
-
-def read_message(stream: IO[bytes], most: int = MAX_MESSAGE) -> dict[str, Any]:
-    """The JSON part of a message. Raises EOFError, or ValueError for one that is too long or none."""
-    (length,) = LENGTH.unpack(read_exactly(stream, LENGTH.size))
-    if length > most:
-        raise ValueError("message too long")
-    message = json.loads(read_exactly(stream, length))
-    if not isinstance(message, dict):
-        raise ValueError("not a message")
-    return message
-
-
-def write_message(stream: IO[bytes], message: dict[str, Any]) -> None:
-    body = json.dumps(message).encode("ascii")
-    stream.write(LENGTH.pack(len(body)) + body)
 
 
 def main() -> int:
     inside, outside = sys.stdin.buffer, sys.stdout.buffer
     # The imports that cost time, before the job comes: a spare process waits with them done.
     try:
-        from anonymizer.core.errors import AnonymizerError
+        from anonymizer.core.errors import AnonymizerError, LimitError
         from anonymizer.core.message import as_json
         from anonymizer.read.photo import decode, decoded
         from anonymizer.read.traces import harvest as traces
@@ -65,7 +34,7 @@ def main() -> int:
     except ImportError:
         return CANNOT_START
     except AnonymizerError as error:
-        write_message(outside, {"error": type(error).__name__, "said": as_json(error.message)})
+        write_refusal(outside, error)
         return 0
     try:
         confine(job["memory"], job["seconds"])
@@ -77,9 +46,9 @@ def main() -> int:
         found = traces.harvest(content, job["format"], picture.flags)
         del content
     except AnonymizerError as error:
-        write_message(outside, {"error": type(error).__name__, "said": as_json(error.message)})
+        write_refusal(outside, error)
     except MemoryError:
-        write_message(outside, {"error": "LimitError", "said": as_json(decode.TOO_MUCH)})
+        write_refusal(outside, LimitError(decode.TOO_MUCH))
     else:
         height, width = picture.pixels.shape[:2]
         answer = {

@@ -11,21 +11,17 @@ from typing import IO, Any
 
 import numpy as np
 
-from anonymizer.core.errors import DamagedError, LimitError, MediumError, NotReadyError, UnsupportedError
+from anonymizer.core.errors import DamagedError, LimitError, UnsupportedError
 from anonymizer.core.message import Message
 from anonymizer.core.settings import Limits
 from anonymizer.core.streams import fill
 from anonymizer.core.types import Pixels, Traces
 from anonymizer.read import believed
-from anonymizer.read.photo.child import MAX_MESSAGE, read_message, write_message
-from anonymizer.read.process import end, not_ready, start
+from anonymizer.read.channel import write_message
+from anonymizer.read.process import answer, cut_off, end, start
 from anonymizer.read.sniff import HEAD, sniff
 from anonymizer.read.source import Source
 from anonymizer.read.traces.harvest import path_strings
-
-_REFUSALS: dict[str, type[MediumError]] = {
-    error.__name__: error for error in (DamagedError, LimitError, UnsupportedError)
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,41 +115,27 @@ def open_still(source: Source, limits: Limits, decoder: Decoder) -> Still:
                 write_message(process.stdin, job)
                 process.stdin.write(source.content)
                 process.stdin.close()
-            answer = read_message(process.stdout, MAX_MESSAGE)
-            if "error" in answer:
-                raise _REFUSALS.get(str(answer["error"]), DamagedError)(believed.message(answer["said"]))
-            pixels = _read_pixels(process.stdout, answer, limits)
+            told = answer(process.stdout)
+            pixels = _read_pixels(process.stdout, told, limits)
             traces = Traces(
-                believed.kinds(answer["kinds"]),
-                frozenset(str(text) for text in answer["strings"]) | path_strings(source.path),
+                believed.kinds(told["kinds"]),
+                frozenset(str(text) for text in told["strings"]) | path_strings(source.path),
             )
-            notes = believed.messages(answer["notes"])
-            return Still(pixels, form.name, traces, notes, **believed.numbers(answer, ["frames"]))
+            notes = believed.messages(told["notes"])
+            return Still(pixels, form.name, traces, notes, **believed.numbers(told, ["frames"]))
         except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
-            raise _cut_off(process, limits) from error
+            too_slow = LimitError("photo.too-slow", seconds=limits.decode_seconds)
+            raise cut_off(process, DamagedError("photo.gave-up"), too_slow) from error
         except MemoryError as error:
             raise LimitError("photo.too-large-for-memory") from error
 
 
-def _read_pixels(stream: IO[bytes], answer: dict[str, Any], limits: Limits) -> Pixels:
+def _read_pixels(stream: IO[bytes], told: dict[str, Any], limits: Limits) -> Pixels:
     """Exactly the pixels that were announced, into one array, after checking the announcement."""
-    width, height = int(answer["width"]), int(answer["height"])
+    width, height = int(told["width"]), int(told["height"])
     if width < 1 or height < 1 or width * height > limits.max_pixels:
         raise ValueError("impossible size")
     pixels = np.empty((height, width, 3), np.uint8)
     if not fill(stream, pixels.reshape(-1).data):
         raise EOFError
     return pixels
-
-
-def _cut_off(process: subprocess.Popen[bytes], limits: Limits) -> MediumError | NotReadyError:
-    """Why a decoding process gave no whole answer."""
-    try:
-        code = process.wait(timeout=5)
-    except subprocess.TimeoutExpired:
-        code = 0
-    if unready := not_ready(code):
-        return unready
-    if code in (-9, -24):  # killed by our clock, or by the kernel at the limit of processor time
-        return LimitError("photo.too-slow", seconds=limits.decode_seconds)
-    return DamagedError("photo.gave-up")

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import pytest
 
 from anonymizer.core.message import from_json
 from anonymizer.core.settings import Settings
 from anonymizer.core.types import Action, Box, Evidence, Kind, Model, Pixels, Region
+from anonymizer.detect.base import RegionFinder
 from anonymizer.detect.finder import Finder
+from anonymizer.road.clip import process
+from anonymizer.road.clip.writing import Written, write_again
 from clips import make_clip
 from conftest import FAST, QUICK, Ran, sentences
 from test_clip import decoded, report_of, written
@@ -75,6 +81,17 @@ def test_a_name_that_comes_up_out_of_an_empty_start_is_covered(
     assert all(hidden[3:9])
 
 
+@contextmanager
+def also(finder: Finder, detector: RegionFinder) -> Iterator[None]:
+    """A detector beside the others, until the block ends."""
+    before = list(finder.finders)
+    finder.finders.append(detector)
+    try:
+        yield
+    finally:
+        finder.finders[:] = before
+
+
 class RedAsked:
     """A detector that asks about what is red, in whatever way it is shown a frame."""
 
@@ -97,12 +114,8 @@ def test_what_a_detector_asks_about_between_the_full_searches_and_in_the_written
     marked = wall.copy()
     marked[150:170, 200:250] = (220, 30, 40)
     source = make_clip(tmp_path / "a.mp4", [marked if 8 <= n < 18 else wall for n in range(31)], fps=5)
-    finder, before = finders(QUICK), list(finders(QUICK).finders)
-    finder.finders.append(RedAsked())
-    try:
+    with also(finders(QUICK), RedAsked()):
         assert run("blur", source, "--out", tmp_path / "out", *FAST).code == 3
-    finally:
-        finder.finders[:] = before
     report = report_of(tmp_path / "out")
     asked = [said for said in sentences(report["reasons"]) if "please look" in said]
     assert len(asked) == 1 and "2.0 s into the clip, at x 200, y 150" in asked[0]
@@ -129,11 +142,64 @@ def test_half_a_name_beside_a_cover_is_still_a_name(
 ) -> None:
     """More than half of what the search of the written clip finds is covered; the rest can be read."""
     source = make_clip(tmp_path / "a.mp4", ultrasound(5, range(5)), fps=5)
-    finder, before = finders(QUICK), list(finders(QUICK).finders)
-    finder.finders.append(SeesPart())
-    try:
+    with also(finders(QUICK), SeesPart()):
         assert run("blur", source, "--out", tmp_path / "out", *FAST).code == 3
-    finally:
-        finder.finders[:] = before
     shown = [picture[LINE][:, 124:] for _, picture in decoded(written(tmp_path / "out", "review"))]
     assert len(shown) == 5 and all(float(part.astype(np.float32).std()) < 10 for part in shown)
+
+
+class SeesBars:
+    """A detector that sees words in bars alone: from such a bar's left end to ``end``, or so many pixels beyond it."""
+
+    def __init__(self, *, end: int = 0, beyond: int = 0) -> None:
+        self.end, self.beyond = end, beyond
+
+    def find(self, pixels: Pixels) -> list[Region]:
+        return [Region(Box(40, 28, 125, 28), Kind.TEXT, (Evidence("part", 0.9),))]
+
+    def verification_pass(self, pixels: Pixels) -> list[Region]:
+        black = np.flatnonzero((pixels[36:46] < 40).all(axis=(0, 2)))
+        if len(black) < 60:
+            return []
+        left, right = int(black[0]), max(self.end, int(black[-1]) + self.beyond)
+        return [Region(Box(left, 28, right - left, 28), Kind.TEXT, (Evidence("bar", 0.9),))]
+
+    def models(self) -> list[Model]:
+        return []
+
+
+def test_a_name_beside_a_bar_that_is_not_found_without_it_is_hidden_all_the_same(
+    run: Callable[..., Ran], finders: Callable[[Settings], Finder], tmp_path: Path
+) -> None:
+    paper: Pixels = np.full((360, 640, 3), 200, np.uint8)
+    cv2.putText(paper, "MUSTERFRAU M", (40, 50), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (30, 30, 30), 2)
+    assert legible(paper)
+    source = make_clip(tmp_path / "a.mp4", [paper] * 5, fps=5)
+    with also(finders(QUICK), SeesBars(end=236)):
+        assert run("blur", source, "--out", tmp_path / "out", *FAST).code == 3
+    shown = [picture[LINE] for _, picture in decoded(written(tmp_path / "out", "review"))]
+    assert len(shown) == 5 and all(float(part.astype(np.float32).std()) < 10 for part in shown)
+
+
+def test_what_is_found_beside_our_own_bars_alone_makes_a_clip_be_written_once_more_and_no_oftener(
+    run: Callable[..., Ran],
+    finders: Callable[[Settings], Finder],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Straps behind a bar are strokes beside it: it is found wider, hidden wider, and found wider again."""
+    straps: Pixels = np.full((360, 640, 3), 200, np.uint8)
+    straps[:, (np.arange(640) % 12) < 4] = 110
+    source = make_clip(tmp_path / "a.mp4", [straps] * 5, fps=5)
+    writings: list[int] = []
+
+    def counted(*arguments: Any) -> Written:
+        writings.append(len(arguments[-1]))
+        return write_again(*arguments)
+
+    monkeypatch.setattr(process, "write_again", counted)
+    with also(finders(QUICK), SeesBars(beyond=24)):
+        assert run("blur", source, "--out", tmp_path / "out", *FAST).code == 3
+    assert writings == [5], "the frames that were written anew, once"
+    checks = {check["name"]: check["result"] for check in report_of(tmp_path / "out")["checks"]}
+    assert checks["residual"] == "pass"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anonymizer.core.settings import Settings
+from anonymizer.core.settings import PERSON, Settings
 from anonymizer.core.types import Box, Check, Evidence, Kind, Result, Style
 from anonymizer.core.yuv import Planes, colours
 from anonymizer.redact.clip import TrackRedaction, paint, redaction_at, shown, track_redaction
-from anonymizer.road.clip.plan import RedactionPlan
+from anonymizer.road.clip.plan import RedactionPlan, to_draw
 from anonymizer.road.clip.verification import strength_of
 from anonymizer.track.tracks import Track
 
@@ -149,3 +150,22 @@ def test_what_is_kept_clear_is_the_frame_itself() -> None:
     before, after = noise(0), painted(one, 0, Settings(), [keep])
     assert np.array_equal(before[0][80:110, 120:150], after[0][80:110, 120:150])
     assert not np.array_equal(before[0][112:130, 120:150], after[0][112:130, 120:150])
+
+
+def test_a_word_on_a_hidden_face_has_no_bar_of_its_own_in_a_clip() -> None:
+    def drawn(place: tuple[float, float, float, float], kind: Kind, **more: Any) -> TrackRedaction:
+        return track_redaction(replace(track(place, kind, frames=6), **more), Settings(), SIZE, SECRET)
+
+    face, eye = drawn((100, 60, 80, 100), Kind.FACE), drawn((120, 100, 30, 12), Kind.TEXT)
+    assert to_draw((face, eye), SIZE) == (face,)
+    assert to_draw((eye,), SIZE) == (eye,)
+    later = drawn((120, 100, 30, 12), Kind.TEXT, first=1)
+    assert to_draw((face, later), SIZE) == (face, later), "in its last frame there is no face"
+    beside = drawn((190, 100, 30, 12), Kind.CODE)
+    mine = drawn((120, 100, 30, 12), Kind.TEXT, evidence=(Evidence(PERSON, 1.0),))
+    mark = drawn((120, 100, 30, 12), Kind.MARK)
+    assert to_draw((face, beside, mine, mark), SIZE) == (face, beside, mine, mark)
+    leaves = track((120, 100, 30, 12), Kind.TEXT, frames=6)
+    leaves.boxes[3, 0] = 200
+    gone = track_redaction(leaves, Settings(), SIZE, SECRET)
+    assert to_draw((face, gone), SIZE) == (face, gone), "in one frame it is not on the face"

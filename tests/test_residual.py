@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
 from anonymizer.core.geometry import area, corners_of, inside, outline, outline_iou
-from anonymizer.core.settings import Settings
+from anonymizer.core.settings import PERSON, Settings
 from anonymizer.core.types import Box, Evidence, Kind, Pixels, Region, Shape
 from anonymizer.redact.photo import redact
-from anonymizer.redact.residual import hidden, left_over, strokes_beside, unredacted
+from anonymizer.redact.residual import hidden, left_over, strokes_beside, under_faces, unredacted
 
 EVIDENCE = (Evidence("test", 1.0),)
 
@@ -103,30 +103,71 @@ def test_outlines_without_an_area_hide_and_hold_nothing() -> None:
     assert outline_iou(corners_of(Box(0, 0, 9, 9)), corners_of(Box(0, 0, 9, 9))) == pytest.approx(1)
 
 
-def test_left_over_is_what_is_found_without_the_redactions_too() -> None:
-    """A redaction is a dark bar, which looks like text itself; a bare face and a bare line need no second search."""
+def test_what_is_bare_for_the_most_part_is_left_over_at_every_search() -> None:
+    """Of whatever kind it is, and however it came about: nothing has to be found once more for that."""
     redacted, far = line(400, 300, 200, 30, 0), line(400, 500, 200, 30, 0)
     written, redactions = redact(field(), [redacted], Settings())
     about = line(400, 300, 300, 60, 0)
     face = Region(Box(100, 100, 80, 100), Kind.FACE, EVIDENCE)
+    assert 0 < hidden(about, redactions) < 0.5
+    for again in (False, True):
+        found = left_over([redacted, face, far, about], redactions, written, never, again=again)
+        assert found == [face, far, about]
+
+
+def never(pixels: Pixels) -> list[Region]:
+    raise AssertionError("nobody asked for a search")
+
+
+@pytest.mark.parametrize("legible", [True, False])
+def test_a_line_beside_a_bar_is_left_over_at_once_and_later_where_it_is_found_without_the_bar(
+    legible: bool,
+) -> None:
+    picture = Image.fromarray(field())
+    ImageDraw.Draw(picture).text((480, 286), "Mustermann 1961", fill=(20, 20, 20), font_size=28)
+    written, redactions = redact(np.asarray(picture, np.uint8), [line(350, 300, 260, 40, 0)], Settings())
+    name = line(440, 300, 460, 50, 0)
+    assert 0.5 < hidden(name, redactions) < 0.7 and strokes_beside(name, redactions, written)
+    assert left_over([name], redactions, written, never, again=False) == [name]
     searched: list[Pixels] = []
 
     def detect(pixels: Pixels) -> list[Region]:
         searched.append(pixels)
-        return []
+        return [line(560, 300, 180, 40, 0)] if legible else []
 
-    assert left_over([redacted, face, far], redactions, written, detect) == [face, far] and not searched
-    assert 0 < hidden(about, redactions) < 0.5
-    assert left_over([about, face], redactions, written, detect) == [face] and len(searched) == 1
-    assert left_over([about], redactions, written, lambda _: [about]) == [about]
+    assert left_over([name], redactions, written, detect, again=True) == ([name] if legible else [])
+    (shown,) = searched
+    assert shown[285:315, 230:470].min() > 150, "the bar is painted over"
+    assert written[285:315, 230:470].max() < 20, "and stays where it was"
+
+
+def test_a_bar_on_even_ground_is_not_left_over_by_itself() -> None:
+    redacted = line(400, 300, 200, 30, 0)
+    written, redactions = redact(field(), [redacted], Settings())
+    wider = line(400, 300, 230, 44, 0)
+    assert 0.5 < hidden(wider, redactions) < 1
+    for again in (False, True):
+        assert left_over([redacted, wider], redactions, written, never, again=again) == []
 
 
 def test_what_no_redaction_touches_is_left_over_whatever_a_second_search_says() -> None:
-    """Letters in plain view are no dark bar: they are not asked to be found once more."""
+    """Letters in plain view are no dark bar: they need not be found once more."""
     hidden_line = line(400, 300, 200, 30, 0)
     picture = Image.fromarray(field())
     ImageDraw.Draw(picture).text((340, 488), "Jane Doe 1961", fill=(20, 20, 20), font_size=24)
     written, redactions = redact(np.asarray(picture, np.uint8), [hidden_line], Settings())
     name = line(420, 500, 200, 30, 0)
     assert strokes_beside(name, redactions, written)
-    assert left_over([name], redactions, written, lambda _: []) == [name]
+    for again in (False, True):
+        assert left_over([name], redactions, written, never, again=again) == [name]
+
+
+def test_a_word_on_a_hidden_face_is_left_to_the_face() -> None:
+    face = Region(Box(200, 150, 300, 300), Kind.FACE, EVIDENCE)
+    _, faces = redact(field(), [face], Settings())
+    eye = Region(Box(290, 220, 60, 24), Kind.TEXT, EVIDENCE)
+    assert under_faces(eye, faces)
+    assert not under_faces(eye, []) and not under_faces(eye.moved(Box(440, 220, 160, 24)), faces)
+    drawn = Region(eye.box, Kind.TEXT, (Evidence(PERSON, 1.0),))
+    assert not under_faces(drawn, faces), "what a person drew is drawn"
+    assert not under_faces(Region(eye.box, Kind.MARK, EVIDENCE), faces)

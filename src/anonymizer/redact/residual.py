@@ -1,4 +1,4 @@
-"""How far one place in a picture lies under others, measured on their outlines.
+"""How far one place in a picture lies under redactions, measured on their outlines, and what is left of it beside them.
 
 A line of text that runs aslant fills little of its upright box, and the line beside it lies in the same box:
 whoever compares boxes takes a line in plain sight for a hidden one.
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.core.geometry import inside, outline, scaled_size
+from anonymizer.core.settings import PERSON
 from anonymizer.core.types import Box, Kind, Pixels, Redaction, Region, Shape
 from anonymizer.redact.photo import coverage
 
@@ -62,21 +63,30 @@ def left_over(
     redactions: Sequence[Redaction],
     pixels: Pixels,
     detect: Callable[[Pixels], list[Region]],
+    *,
+    again: bool,
 ) -> list[Region]:
-    """Of what was found in a written frame, what the redactions do not hide: bare, or legible beside them.
+    """Of what was found in a written picture, what the redactions do not hide: bare, or legible beside them.
 
-    Text or a code that a redaction touches must be found without that redaction, too: see :func:`still_legible`.
+    ``again``: what an earlier search of the output had found is hidden by now. Of what is then still legible beside
+    the redactions, only what ``detect`` finds without them counts: see :func:`still_legible`. Not so the first time:
+    it passes over one half-covered line in twenty.
     """
-    bare: list[Region] = []
-    doubtful: list[Region] = []
-    for region in found:
-        share = hidden(region, redactions)
-        touched = share > 0 and region.kind in LEGIBLE
-        if touched and (share < HIDDEN_SHARE or legible_beside(region, redactions, pixels)):
-            doubtful.append(region)
-        elif share < HIDDEN_SHARE:
-            bare.append(region)
-    return bare + still_legible(doubtful, redactions, pixels, detect)
+    bare = unredacted(found, redactions)
+    beside = [r for r in found if r not in bare and legible_beside(r, redactions, pixels)]
+    return bare + (still_legible(beside, redactions, pixels, detect) if again else beside)
+
+
+def under_faces(region: Region, faces: Sequence[Redaction]) -> bool:
+    """Whether found text or a found code has no pixel outside these redactions of faces, which replace all of them.
+
+    A black bar on top would only show where an eye or a mouth was taken for a word. What a person drew is none of it.
+    """
+    return (
+        region.kind in LEGIBLE
+        and all(evidence.detector != PERSON for evidence in region.evidence)
+        and hidden(region, faces) >= 1
+    )
 
 
 def legible_beside(region: Region, redactions: Sequence[Redaction], pixels: Pixels) -> bool:

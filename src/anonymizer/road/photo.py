@@ -32,11 +32,9 @@ from anonymizer.read.photo.reader import Still
 from anonymizer.redact.photo import redact, redaction_box, restore, shape_of, style_of
 from anonymizer.redact.residual import (
     HIDDEN_SHARE,
-    LEGIBLE,
-    hidden,
-    legible_beside,
+    left_over,
     share_hidden,
-    still_legible,
+    under_faces,
     unredacted,
 )
 from anonymizer.road.known import known_check
@@ -73,7 +71,7 @@ def process(
     form = "PNG" if still.format_name == "PNG" else "JPEG"
     staged = staged.with_suffix(".png" if form == "PNG" else ".jpg")
 
-    def attempt(regions: Sequence[Region], *, last: bool = False) -> _Attempt:
+    def attempt(regions: Sequence[Region], *, again: bool) -> _Attempt:
         """Redact, write and check what was written: searched again, and examined meanwhile."""
         redactions, kept = _write(still.pixels, regions, settings, staged, form, secret)
         written = decode(staged)
@@ -90,12 +88,12 @@ def process(
         )
         with ThreadPoolExecutor(1) as beside:
             examined = beside.submit(examine, staged, expected, written)
-            seen = _search_again(finder, written, redactions, last=last)
+            seen = _search_again(finder, written, redactions, again=again)
         return _Attempt(redactions, kept, seen, examined.result())
 
     seen = finder.find(still.pixels)
     regions = heeded(seen, settings) + drawn_regions(settings)
-    done = attempt(regions)
+    done = attempt(regions, again=False)
     seen += done.seen
     found = heeded(done.seen, settings)
     searched = Message("road.searched.one")
@@ -103,7 +101,7 @@ def process(
         # What the verification pass found is hidden too, and the output searched once more.
         regions += [region for region in found if region.hidden]
         staged.unlink()
-        done = attempt(regions, last=True)
+        done = attempt(regions, again=True)
         seen += done.seen
         found = heeded(done.seen, settings)
         searched = Message("road.searched.two")
@@ -130,14 +128,10 @@ def process(
 
 
 def _search_again(
-    finder: RegionFinder, written: Pixels, redactions: Sequence[Redaction], *, last: bool = False
+    finder: RegionFinder, written: Pixels, redactions: Sequence[Redaction], *, again: bool
 ) -> list[Region]:
-    # Stricter than a clip's judgement: measured on half-covered lines, asking for all of them to be found once more
-    # without the redactions loses one remnant in twenty.
     found = finder.verification_pass(written) if written.size else []
-    bare = unredacted(found, redactions)
-    beside = [r for r in found if r not in bare and legible_beside(r, redactions, written)]
-    return bare + (still_legible(beside, redactions, written, finder.verification_pass) if last else beside)
+    return left_over(found, redactions, written, finder.verification_pass, again=again)
 
 
 def _to_ask(regions: Sequence[Region], redactions: Sequence[Redaction]) -> list[Region]:
@@ -230,11 +224,7 @@ def _write(
 
 
 def to_draw(regions: Sequence[Region], settings: Settings) -> list[Region]:
-    """The regions to hide, without found text and codes of which no pixel lies outside a hidden face.
-
-    The face's redaction replaces all of their pixels; a black bar on top would only show where an eye or a mouth was
-    taken for a word.
-    """
+    """The regions to hide, but for those that :func:`anonymizer.redact.residual.under_faces` leaves to a face's."""
     wanted = [region for region in regions if region.hidden]
     faces = [
         Redaction(
@@ -243,13 +233,7 @@ def to_draw(regions: Sequence[Region], settings: Settings) -> list[Region]:
         for r in wanted
         if r.kind is Kind.FACE and (style := style_of(r, settings)) is not Style.FILL
     ]
-    return [
-        region
-        for region in wanted
-        if region.kind not in LEGIBLE
-        or any(evidence.detector == PERSON for evidence in region.evidence)
-        or hidden(region, faces) < 1
-    ]
+    return [region for region in wanted if not under_faces(region, faces)]
 
 
 def reasons(settings: Settings, kept: bool, dismissed: int = 0) -> list[Message]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.core.settings import DrawnRegion, Settings
-from anonymizer.core.types import Box, Redaction, Style
+from anonymizer.core.types import Box, Kind, Redaction, Region, Style
 from anonymizer.read.clip.reader import Clip
 from anonymizer.redact.clip import TrackRedaction, redaction_at, track_redaction
+from anonymizer.redact.residual import LEGIBLE, under_faces
 from anonymizer.road.clip.search import Searched
 from anonymizer.track import hand_drawn as drawn
 from anonymizer.track.tracks import Track
@@ -88,7 +90,26 @@ def planned(
         before.get(_identity(track)) or track_redaction(track, settings, size, secret, transfer)
         for track in tracks
     )
-    return RedactionPlan(redactions, settings, size, transfer, dismissed)
+    return RedactionPlan(to_draw(redactions, size), settings, size, transfer, dismissed)
+
+
+def to_draw(redactions: Sequence[TrackRedaction], size: tuple[int, int]) -> tuple[TrackRedaction, ...]:
+    """The redactions, but for text and codes that in each of their frames are left to a face's redaction."""
+    faces = [one for one in redactions if one.track.kind is Kind.FACE and one.style is not Style.FILL]
+
+    def left_to_faces(track: Track, frame: int) -> bool:
+        here = (
+            redaction_at(face, frame, size) for face in faces if face.track.first <= frame <= face.track.last
+        )
+        region = Region(track.box(frame), track.kind, track.evidence)
+        return under_faces(region, [one for one in here if one])
+
+    return tuple(
+        one
+        for one in redactions
+        if one.track.kind not in LEGIBLE
+        or not all(left_to_faces(one.track, frame) for frame in range(one.track.first, one.track.last + 1))
+    )
 
 
 def differing(one: RedactionPlan, other: RedactionPlan) -> set[int]:

@@ -272,7 +272,9 @@ def _searched(finder: Finder, picture: Pixels, known: Sequence[Box], settings: S
     found = faces + finder.others(picture, known)
     hidden = [r.moved(r.box) for r in found if r.hidden] + [Region(box, Kind.DRAWN, ()) for box in known]
     clean, redactions = redact(picture, hidden, settings)
-    again = left_over(finder.quick_find_others(clean), redactions, clean, finder.quick_find_others)
+    again = left_over(
+        finder.quick_find_others(clean), redactions, clean, finder.quick_find_others, again=False
+    )
     finder.make_room()
     return found + again
 

@@ -8,7 +8,7 @@ wherever it begins or ends and, less often, where it was followed unseen; text a
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -87,7 +87,8 @@ def verification_pass(
 ) -> Verification:
     """Decode a written clip of ``length`` frames with the second reader, end to end, and look at its frames.
 
-    ``sound``: it has a sound track, which is decoded as well. ``among``: where detectors look; None for everywhere.
+    ``sound``: it has a sound track, which is decoded as well. ``among``: where detectors look, for what was found
+    before is hidden since then; None for everywhere, the first time.
     """
     verified = Verification()
     wanted = wanted_frames(plan, length, rate, cuts)
@@ -97,6 +98,16 @@ def verification_pass(
     thumbnails: list[Pixels] = []
     measured: list[Check] = []
     quick: list[tuple[int, Planes]] = []
+
+    def note(frame: int, regions: Sequence[Region], picture: Pixels) -> None:
+        verified.found += _left(frame, regions, picture, plan, finder, again=among is not None)
+
+    def find_quickly() -> None:
+        for frame, regions, planes in _quick_find(quick, finder):
+            if regions:
+                note(frame, regions, pixels(planes))
+        quick.clear()
+
     with ahead(sampled(path, range(length), plan.size, verified.read, sound=sound)) as decoded:
         for number, planes in decoded:
             if not redactions_in_place(planes, plan, number):
@@ -109,24 +120,23 @@ def verification_pass(
                 planes = hdr.ordinary(planes[0], plan.transfer), *planes[1:]
             if number in wanted.whole:
                 picture = pixels(planes)
-                _note(verified, number, finder.verification_pass(picture), picture, plan, finder)
+                note(number, finder.verification_pass(picture), picture)
             elif number in wanted.careful:
                 picture = pixels(planes)
-                _note(verified, number, finder.verification_pass_faces(picture), picture, plan, finder)
+                note(number, finder.verification_pass_faces(picture), picture)
             elif number in wanted.near:
                 rotations = ALL_ROTATIONS if number in wanted.ends else (0, 1 + number // wanted.step % 3)
                 if found := _near(planes, wanted.near[number], rotations, finder):
-                    _note(verified, number, found, pixels(planes), plan, finder)
+                    note(number, found, pixels(planes))
             elif number in wanted.plain:
                 quick.append((number, planes))
             if len(quick) == TOGETHER or number == length - 1:
-                _quick_find(verified, quick, finder, plan)
-                quick.clear()
+                find_quickly()
             if number in shown:
                 thumbnails.append(_thumbnail(planes))
             if progress:
                 progress("checking", number + 1, length)
-    _quick_find(verified, quick, finder, plan)
+    find_quickly()
     verified.searched = len(wanted.searched())
     verified.strength = _worst(measured)
     verified.sheet = contact_sheet(thumbnails)
@@ -239,8 +249,8 @@ def contact_sheet(thumbnails: Sequence[Pixels]) -> bytes:
 
 
 def _quick_find(
-    verified: Verification, frames: Sequence[tuple[int, Planes]], finder: Finder, plan: RedactedFrames
-) -> None:
+    frames: Sequence[tuple[int, Planes]], finder: Finder
+) -> Iterator[tuple[int, list[Region], Planes]]:
     """A quick detection in each of a few frames."""
     if not frames:
         return
@@ -248,9 +258,8 @@ def _quick_find(
     size = reduction(width, height, QUICK_SIDE / max(height, width))
     answers = finder.quick_find([reduced(planes, size) for _, planes in frames])
     for (number, planes), regions in zip(frames, answers, strict=True):
-        if found := [r for r in regions if max(e.score for e in r.evidence) >= SEEN]:
-            moved = _enlarged(found, width / size[0], height / size[1])
-            _note(verified, number, moved, pixels(planes), plan, finder)
+        found = [r for r in regions if max(e.score for e in r.evidence) >= SEEN]
+        yield number, _enlarged(found, width / size[0], height / size[1]), planes
 
 
 def _near(planes: Planes, places: Sequence[Box], rotations: Sequence[int], finder: Finder) -> list[Region]:
@@ -267,24 +276,22 @@ def _enlarged(regions: Sequence[Region], sx: float, sy: float) -> list[Region]:
     return [r.moved(r.box.times(sx, sy)) for r in regions]
 
 
-def _note(
-    verified: Verification,
-    frame: int,
-    regions: Sequence[Region],
-    picture: Pixels,
-    plan: RedactedFrames,
-    finder: Finder,
-) -> None:
-    """Keep what is left beside a frame's redactions."""
-    height, width = picture.shape[:2]
-    settings = plan.settings
-    for region in (
-        left_over(regions, plan.redactions_at(frame), picture, finder.verification_pass) if regions else []
-    ):
-        left, top, right, bottom = region.box.scaled(settings.margin).pixels(width, height)
-        if right > left and bottom > top:
-            grid = averages(picture[top:bottom, left:right], (settings.grid, settings.grid))
-            verified.found.append(LeftOver(frame, region, grid))
+def _left(
+    frame: int, regions: Sequence[Region], picture: Pixels, plan: RedactedFrames, finder: Finder, again: bool
+) -> list[LeftOver]:
+    """What is left beside a frame's redactions; ``again`` as for :func:`left_over`."""
+    if not regions:
+        return []
+    left = left_over(regions, plan.redactions_at(frame), picture, finder.verification_pass, again=again)
+    grid = plan.settings.grid, plan.settings.grid
+    here = [
+        (one, one.box.scaled(plan.settings.margin).pixels(picture.shape[1], picture.shape[0])) for one in left
+    ]
+    return [
+        LeftOver(frame, region, averages(picture[top:bottom, left:right], grid))
+        for region, (left, top, right, bottom) in here
+        if right > left and bottom > top
+    ]
 
 
 def _thumbnail(planes: Planes) -> Pixels:

@@ -65,7 +65,7 @@ def portrait() -> Pixels:
 
 
 @pytest.fixture
-def settings_file(tmp_path: Path) -> Path:
+def toml(tmp_path: Path) -> Path:
     """Settings without any detector: what is tested is the way, not the finding."""
     path = tmp_path / "quick.toml"
     path.write_text(NO_DETECTORS, encoding="utf-8")

@@ -28,7 +28,7 @@ def lines(ran: Ran) -> list[dict[str, object]]:
 
 
 def test_a_folder_is_done_once_and_a_second_run_has_nothing_to_do(
-    run: Callable[..., Ran], settings_file: Path, tmp_path: Path
+    run: Callable[..., Ran], toml: Path, tmp_path: Path
 ) -> None:
     inbox, out = tmp_path / "cases", tmp_path / "out"
     first, *_ = photos(inbox / "one", 4)
@@ -36,7 +36,7 @@ def test_a_folder_is_done_once_and_a_second_run_has_nothing_to_do(
     (inbox / "broken.jpg").write_bytes(first.read_bytes()[:300])
     (inbox / "notes.txt").write_text("not a photo", encoding="utf-8")
     before = fingerprints(inbox)
-    command = ("batch", inbox, "--out", out, "--settings", settings_file, "--workers", 2, "--json")
+    command = ("batch", inbox, "--out", out, "--settings", toml, "--workers", 2, "--json")
     ran = run(*command)
     assert ran.code == 4, ran.err
     told = lines(ran)
@@ -53,7 +53,7 @@ def test_a_folder_is_done_once_and_a_second_run_has_nothing_to_do(
     again = run(*command)
     assert again.code == 4 and {one.get("fresh", False) for one in lines(again)} == {False}
     assert fingerprints(out / "review") == made
-    settings_file.write_text(NO_DETECTORS + "jpeg_quality = 80\n", encoding="utf-8")
+    toml.write_text(NO_DETECTORS + "jpeg_quality = 80\n", encoding="utf-8")
     changed = lines(run(*command))
     assert sum("the settings were changed" in str(one.get("note")) for one in changed) >= 4
     assert len(list((out / "review").glob("*.jpg"))) == 4
@@ -61,12 +61,12 @@ def test_a_folder_is_done_once_and_a_second_run_has_nothing_to_do(
 
 
 def test_patterns_and_a_limit_choose_and_a_dry_run_writes_nothing(
-    run: Callable[..., Ran], settings_file: Path, tmp_path: Path
+    run: Callable[..., Ran], toml: Path, tmp_path: Path
 ) -> None:
     inbox, out = tmp_path / "cases", tmp_path / "out"
     photos(inbox / "a", 3)
     photos(inbox / "drafts", 2, seed=1)
-    command = ("batch", inbox, "--out", out, "--settings", settings_file)
+    command = ("batch", inbox, "--out", out, "--settings", toml)
     ran = run(*command, "--dry-run", "--exclude", "drafts/*", "--include", "*.JPG", "--json")
     assert ran.code == 0 and [one["would"]["text"] for one in lines(ran)] == ["new"] * 3
     assert not out.exists()
@@ -78,29 +78,29 @@ def test_patterns_and_a_limit_choose_and_a_dry_run_writes_nothing(
     assert sorted(str(one) for one in said) == ["already done", *["new"] * 4]
 
 
-def test_a_summary_says_what_came_of_it(run: Callable[..., Ran], settings_file: Path, tmp_path: Path) -> None:
+def test_a_summary_says_what_came_of_it(run: Callable[..., Ran], toml: Path, tmp_path: Path) -> None:
     photos(tmp_path / "cases", 2)
-    ran = run("batch", tmp_path / "cases", "--settings", settings_file, "--workers", 1)
+    ran = run("batch", tmp_path / "cases", "--settings", toml, "--workers", 1)
     assert ran.code == 3
     assert "in review" in ran.out and "files/s" in ran.out and "Overview:" in ran.out
     assert run("batch", tmp_path / "nowhere").code == 2
 
 
 def test_a_second_batch_into_the_same_folder_is_told_to_wait(
-    run: Callable[..., Ran], settings_file: Path, tmp_path: Path
+    run: Callable[..., Ran], toml: Path, tmp_path: Path
 ) -> None:
     from anonymizer.engine.scheduler import Engine
     from conftest import QUICK
 
     photos(tmp_path / "cases", 1)
     with Engine(tmp_path / "out", QUICK, 1):
-        ran = run("batch", tmp_path / "cases", "--out", tmp_path / "out", "--settings", settings_file)
+        ran = run("batch", tmp_path / "cases", "--out", tmp_path / "out", "--settings", toml)
     assert ran.code not in (0, 3) and "Another batch or watch is at work" in ran.err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 def test_killed_at_random_moments_and_resumed_every_file_ends_in_one_place(
-    settings_file: Path, tmp_path: Path
+    toml: Path, tmp_path: Path
 ) -> None:
     """With ``ANONYMIZER_LONG_TESTS=1``: 300 files, killed 20 times, each time in the middle of the work."""
     count, kills = (300, 20) if os.environ.get(LONG) else (24, 5)
@@ -110,7 +110,7 @@ def test_killed_at_random_moments_and_resumed_every_file_ends_in_one_place(
     before = fingerprints(inbox)
     command = [
         *(sys.executable, "-m", "anonymizer", "batch", str(inbox), "--out", str(out), "--quiet"),
-        *("--settings", str(settings_file), "--workers", "2"),
+        *("--settings", str(toml), "--workers", "2"),
     ]
     surroundings = os.environ | {"TMPDIR": str(temporary)}
     rng = random.Random(7)

@@ -69,7 +69,7 @@ def rows(out: Path) -> dict[State, int]:
 
 
 def test_a_worker_of_the_cluster_is_killed_half_way_and_every_file_is_done_once(
-    run: Callable[..., Ran], cluster: Any, settings_file: Path, tmp_path: Path
+    run: Callable[..., Ran], cluster: Any, toml: Path, tmp_path: Path
 ) -> None:
     inbox, out = tmp_path / "cases", tmp_path / "out"
     count = 24
@@ -86,7 +86,7 @@ def test_a_worker_of_the_cluster_is_killed_half_way_and_every_file_is_done_once(
 
     threading.Thread(target=kill, daemon=True).start()
     ran = run(
-        *("batch", inbox, "--out", out, "--settings", settings_file, "--json"),
+        *("batch", inbox, "--out", out, "--settings", toml, "--json"),
         *("--cluster", cluster.scheduler_address),
     )
     assert ran.code == 3, ran.err
@@ -99,11 +99,7 @@ def test_a_worker_of_the_cluster_is_killed_half_way_and_every_file_is_done_once(
 
 
 def test_workers_that_do_not_see_the_folders_are_sent_the_bytes(
-    run: Callable[..., Ran],
-    cluster: Any,
-    settings_file: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    run: Callable[..., Ran], cluster: Any, toml: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from anonymizer.cluster.pool import ClusterPool
 
@@ -118,7 +114,7 @@ def test_workers_that_do_not_see_the_folders_are_sent_the_bytes(
     photos(inbox, 3)
     (inbox / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 and no more")
     make_clip(inbox / "clip.mp4", numbered(2))
-    command = ("batch", inbox, "--out", out, "--settings", settings_file, "--json")
+    command = ("batch", inbox, "--out", out, "--settings", toml, "--json")
     ran = run(*command, "--cluster", cluster.scheduler_address)
     assert ran.code == 4, ran.err
     found = {Path(one["source"]).name: one for one in lines(ran)}
@@ -138,11 +134,7 @@ def test_workers_that_do_not_see_the_folders_are_sent_the_bytes(
 
 
 def test_a_file_that_kills_its_workers_fails_alone(
-    run: Callable[..., Ran],
-    cluster: Any,
-    settings_file: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    run: Callable[..., Ran], cluster: Any, toml: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A dead worker's other files are under suspicion with it, and each is then tried by itself."""
 
@@ -168,7 +160,7 @@ def test_a_file_that_kills_its_workers_fails_alone(
         client.wait_for_workers(2)
         client.register_plugin(Fatal())
         ran = run(
-            *("batch", inbox, "--out", out, "--settings", settings_file, "--json"),
+            *("batch", inbox, "--out", out, "--settings", toml, "--json"),
             *("--cluster", cluster.scheduler_address),
         )
         client.unregister_worker_plugin("fatal")
@@ -184,27 +176,23 @@ def test_a_file_that_kills_its_workers_fails_alone(
 
 
 def test_no_scheduler_is_one_sentence(
-    run: Callable[..., Ran], settings_file: Path, tmp_path: Path, impatient: None
+    run: Callable[..., Ran], toml: Path, tmp_path: Path, impatient: None
 ) -> None:
     photos(tmp_path / "cases", 1)
-    ran = run("batch", tmp_path / "cases", "--settings", settings_file, "--cluster", "tcp://127.0.0.1:9")
+    ran = run("batch", tmp_path / "cases", "--settings", toml, "--cluster", "tcp://127.0.0.1:9")
     assert ran.code == 5 and "No Dask scheduler answers at tcp://127.0.0.1:9" in ran.err
     assert not list((tmp_path / "anonymized" / ".anonymizer").glob("run-*"))
 
 
 def test_a_cluster_without_workers_or_that_goes_is_one_sentence_and_nothing_fails(
-    run: Callable[..., Ran],
-    settings_file: Path,
-    tmp_path: Path,
-    impatient: None,
-    monkeypatch: pytest.MonkeyPatch,
+    run: Callable[..., Ran], toml: Path, tmp_path: Path, impatient: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(
         THREADS_VARIABLE, "1"
     )  # the worker is this very process here, which is to stay as it is
     inbox, out = tmp_path / "cases", tmp_path / "out"
     photos(inbox, 16)
-    command = ("batch", inbox, "--out", out, "--settings", settings_file)
+    command = ("batch", inbox, "--out", out, "--settings", toml)
     with local_cluster(0, processes=False) as none:
         ran = run(*command, "--cluster", none.scheduler_address)
     assert ran.code == 5 and "has no workers; start some." in " ".join(ran.err.split())
@@ -365,9 +353,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         s3fs.S3FileSystem.clear_instance_cache()
 
 
-def test_sources_and_outputs_on_s3(
-    run: Callable[..., Ran], bucket: Any, settings_file: Path, tmp_path: Path
-) -> None:
+def test_sources_and_outputs_on_s3(run: Callable[..., Ran], bucket: Any, toml: Path, tmp_path: Path) -> None:
     inbox, local = tmp_path / "cases", tmp_path / "local"
     for path in photos(inbox, 3):
         bucket.put_file(str(path), f"cases/in/{path.name}")
@@ -375,7 +361,7 @@ def test_sources_and_outputs_on_s3(
     bucket.pipe_file("cases/in/broken.jpg", b"\xff\xd8\xff\xe0 and no more")
     command = (
         *("batch", "s3://cases/in", "--out", "s3://cases/out", "--local", local),
-        *("--settings", settings_file, "--workers", 1, "--json"),
+        *("--settings", toml, "--workers", 1, "--json"),
     )
     first = run(*command)
     assert first.code == 4, first.err
@@ -398,7 +384,7 @@ def test_sources_and_outputs_on_s3(
     again = run(*command)
     assert [one["fresh"] for one in lines(again)] == [False] * 4
     assert there() == here()
-    settings_file.write_text(NO_DETECTORS + "jpeg_quality = 80\n", encoding="utf-8")
+    toml.write_text(NO_DETECTORS + "jpeg_quality = 80\n", encoding="utf-8")
     old = set(there())
     assert run(*command).code == 4
     assert there() == here() and len(there()) == len(old)
@@ -470,10 +456,10 @@ def test_a_folder_above_the_one_that_was_asked_for_may_be_called_anything(tmp_pa
 
 
 def test_addresses_that_cannot_be_used_are_one_sentence_each(
-    run: Callable[..., Ran], settings_file: Path, tmp_path: Path
+    run: Callable[..., Ran], toml: Path, tmp_path: Path
 ) -> None:
     photos(tmp_path / "cases", 1)
-    some = ("--settings", settings_file)
+    some = ("--settings", toml)
     listed = place("memory://nothing")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(listed.fs, "find", lambda *_, **__: 1 / 0)

@@ -6,6 +6,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+BESIDE, WIDER = 0.2, 0.12
+"""What stands under or over bars belongs to them up to so many of their lengths away, and reaches so much further to
+either side: an EAN's digits are a tenth of its length high, and the first of them stands beside its bars."""
+WRITTEN = 0.12
+"""Rows with digits have this share of the bars' mean difference from one pixel to the next …"""
+LEAST_WRITTEN = 0.02
+"""… over this share of the length, at least: less is the edge of a label."""
 ROW_CORRELATION = 0.5
 """Rows whose profile correlates so well with the line that was read belong to the same bars."""
 GAP = 0.06
@@ -55,6 +62,38 @@ def full_height(grey: NDArray[np.uint8], quad: NDArray[np.float64]) -> NDArray[n
     return np.array(
         [left - normal * up, right - normal * up, right + normal * down, left + normal * down], np.float64
     )
+
+
+def digits(grey: NDArray[np.uint8], quad: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """Quadrilaterals ``(4, 2)`` of what is written under and over a linear code's bars, themselves ``quad``.
+
+    It says the same as the bars, and beside them a text finder may take it for more of them.
+    """
+    upright = [np.roll(quad, -side, axis=0) for side in (0, 1)]
+    corners = max(upright, key=lambda one: _steps(_upright(grey, one)))
+    across, down = corners[1] - corners[0], corners[3] - corners[0]
+    length, height = float(np.linalg.norm(across)), float(np.linalg.norm(down))
+    if min(length, height) < 8:
+        return []
+    down /= height
+    bars = _steps(_upright(grey, corners))
+    found = []
+    for edge, away in ((corners[:2], -down), (corners[3:1:-1], down)):
+        room = edge + np.array([-across, across]) * WIDER
+        strip = np.array(
+            [room[0], room[1], room[1] + away * BESIDE * length, room[0] + away * BESIDE * length]
+        )
+        rows = np.abs(np.diff(_upright(grey, strip).astype(np.float32), axis=1)).mean(axis=1)
+        written = np.flatnonzero(rows >= WRITTEN * bars)
+        if len(written) >= LEAST_WRITTEN / BESIDE * len(rows):
+            reach = (written[-1] + 1) / len(rows) * BESIDE * length
+            found.append(np.array([room[0], room[1], room[1] + away * reach, room[0] + away * reach]))
+    return found
+
+
+def _steps(strip: NDArray[np.uint8]) -> float:
+    """The mean difference between neighbours in a row."""
+    return float(np.abs(np.diff(strip.astype(np.float32), axis=1)).mean())
 
 
 def one_way(grey: NDArray[np.uint8]) -> float:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from anonymizer.core.geometry import area, inside, outline_iou
 from anonymizer.core.pixels import shrunk
 from anonymizer.core.types import Action, Box, Detection, Evidence, Kind, Model, Pixels, Point, Region
-from anonymizer.detect.codes.bars import are_bars, full_height, one_way
+from anonymizer.detect.codes.bars import are_bars, digits, full_height, one_way
 from anonymizer.detect.codes.slanting import levelled
 from anonymizer.detect.text.strokes import BLOCK, crowded
 
@@ -86,10 +86,12 @@ class CodeFinder:
             grey = _resized(grey, largest)
         back = long_side / max(grey.shape)
         found: list[Detection] = []
+        slanting = True
         for number in range(ROUNDS):
             new = [d for size in sizes for d in _at_size(grey, size)]
-            if not number:
-                new += _aslant(grey)
+            if slanting:
+                new += (aslant := _aslant(grey))
+                slanting = bool(aslant)
             if not number and close and long_side > LARGE_SIDE:
                 new += _close_up(own, grey)
             if number:
@@ -158,7 +160,10 @@ def _read(grey: NDArray[np.uint8], *, small: bool = False) -> list[Detection]:
             continue
         if linear:
             quad = full_height(grey, quad)
-        detections.append(_detection(_grown(quad), "zxing-cpp", 1.0 if code.valid else 0.6))
+        score = 1.0 if code.valid else 0.6
+        detections.append(_detection(_grown(quad), "zxing-cpp", score))
+        if linear:
+            detections += [_detection(one, "zxing-cpp", score) for one in digits(grey, quad)]
     if max(grey.shape) > QR_SIDE:
         return detections
     along = one_way(grey) if small else None
@@ -176,6 +181,8 @@ def _read(grey: NDArray[np.uint8], *, small: bool = False) -> list[Detection]:
         if _convex(quad) and (text or are_bars(grey, quad)):
             score = READ if text else BARS if _hold_up(grey, quad) else LIKE_BARS
             detections.append(_detection(_grown(quad), "opencv-barcode", score))
+            if score > LIKE_BARS:
+                detections += [_detection(one, "opencv-barcode", score) for one in digits(grey, quad)]
     return detections
 
 
@@ -198,7 +205,13 @@ def _aslant(grey: NDArray[np.uint8]) -> list[Detection]:
             )
             if code.format in _LINEAR:
                 quad = full_height(level.view, quad)
-            found.append(_detection(level.placed(_grown(quad)), "zxing-cpp", 1.0))
+                written = (level.placed(one) for one in digits(level.view, quad))
+                found += [_detection(one, "zxing-cpp", 1.0) for one in written]
+            placed = level.placed(_grown(quad))
+            found.append(_detection(placed, "zxing-cpp", 1.0))
+            bars = level.edges.bars_about(placed)
+            if bars is not None:
+                found.append(_detection(bars, "zxing-cpp", 1.0))
     return found
 
 

@@ -35,24 +35,69 @@ TILTS = (0.0, 5.0, -5.0)
 """Degrees by which a place is turned further: what lies beside a code pulls its direction so far."""
 ROOM = 0.1
 """Ground that is kept around a place, as a share of its longer side: readers need a quiet zone."""
+SAME_WAY = 20.0
+"""Degrees between the directions of one code's bars at most, as it is seen at an angle …"""
+JOINED, LEAST_JOINED = 0.12, 9
+"""… and the most between its parts, as a share of its longer side, and at least in pixels of the copy: a PDF417's dots
+are no bars, and the thick one at its end is none of the others."""
+BESIDE = 0.6
+"""Bars belong to a code that was read up to so far from it, as a share of its longer side."""
 MOST_PIXELS = 1400
 """Longest side of a view, pixels."""
 
 
 @dataclass(frozen=True, slots=True)
+class Edges:
+    """The structure tensor of a small copy of a picture that is ``scale`` times as large: ``one_way`` is where strong
+    edges run one way, ``across`` the direction across them in radians, both ``(h, w)``."""
+
+    one_way: NDArray[np.bool_]
+    across: NDArray[np.float32]
+    scale: float
+
+    def bars_about(self, quad: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """The rectangle ``(4, 2)`` about the bars of which a code was read at ``quad``, in the picture's pixels.
+
+        A reader names the rows that it read: of a code that is seen at an angle those are not parallel to its edges,
+        and of a PDF417 they may be half of it. None where no bars are seen there.
+        """
+        points = quad / self.scale
+        longest = float(np.linalg.norm(points - np.roll(points, 1, axis=0), axis=1).max())
+        reach = BESIDE * longest
+        left, top = (max(0, int(v)) for v in points.min(axis=0) - reach)
+        right, bottom = (max(0, int(v)) + 1 for v in points.max(axis=0) + reach)
+        one_way, across = self.one_way[top:bottom, left:right], self.across[top:bottom, left:right]
+        own: NDArray[np.uint8] = np.zeros(one_way.shape, np.uint8)
+        cv2.fillConvexPoly(own, np.rint(points - (left, top)).astype(np.int32), 1)
+        read = (own > 0) & one_way
+        if not read.any():
+            return None
+        doubled = 2 * across[read].astype(np.float64)
+        way = np.arctan2(np.sin(doubled).mean(), np.cos(doubled).mean())
+        alike = one_way & (np.cos(2 * across - way) > np.cos(np.radians(2 * SAME_WAY)))
+        gap = max(LEAST_JOINED, int(JOINED * longest) | 1)
+        joined = cv2.morphologyEx(alike.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((gap, gap), np.uint8))
+        _, labels = cv2.connectedComponents(joined)
+        touched = np.unique(labels[(own > 0) & (joined > 0)])
+        rows, columns = np.nonzero(np.isin(labels, touched[touched > 0]))
+        if not len(rows):
+            return None
+        there = np.column_stack([columns + left, rows + top]).astype(np.float32)
+        return np.asarray(cv2.boxPoints(cv2.minAreaRect(there)), np.float64) * self.scale
+
+
+@dataclass(frozen=True, slots=True)
 class LevelView:
-    """A view ``(h, w)`` of a part of a grey picture, and the matrix ``(2, 3)`` from its pixels to the picture's."""
+    """A view ``(h, w)`` of a part of a grey picture, the matrix ``(2, 3)`` from its pixels to the picture's, and the
+    edges of all of the picture."""
 
     view: NDArray[np.uint8]
     back: NDArray[np.float64]
+    edges: Edges
 
     def placed(self, quad: NDArray[np.float64]) -> NDArray[np.float64]:
         """A quadrilateral ``(4, 2)`` of the view in the picture's pixels."""
         return np.asarray(quad @ self.back[:, :2].T + self.back[:, 2])
-
-    def scaled(self, factor: float) -> LevelView:
-        """The same view of a picture that is so many times as large."""
-        return LevelView(self.view, self.back * factor)
 
 
 def levelled(grey: NDArray[np.uint8]) -> Iterator[LevelView]:
@@ -61,12 +106,14 @@ def levelled(grey: NDArray[np.uint8]) -> Iterator[LevelView]:
     wide, high = (max(1, round(side * factor)) for side in (grey.shape[1], grey.shape[0]))
     small = shrunk(grey, wide, high)
     scale = grey.shape[1] / wide
-    for place in _places(small)[:MOST]:
+    edges, places = _places(small, scale)
+    for place in places[:MOST]:
         for tilt in TILTS:
-            yield _set_level(grey, place, tilt, scale)
+            yield _set_level(grey, place, tilt, scale, edges)
     # All of the picture, half way between the directions in which the readers look.
     half = float(np.hypot(wide, high)) / (1 + 2 * ROOM)
-    yield _set_level(small, _Candidate(wide / 2, high / 2, 45.0, half, half), 0.0, 1.0).scaled(scale)
+    whole = _set_level(small, _Candidate(wide / 2, high / 2, 45.0, half, half), 0.0, 1.0, edges)
+    yield LevelView(whole.view, whole.back * scale, edges)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +128,8 @@ class _Candidate:
     height: float
 
 
-def _places(small: NDArray[np.uint8]) -> list[_Candidate]:
-    """Where edges run one way that is not level, the largest first."""
+def _places(small: NDArray[np.uint8], scale: float) -> tuple[Edges, list[_Candidate]]:
+    """The edges of a small copy, and where they run one way that is not level, the largest first."""
     x, y = (cv2.Sobel(small, cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
     xx, yy, xy = (cv2.blur(product, (WINDOW, WINDOW)) for product in (x * x, y * y, x * y))
     energy = xx + yy
@@ -110,10 +157,13 @@ def _places(small: NDArray[np.uint8]) -> list[_Candidate]:
             float(np.ptp(across)) + 1,
         )
         found.append((size, place))
-    return [place for _, place in sorted(found, key=lambda one: -one[0])]
+    across = np.asarray(0.5 * np.arctan2(2 * xy, xx - yy), np.float32)
+    return Edges(one_way, across, scale), [place for _, place in sorted(found, key=lambda one: -one[0])]
 
 
-def _set_level(grey: NDArray[np.uint8], place: _Candidate, tilt: float, scale: float) -> LevelView:
+def _set_level(
+    grey: NDArray[np.uint8], place: _Candidate, tilt: float, scale: float, edges: Edges
+) -> LevelView:
     """The place, ``scale`` times as large in ``grey`` as in the small copy, turned until its bars stand upright."""
     room = 2 * ROOM * max(place.length, place.height)
     length, height = ((side + room) * scale for side in (place.length, place.height))
@@ -125,4 +175,4 @@ def _set_level(grey: NDArray[np.uint8], place: _Candidate, tilt: float, scale: f
     back[:, 2] = np.array([place.x, place.y]) * scale - back[:, :2] @ np.array([size[0] / 2, size[1] / 2])
     flags = (cv2.INTER_AREA if step > 1 else cv2.INTER_LINEAR) | cv2.WARP_INVERSE_MAP
     view = cv2.warpAffine(grey, back, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    return LevelView(np.asarray(view, np.uint8), back)
+    return LevelView(np.asarray(view, np.uint8), back, edges)

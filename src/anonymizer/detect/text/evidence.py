@@ -48,6 +48,10 @@ SAMPLE = 24
 """Places of such a group that are read, evenly out of all."""
 TOUCH = 1.0
 """Places belong to one group whose boxes, grown by so many of their heights, meet."""
+FAINT_DIFFERENT, FAINT_READ = 3, 0.6
+"""So many different letters at this mean prove a place that only a stretch of contrast shows …"""
+FAINT_SECOND = 0.3
+"""… or this much of the second detector: what else is found in the grain of skin and walls is left."""
 MEASURED = 512
 """Long side, pixels, of the map in which covered area is counted."""
 
@@ -108,10 +112,57 @@ def judged(
             or second_opinion(line) >= REFUTED
         ):
             doubtful.append(line)
+    kept = _without_parts(kept, doubtful, read, known)
     hidden = [*kept, *proved, *likely]
     paragraphs = [line for line in doubtful if _covered(line, hidden, size) >= COVERED]
     asked += _apart([line for line in doubtful if line not in paragraphs])
     return [*hidden, *paragraphs, *asked]
+
+
+def _without_parts(
+    small: Sequence[Region], doubtful: Sequence[Region], read: Read, known: KnownNames
+) -> list[Region]:
+    """The small places without those that are parts of a large doubt, such as three stitches of a row, and unread as
+    it is: they are one question with it."""
+    kept = list(small)
+    for whole in doubtful:
+        parts = [line for line in kept if inside(outline(line), outline(whole)) >= COVERED]
+        sample = _sample(parts)
+        proofs = [any(is_read(r, 0.0) or known.near(r.text) for r in read(line)) for line in sample]
+        if sum(proofs) < FEW_READ * len(sample):
+            kept = [line for line in kept if line not in parts]
+            kept += [line for line, proof in zip(sample, proofs, strict=True) if proof]
+    return kept
+
+
+def _sample(places: Sequence[Region]) -> list[Region]:
+    """At most :data:`SAMPLE` places, evenly out of all."""
+    if not places:
+        return []
+    return [places[int(n)] for n in np.linspace(0, len(places) - 1, min(SAMPLE, len(places)))]
+
+
+def judged_faint(
+    lines: Sequence[Region],
+    size: tuple[int, int],
+    read: Read,
+    second_opinion: SecondOpinion,
+    known: KnownNames | None = None,
+) -> list[Region]:
+    """Of lines that only a stretch of contrast shows: those to hide, and the large ones that nobody can read to ask
+    about. Everything is as they look in the stretched picture, and ``size`` its height and width."""
+    known = known or KnownNames()
+    hidden: list[Region] = []
+    doubtful: list[Region] = []
+    for line in lines:
+        readings = read(line)
+        if any(
+            (letters(r) >= FAINT_DIFFERENT and r.mean >= FAINT_READ) or known.near(r.text) for r in readings
+        ):
+            hidden.append(line)
+        elif second_opinion(line) >= FAINT_SECOND:
+            (doubtful if is_large(line, size) else hidden).append(line)
+    return [*hidden, *_apart([line for line in doubtful if _covered(line, hidden, size) < COVERED])]
 
 
 def _apart(doubtful: Sequence[Region]) -> list[Region]:
@@ -139,7 +190,7 @@ def _textures(
         if len(places) < MANY:
             kept += group
             continue
-        chosen = [places[int(n)] for n in np.linspace(0, len(places) - 1, min(SAMPLE, len(places)))]
+        chosen = _sample(places)
         readings = [read(line) for line in chosen]
         proofs = [any(is_read(r, 0.0) or known.near(r.text) for r in each) for each in readings]
         if sum(proofs) >= FEW_READ * len(chosen):

@@ -9,7 +9,7 @@ is shown the whole picture small, and tiles of it large where there are thin str
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import cv2
@@ -23,7 +23,8 @@ from anonymizer.core.types import Action, Box, Evidence, Kind, Model, Pixels, Re
 from anonymizer.detect.faces.fusion import rotated
 from anonymizer.detect.models.store import Store
 from anonymizer.detect.runtime import Network
-from anonymizer.detect.text.evidence import is_read, judged
+from anonymizer.detect.text.evidence import is_read, judged, judged_faint
+from anonymizer.detect.text.faint import stretched
 from anonymizer.detect.text.line_ends import closer
 from anonymizer.detect.text.lines import SURE, line_region, lines_of, resized
 from anonymizer.detect.text.ppocr import Reader, TextLine
@@ -72,6 +73,12 @@ ENDS = 2
 """Times that the ends of what was found last are looked at more closely."""
 VERIFICATION_SCALES: Scales = ((832, 0),)
 VERIFICATION_SURE = 0.7
+FAINT_SIDE, FAINT_SIDES = 736, (480, 224)
+"""Long side of the stretched copy, looked at through windows where there is no noise in it; those at which all of it
+is looked at where there is something faint in it."""
+VERIFICATION_FAINT_SIDE, VERIFICATION_FAINT_SIDES = 832, (544,)
+FAINT_TILES = 4
+"""The work at most at the size of the stretched copy, in whole tiles."""
 DIM = 0.3
 """Mean chance from which a line is read where there are known names to compare it with."""
 NAME = "ppocr-detection"
@@ -136,7 +143,9 @@ class TextFinder:
             before = lines
             lines = _merged([*before, *self._ends(pixels, latest)])
             latest = [line for line in lines if line not in before]
-        return self._to_hide(pixels, lines) + passed_over
+        return (
+            self._to_hide(pixels, lines) + passed_over + self._faint(pixels, source, FAINT_SIDE, FAINT_SIDES)
+        )
 
     def verification_pass(self, pixels: Pixels) -> list[Region]:
         found = [
@@ -144,7 +153,44 @@ class TextFinder:
             for scale in VERIFICATION_SCALES
             for region in self._detect(pixels, *scale, VERIFICATION_SURE)[0]
         ]
-        return self._to_hide(pixels, _merged(found))
+        faint = self._faint(pixels, None, VERIFICATION_FAINT_SIDE, VERIFICATION_FAINT_SIDES)
+        return self._to_hide(pixels, _merged(found)) + faint
+
+    def _faint(
+        self, pixels: Pixels, source: Pixels | None, side: int, sides: tuple[int, ...]
+    ) -> list[Region]:
+        """What a stretch of contrast shows, in a copy of this long side and, smaller, at ``sides``.
+
+        ``source`` is the picture at another size, to make it from where that is no smaller.
+        """
+        copy = stretched(resized(pixels, side, source))
+        high, wide = copy.view.shape[:2]
+        if not copy.faint.any():
+            return []
+        quads: list[tuple[NDArray[np.float64], float]] = []
+        for smaller in sides:
+            shown = resized(copy.view, smaller)
+            scale = wide / shown.shape[1], high / shown.shape[0]
+            least = SIGN_SURE if smaller <= SIGN_SIDE else SURE
+            quads += [(quad * scale, score) for quad, score in lines_of(self._chances(shown, 0), least)]
+        if min(high, wide) >= TILE:
+            for one in windows(copy.clean, [], FAINT_TILES)[0]:
+                chances = self._chances(copy.view[one.y : one.y + one.h, one.x : one.x + one.w], 0)
+                quads += [(quad + np.array((one.x, one.y)), score) for quad, score in lines_of(chances, SURE)]
+        lines = _merged(
+            [
+                line_region(quad, score, (high, wide), NAME)
+                for quad, score in quads
+                if copy.is_faint(*quad.mean(axis=0))
+            ]
+        )
+
+        def read(line: Region) -> list[TextLine]:
+            return self._reader.readings(copy.view, line)
+
+        lines = judged_faint(lines, (high, wide), read, self._second.opinion(copy.view), self.known)
+        back = pixels.shape[1] / wide, pixels.shape[0] / high
+        return [_placed(line, back, pixels.shape[:2]) for line in lines]
 
     def _swamped(
         self, pixels: Pixels, squares: NDArray[np.float32] | None, found: list[Region]
@@ -252,6 +298,13 @@ class TextFinder:
         answer = self.network.run(rotated(view, rotations)[None])[0]
         chances = np.asarray(answer, np.float32).reshape((w, h) if rotations % 2 else (h, w))
         return np.ascontiguousarray(np.rot90(chances, -rotations))
+
+
+def _placed(line: Region, scale: tuple[float, float], size: tuple[int, int]) -> Region:
+    """A line of a copy in the picture of this size (height, width), ``scale`` times as large."""
+    corners = tuple((x * scale[0], y * scale[1]) for x, y in line.corners)
+    box = line.box.times(*scale).within(size[1], size[0])
+    return replace(line, box=box, corners=corners)
 
 
 def in_blocks(pixels: Pixels, side: int) -> Pixels:

@@ -112,10 +112,10 @@ def judged(
             or second_opinion(line) >= REFUTED
         ):
             doubtful.append(line)
-    kept = _without_parts(kept, doubtful, read, known)
-    hidden = [*kept, *proved, *likely]
-    paragraphs = [line for line in doubtful if _covered(line, hidden, size) >= COVERED]
-    asked += _apart([line for line in doubtful if line not in paragraphs])
+    paragraphs = [line for line in doubtful if _covered(line, [*kept, *proved, *likely], size) >= COVERED]
+    doubtful = [line for line in doubtful if line not in paragraphs]
+    hidden = [*_without_parts(kept, doubtful, read, known), *proved, *likely]
+    asked += _apart(doubtful)
     return [*hidden, *paragraphs, *asked]
 
 

@@ -3,6 +3,8 @@ reader could."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import zxingcpp
@@ -45,11 +47,15 @@ SQUAT, SLIM = 0.3, 0.08
 READ, BARS, LIKE_BARS = 0.9, 0.5, 0.4
 """Scores of what OpenCV points at: bars that it reads, bars that it does not, and what looks like bars at one size
 only, such as a row of teeth, of which a person is asked if it is large."""
+BESIDE_BARS = 0.0
+"""Of what is written beside bars, which shares their fate."""
 SMALLER = 0.35
 """Size of the copy in which bars must be bars as well, for half of the sizes at which they are seen: of 16 codes that
 no reader reads 15 are, rows of teeth and of bottles are not."""
 SHORT = 100.0
 """Their length in that copy, pixels, at most."""
+SHORTEST = 160.0
+"""Up to this length, pixels, they are that small already: 43 bars are not seen in less."""
 LARGE = 0.01
 """A share of the picture: what is larger would destroy the case if it is no code."""
 SAME = 0.3
@@ -105,8 +111,10 @@ class CodeFinder:
             # beside the first rectangle, which the next round then finds.
             for detection in new:
                 cv2.fillConvexPoly(grey, np.rint(np.array(detection.corners)).astype(np.int32), 0)
-        size = pixels.shape[0] * pixels.shape[1]
-        return [merged_region(group, size) for group in _grouped([_scaled(d, back) for d in found])]
+        found = [_scaled(d, back) for d in found]
+        groups = _grouped([d for d in found if d.score > BESIDE_BARS])
+        regions = [merged_region(group, pixels.shape[0] * pixels.shape[1]) for group in groups]
+        return regions + _written_beside([d for d in found if d.score == BESIDE_BARS], regions)
 
 
 def _at_size(grey: NDArray[np.uint8], size: int) -> list[Detection]:
@@ -163,7 +171,7 @@ def _read(grey: NDArray[np.uint8], *, small: bool = False) -> list[Detection]:
         score = 1.0 if code.valid else 0.6
         detections.append(_detection(_grown(quad), "zxing-cpp", score))
         if linear:
-            detections += [_detection(one, "zxing-cpp", score) for one in digits(grey, quad)]
+            detections += [_detection(one, "zxing-cpp", BESIDE_BARS) for one in digits(grey, quad)]
     if max(grey.shape) > QR_SIDE:
         return detections
     along = one_way(grey) if small else None
@@ -181,14 +189,15 @@ def _read(grey: NDArray[np.uint8], *, small: bool = False) -> list[Detection]:
         if _convex(quad) and (text or are_bars(grey, quad)):
             score = READ if text else BARS if _hold_up(grey, quad) else LIKE_BARS
             detections.append(_detection(_grown(quad), "opencv-barcode", score))
-            if score > LIKE_BARS:
-                detections += [_detection(one, "opencv-barcode", score) for one in digits(grey, quad)]
+            detections += [_detection(one, "opencv-barcode", BESIDE_BARS) for one in digits(grey, quad)]
     return detections
 
 
 def _hold_up(grey: NDArray[np.uint8], quad: NDArray[np.float64]) -> bool:
     """Whether bars are bars in a much smaller copy too."""
     length = float(np.linalg.norm(quad - np.roll(quad, 1, axis=0), axis=1).max())
+    if length <= SHORTEST:
+        return True
     factor = min(SMALLER, SHORT / length)
     wide, high = (max(1, round(side * factor)) for side in (grey.shape[1], grey.shape[0]))
     return are_bars(shrunk(grey, wide, high), quad * (wide / grey.shape[1], high / grey.shape[0]))
@@ -206,7 +215,7 @@ def _aslant(grey: NDArray[np.uint8]) -> list[Detection]:
             if code.format in _LINEAR:
                 quad = full_height(level.view, quad)
                 written = (level.placed(one) for one in digits(level.view, quad))
-                found += [_detection(one, "zxing-cpp", 1.0) for one in written]
+                found += [_detection(one, "zxing-cpp", BESIDE_BARS) for one in written]
             placed = level.placed(_grown(quad))
             found.append(_detection(placed, "zxing-cpp", 1.0))
             bars = level.edges.bars_about(placed)
@@ -277,6 +286,17 @@ def _grouped(found: list[Detection]) -> list[list[Detection]]:
         else:
             groups.append([detection])
     return groups
+
+
+def _written_beside(found: list[Detection], codes: list[Region]) -> list[Region]:
+    """What is written beside the codes that are hidden, as it belongs to them."""
+    regions = []
+    for group in _grouped(found):
+        written = group[0]
+        own = [code for code in codes if code.hidden and inside(written.corners, code.corners) > 0]
+        if own:
+            regions.append(replace(own[0], box=written.box, corners=written.corners))
+    return regions
 
 
 def merged_region(group: list[Detection], size: int) -> Region:

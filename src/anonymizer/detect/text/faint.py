@@ -12,8 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymizer.core.pixels import shrunk
 from anonymizer.core.types import Pixels
-from anonymizer.detect.text.strokes import BLOCK
+from anonymizer.detect.text.strokes import BLOCK, rows_of_strokes
 
 COARSE = 4
 """The ground is the median of a copy that is so many times smaller …"""
@@ -27,32 +28,45 @@ LEAST = 0.6
 """Mean contrast in grey levels, at least: two levels on a plain ground, and no gain without end."""
 SOFT = 2.5
 """What differs by so many times the mean contrast around it is shown at seven eighths of the range."""
+PLAIN = 30
+"""What differs from its ground by more grey levels is seen as it is, and no faint structure …"""
+ABOUT = 5
+"""… nor is what lies in squares of this side about it, pixels: soft edges."""
+MOST_FAINT = 97.0
+"""Percentile of a place's contrast that must be below it: noise and a hair are no letters."""
 FAINT = 4.0
-"""Mean contrast, grey levels, up to which text is faint; letters of 25 levels have more, and are seen as they are."""
+"""Mean contrast, grey levels, up to which there can be letters that are seen only in the stretched picture."""
 STRUCTURE = 0.04
 """Least mean contrast, grey levels, averaged over three by three pixels: with less there is nothing to see."""
 GRAIN = 0.4
 """A camera's noise keeps a third of its contrast then; letters and all else that was in view keep this share."""
-CLEAN = 0.5
-"""Mean of what that average takes away, grey levels, up to which small print can stand out from the noise."""
+STANDS_OUT = 90
+"""Contrast, of 255, of strokes in the stretched picture, averaged likewise: noise has a third of it."""
+OCTAVES = 1
+"""Times that the picture is halved to look for rows of wider strokes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stretched:
     """A picture ``(h, w, 3)``, grey, stretched by its local contrast.
 
-    ``faint`` is where that is low and more than noise, ``clean`` where there is hardly noise besides: maps of squares
-    of :data:`BLOCK` pixels.
+    ``rows`` is where that is low and there are rows of thin strokes, a map of squares of :data:`BLOCK` pixels;
+    ``any_rows`` says whether there are rows of strokes of any width.
     """
 
     view: Pixels
-    faint: NDArray[np.bool_]
-    clean: NDArray[np.bool_]
+    rows: NDArray[np.bool_]
+    any_rows: bool
+    off: NDArray[np.float32]
+    """How far each pixel is from its ground, grey levels."""
 
-    def is_faint(self, x: float, y: float) -> bool:
-        """Whether a point of the picture lies in a faint place."""
-        high, wide = self.faint.shape
-        return bool(self.faint[min(max(int(y / BLOCK), 0), high - 1), min(max(int(x / BLOCK), 0), wide - 1)])
+    def is_faint(self, quad: NDArray[np.float64]) -> bool:
+        """Whether what stands in a quadrilateral ``(4, 2)`` of the picture is nowhere more than faint."""
+        (left, top), (right, bottom) = quad.min(axis=0).astype(int), quad.max(axis=0).astype(int) + 1
+        off = self.off[max(0, top) : bottom, max(0, left) : right]
+        own: NDArray[np.uint8] = np.zeros(off.shape, np.uint8)
+        cv2.fillConvexPoly(own, np.rint(quad - (max(0, left), max(0, top))).astype(np.int32), 1)
+        return bool(own.any() and np.percentile(np.abs(off[own > 0]), MOST_FAINT) <= PLAIN)
 
 
 def stretched(picture: Pixels) -> Stretched:
@@ -61,14 +75,27 @@ def stretched(picture: Pixels) -> Stretched:
     off = grey - _ground(grey)
     smooth = np.asarray(cv2.blur(off, (3, 3)), np.float32)
     contrast = cv2.blur(np.minimum(np.abs(off), EDGE), (SURROUNDINGS, SURROUNDINGS))
-    shown = np.tanh(off / np.maximum(contrast, LEAST) * np.float32(1 / SOFT)) * 127.5 + 127.5
-    each, less, noise = (_around(one) for one in (off, smooth, off - smooth))
+    gain = np.float32(1 / SOFT) / np.maximum(contrast, LEAST)
+    view = cv2.cvtColor(_shown(off * gain), cv2.COLOR_GRAY2RGB)
+    plain = cv2.dilate((np.abs(off) > PLAIN).astype(np.uint8), np.ones((ABOUT, ABOUT), np.uint8)) > 0
+    each, less = (_around(np.where(plain, 0, one)) for one in (off, smooth))
     faint = (each <= FAINT) & (less >= STRUCTURE) & (less >= GRAIN * each)
-    view = cv2.cvtColor(shown.astype(np.uint8), cv2.COLOR_GRAY2RGB)
-    return Stretched(np.asarray(view, np.uint8), faint, faint & (noise <= CLEAN))
+    calm = _shown(np.where(plain, 0, smooth * gain))
+    rows = rows_of_strokes(calm, STANDS_OUT) & faint
+    any_rows = bool(rows.any())
+    for _ in range(OCTAVES if not any_rows else 0):
+        calm = shrunk(calm, max(1, calm.shape[1] // 2), max(1, calm.shape[0] // 2))
+        wider = rows_of_strokes(calm, STANDS_OUT)
+        there = cv2.resize(faint.astype(np.uint8), wider.shape[::-1], interpolation=cv2.INTER_AREA) > 0
+        any_rows = any_rows or bool((wider & there).any())
+    return Stretched(np.asarray(view, np.uint8), rows, any_rows, off)
 
 
-def _around(off: NDArray[np.float32]) -> NDArray[np.float32]:
+def _shown(off: NDArray[np.floating]) -> NDArray[np.uint8]:
+    return np.asarray(np.tanh(off) * 127.5 + 127.5, np.uint8)
+
+
+def _around(off: NDArray[np.floating]) -> NDArray[np.float32]:
     """Mean contrast in the surroundings of each square."""
     squares = off.shape[1] // BLOCK, off.shape[0] // BLOCK
     own = cv2.resize(np.minimum(np.abs(off), EDGE), squares, interpolation=cv2.INTER_AREA)

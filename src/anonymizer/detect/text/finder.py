@@ -165,7 +165,7 @@ class TextFinder:
         """
         copy = stretched(resized(pixels, side, source))
         high, wide = copy.view.shape[:2]
-        if not copy.faint.any():
+        if not copy.any_rows:
             return []
         quads: list[tuple[NDArray[np.float64], float]] = []
         for smaller in sides:
@@ -174,15 +174,11 @@ class TextFinder:
             least = SIGN_SURE if smaller <= SIGN_SIDE else SURE
             quads += [(quad * scale, score) for quad, score in lines_of(self._chances(shown, 0), least)]
         if min(high, wide) >= TILE:
-            for one in windows(copy.clean, [], FAINT_TILES)[0]:
+            for one in windows(copy.rows, [], FAINT_TILES)[0]:
                 chances = self._chances(copy.view[one.y : one.y + one.h, one.x : one.x + one.w], 0)
                 quads += [(quad + np.array((one.x, one.y)), score) for quad, score in lines_of(chances, SURE)]
         lines = _merged(
-            [
-                line_region(quad, score, (high, wide), NAME)
-                for quad, score in quads
-                if copy.is_faint(*quad.mean(axis=0))
-            ]
+            [line_region(quad, score, (high, wide), NAME) for quad, score in quads if copy.is_faint(quad)]
         )
 
         def read(line: Region) -> list[TextLine]:
@@ -190,7 +186,7 @@ class TextFinder:
 
         lines = judged_faint(lines, (high, wide), read, self._second.opinion(copy.view), self.known)
         back = pixels.shape[1] / wide, pixels.shape[0] / high
-        return [_placed(line, back, pixels.shape[:2]) for line in lines]
+        return [_placed(line, back, pixels.shape[:2]) for line in self._telling(copy.view, lines)]
 
     def _swamped(
         self, pixels: Pixels, squares: NDArray[np.float32] | None, found: list[Region]
@@ -203,12 +199,16 @@ class TextFinder:
         return [line for line in lines if any(is_read(r, 0.0) for r in self._reader.readings(pixels, line))]
 
     def _to_hide(self, pixels: Pixels, lines: list[Region]) -> list[Region]:
-        """What the evidence says of the lines, and without those that are clearly harmless where the policy says so."""
+        """What the evidence says of the lines."""
 
         def read(line: Region) -> list[TextLine]:
             return self._reader.readings(pixels, line)
 
         lines = judged(lines, pixels.shape[:2], read, self._second.opinion(pixels), self.known)
+        return self._telling(pixels, lines)
+
+    def _telling(self, pixels: Pixels, lines: list[Region]) -> list[Region]:
+        """The lines without those that are clearly harmless where the policy says so."""
         if self.policy is not TextPolicy.IDENTIFYING:
             return lines
         harmless = self._reader.harmless(pixels, lines)

@@ -44,7 +44,12 @@ ROW = 4
 
 def strokes(pixels: Pixels) -> NDArray[np.bool_]:
     """Which squares of :data:`BLOCK` pixels belong to a row that may be print: ``(h // 8, w // 8)``."""
-    dense = crowded(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8), CONTRAST, DENSE)
+    return rows_of_strokes(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8), CONTRAST)
+
+
+def rows_of_strokes(grey: NDArray[np.uint8], contrast: int) -> NDArray[np.bool_]:
+    """The same of a grey picture, for strokes of this contrast, of 255."""
+    dense = crowded(grey, contrast, DENSE)
     across = cv2.morphologyEx(dense, cv2.MORPH_OPEN, np.ones((1, ROW), np.uint8))
     down = cv2.morphologyEx(dense, cv2.MORPH_OPEN, np.ones((ROW, 1), np.uint8))
     return np.asarray(cv2.max(across, down) > 0)

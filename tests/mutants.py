@@ -8,11 +8,12 @@ Two kinds of mutant are made from a module's syntax tree. *Hollow*: a function r
 plainest value that its annotation allows (both of ``True`` and ``False``), after Niedermayr et al., "Will my tests tell
 me if I break this code?", 2016. *Turned*: one comparison, one ``and``/``or`` or one ``not`` the other way round.
 
-For each module a process imports its tests once, in a copy of the source tree, and runs them once with a mark in every
-function, to see which tests come by which function and how long they take. For each mutant it forks: the child puts the
-mutant's code into the functions, and its text into the copy, for the processes that tests start. It then runs the tests
-that come by the function, first those that noticed a mutant of it before. A mutant is killed when one of them fails or
-none ends for too long. A survivor is a hole in the tests, unless :data:`EXPLAINED` says why nobody could notice it.
+A process imports the tests once, in a copy of the source tree, and runs them once with a mark in every function, to see
+which tests come by which function and how long they take. For each mutant it forks: the child puts the mutant's code
+into the functions, and its text into the copy, for the processes that tests start. It then runs those tests of the
+module's that come by the function, first those that noticed a mutant of it before. A mutant is killed when one of them
+fails or none ends for too long. A survivor is a hole in the tests, unless :data:`EXPLAINED` says why nobody could
+notice it.
 
 Exit code 1 where an unexplained mutant survives, 2 where the tests fail without any.
 """
@@ -36,7 +37,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import CO_OPTIMIZED
 from pathlib import Path
@@ -266,29 +267,8 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
                 yield from _codes(one)
 
 
-class Chosen:
-    """A plug-in for pytest: only these tests, in this order; tells a pipe how each one went and how long it took."""
-
-    def __init__(self, tests: Sequence[str] | None, pipe: int) -> None:
-        self.tests, self.pipe = tests, pipe
-        self.seconds: Counter[str] = Counter()
-        self.failed = False
-
-    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
-        if self.tests is not None:
-            by_id = {item.nodeid: item for item in items}
-            items[:] = [by_id[test] for test in self.tests]
-
-    def pytest_runtest_logreport(self, report: Any) -> None:
-        self.seconds[report.nodeid] += report.duration
-        self.failed |= report.failed
-        if report.when == "teardown" or report.failed:
-            fate = "failed" if report.failed else "passed"
-            os.write(self.pipe, f"{fate}\t{self.seconds[report.nodeid]}\t{report.nodeid}\n".encode())
-
-
 @dataclass
-class Result:
+class Outcome:
     """How a run of tests went: seconds of each that passed, the one that failed, whether it had to be stopped."""
 
     seconds: dict[str, float] = field(default_factory=dict)
@@ -302,68 +282,90 @@ class Result:
 
 
 class Ground:
-    """A copy of the source tree in which the tests of one module are imported; each run of them is a fork."""
+    """A plug-in of a pytest that has imported the tests of some modules, from the copy of the source tree at ``top``.
 
-    def __init__(self, module: str, top: Path) -> None:
-        self.module, self.top = module, top
-        self.place = top / PACKAGE / f"{module}.py"
-        self.original = self.place.read_text(encoding="utf-8")
-        self.time = self.place.stat().st_mtime_ns
-        self.files = [f"tests/{name}.py" for name in TESTS[module]]
+    Where pytest would run them, ``work`` is done: each :meth:`run` of it forks, so nothing has to be imported twice.
+    """
+
+    def __init__(self, modules: Sequence[str], top: Path) -> None:
+        self.top = top
+        self.places = {module: top / PACKAGE / f"{module}.py" for module in modules}
+        self.originals = {module: place.read_text(encoding="utf-8") for module, place in self.places.items()}
+        self.times = {module: place.stat().st_mtime_ns for module, place in self.places.items()}
         self.tests: dict[str, set[str]] = {}
-        self.seconds: dict[str, float] = {}
-        os.chdir(top)
-        paths = [str(top / "src"), str(top / "tests")]
+        self.seconds: Counter[str] = Counter()
+        self.pipe = -1
+        self.broken = True
+
+    def enter(self, work: Callable[[], None]) -> None:
+        """Import everything and do the work; ``broken`` where that cannot be."""
+        os.chdir(self.top)
+        paths = [str(self.top / "src"), str(self.top / "tests")]
         sys.path[:0] = paths
         os.environ |= {"PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"}
         sys.dont_write_bytecode = True
         if sys.platform == "linux":
             ctypes.CDLL(None).prctl(SUBREAPER, 1)
-        self._in_silence()
-        self.broken = bool(self._pytest(self.files, "--collect-only"))
-        self.standing = standing_functions(self.place)
-        # Nothing that is there now will ever be garbage: the collections of each fork need not look at it.
-        gc.freeze()
-
-    def _in_silence(self) -> None:
         nowhere = os.open(os.devnull, os.O_RDWR)
         self.said = os.fdopen(os.dup(1), "w", encoding="utf-8")
         for standard in (0, 1, 2):
             os.dup2(nowhere, standard)
-
-    def _pytest(self, files: Iterable[str], *arguments: str, plugin: object = None) -> int:
         import pytest
 
-        how = ["-x", "-q", "-n", "0", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
-        how.append(f"--basetemp={self.top}/tmp")
-        return int(pytest.main([*how, *arguments, *files], plugins=[plugin] if plugin else []))
+        files = dict.fromkeys(f"tests/{name}.py" for module in self.places for name in TESTS[module])
+        how = ["-q", "-n", "0", "-p", "no:cacheprovider", "--hypothesis-seed=0", f"--basetemp={self.top}/tmp"]
+        self.work = work
+        pytest.main([*how, *files], plugins=[self])
 
-    def run(self, text: str, tests: Sequence[str] | None, patience: float) -> Result:
-        """Run tests with ``text`` in the module's place, for ``patience`` seconds each at most."""
-        self.place.write_text(text, encoding="utf-8")
-        try:
-            reading, writing = os.pipe()
-            child = os.fork()
-            if not child:
-                code = 99
-                try:
-                    put_in_place(self.standing, self.original, text)
-                    files = self.files if tests is None else dict.fromkeys(map(file_of, tests))
-                    code = self._pytest(files, plugin=Chosen(tests, writing))
-                finally:
-                    os._exit(code)
-            os.close(writing)
-            return self._followed(child, reading, patience)
-        finally:
+    def pytest_runtestloop(self, session: Any) -> bool:
+        if not session.testsfailed:
+            self.broken = False
+            self.items = {item.nodeid: item for item in session.items}
+            self.standing = {module: standing_functions(place) for module, place in self.places.items()}
+            # Nothing that is there now will ever be garbage: the collections of each fork need not look at it.
+            gc.freeze()
+            self.work()
+        return True
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """In a fork: tell the parent how a test went and how long it took."""
+        self.seconds[report.nodeid] += report.duration
+        if report.when == "teardown" or report.failed:
+            fate = "failed" if report.failed else "passed"
+            os.write(self.pipe, f"{fate}\t{self.seconds[report.nodeid]}\t{report.nodeid}\n".encode())
+        if report.failed:
+            os._exit(1)
+
+    def run(self, texts: Mapping[str, str], tests: Iterable[str], patience: float) -> Outcome:
+        """Run tests until one fails, with these texts in the modules' places, for ``patience`` seconds each at most."""
+        for module, text in texts.items():
+            self.places[module].write_text(text, encoding="utf-8")
+        reading, self.pipe = os.pipe()
+        child = os.fork()
+        if not child:
+            code = 99
+            try:
+                for module, text in texts.items():
+                    put_in_place(self.standing[module], self.originals[module], text)
+                chosen = [self.items[test] for test in tests]
+                for item, following in zip(chosen, [*chosen[1:], None], strict=True):
+                    item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+                code = 0
+            finally:
+                os._exit(code)
+        os.close(self.pipe)
+        outcome = self._followed(child, reading, patience)
+        for module in texts:
             # With its own time: then what was compiled of it is valid again.
-            self.place.write_text(self.original, encoding="utf-8")
-            os.utime(self.place, ns=(self.time, self.time))
+            self.places[module].write_text(self.originals[module], encoding="utf-8")
+            os.utime(self.places[module], ns=(self.times[module], self.times[module]))
+        return outcome
 
-    def _followed(self, child: int, reading: int, patience: float) -> Result:
-        result, text = Result(), b""
-        while not result.hung:
-            result.hung = not select.select([reading], [], [], patience)[0]
-            block = b"" if result.hung else os.read(reading, 1 << 16)
+    def _followed(self, child: int, reading: int, patience: float) -> Outcome:
+        outcome, text = Outcome(), b""
+        while not outcome.hung:
+            outcome.hung = not select.select([reading], [], [], patience)[0]
+            block = b"" if outcome.hung else os.read(reading, 1 << 16)
             if not block:
                 break
             text += block
@@ -371,23 +373,25 @@ class Ground:
             for line in lines:
                 fate, seconds, test = line.decode().split("\t", 2)
                 if fate == "passed":
-                    result.seconds[test] = float(seconds)
+                    outcome.seconds[test] = float(seconds)
                 else:
-                    result.failed = test
+                    outcome.failed = test
         os.close(reading)
-        if result.hung:
+        if outcome.hung:
             os.kill(child, signal.SIGKILL)
-        result.code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        outcome.code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         _kill_children()
-        return result
+        return outcome
 
-    def measure(self) -> Result:
+    def measure(self) -> Outcome:
         """Run all tests, and note which of them come by which function."""
         marks = self.top / "marks.txt"
         os.environ[MARKS] = str(marks)
-        whole = self.run(marked(self.module, self.original), None, 600.0)
+        whole = self.run(
+            {module: marked(module, text) for module, text in self.originals.items()}, self.items, 600.0
+        )
         del os.environ[MARKS]
-        self.seconds = whole.seconds
+        self.seconds = Counter(whole.seconds)  # type: ignore[arg-type]
         for line in marks.read_text(encoding="utf-8").splitlines() if marks.exists() else ():
             function, _, at = line.partition("\t")
             test, _, phase = at.rpartition(" ")
@@ -402,7 +406,9 @@ class Ground:
 
     def fate(self, mutant: Mutant, killers: list[str]) -> str:
         """What becomes of a mutant; the test that notices it is put before the ``killers`` of its function."""
-        chosen = self.tests.get(f"{mutant.module}:{mutant.function}", set())
+        files = {f"tests/{name}.py" for name in TESTS[mutant.module]}
+        touched = self.tests.get(f"{mutant.module}:{mutant.function}", set())
+        chosen = {test for test in touched if file_of(test) in files}
         if not chosen:
             return "untouched"
         together: dict[str, float] = {}
@@ -414,17 +420,17 @@ class Ground:
             chosen - set(first), key=lambda test: (together[file_of(test)], file_of(test), self.seconds[test])
         )
         patience = PATIENCE + SLOWER * max(self.seconds[test] for test in chosen)
-        result = self.run(mutant.text, [*first, *rest], patience)
-        if result.hung:
+        outcome = self.run({mutant.module: mutant.text}, [*first, *rest], patience)
+        if outcome.hung:
             # Once more: the machine may have been busy with something else, or asleep.
-            result = self.run(mutant.text, [*first, *rest], patience)
-        if result.failed:
-            if result.failed in killers:
-                killers.remove(result.failed)
-            killers.insert(0, result.failed)
-            return f"killed by {result.failed}"
-        if result.killed:
-            return "hung" if result.hung else f"ended with {result.code}"
+            outcome = self.run({mutant.module: mutant.text}, [*first, *rest], patience)
+        if outcome.failed:
+            if outcome.failed in killers:
+                killers.remove(outcome.failed)
+            killers.insert(0, outcome.failed)
+            return f"killed by {outcome.failed}"
+        if outcome.killed:
+            return "hung" if outcome.hung else f"ended with {outcome.code}"
         return "alive"
 
 
@@ -438,47 +444,56 @@ def _kill_children() -> None:
     psutil.wait_procs(left, timeout=5)
 
 
-def judge(module: str, found: Sequence[Mutant], top: Path) -> int:
-    """Run a module's mutants in the copy of the tree at ``top`` and say what became of each; the exit code."""
+def judge(found: Sequence[Mutant], top: Path) -> int:
+    """Run mutants in the copy of the tree at ``top`` and say what became of each; the exit code."""
     began = time.monotonic()
-    ground = Ground(module, top)
-    whole = ground.measure()
-    if ground.broken or whole.killed:
-        print(
-            f"{module}: its tests fail as it is: {whole.failed or whole.code}", file=ground.said, flush=True
-        )
-        return 2
-    measured = time.monotonic() - began
-    killers: dict[str, list[str]] = {}
-    counts: Counter[str] = Counter()
+    by_module: dict[str, list[Mutant]] = {}
     for mutant in found:
-        at = time.monotonic()
-        became = ground.fate(mutant, killers.setdefault(mutant.function, []))
-        why = explanation(mutant.name)
-        fate = "killed" if became not in ("alive", "untouched") else "explained" if why else "SURVIVED"
-        counts[fate] += 1
-        print(
-            f"{fate}  {mutant.name}  [{became}, {time.monotonic() - at:.1f} s]", file=ground.said, flush=True
-        )
-    told = ", ".join(f"{count} {fate}" for fate, count in sorted(counts.items()))
-    spent = time.monotonic() - began - measured
-    print(
-        f"{module}: {len(found)} mutants, {told}; {measured:.0f} s to measure, {spent / len(found):.1f} s a mutant",
-        file=ground.said, flush=True,
-    )  # fmt: skip
-    return 1 if counts["SURVIVED"] else 0
+        by_module.setdefault(mutant.module, []).append(mutant)
+    ground = Ground(list(by_module), top)
+    code = 0
+
+    def say(text: str) -> None:
+        print(text, file=ground.said, flush=True)
+
+    def work() -> None:
+        nonlocal code
+        whole = ground.measure()
+        if whole.killed:
+            say(f"The tests fail as they are: {whole.failed or whole.code}")
+            code = 2
+            return
+        say(f"{len(whole.seconds)} tests, {time.monotonic() - began:.0f} s to import and to measure them")
+        for module, mutants_ in by_module.items():
+            at, counts = time.monotonic(), Counter[str]()
+            killers: dict[str, list[str]] = {}
+            for mutant in mutants_:
+                became = ground.fate(mutant, killers.setdefault(mutant.function, []))
+                alive, why = became in ("alive", "untouched"), explanation(mutant.name)
+                fate = "killed" if not alive else "explained" if why else "SURVIVED"
+                counts[fate] += 1
+                say(f"{fate}  {mutant.name}  [{became}]")
+            told = ", ".join(f"{count} {fate}" for fate, count in sorted(counts.items()))
+            each = (time.monotonic() - at) / len(mutants_)
+            say(f"{module}: {len(mutants_)} mutants, {told}; {each:.1f} s each")
+            code = max(code, 1 if counts["SURVIVED"] else 0)
+
+    ground.enter(work)
+    if ground.broken:
+        say("The tests cannot be imported")
+    return 2 if ground.broken else code
 
 
 def main() -> int:
-    """Run the mutants that were asked for, a process and a copy of the tree for each module; tell each one's fate."""
+    """Run the mutants that were asked for, in some copies of the tree side by side; the worst of their exit codes."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "names", nargs="*", default=[""], help="how names begin, such as verify/ or gate/ledger:Ledger.begin"
+        "names", nargs="*", default=[""], help="how names begin, such as verify/ or gate/ledger:Ledger.claim"
     )
     parser.add_argument("--sample", type=int, help="only so many of them, at random")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="modules at a time")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at a time")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--list", action="store_true", help="name them and leave")
     asked = parser.parse_args()
@@ -493,36 +508,25 @@ def main() -> int:
     if asked.list:
         print(*(mutant.name for mutant in found), f"{len(found)} mutants", sep="\n")
         return 0
+    modules = list(dict.fromkeys(mutant.module for mutant in found))
     with tempfile.TemporaryDirectory() as scratch:
-        whole = Path(scratch) / "whole"
-        for part in ("src", "tests", "sample_media", "models"):
-            shutil.copytree(ROOT / part, whole / part, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(ROOT / "pyproject.toml", whole)
-        compileall.compile_dir(whole / "src", quiet=2)
-        running: dict[int, Path] = {}
-        worst = 0
-
-        def wait() -> int:
-            child, status = os.wait()
-            shutil.rmtree(running.pop(child))
-            return os.waitstatus_to_exitcode(status)
-
-        for module in dict.fromkeys(mutant.module for mutant in found):
-            if len(running) == max(1, asked.jobs):
-                worst = max(worst, wait())
-            top = Path(scratch) / module.replace("/", "-")
-            shutil.copytree(whole, top)
+        running = []
+        for number in range(min(max(1, asked.jobs), len(modules))):
+            top = Path(scratch) / str(number)
+            for part in ("src", "tests", "sample_media", "models"):
+                shutil.copytree(ROOT / part, top / part, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copy(ROOT / "pyproject.toml", top)
+            compileall.compile_dir(top / "src", quiet=2)
+            share = set(modules[number :: asked.jobs])
             child = os.fork()
             if not child:
                 code = 3
                 try:
-                    code = judge(module, [one for one in found if one.module == module], top)
+                    code = judge([mutant for mutant in found if mutant.module in share], top)
                 finally:
                     os._exit(code)
-            running[child] = top
-        while running:
-            worst = max(worst, wait())
-    return worst
+            running.append(child)
+        return max((os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in running), default=0)
 
 
 if __name__ == "__main__":

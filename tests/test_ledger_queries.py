@@ -309,6 +309,8 @@ def test_what_was_changed_moved_left_out_or_put_in() -> None:
     good = links([OURS, OURS, OURS])
     changed = dataclasses.replace(good[1], decision=decision("another"))
     assert flaws([good[0], changed, good[2]]) == [("changed", 2, CHANGED)]
+    (said,) = [flaw.said.values for flaw in decision_flaws([good[0], changed, good[2]], OURS.public)]
+    assert said == {"number": 2, "id": "another", "at": "2026-01-02T03:04:05+00:00"}
     assert flaws([good[0], good[2]]) == [("removed", 3, CHANGED)]
     assert flaws(good[1:]) == [("removed", 2, CHANGED)]
     forged = dataclasses.replace(good[2], signature=good[1].signature)

@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from anonymizer.core.types import Box, Kind, Pixels, Redaction, Region, Shape, Style
+from anonymizer.core.settings import PERSON
+from anonymizer.core.types import Box, Evidence, Kind, Pixels, Redaction, Region, Shape, Style
 from anonymizer.redact import residual
 from anonymizer.redact.residual import (
     hidden,
+    left_over,
     legible_beside,
     share_hidden,
     still_legible,
     strokes_beside,
+    under_faces,
     unredacted,
 )
 
@@ -92,6 +95,12 @@ def test_what_lies_beside_the_points_is_over_none_of_them(box: tuple[int, int, i
     assert both.sum() == 4 and both[3:5, 3:5].all()
 
 
+def test_a_redaction_begins_with_its_first_point() -> None:
+    lattice = np.arange(0.0, 12)
+    both = residual._over([drawn((11, 0, 20, 12)), drawn((0, 11, 12, 20))], lattice, lattice)
+    assert both[:, 11].all() and both[11].all() and both.sum() == 23
+
+
 def test_which_points_lie_in_a_place() -> None:
     one = region(Box(2, 3, 4, 5))
     assert residual._within(one, points(12), points(12)).sum() >= 4 * 5
@@ -153,6 +162,40 @@ def test_only_of_text_and_codes_anything_can_be_read() -> None:
     for kind in Kind:
         assert legible_beside(region(place, kind), [], lines(3, 20)) is (kind in (Kind.TEXT, Kind.CODE))
         assert not legible_beside(region(place, kind), [], WHITE)
+
+
+# What is left over
+
+
+def test_what_is_bare_or_legible_beside_a_redaction_is_left_over() -> None:
+    """The first time all of it; once what was found is hidden, of what is legible only what is found without."""
+    picture = lines(3, 20)
+    redactions = [drawn((0, 25, 120, 60)), drawn((33, 0, 120, 25))]
+    face, covered = region(Box(0, 0, 30, 20), Kind.FACE), region(Box(0, 30, 60, 20), Kind.FACE)
+    # Half of it and more lies under a redaction, and letters beside.
+    line = region(Box(0, 0, 66, 20))
+    assert hidden(line, redactions) >= 0.5 and legible_beside(line, redactions, picture)
+    found = [face, covered, line]
+    nobody = pytest.fail
+    assert left_over(found, redactions, picture, lambda _: nobody("not yet"), again=False) == [face, line]
+    assert left_over(found, redactions, picture, lambda _: [], again=True) == [face]
+    assert left_over(found, redactions, picture, lambda _: [line], again=True) == [face, line]
+
+
+@pytest.mark.parametrize(
+    ("box", "kind", "drawn_by", "under"),
+    [
+        (Box(10, 10, 20, 20), Kind.TEXT, "a detector", True),
+        (Box(10, 10, 20, 20), Kind.CODE, "a detector", True),
+        (Box(10, 10, 20, 20), Kind.MARK, "a detector", False),
+        (Box(10, 10, 20, 20), Kind.TEXT, PERSON, False),
+        (Box(9, 10, 20, 20), Kind.TEXT, "a detector", False),
+        (Box(10, 10, 21, 20), Kind.TEXT, "a detector", False),
+    ],
+)
+def test_text_under_faces_has_no_pixel_outside_them(box: Box, kind: Kind, drawn_by: str, under: bool) -> None:
+    one = Region(box, kind, (Evidence("another", 1.0), Evidence(drawn_by, 1.0)))
+    assert under_faces(one, [drawn((10, 10, 20, 40)), drawn((20, 10, 30, 40))]) is under
 
 
 # A second search

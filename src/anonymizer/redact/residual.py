@@ -179,7 +179,7 @@ def _over(
     over: NDArray[np.bool_] = np.zeros((len(ys), len(xs)), np.bool_)
     for redaction in redactions:
         left, top, right, bottom = redaction.box
-        if left < xs[-1] and right > xs[0] and top < ys[-1] and bottom > ys[0]:
+        if left <= xs[-1] and right > xs[0] and top <= ys[-1] and bottom > ys[0]:
             over |= _under(redaction, xs, ys)
     return over
 

@@ -159,6 +159,8 @@ def test_a_word_on_a_hidden_face_has_no_bar_of_its_own_in_a_clip() -> None:
     face, eye = drawn((100, 60, 80, 100), Kind.FACE), drawn((120, 100, 30, 12), Kind.TEXT)
     assert to_draw((face, eye), SIZE) == (face,)
     assert to_draw((eye,), SIZE) == (eye,)
+    solid = track_redaction(face.track, Settings(style=Style.FILL), SIZE, SECRET)
+    assert to_draw((solid, eye), SIZE) == (solid, eye), "on black a bar shows nothing"
     later = drawn((120, 100, 30, 12), Kind.TEXT, first=1)
     assert to_draw((face, later), SIZE) == (face, later), "in its last frame there is no face"
     beside = drawn((190, 100, 30, 12), Kind.CODE)

@@ -1,7 +1,7 @@
 """Does the case survive, and is a person asked where it must be? Clinical pictures down the road, one process.
 
     python benchmarks/clinical.py ../shared/media/clinical --out /tmp/clinical [--against /tmp/earlier]
-        [--only intraoral wound] [--dentdeid CORPUS] [--vary MODULE:NAME=0.5,0.6 …]
+        [--resume] [--only intraoral wound] [--dentdeid CORPUS] [--vary MODULE:NAME=0.5,0.6 …]
 
 The folder holds pictures and ``clinical.json``: a list of ``{"image", "must", "limit"}``. ``must`` is "leave",
 "text only", "hide", "hide-or-ask" or one that begins with "faces", which a person looks at. A pixel has changed
@@ -10,8 +10,8 @@ that moved by more than 25 levels. A picture that must be left is spoilt unasked
 .05 changed. The kind of a picture is its name up to the first "-".
 
 ``--out`` gets ``results.jsonl``, one line for each picture, and contact sheets: each original beside its result,
-with the verdict and what is asked. ``--against`` is the ``--out`` of an earlier run: what came out otherwise
-gets sheets of its own.
+with the verdict and what is asked. ``--resume`` goes on where an earlier run into ``--out`` ended. ``--against`` is
+the ``--out`` of an earlier run: what came out otherwise gets sheets of its own.
 
 ``--dentdeid`` is a folder made by ``dentdeid synth -o CORPUS -n 60 --seed 2026`` (pip install dentdeid): the share
 of the area that changed beside the burned-in texts, and how many of these are hidden.
@@ -207,12 +207,12 @@ def cell(result: Result) -> Image:
     return np.asarray(np.vstack([np.hstack(pair), strip]), np.uint8)
 
 
-def sheets(cells: Sequence[Image], folder: Path, name: str) -> None:
+def sheets(cells: Sequence[Path], folder: Path, name: str) -> None:
     each = COLUMNS * ROWS
     for old in folder.glob(f"{name}-*.jpg"):
         old.unlink()
     for number in range(0, len(cells), each):
-        part = list(cells[number : number + each])
+        part = [np.asarray(cv2.imread(str(path)), np.uint8) for path in cells[number : number + each]]
         blank = np.full_like(part[0], 255)
         part += [blank] * (-len(part) % COLUMNS)
         rows = [np.hstack(part[n : n + COLUMNS]) for n in range(0, len(part), COLUMNS)]
@@ -232,28 +232,36 @@ def otherwise(one: Fate, other: Fate) -> bool:
 # The clinical pictures --------------------------------------------------------------------------------
 
 
-def clinical(folder: Path, out: Path, against: Path | None, only: Sequence[str]) -> list[Fate]:
+def clinical(folder: Path, out: Path, against: Path | None, only: Sequence[str], resume: bool) -> list[Fate]:
     """Every picture down the road; lines and sheets into ``out``."""
-    out.mkdir(parents=True, exist_ok=True)
+    cells = out / "cells"
+    cells.mkdir(parents=True, exist_ok=True)
     known = earlier(against) if against else {}
-    results: list[Fate] = []
-    cells: list[Image] = []
-    changed: list[Image] = []
+    done = earlier(out) if resume and (out / "results.jsonl").exists() else {}
+    wanted = rows(folder, only)
+    fates: list[Fate] = []
     with Worker(Settings()) as worker, (out / "results.jsonl").open("w", encoding="utf-8") as lines:
-        for row in rows(folder, only):
-            result = run(worker, folder / str(row["image"]), row)
-            results.append(result.fate)
-            cells.append(cell(result))
-            old = known.get(result.fate.image)
-            if old and otherwise(result.fate, old):
-                changed.append(cells[-1])
-            lines.write(json.dumps(asdict(result.fate)) + "\n")
-            lines.flush()
-    sheets(cells, out, "sheet")
+        lines.writelines(line_of(fate) for fate in done.values())
+        lines.flush()
+        for row in wanted:
+            name = str(row["image"])
+            if name not in done:
+                result = run(worker, folder / name, row)
+                cv2.imwrite(str(cells / f"{name}.png"), cell(result))
+                done[name] = result.fate
+                lines.write(line_of(result.fate))
+                lines.flush()
+            fates.append(done[name])
+    sheets([cells / f"{fate.image}.png" for fate in fates], out, "sheet")
     if known:
-        sheets(changed, out, "changed")
+        changed = [fate for fate in fates if fate.image in known and otherwise(fate, known[fate.image])]
+        sheets([cells / f"{fate.image}.png" for fate in changed], out, "changed")
         print(f"{len(changed)} pictures came out otherwise than in {against}")
-    return results
+    return fates
+
+
+def line_of(fate: Fate) -> str:
+    return json.dumps(asdict(fate)) + "\n"
 
 
 def rows(folder: Path, only: Sequence[str]) -> list[dict[str, object]]:
@@ -261,7 +269,7 @@ def rows(folder: Path, only: Sequence[str]) -> list[dict[str, object]]:
     return [row for row in listed if not only or str(row["image"]).split("-")[0] in only]
 
 
-def varied(folder: Path, out: Path, only: Sequence[str], names: Sequence[str]) -> None:
+def varied(folder: Path, out: Path, only: Sequence[str], names: Sequence[str], resume: bool) -> None:
     """Cross-validation over kinds of the constants named: see the module."""
     choices = [list(parsed(name)) for name in names]
     runs: dict[str, list[Fate]] = {}
@@ -270,7 +278,7 @@ def varied(folder: Path, out: Path, only: Sequence[str], names: Sequence[str]) -
             setattr(importlib.import_module(module), constant, value)
         told = ", ".join(f"{constant}={value:g}" for _, constant, value in chosen)
         print(f"\n{told}", flush=True)
-        runs[told] = clinical(folder, out / f"vary-{number:02}", None, only)
+        runs[told] = clinical(folder, out / f"vary-{number:02}", None, only, resume)
         table(runs[told])
     kinds = list(dict.fromkeys(fate.kind for fates in runs.values() for fate in fates))
     held: list[Fate] = []
@@ -299,11 +307,12 @@ def parsed(name: str) -> Iterator[tuple[str, str, float]]:
 
 def dentdeid(corpus: Path, out: Path) -> None:
     """The area that changed beside burned-in texts, and how many of these are hidden."""
-    out.mkdir(parents=True, exist_ok=True)
+    folder = out / "dentdeid"
+    folder.mkdir(parents=True, exist_ok=True)
     beside: dict[str, list[float]] = {}
     found: dict[str, list[bool]] = {}
     verdicts: list[str] = []
-    cells: list[Image] = []
+    cells: list[Path] = []
     with Worker(Settings()) as worker:
         for key in sorted((corpus / "answer_keys").glob("*.json")):
             item = json.loads(key.read_text(encoding="utf-8"))
@@ -323,7 +332,8 @@ def dentdeid(corpus: Path, out: Path) -> None:
             moved = np.abs(result.before.astype(int) - result.after).max(axis=2) > MOVED
             beside.setdefault(item["kind"], []).append(float((moved & rest).mean()))
             verdicts.append(result.fate.verdict)
-            cells.append(cell(result))
+            cells.append(folder / f"{Path(item['raster']).name}.png")
+            cv2.imwrite(str(cells[-1]), cell(result))
     sheets(cells, out, "dentdeid")
     every = [value for values in beside.values() for value in values]
     print(f"\nDentDeID's synthetic set: {len(every)} pictures, {verdicts.count('review')} asked about")
@@ -339,15 +349,16 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path, nargs="?", help="pictures and clinical.json")
     parser.add_argument("--out", type=Path, required=True, help="for the lines and the sheets")
+    parser.add_argument("--resume", action="store_true", help="go on where a run into --out ended")
     parser.add_argument("--against", type=Path, help="the --out of an earlier run")
     parser.add_argument("--only", nargs="*", default=[], help="kinds")
     parser.add_argument("--dentdeid", type=Path, help="a folder that dentdeid synth made")
     parser.add_argument("--vary", nargs="*", default=[], help="MODULE:NAME=0.5,0.6")
     options = parser.parse_args()
     if options.folder and options.vary:
-        varied(options.folder, options.out, options.only, options.vary)
+        varied(options.folder, options.out, options.only, options.vary, options.resume)
     elif options.folder:
-        table(clinical(options.folder, options.out, options.against, options.only))
+        table(clinical(options.folder, options.out, options.against, options.only, options.resume))
     if options.dentdeid:
         dentdeid(options.dentdeid, options.out)
 

@@ -57,6 +57,23 @@ def test_what_another_network_is_sure_of_stays_a_question() -> None:
     assert actions(search, [seen(0.7, detector=blazeface.SHORT)]) == [Action.LEAVE]
 
 
+def test_a_weak_candidate_half_under_a_plain_face_is_that_face_and_a_sure_one_is_another() -> None:
+    ear = Box(LARGE.right - 20, 120, 40, 48)
+    assert len(actions([seen(0.9), seen(0.2, ear)], [])) == 1
+    assert len(actions([seen(0.9), seen(0.5, ear)], [])) == 2
+    assert len(actions([seen(0.9), seen(0.2, Box(LARGE.right + 30, 120, 40, 48))], [])) == 2, "beside it"
+
+
+def test_two_doubts_about_one_face_are_one_about_both_places() -> None:
+    """Each is hidden for a person to judge, and nothing that either would hide may stay in view."""
+    shifted = Box(LARGE.x + 80, LARGE.y + 75, LARGE.w, LARGE.h)
+    between = Box(LARGE.x + 40, LARGE.y + 38, LARGE.w, LARGE.h)
+    (region,) = decide([seen(0.45), seen(0.44, shifted)], SIZE, lambda box: [seen(0.3, between)], Rules())
+    assert region.action is Action.HIDE_AND_ASK
+    assert LARGE.covered_by(region.box) > 0.8 and shifted.covered_by(region.box) > 0.8
+    assert region.box.area > 1.15 * LARGE.area
+
+
 def test_a_doubt_under_a_plain_face_is_none() -> None:
     inside = Box(260, 160, 120, 130)
     found = decide([seen(0.9), seen(0.25, inside)], SIZE, lambda box: [], Rules())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -57,6 +59,29 @@ def test_a_place_that_was_left_open_is_what_is_asked_about(judge: FaceParts, por
     assert [e.detector for e in asked.evidence] == ["face-parts", "centerface"]
 
 
+def test_a_large_doubt_stays_one_where_a_second_network_half_agrees(
+    judge: FaceParts, portrait: Pixels
+) -> None:
+    face = Box(350, 110, 210, 300)
+    for evidence in ((Evidence("centerface", 0.4),), (Evidence("blazeface-full", 0.85),)):
+        action = Action.HIDE_AND_ASK if evidence[0].detector == "centerface" else Action.ASK
+        doubt = Region(face, Kind.FACE, evidence, action=action)
+        assert doubt in judge.judge(portrait, [doubt]), "there is a face"
+        nowhere = replace(doubt, box=Box(20, 700, 210, 260))
+        assert not any(region.asked for region in judge.judge(portrait, [nowhere, plain(face)]))
+    agreed = Region(
+        Box(20, 700, 210, 260),
+        Kind.FACE,
+        (Evidence("blazeface-full", 0.7), Evidence("centerface", 0.4)),
+        action=Action.HIDE_AND_ASK,
+    )
+    assert agreed in judge.judge(portrait, [agreed]), "BlazeFace agrees"
+
+
+def plain(box: Box) -> Region:
+    return Region(box, Kind.FACE, (Evidence("centerface", 0.9),))
+
+
 def test_beside_a_hidden_face_nobody_is_asked_about_its_parts(judge: FaceParts, portrait: Pixels) -> None:
     face = Region(Box(60, 60, 400, 400), Kind.FACE, (Evidence("centerface", 0.9),))
     assert judge.judge(close(portrait, "half a face"), [face]) == [face]
@@ -72,4 +97,5 @@ def test_plain_skin_and_a_picture_without_skin_are_none(judge: FaceParts, tone: 
     noise = np.random.default_rng(1).normal(0, 5, (300, 400, 3))
     assert judge.judge(np.asarray((tone + noise).clip(0, 255), np.uint8), []) == []
     grey = np.asarray((120 + noise).clip(0, 255), np.uint8)
-    assert all(score == 0.0 for score, _ in judge.scores(grey))
+    scores = judge.scores(grey)
+    assert scores.sure == scores.whole == 0.0 and all(score == 0.0 for score, _ in scores.turned)

@@ -10,8 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anonymizer.core.types import Box, Detection, Kind
-from anonymizer.detect.faces.finder import cut, resized, tiles, upright_rotation
-from anonymizer.detect.faces.fusion import View, clusters, fused, landmarks, rotated, same_face, suppress
+from anonymizer.detect.faces.finder import resized, tiles
+from anonymizer.detect.faces.fusion import (
+    View,
+    clusters,
+    cut,
+    fused,
+    landmarks,
+    rotated,
+    same_face,
+    suppress,
+    upright_rotation,
+)
 
 SIDES = st.integers(8, 4000)
 VIEWS = st.builds(

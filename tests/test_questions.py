@@ -15,7 +15,7 @@ from anonymizer.core.types import Action, Box, Evidence, Kind, Model, Pixels, Qu
 from anonymizer.detect.finder import Finder
 from anonymizer.report.questions import asked
 from anonymizer.report.schema import Report
-from anonymizer.road.photo import to_draw
+from anonymizer.road.photo import to_ask, to_draw
 from clips import make_clip
 from conftest import FAST, QUICK, Ran
 
@@ -112,6 +112,30 @@ def test_where_much_is_hidden_a_person_is_asked_whether_anything_is_left(
     assert [(one.kind, one.hidden) for one in report.questions] == (
         [(QuestionKind.NOTHING_LEFT, True)] if much else []
     )
+
+
+def test_what_is_hidden_for_a_person_to_judge_is_one_question_however_large(
+    run: Callable[..., Ran], doing: Callable[..., None], tmp_path: Path
+) -> None:
+    doing(Action.HIDE_AND_ASK)
+    wall = picture()
+    wall[10:160, 20:170] = RED
+    Image.fromarray(wall).save(tmp_path / "a.png")
+    run("blur", tmp_path / "a.png", "--out", tmp_path / "out", *FAST)
+    report = report_of(tmp_path / "out")
+    assert [(one.kind, one.hidden) for one in report.questions] == [(QuestionKind.MARK, True)]
+
+
+def test_one_place_is_one_question() -> None:
+    """A bar over the eyes lies in the part of a face that a network sees; a word in it is another matter."""
+    evidence = (Evidence("x", 0.9),)
+    part = Region(Box(0, 0, 400, 400), Kind.FACE, evidence, action=Action.ASK)
+    bar = replace(part, box=Box(100, 100, 150, 40), question=QuestionKind.FACE_PART)
+    word = Region(Box(100, 200, 150, 40), Kind.TEXT, evidence, action=Action.ASK)
+    beside = replace(part, box=Box(380, 0, 200, 200))
+    assert to_ask([bar, part, word, beside], []) == [part, beside, word]
+    hidden = replace(part, action=Action.HIDE_AND_ASK)
+    assert to_ask([hidden, replace(hidden, box=Box(10, 0, 400, 400))], []) == [hidden]
 
 
 def test_a_moving_place_that_is_hidden_for_a_person_to_judge_is_asked_about_once(

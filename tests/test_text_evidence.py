@@ -58,10 +58,31 @@ def test_what_neither_reader_nor_second_detector_sees_is_left() -> None:
     assert decide([line(100, 100, 200, 50)], [TextLine("ab", 0.3, 0.45)], second=0.0), (
         "half read: a person is asked"
     )
+    lawn = line(0, 0, 640, 240)
+    assert decide([lawn], [TextLine("ALY", 0.1, 0.45)], second=0.0) == [], "but not of half a picture"
 
 
 def test_a_small_place_is_hidden_unread() -> None:
     assert decide([line(100, 100, 90, 12)], NOTHING, second=0.0)[0].hidden
+
+
+@pytest.mark.parametrize(
+    ("sign", "mean", "second", "beside", "left"),
+    [
+        ("★", 0.9, 0.0, True, True),
+        ("C", 0.9, 0.0, False, True),
+        ("C", 0.9, 0.0, True, False),
+        ("C", 0.7, 0.0, False, False),
+        ("C", 0.9, 0.2, False, False),
+        ("Co", 0.9, 0.0, False, False),
+    ],
+)
+def test_a_lone_sign_is_no_line(sign: str, mean: float, second: float, beside: bool, left: bool) -> None:
+    """A star on a flag, a ring; but a column of letters is one sign each, too."""
+    place = line(100, 100, 40, 30)
+    lines = [place, line(100, 140, 30, 10)] if beside else [place]
+    answers = judged(lines, SIZE, lambda _: [TextLine(sign, 0.5, mean)], lambda _: second)
+    assert (place not in answers) is left
 
 
 def test_a_paragraph_of_read_lines_is_hidden_and_no_question() -> None:

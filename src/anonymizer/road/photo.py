@@ -44,7 +44,6 @@ from anonymizer.write.photo import write_photo
 
 MUCH_HIDDEN = 0.4
 """Share of the picture from which on a person is asked whether anything of the case is left to see."""
-FACE_HIDDEN = Message("ask.face-hidden-all")
 SAME = 0.5
 """A found region is one that a person took off when the areas drawn over overlap so much (IoU)."""
 
@@ -106,7 +105,8 @@ def process(
         found = heeded(done.seen, settings)
         searched = Message("road.searched.two")
     redactions = done.redactions
-    asked = questions(_to_ask([*regions, *found], redactions)) + nothing_left(redactions, width, height)
+    asked = questions(to_ask([*regions, *found], redactions))
+    asked += nothing_left(redactions, [*regions, *found], width, height)
     return Processed(
         path=staged,
         type="photo",
@@ -118,7 +118,6 @@ def process(
         traces=still.traces,
         reasons=(
             *(one.message for one in asked),
-            *([FACE_HIDDEN] if _hidden_by_faces(redactions, width, height) else []),
             *reasons(settings, bool(done.kept), taken_off(seen, settings)),
         ),
         questions=tuple(asked),
@@ -134,14 +133,20 @@ def _search_again(
     return left_over(found, redactions, written, finder.verification_pass, again=again)
 
 
-def _to_ask(regions: Sequence[Region], redactions: Sequence[Redaction]) -> list[Region]:
+def to_ask(regions: Sequence[Region], redactions: Sequence[Redaction]) -> list[Region]:
     """What a person must look at, each place once: doubts that are in view, and what is hidden for a person to judge.
 
-    A doubt that lies under another redaction anyway is none any more.
+    A doubt that lies under another redaction anyway is none any more, and one that lies in another of its kind is the
+    same question.
     """
     kept: list[Region] = []
-    for region in unredacted([r for r in regions if r.action is Action.ASK], redactions):
-        if all(region.box.iou(other.box) < HIDDEN_SHARE for other in kept):
+    bare = unredacted([r for r in regions if r.action is Action.ASK], redactions)
+    for region in sorted(bare, key=lambda one: -one.box.area):
+        if all(
+            region.box.iou(other.box) < HIDDEN_SHARE
+            and (region.kind is not other.kind or region.box.covered_by(other.box) < HIDDEN_SHARE)
+            for other in kept
+        ):
             kept.append(region)
     for region in (r for r in regions if r.action is Action.HIDE_AND_ASK):
         same = (other for other in kept if other.asks is region.asks)
@@ -150,20 +155,23 @@ def _to_ask(regions: Sequence[Region], redactions: Sequence[Redaction]) -> list[
     return kept
 
 
-def nothing_left(redactions: Sequence[Redaction], width: int, height: int) -> list[Question]:
-    """The question whether anything of the case is left to see, where much of the picture is hidden."""
-    if share_hidden(redactions, width, height) < MUCH_HIDDEN:
+def nothing_left(
+    redactions: Sequence[Redaction], regions: Sequence[Region], width: int, height: int
+) -> list[Question]:
+    """The question whether anything of the case is left to see, where much of the picture is hidden.
+
+    It is not asked of the ``regions`` that are hidden for a person to judge: who looks whether such a place must be
+    hidden sees what it takes away.
+    """
+    judged = {(one.kind, one.evidence) for one in regions if one.action is Action.HIDE_AND_ASK}
+    sure = [one for one in redactions if (one.kind, one.evidence) not in judged]
+    if share_hidden(sure, width, height) < MUCH_HIDDEN:
         return []
     drawn = [
         Box(left, top, right - left, bottom - top) for left, top, right, bottom in (r.box for r in redactions)
     ]
     box = reduce(Box.union, drawn).within(width, height)
     return [Question(QuestionKind.NOTHING_LEFT, box, hidden=True)]
-
-
-def _hidden_by_faces(redactions: Sequence[Redaction], width: int, height: int) -> bool:
-    """Whether faces alone hide as much as that."""
-    return share_hidden([r for r in redactions if r.kind is Kind.FACE], width, height) >= MUCH_HIDDEN
 
 
 def drawn_regions(settings: Settings) -> list[Region]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from anonymizer.core.types import Action, Box, Detection, Region
 from anonymizer.detect.faces import centerface
-from anonymizer.detect.faces.fusion import clusters, fused
+from anonymizer.detect.faces.fusion import clusters, fused, same_face
 
 TINY = 7.0
 """Least side of a face that is reported, pixels of the picture. Nobody is recognised by ten, but boxes are tight."""
@@ -28,7 +28,7 @@ class Rules:
 
     small: float = 0.15
     """Hides a candidate that is not large."""
-    large: float = 0.15
+    large: float = 0.12
     """Makes a large one a candidate: more than a fifth of the picture's lesser side, and 80 pixels …"""
     second: float = 0.60
     """… or BlazeFace's or YuNet's score does."""
@@ -46,6 +46,8 @@ class Rules:
     """… the search this by itself."""
     alone: float = 0.80
     """BlazeFace's or YuNet's score at which a person is asked though CenterFace sees nothing."""
+    ghost: float = 0.30
+    """A small candidate below this, half under the redaction of a plain face of twice its area, is that face again."""
     tiny_picture: float = 0.45
     """BlazeFace's score for a candidate below 80 pixels that takes up most of its picture."""
 
@@ -81,11 +83,14 @@ def decide(
         large = side >= LARGE_SIDE and side >= LARGE_SHARE * min(width, height)
         main, second = best(group, centerface.NAME), best_other(group)
         if main >= (rules.proof if large else rules.small):
-            regions.append(fused(group))
+            region = fused(group)
+            if not (main < rules.ghost and _is_ghost(region, regions, rules)):
+                regions.append(region)
         elif large and max(main / rules.large, second / rules.second) >= 1:
             doubts.append(group)
         elif side < LARGE_SIDE and side >= 0.5 * min(width, height) and second >= rules.tiny_picture:
             regions.append(fused(group))
+    judged: list[Region] = []
     for group in doubts:
         box = fused(group).box
         if best(group, centerface.NAME) < rules.plain and any(
@@ -94,8 +99,37 @@ def decide(
             continue
         closer = close_look(box)
         region = fused([*group, *closer])
-        regions.append(replace(region, action=_action(group, closer, rules)))
-    return regions
+        judged.append(replace(region, action=_action(group, closer, rules)))
+    return [*regions, *_each_once(judged)]
+
+
+def _is_ghost(region: Region, regions: Sequence[Region], rules: Rules) -> bool:
+    """Whether a weak candidate is hair or an ear of a plain face, which is drawn over for the greater part."""
+    return any(
+        max(e.score for e in one.evidence) >= rules.proof
+        and region.box.area <= 0.5 * one.box.area
+        and region.box.covered_by(one.box.scaled(1.2)) > 0.5
+        for one in regions
+    )
+
+
+def _each_once(doubts: Sequence[Region]) -> list[Region]:
+    """The doubts; two that are hidden for a person to judge and mean one face are one, about both boxes."""
+    kept: list[Region] = []
+    for doubt in doubts:
+        same = next(
+            (
+                one
+                for one in kept
+                if {one.action, doubt.action} == {Action.HIDE_AND_ASK} and same_face(one.box, doubt.box)
+            ),
+            None,
+        )
+        if same:
+            kept.remove(same)
+            doubt = replace(same, box=same.box.union(doubt.box))
+        kept.append(doubt)
+    return kept
 
 
 def _action(group: Sequence[Detection], closer: Sequence[Detection], rules: Rules) -> Action:

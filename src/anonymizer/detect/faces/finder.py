@@ -18,11 +18,19 @@ import numpy as np
 from anonymizer.core.geometry import scaled_size
 from anonymizer.core.pixels import shrunk
 from anonymizer.core.settings import Effort
-from anonymizer.core.types import Action, Box, Detection, Model, Pixels, Point, Region
+from anonymizer.core.types import Action, Box, Detection, Model, Pixels, Region
 from anonymizer.detect.faces import blazeface, centerface, yunet
 from anonymizer.detect.faces.centerface import MULTIPLE
 from anonymizer.detect.faces.decide import TINY, Rules, decide
-from anonymizer.detect.faces.fusion import View, clusters, fused, landmarks, rotated
+from anonymizer.detect.faces.fusion import (
+    View,
+    clusters,
+    cut,
+    fused,
+    landmarks,
+    rotated,
+    upright_rotation,
+)
 from anonymizer.detect.faces.parts import NAME as PARTS
 from anonymizer.detect.faces.parts import FaceParts
 from anonymizer.detect.models.store import Store
@@ -269,18 +277,6 @@ def _others(store: Store) -> list[blazeface.BlazeFace | yunet.YuNet]:
     return found
 
 
-def upright_rotation(marks: Sequence[Point]) -> int:
-    """The quarter turns anticlockwise that set a face upright, from its five landmarks; 0 without them."""
-    if len(marks) < 5:
-        return 0
-    (ax, ay), (bx, by), _, (cx, cy), (dx, dy) = marks[:5]
-    right, down = cx + dx - ax - bx, cy + dy - ay - by
-    if abs(down) >= abs(right):
-        return 0 if down >= 0 else 2
-    # A chin on the left comes down with one quarter turn anticlockwise, one on the right with three.
-    return 1 if right < 0 else 3
-
-
 def tiles(picture: Pixels) -> Iterator[tuple[int, int, Pixels]]:
     """``(top, left, tile)``: tiles of at most :data:`TILE` pixels a side that share an overlap."""
     height, width = picture.shape[:2]
@@ -306,26 +302,6 @@ def resized(pixels: Pixels, side: int, origin: tuple[int, int] | None = None) ->
     if w < width:
         return view, shrunk(pixels, w, h)
     return view, np.asarray(cv2.resize(pixels, (w, h), interpolation=cv2.INTER_LINEAR), np.uint8)
-
-
-def cut(pixels: Pixels, box: Box, context: float, side: int) -> tuple[View, Pixels]:
-    """A square crop around a box, ``context`` times its longer side, resized to ``side`` pixels.
-
-    Past the picture's edge it is black.
-    """
-    height, width = pixels.shape[:2]
-    reach = max(1, round(max(box.w, box.h) * context))
-    cx, cy = box.centre
-    left, top = round(cx - reach / 2), round(cy - reach / 2)
-    x1, y1, x2, y2 = max(0, left), max(0, top), min(width, left + reach), min(height, top + reach)
-    inside = pixels[y1:y2, x1:x2]
-    edges = (y1 - top, top + reach - y2, x1 - left, left + reach - x2)
-    square = (
-        cv2.copyMakeBorder(inside, *edges, cv2.BORDER_CONSTANT, value=(0, 0, 0)) if any(edges) else inside
-    )
-    how = cv2.INTER_AREA if side < reach else cv2.INTER_CUBIC
-    crop = np.asarray(cv2.resize(square, (side, side), interpolation=how), np.uint8)
-    return View(reach, reach, 0, (side / reach, side / reach), left, top), crop
 
 
 def _at_rotations(view: View, picture: Pixels, rotations: Sequence[int]) -> tuple[list[View], list[Pixels]]:

@@ -86,6 +86,38 @@ def rotated(picture: Pixels, rotations: int) -> Pixels:
     return np.asarray(cv2.rotate(picture, codes[rotations % 4]), np.uint8)
 
 
+def cut(pixels: Pixels, box: Box, context: float, side: int) -> tuple[View, Pixels]:
+    """A square crop around a box, ``context`` times its longer side, resized to ``side`` pixels.
+
+    Past the picture's edge it is black.
+    """
+    height, width = pixels.shape[:2]
+    reach = max(1, round(max(box.w, box.h) * context))
+    cx, cy = box.centre
+    left, top = round(cx - reach / 2), round(cy - reach / 2)
+    x1, y1, x2, y2 = max(0, left), max(0, top), min(width, left + reach), min(height, top + reach)
+    inside = pixels[y1:y2, x1:x2]
+    edges = (y1 - top, top + reach - y2, x1 - left, left + reach - x2)
+    square = (
+        cv2.copyMakeBorder(inside, *edges, cv2.BORDER_CONSTANT, value=(0, 0, 0)) if any(edges) else inside
+    )
+    how = cv2.INTER_AREA if side < reach else cv2.INTER_CUBIC
+    crop = np.asarray(cv2.resize(square, (side, side), interpolation=how), np.uint8)
+    return View(reach, reach, 0, (side / reach, side / reach), left, top), crop
+
+
+def upright_rotation(marks: Sequence[Point]) -> int:
+    """The quarter turns anticlockwise that set a face upright, from its five landmarks; 0 without them."""
+    if len(marks) < 5:
+        return 0
+    (ax, ay), (bx, by), _, (cx, cy), (dx, dy) = marks[:5]
+    right, down = cx + dx - ax - bx, cy + dy - ay - by
+    if abs(down) >= abs(right):
+        return 0 if down >= 0 else 2
+    # A chin on the left comes down with one quarter turn anticlockwise, one on the right with three.
+    return 1 if right < 0 else 3
+
+
 def same_face(a: Box, b: Box) -> bool:
     """Do two boxes mean one face? Detectors disagree on forehead and ears, so a third of overlap is enough,
     and so is a box that lies mostly inside one of no more than about twice its side."""

@@ -42,7 +42,9 @@ GREYER_ALL = 0.6
 NEAR_SKIN = 0.25
 """Share of skin in the neighbourhood without which nothing is known of the skin's colour."""
 LEAST, MOST = 0.0006, 0.25
-"""Share of the picture that ink covers, of what is suggested."""
+"""Share of the picture that ink covers, of what is suggested …"""
+LEAST_BOX = 0.003
+"""… and that its box takes up: of 130 tattoos none that only the rules see is smaller."""
 SURROUNDED = 0.6
 """Share of the ring around it that is skin …"""
 EACH_SIDE = 0.2
@@ -145,7 +147,14 @@ def suggestions(shown: Pixels) -> list[tuple[Box, float]]:
     for label in range(1, count):
         x, y, w, h, area = (int(v) for v in stats[label])
         # What the picture's edge cuts off is mostly cloth and background.
-        if area < LEAST * mask.size or x <= 1 or y <= 1 or x + w >= wide - 1 or y + h >= high - 1:
+        if (
+            area < LEAST * mask.size
+            or w * h < LEAST_BOX * mask.size
+            or x <= 1
+            or y <= 1
+            or x + w >= wide - 1
+            or y + h >= high - 1
+        ):
             continue
         part = np.s_[max(0, y - PAD) : y + h + PAD, max(0, x - PAD) : x + w + PAD]
         own = (labels[part] == label) & mask[part]

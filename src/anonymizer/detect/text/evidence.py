@@ -33,7 +33,8 @@ DIFFERENT = 2
 """… and how many different letters or digits it must have: teeth are read as "111", stitches as "+++"."""
 REFUTED, BARELY_READ = 0.05, 0.4
 """A large place is left to which the second detector gives less than the one, mean chance over the place, and of which
-no reading with :data:`DIFFERENT` letters has a mean of the other. Of 243 true lines four were lost so, three embossed
+no reading with :data:`DIFFERENT` letters has a mean of the other; in a very large place, lawn or cloth, a chance like
+that is met in one of four directions, and says nothing. Of 243 true lines four were lost so, three embossed
 watermarks and a script on a shirt; of 23 pictures that were asked about 14 still are."""
 SAME_PLACE = 0.5
 """Doubts of which the smaller lies so far in the larger are one question."""
@@ -52,6 +53,10 @@ FAINT_DIFFERENT, FAINT_READ = 3, 0.6
 """So many different letters at this mean prove a place that only a stretch of contrast shows …"""
 FAINT_SECOND = 0.3
 """… or this much of the second detector: what else is found in the grain of skin and walls is left."""
+SIGN_AREA, SIGNS = 0.0025, 12
+"""A small place of this share of the picture, if there are so few of them, is read whether it is a lone sign …"""
+SIGN = 0.85
+"""… that is one character, read with this chance: a star on a flag, a ring. A line has more."""
 MEASURED = 512
 """Long side, pixels, of the map in which covered area is counted."""
 
@@ -97,6 +102,7 @@ def judged(
     known = known or KnownNames()
     large = [line for line in lines if is_large(line, size)]
     small = [line for line in lines if not is_large(line, size)]
+    small = _without_lone_signs(small, size, read, second_opinion, known)
     kept, asked = _textures(small, size, read, known)
     proved: list[Region] = []
     likely: list[Region] = []
@@ -108,9 +114,9 @@ def judged(
         elif any(is_read(r, 0.0) for r in readings):
             likely.append(replace(line, action=Action.HIDE_AND_ASK))
         elif (
-            any(letters(r) >= DIFFERENT and r.mean >= BARELY_READ for r in readings)
-            or second_opinion(line) >= REFUTED
-        ):
+            share(line, size) <= VERY_LARGE_AREA
+            and any(letters(r) >= DIFFERENT and r.mean >= BARELY_READ for r in readings)
+        ) or second_opinion(line) >= REFUTED:
             doubtful.append(line)
     paragraphs = [line for line in doubtful if _covered(line, [*kept, *proved, *likely], size) >= COVERED]
     doubtful = [line for line in doubtful if line not in paragraphs]
@@ -177,6 +183,48 @@ def _apart(doubtful: Sequence[Region]) -> list[Region]:
 def letters(reading: TextLine) -> int:
     """How many different letters or digits a reading has; those that readers take for one another are one."""
     return len({c for c in folded(reading.text) if c.isalnum()})
+
+
+def _without_lone_signs(
+    small: Sequence[Region],
+    size: tuple[int, int],
+    read: Read,
+    second_opinion: SecondOpinion,
+    known: KnownNames,
+) -> list[Region]:
+    """The small places without those that are one sign each: no letter, or a letter with nothing beside it.
+
+    Letters far apart, a column of characters, are places of one sign each, too, but have each other beside them.
+    """
+    places = [line for line in small if share(line, size) > SIGN_AREA]
+    if len(places) > SIGNS:
+        return list(small)
+    signs: list[tuple[Region, bool]] = []
+    for line in places:
+        readings = read(line)
+        surest = max(readings, key=lambda r: r.mean, default=None)
+        if (
+            surest
+            and len(surest.text.strip()) == 1
+            and surest.mean >= SIGN
+            and not any(letters(r) >= DIFFERENT and r.mean >= BARELY_READ for r in readings)
+            and not any(known.near(r.text) for r in readings)
+            and second_opinion(line) < REFUTED
+        ):
+            signs.append((line, surest.text.strip().isalnum()))
+    rest = [line for line in small if (line, False) not in signs]
+    alone = [line for line, letter in signs if letter and _is_alone(line, rest)]
+    return [line for line in rest if line not in alone]
+
+
+def _is_alone(line: Region, others: Sequence[Region]) -> bool:
+    around = line.box.padded(TOUCH * least_side(line))
+    return all(
+        other is line
+        or other.box.covered_by(line.box) > SAME_PLACE
+        or not around.intersection(other.box).area
+        for other in others
+    )
 
 
 def _textures(

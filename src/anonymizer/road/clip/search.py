@@ -23,7 +23,7 @@ from anonymizer.core.errors import LimitError
 from anonymizer.core.settings import HdrPolicy, Settings
 from anonymizer.core.types import Box, Kind, Pixels, Progress, Region
 from anonymizer.core.yuv import pixels
-from anonymizer.detect.faces.finder import upright_rotation
+from anonymizer.detect.faces.fusion import upright_rotation
 from anonymizer.detect.finder import Finder
 from anonymizer.read.clip.reader import Clip, Ending, Reading, SearchFrame, opened, search_frames, small_size
 from anonymizer.read.sniff import Format

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from anonymizer.core.pixels import shrunk
 from anonymizer.core.types import Pixels
-from anonymizer.detect.text.strokes import BLOCK, rows_of_strokes
+from anonymizer.detect.text.strokes import BLOCK, ROW, rows_of_strokes
 
 COARSE = 4
 """The ground is the median of a copy that is so many times smaller …"""
@@ -24,7 +24,7 @@ SURROUNDINGS = 4 * GROUND - 3
 """Side of the surroundings over which contrast is measured, pixels."""
 EDGE = 12.0
 """What differs from its ground by more counts for no more: a name beside a black bar must not lose to the bar."""
-LEAST = 0.6
+LEAST = 0.25
 """Mean contrast in grey levels, at least: two levels on a plain ground, and no gain without end."""
 SOFT = 2.5
 """What differs by so many times the mean contrast around it is shown at seven eighths of the range."""
@@ -40,7 +40,7 @@ STRUCTURE = 0.04
 """Least mean contrast, grey levels, averaged over three by three pixels: with less there is nothing to see."""
 GRAIN = 0.4
 """A camera's noise keeps a third of its contrast then; letters and all else that was in view keep this share."""
-STANDS_OUT = 90
+STANDS_OUT = 70
 """Contrast, of 255, of strokes in the stretched picture, averaged likewise: noise has a third of it."""
 OCTAVES = 1
 """Times that the picture is halved to look for rows of wider strokes."""
@@ -82,12 +82,12 @@ def stretched(picture: Pixels) -> Stretched:
     faint = (each <= FAINT) & (less >= STRUCTURE) & (less >= GRAIN * each)
     calm = _shown(np.where(plain, 0, smooth * gain))
     rows = rows_of_strokes(calm, STANDS_OUT) & faint
-    any_rows = bool(rows.any())
+    any_rows = bool(rows.sum() >= ROW)
     for _ in range(OCTAVES if not any_rows else 0):
         calm = shrunk(calm, max(1, calm.shape[1] // 2), max(1, calm.shape[0] // 2))
         wider = rows_of_strokes(calm, STANDS_OUT)
         there = cv2.resize(faint.astype(np.uint8), wider.shape[::-1], interpolation=cv2.INTER_AREA) > 0
-        any_rows = any_rows or bool((wider & there).any())
+        any_rows = any_rows or bool((wider & there).sum() >= ROW)
     return Stretched(np.asarray(view, np.uint8), rows, any_rows, off)
 
 

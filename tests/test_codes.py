@@ -8,10 +8,11 @@ import pytest
 import zxingcpp
 from PIL import Image
 
+from anonymizer.core.geometry import corners_of
 from anonymizer.core.settings import Settings
-from anonymizer.core.types import Box, Detection, Kind, Pixels, Shape, Style
+from anonymizer.core.types import Action, Box, Detection, Kind, Pixels, Shape, Style
 from anonymizer.detect.codes.bars import are_bars
-from anonymizer.detect.codes.finder import CodeFinder, merged_region
+from anonymizer.detect.codes.finder import BESIDE_BARS, CodeFinder, _written_beside, merged_region
 from anonymizer.redact.photo import redact
 
 FORMATS = ["QRCode", "DataMatrix", "Aztec", "PDF417", "Code128", "EAN13", "ITF"]
@@ -150,5 +151,19 @@ def test_bars_at_one_size_only_are_asked_about_if_they_are_large() -> None:
     assert not merged_region(views, 640 * 480).hidden
     assert merged_region(views, 6400 * 4800).hidden, "small: nobody misses it"
     assert merged_region(views[:2], 640 * 480).hidden, "bars at half of the sizes"
+    assert merged_region(views[:2], 640 * 480).action is Action.HIDE_AND_ASK, "teeth may be, too"
+    assert merged_region(views[:2], 1280 * 960).action is Action.HIDE
     read = Detection(box, 1.0, Kind.CODE, "zxing-cpp", corners=corners)
-    assert merged_region([*views, read], 640 * 480).hidden
+    assert merged_region([*views, read], 640 * 480).action is Action.HIDE
+
+
+def test_what_is_written_beside_bars_is_hidden_if_they_are_a_code_and_no_question() -> None:
+    """Over a panoramic x-ray's teeth, which may be bars as far as they go, there are more teeth."""
+    bars = Detection(
+        Box(10, 10, 200, 80), 0.5, Kind.CODE, "opencv-barcode", corners=corners_of(Box(10, 10, 200, 80))
+    )
+    below = Box(5, 85, 210, 30)
+    written = Detection(below, BESIDE_BARS, Kind.CODE, "opencv-barcode", corners=corners_of(below))
+    (asked,), (hidden,) = [merged_region([bars], 640 * 480)], [merged_region([bars], 6400 * 4800)]
+    assert asked.action is Action.HIDE_AND_ASK and _written_beside([written], [asked]) == []
+    assert [region.box for region in _written_beside([written], [hidden])] == [below]

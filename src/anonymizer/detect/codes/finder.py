@@ -45,8 +45,8 @@ CLOSE = 24
 SQUAT, SLIM = 0.3, 0.08
 """Its height at least, as a share of its width; that of a PDF417, whose few rows are long."""
 READ, BARS, LIKE_BARS = 0.9, 0.5, 0.4
-"""Scores of what OpenCV points at: bars that it reads, bars that it does not, and what looks like bars at one size
-only, such as a row of teeth, of which a person is asked if it is large."""
+"""Scores of what OpenCV points at: bars that it reads, bars that it does not, which are asked about as well where they
+are large, and what looks like bars at one size only, such as a row of teeth, which is only asked about then."""
 BESIDE_BARS = 0.0
 """Of what is written beside bars, which shares their fate."""
 SMALLER = 0.35
@@ -58,6 +58,8 @@ SHORTEST = 160.0
 """Up to this length, pixels, they are that small already: 43 bars are not seen in less."""
 LARGE = 0.01
 """A share of the picture: what is larger would destroy the case if it is no code."""
+LARGE_HELD = 0.02
+"""What is likelier one is hidden, and asked about only from this share on."""
 SAME = 0.3
 INSIDE = 0.95
 """A view that lies so far in a larger view of the same code adds nothing; any other is hidden too."""
@@ -293,7 +295,9 @@ def _written_beside(found: list[Detection], codes: list[Region]) -> list[Region]
     regions = []
     for group in _grouped(found):
         written = group[0]
-        own = [code for code in codes if code.hidden and inside(written.corners, code.corners) > 0]
+        # Beside a large place that nobody could read there may be more teeth.
+        sure = (code for code in codes if code.action is Action.HIDE)
+        own = [code for code in sure if inside(written.corners, code.corners) > 0]
         if own:
             regions.append(replace(own[0], box=written.box, corners=written.corners))
     return regions
@@ -305,7 +309,11 @@ def merged_region(group: list[Detection], size: int) -> Region:
     for d in group:
         best[d.detector] = max(best.get(d.detector, 0.0), d.score)
     evidence = tuple(Evidence(name, score) for name, score in best.items())
+    share = area(group[0].corners) / size
     held = sum(d.score > LIKE_BARS for d in group) / len(group)
-    doubtful = max(best.values()) <= BARS and held < 0.5 and area(group[0].corners) > LARGE * size
-    action = Action.ASK if doubtful else Action.HIDE
+    action = Action.HIDE
+    if max(best.values()) <= BARS and held < 0.5 and share > LARGE:
+        action = Action.ASK
+    elif max(best.values()) < READ and share > LARGE_HELD:
+        action = Action.HIDE_AND_ASK
     return Region(group[0].box, Kind.CODE, evidence, corners=group[0].corners, action=action)

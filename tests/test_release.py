@@ -362,12 +362,14 @@ def test_what_a_mac_leaves_beside_a_photo_is_the_systems(run: Run, out: Path, tm
     assert run("verify", stick).code == 7, "nor without the list"
 
 
-def test_the_name_of_an_apple_double_excuses_no_photo(run: Run, out: Path, tmp_path: Path) -> None:
+def test_the_name_of_an_apple_double_excuses_nothing_else(run: Run, out: Path, tmp_path: Path) -> None:
     to = tmp_path / "website"
     release(out, to)
     shutil.copy(to / media(to)[0], to / "._photo.jpg")
     said = run("verify", to)
     assert said.code == 4 and "._photo.jpg" in said.out
+    (to / "._photo.jpg").write_text("Marie Durand, 12 March")
+    assert run("verify", to).code == 4, "nor a note"
     (to / "._photo.jpg").unlink()
     (to / "._photo.jpg").symlink_to(to / media(to)[0])
     assert run("verify", to).code == 4

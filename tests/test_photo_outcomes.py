@@ -96,9 +96,15 @@ def test_a_plain_wall_with_a_camera_s_noise_is_left(run: Callable[..., Ran], tmp
 
 
 def label(kind: str, text: str, angle: float, *, digits: bool = False) -> tuple[Pixels, NDArray[np.bool_]]:
-    """A printed code on skin, turned and seen at an angle; and where its ink is."""
+    """A printed code on skin, turned and seen at an angle, perhaps with what it says under it; and where its ink is."""
     code = zxingcpp.create_barcode(text, getattr(zxingcpp.BarcodeFormat, kind))
-    print_ = np.pad(np.asarray(code.to_image(scale=4, add_hrt=digits)), 16, constant_values=255)
+    print_ = np.pad(np.asarray(code.to_image(scale=4)), 16, constant_values=255)
+    if digits:
+        wide = print_.shape[1]
+        under = Image.new("L", (wide, wide // 6), 255)
+        font = ImageFont.load_default(wide / 9)
+        ImageDraw.Draw(under).text((wide // 2, wide // 12), text, fill=0, font=font, anchor="mm")
+        print_ = np.vstack([print_, np.asarray(under)])
     high, wide = print_.shape
     scale = 620 / wide
     cos, sin = scale * np.cos(np.radians(angle)), scale * np.sin(np.radians(angle))

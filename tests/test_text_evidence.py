@@ -92,6 +92,17 @@ def test_a_paragraph_of_read_lines_is_hidden_and_no_question() -> None:
     assert whole in answers and all(answer.hidden for answer in answers)
 
 
+def test_unread_parts_of_a_large_doubt_are_no_redactions_of_their_own() -> None:
+    """As three stitches of a row are: hidden, they would hide the row, and the question with it."""
+    row = line(100, 100, 300, 60)
+    parts = [line(105 + 100 * n, 105, 60, 50) for n in range(3)]
+    (answer,) = decide([row, *parts], NOTHING)
+    assert answer.action is Action.ASK and answer.box == row.box
+    said = {parts[1]: [TextLine("Anna", 0.5, 0.8)]}
+    answers = judged([row, *parts], SIZE, lambda one: said.get(one, NOTHING), lambda _: 1.0)
+    assert parts[1] in answers and parts[0] in answers, "a third is read: it is text"
+
+
 def test_one_place_is_one_question() -> None:
     doubts = [line(100, 100, 200, 60), line(110, 105, 150, 50), line(400, 300, 200, 60)]
     answers = decide(doubts, NOTHING)

@@ -202,7 +202,7 @@ def design(rng, r):
             for j in range(k):
                 a = 2 * np.pi * j / k
                 R = np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]])
-                poly(line, spline(np.vstack([([*q, d, 0])]) @ R.T + c, False, 60), 1, w)
+                poly(line, spline((q + np.array([d, 0])) @ R.T + c, False, 60), 1, w)
         for _ in range(int(rng.integers(1, 4))):
             cv2.circle(line, (N // 2, N // 2), int(r * rng.uniform(0.1, 1)), 1.0, w, cv2.LINE_AA)
     elif kind in ("picture", "sleeve", "solid"):

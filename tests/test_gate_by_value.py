@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import hashlib
+import io
 import json
 import os
 import sqlite3
@@ -695,6 +697,20 @@ def test_what_was_changed_is_read_if_it_is_that(text: str, made: dict[str, int])
     assert decision_log._changes(text) == made
 
 
+def test_a_log_for_a_program_and_for_a_spreadsheet() -> None:
+    facts = row(drawn=2).facts()
+    assert tuple(facts) == decision_log.COLUMNS
+    assert (facts["number"], facts["who"], facts["changes"], facts["recorded"]) == (
+        1,
+        "AB",
+        {"drawn": 2},
+        "valid",
+    )
+    lines = list(csv.reader(io.StringIO(decision_log.as_csv([row(drawn=2), row()]))))
+    assert tuple(lines[0]) == decision_log.COLUMNS and len(lines) == 3
+    assert dict(zip(*lines[:2], strict=True))["changes"] == "2 drawn"
+
+
 @pytest.mark.parametrize("value", ["=1", "+1", "-1", "@x", "\tx", "\rx"])
 def test_no_cell_is_a_formula(value: str) -> None:
     assert decision_log._harmless(value) == f"'{value}" and decision_log._harmless(f" {value}") == f" {value}"
@@ -822,6 +838,53 @@ def test_a_database_that_holds_anything_is_not_taken_for_a_new_one(
     assert raised.value.message.code == "ledger.not-ours"
     with pytest.raises(sqlite3.ProgrammingError):
         opened[0].execute("SELECT 1")
+
+
+@pytest.mark.parametrize(
+    ("code", "opens"),
+    [
+        (sqlite3.SQLITE_FULL, True),
+        (sqlite3.SQLITE_IOERR_SHMSIZE, True),
+        (sqlite3.SQLITE_IOERR, False),
+        (sqlite3.SQLITE_NOTADB, False),
+        (None, False),
+    ],
+)
+def test_where_a_full_disk_has_no_room_for_the_logs_index_it_is_read_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int | None, opens: bool
+) -> None:
+    Ledger(tmp_path / "ledger.sqlite", like=write(tmp_path / "run.lock")).close()
+    connect = database._connect
+    opened: list[Any] = []
+
+    class Full:
+        """A connection that finds no room as soon as it is asked for anything."""
+
+        closed = False
+
+        def execute(self, _: str) -> None:
+            error = sqlite3.OperationalError("no room")
+            if code is not None:
+                error.sqlite_errorcode = code
+            raise error
+
+        def close(self) -> None:
+            self.closed = True
+
+    def first_full(*how: Any) -> Any:
+        opened.append(connect(*how) if opened else Full())
+        return opened[-1]
+
+    monkeypatch.setattr(database, "_connect", first_full)
+    if opens:
+        found = database._connect_to_read(tmp_path / "ledger.sqlite")
+        assert found is opened[1] and found.execute("PRAGMA locking_mode").fetchone() == ("exclusive",)
+        found.close()
+    else:
+        with pytest.raises(sqlite3.OperationalError):
+            database._connect_to_read(tmp_path / "ledger.sqlite")
+        assert len(opened) == 1
+    assert opened[0].closed
 
 
 def test_a_ledger_that_was_closed_is_closed(tmp_path: Path) -> None:

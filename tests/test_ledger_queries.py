@@ -351,6 +351,15 @@ def test_what_waits_has_waited_since_its_reason_is_the_same(
     assert ledger.rows("SELECT reason FROM waiting WHERE path = x'2f61'") == [(packed([grows]),)]
 
 
+def test_where_a_watched_folder_was_mounted_is_remembered(ledger: Ledger) -> None:
+    assert ledger.mount_of(Path("/in")) == ""
+    ledger.remember_mount(Path("/in"), "/mnt/odd\udcff")
+    ledger.remember_mount(Path("/other"), "/")
+    assert ledger.mount_of(Path("/in")) == "/mnt/odd\udcff"
+    ledger.remember_mount(Path("/in"), "/mnt")
+    assert (ledger.mount_of(Path("/in")), ledger.mount_of(Path("/other"))) == ("/mnt", "/")
+
+
 def test_what_was_passed_over_is_told_anew_for_what_was_looked_at_again(ledger: Ledger) -> None:
     def passed(path: str, how: Passed = Passed.NOT_TAKEN, media: bool = False) -> PassedOver:
         return PassedOver(Path(path), how, plain(path), media)

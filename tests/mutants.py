@@ -93,7 +93,21 @@ TESTS: dict[str, tuple[str, ...]] = {
 }
 """A module of ``src/anonymizer`` and the test files that answer for it."""
 
-EXPLAINED: dict[str, tuple[str, ...]] = {}
+EXPLAINED: dict[str, tuple[str, ...]] = {
+    "Two fractions that are equal to the last bit: whichever way that falls, it is as good.": (
+        "verify/outline:touched «*(((xs - cx) / a) ** 2)[None, :] <= 1» as *",
+    ),
+    "A moment that is over to the very tick of the clock.": (
+        "gate/database:Database._await_schema «time.monotonic() > until» as *",
+        "gate/recovery:settle_dead_runs «time.time() - path.stat().st_mtime > OLD_LOCK» as *",
+    ),
+    "No key is both known and unknown, so the last decision of one is not the last of the other.": (
+        "gate/chain:decision_flaws «number > vouched» as *",
+    ),
+    "The size of a pipe changes the speed alone.": (
+        "verify/second_reader:_start «sys.platform == 'linux'» as *",
+    ),
+}
 """Why no test can tell a mutant from the program, and the names of these mutants; a ``*`` stands for any text."""
 
 _OTHER = {

@@ -317,6 +317,16 @@ def test_a_mode_is_touched_only_where_it_must_be(tmp_path: Path, monkeypatch: py
     assert tried == [(public, 0o640), (opened, 0o700), (public, 0o640)]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes")
+@pytest.mark.parametrize("mask", [0o022, 0o077])
+def test_the_usual_mode_is_the_masks(tmp_path: Path, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        assert permissions.usual(tmp_path) == 0o666 & ~mask and list(tmp_path.iterdir()) == []
+    finally:
+        os.umask(before)
+
+
 # An output that goes
 
 

@@ -96,6 +96,7 @@ TESTS: dict[str, tuple[str, ...]] = {
 EXPLAINED: dict[str, tuple[str, ...]] = {
     "Two fractions that are equal to the last bit: whichever way that falls, it is as good.": (
         "verify/outline:touched «*(((xs - cx) / a) ** 2)[None, :] <= 1» as *",
+        "verify/strength:_told «weight >= SEEN * weight.max()» as *",
     ),
     "A moment that is over to the very tick of the clock.": (
         "gate/database:Database._await_schema «time.monotonic() > until» as *",
@@ -103,6 +104,15 @@ EXPLAINED: dict[str, tuple[str, ...]] = {
     ),
     "No key is both known and unknown, so the last decision of one is not the last of the other.": (
         "gate/chain:decision_flaws «number > vouched» as *",
+    ),
+    "Nothing is kept of an empty rectangle, and put back it changes nothing.": (
+        "redact/clip:_kept «rows[1] > rows[0]*",
+        "redact/clip:_kept «columns[1] > columns[0]» as *",
+    ),
+    "A redaction that lies beside the points is over none of them: not to ask it is quicker, no more.": (
+        "redact/residual:_over «left <= xs[-1] and *» as *",
+        "redact/residual:_over «right > xs[0]» as *",
+        "redact/residual:_over «bottom > ys[0]» as *",
     ),
     "The size of a pipe changes the speed alone.": (
         "verify/second_reader:_start «sys.platform == 'linux'» as *",

@@ -218,6 +218,16 @@ def test_restoring_says_whether_any_of_several_places_was_changed() -> None:
         assert restore(new.copy(), old, places) is changed
 
 
+def test_what_is_filled_is_drawn_last() -> None:
+    face, label = region(Box(10, 10, 60, 50)), region(Box(40, 30, 50, 20), Kind.TEXT)
+    picture = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
+    for order in ([face, label], [label, face]):
+        out, redactions = redact(picture, order, Settings(), SECRET)
+        assert [one.kind for one in redactions] == [Kind.FACE, Kind.TEXT]
+        left, top, right, bottom = redactions[1].box
+        assert not out[top:bottom, left:right].any()
+
+
 # Clips
 
 
@@ -274,7 +284,7 @@ def test_a_large_redaction_grows_in_larger_steps() -> None:
 
 def test_the_grid_of_a_track_is_averaged_down_and_spread_out() -> None:
     """A narrow place has fewer cells across: each is the average of all that it holds."""
-    colour = np.repeat(np.arange(16, dtype=np.float32).reshape(4, 4, 1) * 12 + 20, 3, axis=2)
+    colour = np.repeat((np.arange(16, dtype=np.float32) ** 2).reshape(4, 4, 1), 3, axis=2)
     settings = Settings(noise=0, margin=1.2, shape=Shape.BOX)
     narrow = track_redaction(track((10, 10, 4, 80), colour=colour), settings, (160, 120), SECRET)
     assert narrow.grid.shape == (4, 1, 3)
@@ -361,7 +371,9 @@ def test_what_is_drawn_over_the_planes(style: Style, shape: Shape, deep: bool) -
         full[inner] = weight[inner] == 1
         assert full.mean() > 0.1
         assert np.array_equal(plane[full], np.rint(patch[full]).astype(plane.dtype) * (4 if deep else 1))
-        assert not soft or ((weight > 0) & (weight < 1)).any()
+        rim = (weight > 0) & (weight < 1)
+        assert rim.any() == soft
+        assert not soft or (plane != old)[rim].mean() > 0.5
 
 
 def test_what_is_kept_of_colour_lies_wholly_inside() -> None:

@@ -114,6 +114,9 @@ EXPLAINED: dict[str, tuple[str, ...]] = {
         "redact/residual:_over «right > xs[0]» as *",
         "redact/residual:_over «bottom > ys[0]» as *",
     ),
+    "Of a rectangle without columns nothing is seen, as is found out a few lines later.": (
+        "verify/strength:_seen_part «right <= left» as *",
+    ),
     "The size of a pipe changes the speed alone.": (
         "verify/second_reader:_start «sys.platform == 'linux'» as *",
     ),

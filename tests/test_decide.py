@@ -403,3 +403,57 @@ def test_a_correction_does_not_undo_what_somebody_else_decided_meanwhile(
     with Gate(out) as gate:
         (row,) = gate.ledger.entries()
         assert row.state is State.READY and gate.flaw(row) is None
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Ledger, "decide", fail)
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"), [(OSError(28, "No space left"), "No space left"), (OSError("odd"), "odd")]
+)
+def test_why_a_decision_could_not_be_written_is_said(
+    out: Path, id: str, monkeypatch: pytest.MonkeyPatch, error: OSError, cause: str
+) -> None:
+    failing(monkeypatch, error)
+    with Gate(out) as gate, pytest.raises(OutputError) as raised:
+        reject(gate, id, "AB")
+    assert raised.value.message.values["cause"] == cause
+
+
+def test_somebodys_file_in_the_way_of_a_decision_stays(out: Path, id: str) -> None:
+    (out / "ready" / f"{id}.png").write_bytes(b"somebody's")
+    with Gate(out) as gate, pytest.raises(OutputError):
+        approve(gate, id, "AB")
+    assert (out / "ready" / f"{id}.png").read_bytes() == b"somebody's"
+    assert (out / "review" / f"{id}.png").is_file() and verdict(out, id) is Verdict.REVIEW
+
+
+def test_the_more_careful_page_stands_longer_when_a_decision_is_undone_too(
+    out: Path, id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Back to review/: its page first. Back to ready/: its page last."""
+    written: list[str] = []
+    publish = Gate.publish
+
+    def watched(self: Gate, content: bytes, path: Path) -> None:
+        written.append(path.suffix)
+        publish(self, content, path)
+
+    with Gate(out) as gate:
+        with monkeypatch.context() as patch:
+            failing(patch, OutputError("output.full"))
+            patch.setattr(Gate, "publish", watched)
+            with pytest.raises(OutputError):
+                approve(gate, id, "AB")
+        assert written == [".json", ".html", ".html", ".json"]
+        approve(gate, id, "AB")
+        written.clear()
+        failing(monkeypatch, OutputError("output.full"))
+        monkeypatch.setattr(Gate, "publish", watched)
+        with pytest.raises(OutputError):
+            reopen(gate, id, "AB")
+        assert [suffix for suffix in written if suffix != ".txt"] == [".html", ".json", ".json", ".html"]

@@ -40,7 +40,7 @@ STRUCTURE = 0.04
 """Least mean contrast, grey levels, averaged over three by three pixels: with less there is nothing to see."""
 GRAIN = 0.4
 """A camera's noise keeps a third of its contrast then; letters and all else that was in view keep this share."""
-STANDS_OUT = 70
+STANDS_OUT = 85
 """Contrast, of 255, of strokes in the stretched picture, averaged likewise: noise has a third of it."""
 OCTAVES = 1
 """Times that the picture is halved to look for rows of wider strokes."""

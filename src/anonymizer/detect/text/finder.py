@@ -73,10 +73,10 @@ ENDS = 2
 """Times that the ends of what was found last are looked at more closely."""
 VERIFICATION_SCALES: Scales = ((832, 0),)
 VERIFICATION_SURE = 0.7
-FAINT_SIDE, FAINT_SIDES = 736, (480, 224)
+FAINT_SIDE, FAINT_SIDES = 832, (480, 224)
 """Long side of the stretched copy, looked at through windows where there is no noise in it; those at which all of it
 is looked at where there is something faint in it."""
-VERIFICATION_FAINT_SIDE, VERIFICATION_FAINT_SIDES = 832, (544,)
+VERIFICATION_FAINT_SIDE, VERIFICATION_FAINT_SIDES = 896, (544,)
 FAINT_TILES = 4
 """The work at most at the size of the stretched copy, in whole tiles."""
 DIM = 0.3
@@ -204,15 +204,16 @@ class TextFinder:
         def read(line: Region) -> list[TextLine]:
             return self._reader.readings(pixels, line)
 
-        lines = judged(lines, pixels.shape[:2], read, self._second.opinion(pixels), self.known)
-        return self._telling(pixels, lines)
+        kept = judged(lines, pixels.shape[:2], read, self._second.opinion(pixels), self.known)
+        return self._telling(pixels, kept, [line for line in lines if all(line.box != k.box for k in kept)])
 
-    def _telling(self, pixels: Pixels, lines: list[Region]) -> list[Region]:
-        """The lines without those that are clearly harmless where the policy says so."""
+    def _telling(self, pixels: Pixels, lines: list[Region], beside: Sequence[Region] = ()) -> list[Region]:
+        """The lines without those that are clearly harmless where the policy says so, judged with what stands
+        ``beside`` them and is left: a 7 alone is, and belongs to its ruler."""
         if self.policy is not TextPolicy.IDENTIFYING:
             return lines
-        harmless = self._reader.harmless(pixels, lines)
-        return [line for line, kept in zip(lines, harmless, strict=True) if not kept]
+        harmless = self._reader.harmless(pixels, [*lines, *beside])
+        return [line for line, kept in zip(lines, harmless, strict=False) if not kept]
 
     def rest(self) -> None:
         """Give back the memory that a search took."""

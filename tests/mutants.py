@@ -97,6 +97,8 @@ EXPLAINED: dict[str, tuple[str, ...]] = {
     "Two fractions that are equal to the last bit: whichever way that falls, it is as good.": (
         "verify/outline:touched «*(((xs - cx) / a) ** 2)[None, :] <= 1» as *",
         "verify/strength:_told «weight >= SEEN * weight.max()» as *",
+        "track/hand_drawn:within «seconds >= one.start - 1e-06» as *",
+        "track/hand_drawn:within «seconds <= end + 1e-06» as *",
     ),
     "A moment that is over to the very tick of the clock.": (
         "gate/database:Database._await_schema «time.monotonic() > until» as *",

@@ -232,6 +232,18 @@ def test_where_nothing_can_be_followed_there_is_nothing_to_go_by() -> None:
         assert _flowed(before, after, Box(100, 60, 60, 60)) is None
 
 
+@pytest.mark.parametrize(("known", "enough"), [(11, False), (12, True)])
+def test_twelve_points_are_enough_to_go_by(known: int, enough: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def flow(_: object, __: object, start: NDArray[np.float32], ___: object) -> tuple[object, object, None]:
+        found = np.zeros((len(start), 1), np.uint8)
+        found[:known] = 1
+        return start, found, None
+
+    monkeypatch.setattr(cv2, "calcOpticalFlowPyrLK", flow)
+    grey, box = np.zeros((180, 320), np.uint8), Box(100, 60, 60, 60)
+    assert _flowed(grey, grey, box) == (box if enough else None)
+
+
 def test_by_its_points_a_thing_moves_and_grows_and_no_more_than_a_little() -> None:
     side = 240
     picture = cv2.GaussianBlur(np.random.default_rng(1).integers(0, 255, (side, side), np.uint8), (0, 0), 2)

@@ -679,6 +679,15 @@ def test_a_folder_is_listed_again_only_where_somebody_else_changed_it(
     assert named(gate, "Other") == "Other-2.jpg"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes")
+def test_what_is_published_is_anybodys_in_two_folders_alone(gate: Gate) -> None:
+    for folder in (gate.ready, gate.reports, gate.review, gate.rejected):
+        gate.publish(CONTENT, folder / "a")
+        mode = stat.S_IMODE((folder / "a").stat().st_mode)
+        assert mode == (gate.usual_mode if folder in (gate.ready, gate.reports) else 0o600), folder
+        assert (folder / "a").stat().st_mtime == NEUTRAL_TIME
+
+
 def test_a_clips_contact_sheet_is_kept_where_there_is_one(gate: Gate) -> None:
     admitted(gate, "a.jpg")
     assert not gate.sheets.exists()

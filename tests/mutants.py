@@ -97,6 +97,13 @@ EXPLAINED: dict[str, tuple[str, ...]] = {
     "Two fractions that are equal to the last bit: whichever way that falls, it is as good.": (
         "verify/outline:touched «*(((xs - cx) / a) ** 2)[None, :] <= 1» as *",
         "verify/strength:_told «weight >= SEEN * weight.max()» as *",
+        "track/template:template «float(cv2.meanStdDev(patch)[1][0, 0]) < FLAT» as *",
+        "track/tracker:Tracker._look_back «correlation >= FOLLOWED_CORRELATION» as *",
+        "track/tracker:Tracker._carry «correlation >= FOLLOWED_CORRELATION» as *",
+        "track/tracker:Tracker._drifted «box.x < 0.1 * width» as *",
+        "track/tracker:Tracker._drifted «box.right > 0.9 * width» as *",
+        "track/tracker:Tracker._drifted «box.y < 0.1 * height» as *",
+        "track/tracker:Tracker._drifted «box.bottom > 0.9 * height» as *",
         "track/hand_drawn:within «seconds >= one.start - 1e-06» as *",
         "track/hand_drawn:within «seconds <= end + 1e-06» as *",
     ),
@@ -118,6 +125,15 @@ EXPLAINED: dict[str, tuple[str, ...]] = {
     ),
     "Of a rectangle without columns nothing is seen, as is found out a few lines later.": (
         "verify/strength:_seen_part «right <= left» as *",
+    ),
+    "Between a frame and the next lies none, so there is nothing to go through.": (
+        "track/tracker:Tracker._attest «gap > 1» as *",
+    ),
+    "A slice that reaches beyond the end of a list ends with it.": (
+        "track/live:trimmed «end < len(live.marks) - 1» as *",
+    ),
+    "A picture that is scaled to its own size stays what it is.": (
+        "track/template:_reduced «factor >= 1» as *",
     ),
     "The size of a pipe changes the speed alone.": (
         "verify/second_reader:_start «sys.platform == 'linux'» as *",

@@ -313,7 +313,7 @@ def test_a_defect_is_one_sentence_and_its_words_are_shown_on_request_alone(
         raise ZeroDivisionError("Mrs Musterfrau")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Worker, "process", broken)
+        patch.setattr(Worker, "process_opened", broken)
         ran = run("blur", source, "--out", out, *FAST)
         assert ran.code == 1 and ran.err.count("\n") == 1
         assert str(source) in ran.err and "ZeroDivisionError" in ran.err and "--debug" in ran.err

@@ -106,6 +106,15 @@ EXPLAINED: dict[str, tuple[str, ...]] = {
         "track/tracker:Tracker._drifted «box.bottom > 0.9 * height» as *",
         "track/hand_drawn:within «seconds >= one.start - 1e-06» as *",
         "track/hand_drawn:within «seconds <= end + 1e-06» as *",
+        "track/hand_drawn:_flowed «were > 1» as *",
+        "track/hand_drawn:_flowed «np.abs(back - start).max(axis=1) < ASTRAY» as *",
+        "track/hand_drawn:_correlation «float(cv2.absdiff(patch, appearance.patch).mean()) < STILL» as *",
+        "track/hand_drawn:_Direction.step «correlation >= FOLLOWED_CORRELATION» as *",
+        "track/hand_drawn:_Direction.step «correlation < F*» as «correlation <= F*",
+        "track/hand_drawn:RegionFollower.add «_moment(followed) < seconds» as *",
+    ),
+    "Both directions begin in one step.": (
+        "track/hand_drawn:RegionFollower._track «followed.back is None or followed.on is None» as *",
     ),
     "A moment that is over to the very tick of the clock.": (
         "gate/database:Database._await_schema «time.monotonic() > until» as *",

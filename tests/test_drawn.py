@@ -329,3 +329,25 @@ def test_what_is_held_and_what_is_followed_go_side_by_side() -> None:
     ((_, track),) = late.tracks(seconds)
     assert (track.first, track.last) == (30, 39)
     assert track.guessed is not None and not track.guessed.any()
+
+
+def test_a_place_of_the_first_frame_stays_its_own() -> None:
+    follower, seconds = followed(around(0), [frame(number) for number in range(20)])
+    ((_, track),) = follower.tracks(seconds)
+    assert np.flatnonzero(track.seen).tolist() == [0] and track.first == 0
+
+
+def test_a_look_that_wears_off_is_taken_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    greys = [cv2.cvtColor(frame(number), cv2.COLOR_RGB2GRAY) for number in range(2)]
+    start = Box(30, 60, 60, 60)
+    known, new = template(greys[0], start), template(greys[1], start)
+    assert known and new
+    monkeypatch.setattr("anonymizer.track.hand_drawn._flowed", lambda *_: None)
+    monkeypatch.setattr("anonymizer.track.hand_drawn.follow", lambda *_: (start, 0.8))
+    way = _Direction(start, greys[0], known, patience=3)
+    monkeypatch.setattr("anonymizer.track.hand_drawn.template", lambda *_: new)
+    way.step(greys[1])
+    assert way.marks == ["F"] and way.appearance is new
+    monkeypatch.setattr("anonymizer.track.hand_drawn.template", lambda *_: None)
+    way.step(greys[1])
+    assert way.appearance is new, "a flat place has no look: the one before stays"

@@ -113,6 +113,9 @@ EXPLAINED: dict[str, tuple[str, ...]] = {
         "track/hand_drawn:_Direction.step «correlation < F*» as «correlation <= F*",
         "track/hand_drawn:RegionFollower.add «_moment(followed) < seconds» as *",
     ),
+    "To remember frames that nobody goes back to takes memory, no more.": (
+        "track/hand_drawn:RegionFollower.add «followed.anchor < 0» as «followed.anchor <= 0»",
+    ),
     "Both directions begin in one step.": (
         "track/hand_drawn:RegionFollower._track «followed.back is None or followed.on is None» as *",
     ),

@@ -205,15 +205,16 @@ class TextFinder:
             return self._reader.readings(pixels, line)
 
         kept = judged(lines, pixels.shape[:2], read, self._second.opinion(pixels), self.known)
-        return self._telling(pixels, kept, [line for line in lines if all(line.box != k.box for k in kept)])
+        return self._telling(pixels, kept, lines)
 
-    def _telling(self, pixels: Pixels, lines: list[Region], beside: Sequence[Region] = ()) -> list[Region]:
-        """The lines without those that are clearly harmless where the policy says so, judged with what stands
-        ``beside`` them and is left: a 7 alone is, and belongs to its ruler."""
+    def _telling(self, pixels: Pixels, lines: list[Region], among: Sequence[Region] = ()) -> list[Region]:
+        """The lines without those that are clearly harmless where the policy says so, judged with all that they were
+        chosen ``among``: a 7 alone is, and belongs to its ruler."""
         if self.policy is not TextPolicy.IDENTIFYING:
             return lines
-        harmless = self._reader.harmless(pixels, [*lines, *beside])
-        return [line for line, kept in zip(lines, harmless, strict=False) if not kept]
+        left = [line for line in among if all(line.box != one.box for one in lines)]
+        harmless = self._reader.harmless(pixels, [*lines, *left])
+        return [line for line, told in zip(lines, harmless[: len(lines)], strict=True) if not told]
 
     def rest(self) -> None:
         """Give back the memory that a search took."""

@@ -14,8 +14,8 @@ from typing import Any
 
 from anonymizer.core.settings import Settings
 from anonymizer.review.jobs import JobRunner
+from anonymizer.review.page import Page
 from anonymizer.review.photos import Pictures
-from anonymizer.review.routes import Page
 from anonymizer.review.server import Server, address, listen
 
 

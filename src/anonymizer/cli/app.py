@@ -39,8 +39,8 @@ def app(
 ) -> None:
     """Open the local page: drop files, look at what waits, correct it, approve or reject it."""
     from anonymizer.review.jobs import JobRunner
+    from anonymizer.review.page import Page
     from anonymizer.review.photos import Pictures
-    from anonymizer.review.routes import Page
     from anonymizer.review.server import Server, address, listen
 
     settings = given.settings()

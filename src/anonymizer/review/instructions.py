@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from anonymizer.review.edits import Edits
+
 MAX_JSON = 256 << 10
 """Bytes of one instruction."""
 
@@ -22,6 +24,17 @@ class Said(BaseModel):
 
     initials: Annotated[str, StringConstraints(max_length=100)]
     note: Annotated[str, StringConstraints(max_length=5000)] = ""
+
+
+class Correction(BaseModel):
+    """What a person changes about one medium. With ``approve`` it is let through too, if it comes out as foreseen."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    edits: Edits
+    initials: Annotated[str, StringConstraints(max_length=100)] = ""
+    note: Annotated[str, StringConstraints(max_length=5000)] = ""
+    approve: bool = False
 
 
 class Handover(BaseModel):

@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -30,14 +30,20 @@ from anonymizer.core.errors import (
 )
 from anonymizer.core.message import Message
 from anonymizer.core.settings import Settings
+from anonymizer.core.types import Verdict
+from anonymizer.gate import decisions as decide
+from anonymizer.gate.decisions import read_report
 from anonymizer.gate.folder import Gate
 from anonymizer.gate.output import OutputFolder
 from anonymizer.gate.records import LedgerEntry, State
 from anonymizer.gate.work import Work
 from anonymizer.read.walk import Passed, PassedOver
+from anonymizer.report.schema import Report
 from anonymizer.report.used import used_settings
-from anonymizer.review import uploads
-from anonymizer.review.edits import Edits, to_settings
+from anonymizer.review import drafts, uploads
+from anonymizer.review.edits import to_settings
+from anonymizer.review.foreseen import surprise
+from anonymizer.review.instructions import Correction
 from anonymizer.review.listing import NOT_TAKEN, Reports, passed_id
 from anonymizer.review.photos import CHANGED
 from anonymizer.road.fingerprint import fingerprint
@@ -76,10 +82,27 @@ class PageJob:
     id: str = ""
     verdict: str = ""
     error: Message | None = None
+    approval: Correction | None = None
+    """A person's word that it is to be let through, if nothing comes up that they could not foresee."""
+    approved: bool = False
+    why: Message | None = None
+    """Why it was not let through in spite of that word."""
 
     def facts(self) -> dict[str, Any]:
         """For the page."""
-        names = ("number", "replaces", "stage", "what", "done", "total", "id", "verdict", "error")
+        names = (
+            "number",
+            "replaces",
+            "stage",
+            "what",
+            "done",
+            "total",
+            "id",
+            "verdict",
+            "error",
+            "approved",
+            "why",
+        )
         return {name: getattr(self, name) for name in names} | {"source": self.source.name}
 
 
@@ -217,13 +240,18 @@ class JobRunner:
         self.touched()
         return await self.ask_gate(forget)
 
-    async def correct(self, id: str, edits: Edits) -> PageJob:
-        """Queue a medium again with a person's corrections.
+    async def correct(self, id: str, said: Correction) -> PageJob:
+        """Queue a medium again with a person's corrections; one that is ready waits for a person from now on.
 
-        Raises :class:`DecisionError` where it does not wait for a person, or is being corrected already.
+        Raises :class:`DecisionError` where it can be corrected no more, is being corrected already, or nobody says who
+        takes back what is ready.
         """
-        entry, settings = await self.ask_gate(self._correctable, id, edits)
-        return self._queue(PageJob(next(self._numbers), entry.source, settings, id, entry.sha256))
+        if said.approve:
+            decide.person(said.initials)
+        entry, settings = await self.ask_gate(self._correctable, id, said)
+        job = PageJob(next(self._numbers), entry.source, settings, id, entry.sha256)
+        job.approval = said if said.approve else None
+        return self._queue(job)
 
     def free(self, id: str) -> None:
         """Raises :class:`DecisionError` where a correction of this medium is under way."""
@@ -238,17 +266,23 @@ class JobRunner:
     def _on_gate_thread(self, task: Callable[[], T]) -> T:
         return self._gate_thread.submit(task).result()
 
-    def _correctable(self, gate: Gate, id: str, edits: Edits) -> tuple[LedgerEntry, Settings]:
+    def _correctable(self, gate: Gate, id: str, said: Correction) -> tuple[LedgerEntry, Settings]:
         self.free(id)
         entry = gate.ledger.get(id)
-        if entry is None or entry.state is not State.REVIEW:
+        if entry is None or entry.state not in (State.REVIEW, State.READY, State.RELEASED):
             raise DecisionError("decision.gone")
         report = self.reports.of(gate, id)
         if not self.settings.known and any(check.name == "known" for check in report.checks):
             raise DecisionError("review.names-unknown")
         # Limits are the machine's and this run's; the names of the case are in no report.
         own = {"limits": self.settings.limits, "known": self.settings.known}
-        return entry, to_settings(edits, used_settings(report)).model_copy(update=own)
+        settings = to_settings(said.edits, used_settings(report)).model_copy(update=own)
+        if entry.state is not State.REVIEW:
+            if not entry.source.is_file():
+                raise DecisionError("file.gone")
+            decide.reopen(gate, id, said.initials)
+            self.touched()
+        return entry, settings
 
     def _queue(self, job: PageJob) -> PageJob:
         for number in [n for n, j in self.jobs.items() if j.stage in (Stage.DONE, Stage.FAILED)][:-ENDED]:
@@ -316,11 +350,29 @@ class JobRunner:
         if not gate.ledger.claim(job.replaces, State.REVIEW, gate.run):
             raise DecisionError("decision.gone")
         try:
+            before = read_report(gate, job.replaces)
             outcome = admit(gate, id, job.source, worked, started)
         except BaseException:
             gate.ledger.unclaim(job.replaces, State.REVIEW)
             raise
         gate.retire(job.replaces, State.REVIEW)
+        drafts.keep(gate, job.replaces, None)
+        if job.approval and outcome.verdict is Verdict.REVIEW:
+            return self._approved(gate, job, job.approval, before, outcome)
+        return outcome
+
+    def _approved(
+        self, gate: Gate, job: PageJob, word: Correction, before: Report, outcome: Outcome
+    ) -> Outcome:
+        """Let a corrected photo through on the word that was given with its corrections, if it may be."""
+        try:
+            job.why = surprise(before, read_report(gate, outcome.id))
+            if job.why is None:
+                output = decide.approve(gate, outcome.id, word.initials, word.note)
+                job.approved = True
+                return replace(outcome, verdict=Verdict.READY, output=output, reasons=())
+        except DecisionError as error:
+            job.why = error.message
         return outcome
 
     def _ready_worker(self, settings: Settings) -> Worker:

@@ -25,6 +25,7 @@ from anonymizer.report.priority import FAILED_WEIGHT, review_priority
 from anonymizer.report.questions import asked
 from anonymizer.report.schema import QuestionRecord, RegionRecord, Report
 from anonymizer.report.used import used_settings
+from anonymizer.review import drafts
 from anonymizer.review.edits import EditPlace, Edits, drawn_over, from_settings
 
 NOT_TAKEN = "not-taken"
@@ -159,6 +160,7 @@ def detail(gate: OutputFolder, reports: Reports, entry: LedgerEntry, inbox: Path
     """One medium: what was hidden and by whom, what a person changed, every check."""
     report = reports.of(gate, entry.id)
     settings = used_settings(report)
+    draft = drafts.kept(gate, entry.id)
     edits = from_settings(settings)
     doubts = [
         {
@@ -189,6 +191,7 @@ def detail(gate: OutputFolder, reports: Reports, entry: LedgerEntry, inbox: Path
         "found": found,
         "doubts": doubts,
         "edits": edits.model_dump(mode="json"),
+        "draft": draft.model_dump(mode="json") if draft else None,
         "ways": _ways(report, edits),
         "shape": report.settings.get("shape"),
         "checks": [

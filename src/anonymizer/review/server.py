@@ -11,7 +11,8 @@ import uvicorn
 
 from anonymizer.core.errors import UsageError
 from anonymizer.review.connections import Connection
-from anonymizer.review.routes import Page, build
+from anonymizer.review.page import Page
+from anonymizer.review.routes import build
 
 TICK = 2.0
 """Seconds between two checks of the clock."""

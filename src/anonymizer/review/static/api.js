@@ -8,11 +8,11 @@ import { language } from "./words.js";
 /** @typedef {{version: string, language: string, languages: string[], folder: string, release_folder: string}} Session */
 /** @typedef {{text: string, kind?: string, question?: string, rect?: Rect, failed?: boolean}} Reason */
 /** @typedef {{initials: string, decided: string, reasons: string[]}} Decision */
-/** @typedef {{id: string, state: string, source: string, uploaded: boolean, version: string, type: string, weight: number, regions: number, reasons: Reason[], decision: Decision | null}} Item */
-/** @typedef {{text: string, kind: string, question: string, hidden: boolean, rect: Rect, seconds: number, number: number, settled?: boolean, shown?: boolean}} Doubt */
+/** @typedef {{id: string, state: string, source: string, uploaded: boolean, version: string, type: string, weight: number, name: string, regions: number, reasons: Reason[], decision: Decision | null}} Item */
+/** @typedef {{text: string, kind: string, question: string, hidden: boolean, rect: Rect, seconds: number, number: number, answer?: string, settled?: boolean, shown?: boolean}} Doubt */
 /** @typedef {Item & {folder: string}} Passed  a file that was not taken, and the folder it lies in; empty if it was dropped here */
-/** @typedef {Item & {width: number, height: number, duration: number, frames: number, doubts: Doubt[], checks: {result: string, text: string}[], traces: string[]}} Medium */
-/** @typedef {{number: number, source: string, stage: string, what?: string, done: number, total: number, replaces: string, verdict: string, id: string, error: string}} Job */
+/** @typedef {Item & {width: number, height: number, duration: number, frames: number, doubts: Doubt[], draft: object | null, history: {action: string, who: string, note: string, at: string}[], checks: {result: string, text: string}[], traces: string[]}} Medium */
+/** @typedef {{number: number, source: string, stage: string, what?: string, done: number, total: number, replaces: string, verdict: string, id: string, error: string, approved: boolean, why: string}} Job */
 
 export class Refused extends Error {
   /** What became of a file that was refused: "not-taken" (it is on that list now) or "skipped" by rule; else empty. */
@@ -48,6 +48,9 @@ export const blob = async (path) => (await ask(`api/${path}`)).blob();
 /** @param {string} path @param {object} body @returns {Promise<any>} */
 export const post = async (path, body = {}) =>
   (await ask(`api/${path}`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) })).json();
+
+/** What is drawn and not applied yet, as JSON; sent even as the window closes. @param {string} id @param {string} body */
+export const keep = (id, body) => ask(`api/media/${id}/draft`, { method: "POST", keepalive: body.length < 60000, headers: { "content-type": "application/json" }, body });
 
 // XMLHttpRequest alone tells how much of an upload has gone.
 /** @param {Dropped} dropped @param {(done: number, total: number) => void} onProgress @returns {Promise<Job>} */

@@ -2,8 +2,9 @@
 // What a person does about the open medium's places: look, hide, move, undo, and have it done.
 
 import { post } from "./api.js";
+import { current } from "./ask.js";
 import { asked } from "./film.js";
-import { hideable, placeOf } from "./questions.js";
+import { hideable, ofWhole, placeOf } from "./questions.js";
 import { failed } from "./session.js";
 
 /** @typedef {import("./edits.js").Place} Place */
@@ -31,6 +32,7 @@ export class Corrections {
     for (const other of doubts) other.shown = other === doubt;
     film?.seek(doubt.seconds);
     stage.reveal(doubt.rect);
+    this.opened.draw();
   }
 
   lookAtNext() {
@@ -59,10 +61,28 @@ export class Corrections {
     if (place) edits.toggle(place.key);
   }
 
-  hideShown() {
-    const open = this.opened.edits ? this.opened.openDoubts : [];
-    const doubt = open.find((one) => one.shown) ?? open[0];
-    if (doubt && this.opened.editable) this.hide(doubt);
+  /**
+   * Answer the question that is asked, and go on to the next.
+   * @param {"hide" | "show"} how
+   */
+  answer(how) {
+    const { opened } = this;
+    const { edits, doubts, editable, medium } = opened;
+    const doubt = edits && editable && medium?.state === "review" ? current(opened) : null;
+    if (!edits || !doubt || (how === "hide" && ofWhole(doubt))) return;
+    const place = placeOf(doubt, edits.places);
+    if (how === "hide" && hideable(doubt)) this.hide(doubt);
+    else if (how === "show" && place) edits.toggle(place.key);
+    else edits.answer(doubts.indexOf(doubt), how);
+    doubt.shown = false;
+    edits.select(null);
+    const open = opened.openDoubts;
+    const next = open.find((one) => one.number > doubt.number) ?? open[0];
+    if (!next) return opened.draw();
+    next.shown = true;
+    opened.film?.seek(next.seconds);
+    opened.stage.approach(next.rect);
+    opened.draw();
   }
 
   /** @param {number} index  a doubt that was touched on the stage */
@@ -87,7 +107,10 @@ export class Corrections {
   }
 
   /** @param {string} tool */
-  tool(tool) { if (this.opened.medium?.state === "review") this.opened.stage.setTool(tool); }
+  tool(tool) { if (this.opened.correctable) this.opened.stage.setTool(tool); }
+
+  /** @param {string} kind  all that was found of it */
+  showKind(kind) { if (this.opened.editable) this.opened.edits?.toggleKind(kind); }
 
   undo() { if (!this.opened.running) this.opened.edits?.undo(); }
   redo() { if (!this.opened.running) this.opened.edits?.redo(); }
@@ -97,7 +120,7 @@ export class Corrections {
   toggleSelected() {
     const { edits, editable } = this.opened;
     if (!editable || !edits?.selected) return false;
-    edits.toggle(edits.selected);
+    edits.toggleChosen();
     return true;
   }
 
@@ -118,24 +141,33 @@ export class Corrections {
       if (!event.repeat) edits.mark();
       edits.select(key);
       edits.set(key, event.altKey ? [x, y, Math.max(LEAST, w + dx), Math.max(LEAST, h + dy)] : [x + dx, y + dy, w, h], stage.moment);
-    } else if (event.key === "Delete" || event.key === "Backspace") edits.toggle(key);
-    else if (event.key === "Enter" || event.key === " ") edits.select(key);
+    } else if (event.key === "Delete" || event.key === "Backspace") {
+      if (edits.selected !== key) edits.select(key);
+      edits.toggleChosen();
+    } else if (event.key === "Enter" || event.key === " ") edits.select(key);
     else return false;
     return true;
   }
 
-  async apply() {
+  /**
+   * Give the program what was drawn; the number of the job that applies it, 0 if none.
+   * @param {{initials: string, note?: string, approve?: boolean}} said  who it is; with `approve`, what comes of it is let through
+   */
+  async apply(said) {
     const { opened } = this;
     const { medium, edits } = opened;
-    if (!medium || !edits || !opened.editable) return;
+    if (!medium || !edits || !opened.editable) return 0;
+    opened.given();
     opened.running = -1;
     try {
-      const job = await post(`media/${medium.id}/apply`, edits.instructions());
+      const job = await post(`media/${medium.id}/apply`, { edits: edits.instructions(), ...said });
       this.begun(job);
       if (opened.medium === medium) opened.setRunning(job.number);
+      return job.number;
     } catch (error) {
       if (opened.medium === medium) opened.running = 0;
       failed(error, "failed.apply");
+      return 0;
     }
   }
 }

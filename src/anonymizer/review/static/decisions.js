@@ -15,12 +15,14 @@ export class Decisions {
    * @param {import("./opened.js").Opened} opened
    * @param {() => Promise<void>} poll  ask the program what is new
    * @param {(state: string) => Promise<void>} choose  open a tab anew
+   * @param {(said: {initials: string, note: string, approve: boolean}) => Promise<number>} apply  what was drawn
    */
-  constructor(opened, poll, choose) {
+  constructor(opened, poll, choose, apply) {
     this.opened = opened;
     this.list = opened.list;
     this.poll = poll;
     this.choose = choose;
+    this.apply = apply;
     this.form = new DecisionForm({
       approve: () => this.approve(),
       reject: () => this.reject(),
@@ -29,10 +31,33 @@ export class Decisions {
     });
   }
 
+  /** Approve; where something was changed, apply it and approve what comes of it, unless that holds a surprise. */
   approve() {
-    const { edits, loaded } = this.opened;
-    if (this.form.failed) return;
-    this.#decide("approve", "done.approved", edits?.dirty ? "decide.dirty" : loaded ? "" : "decide.loading");
+    const { edits, loaded, running, correctable } = this.opened;
+    if (running) return this.form.complain(t("decide.running"));
+    if (!loaded) return this.form.complain(t("decide.loading"));
+    if (edits?.dirty && correctable) return this.#applyAndApprove();
+    if (!this.form.failed) this.#decide("approve", "done.approved");
+  }
+
+  /** Apply what was drawn, and show what comes of it. What is ready needs somebody who takes it back. */
+  applyOnly() {
+    const { medium } = this.opened;
+    if (!medium || (medium.state === "ready" && !this.form.who())) return;
+    this.apply({ initials: this.form.initials.trim() });
+  }
+
+  async #applyAndApprove() {
+    const { opened, list, form } = this;
+    const { medium } = opened;
+    const initials = form.who();
+    if (!medium || !initials) return;
+    form.complain("");
+    const at = list.index(medium.id);
+    const id = await this.apply({ initials, note: form.note, approve: true });
+    // On to the next at once: should something come up, this one waits, and says so.
+    if (!id || opened.medium !== medium || list.items.length < 2) return;
+    opened.openAt(at + 1 < list.items.length ? at + 1 : 0);
   }
 
   reject() { this.#decide("reject", "done.rejected"); }
@@ -40,14 +65,14 @@ export class Decisions {
   /**
    * @param {string} action
    * @param {string} said  the word for it afterwards
-   * @param {string} hindrance  the word for what stands in the way
    */
-  async #decide(action, said, hindrance = "") {
+  async #decide(action, said) {
     const { opened, list, form } = this;
     const { medium } = opened;
-    if (!medium || !opened.editable) return;
-    form.complain(hindrance ? t(hindrance) : "");
-    if (hindrance) return;
+    if (!medium) return;
+    if (opened.running) return form.complain(t("decide.running"));
+    if (medium.state !== "review") return;
+    form.complain("");
     const initials = form.who();
     if (!initials) return;
     const at = list.index(medium.id);

@@ -7,6 +7,9 @@ const LEAST = 6; // pixels: smaller than this is a slip of the hand
 /** How a place of a kind is drawn, unless the report says otherwise. */
 export const shapeOf = (/** @type {string} */ kind) => (kind === "face" || kind === "mark" ? "ellipse" : "box");
 
+const TEXTUAL = new Set(["text", "code", "mark"]); // what comes in pieces; two faces side by side are two persons
+const NEAR = 0.6; // of the lower piece's height, between two pieces of one thing
+
 let keys = 0;
 const copy = (value) => JSON.parse(JSON.stringify(value));
 
@@ -25,10 +28,33 @@ export class Edits extends EventTarget {
       ...edits.keep.map((rect) => this.#place({ rect, kind: "keep", by: "you" })),
     ];
     this.mouth = edits.keep_mouth;
+    // Questions by their index to which somebody said that it may stay as it is: "hide" (it stays hidden) or "show".
+    /** @type {Record<number, "hide" | "show">} */
+    this.answers = {};
     this.selected = null;
+    // The selected place alone, not what it is a piece of.
+    this.alone = false;
     this.past = [];
     this.future = [];
     this.first = this.#state();
+    this.begun = JSON.stringify(this.instructions());
+    if (detail.draft) this.#restore(detail.draft);
+  }
+
+  // What was drawn here before and not applied yet.
+  #restore({ edits, answers }) {
+    const same = (one, other) => one.kind === other.kind && one.rect.every((value, i) => Math.abs(value - other.rect[i]) < 0.01);
+    const found = this.places.filter((place) => place.by === "found");
+    for (const place of found) place.off = edits.dismiss.some((one) => same(one, place.origin));
+    const ways = new Map(this.places.filter((place) => place.way).map((place) => [JSON.stringify([place.rect, place.kind, place.follow]), place.way]));
+    this.places = [
+      ...found,
+      ...edits.regions.map((place) => this.#place({ ...place, by: "you", shape: shapeOf(place.kind), way: ways.get(JSON.stringify([place.rect, place.kind, place.follow])) ?? null })),
+      ...edits.keep.map((rect) => this.#place({ rect, kind: "keep", by: "you" })),
+    ];
+    this.mouth = edits.keep_mouth;
+    this.answers = answers;
+    this.past = [this.first];
   }
 
   #place(place) {
@@ -36,10 +62,11 @@ export class Edits extends EventTarget {
     return { key: `p${keys}`, off: false, start: 0, end: null, follow: null, shape: "box", ...place, origin: place.origin && copy(place.origin) };
   }
 
-  #state() { return JSON.stringify({ places: this.places, mouth: this.mouth }); }
+  #state() { return JSON.stringify({ places: this.places, mouth: this.mouth, answers: this.answers }); }
   #tell() { this.dispatchEvent(new Event("change")); }
 
-  get dirty() { return this.#state() !== this.first; }
+  /** Whether there is something to apply: an answer that leaves all as it is, is nothing. */
+  get dirty() { return this.#state() !== this.first && JSON.stringify(this.instructions()) !== this.begun; }
 
   // Call before a change that undo should take back as one.
   mark() {
@@ -65,7 +92,41 @@ export class Edits extends EventTarget {
   reset() { this.mark(); Object.assign(this, JSON.parse(this.first)); this.selected = null; this.#tell(); }
 
   get(key) { return this.places.find((place) => place.key === key); }
-  select(key) { if (this.selected !== key) { this.selected = key; this.#tell(); } }
+  select(key, { alone = false } = {}) {
+    if (this.selected === key && this.alone === alone) return;
+    Object.assign(this, { selected: key, alone });
+    this.#tell();
+  }
+
+  /** What a place is a piece of: found pieces of one kind that lie close together, as the boxes of a logo do. */
+  cluster(key) {
+    const first = this.get(key);
+    if (!first || first.by !== "found" || !TEXTUAL.has(first.kind)) return first ? [first] : [];
+    const others = new Set(this.places.filter((place) => place.by === "found" && place.kind === first.kind && place.off === first.off && place.key !== key));
+    const group = [first];
+    for (const one of group) {
+      for (const other of [...others]) {
+        if (!near(one.rect, other.rect)) continue;
+        others.delete(other);
+        group.push(other);
+      }
+    }
+    return group;
+  }
+
+  /** The selected place with all that goes with it. */
+  get chosen() {
+    if (!this.selected) return [];
+    const place = this.get(this.selected);
+    return this.alone && place ? [place] : this.cluster(this.selected);
+  }
+
+  /** @param {number} doubt @param {"hide" | "show"} answer  that it may stay as it is */
+  answer(doubt, answer) {
+    this.mark();
+    this.answers = { ...this.answers, [doubt]: answer };
+    this.#tell();
+  }
 
   add(rect, kind, more = {}) {
     const clean = this.#inside(rect);
@@ -122,14 +183,29 @@ export class Edits extends EventTarget {
 
   toggle(key) {
     const place = this.get(key);
-    if (!place) return;
+    if (place) this.#toggle([place], !place.off);
+  }
+
+  /** Take the selected place off with all that goes with it, or put it back. */
+  toggleChosen() {
+    const { chosen } = this;
+    if (chosen.length) this.#toggle(chosen, !chosen[0].off);
+  }
+
+  /** @param {string} kind  all that was found of it is left visible, or hidden again */
+  toggleKind(kind, off = true) { this.#toggle(this.places.filter((place) => place.by === "found" && place.origin.kind === kind && place.off !== off), off); }
+
+  #toggle(places, off) {
+    if (!places.length) return;
     this.mark();
-    if (place.by === "you") {
-      this.places = this.places.filter((other) => other !== place);
-      if (this.selected === key) this.selected = null;
-    } else {
-      place.off = !place.off;
-      if (place.off) Object.assign(place, { rect: [...place.origin.rect], kind: place.origin.kind });
+    for (const place of places) {
+      if (place.by === "you") {
+        this.places = this.places.filter((other) => other !== place);
+        if (this.selected === place.key) this.selected = null;
+      } else {
+        place.off = off;
+        if (off) Object.assign(place, { rect: [...place.origin.rect], kind: place.origin.kind });
+      }
     }
     this.#tell();
   }
@@ -165,4 +241,10 @@ export class Edits extends EventTarget {
     const keep = this.places.filter((place) => place.kind === "keep").map((place) => place.rect);
     return { regions, dismiss, keep, keep_mouth: this.mouth };
   }
+}
+
+// Pieces of one thing: as far from each other as letters of one line, or lines of one block, are.
+function near([x, y, w, h], [u, v, s, t]) {
+  const gap = NEAR * Math.min(h, t, Math.max(w, s));
+  return Math.max(x, u) - Math.min(x + w, u + s) < gap && Math.max(y, v) - Math.min(y + h, v + t) < gap;
 }

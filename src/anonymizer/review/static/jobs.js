@@ -115,12 +115,15 @@ export class Jobs {
     const { opened, list } = this;
     if (!opened || !list) return;
     const current = opened.medium?.id === job.replaces;
+    const show = { action: current ? null : t("untaken.show"), onAction: () => opened.act.show(job.stage === "failed" ? job.replaces : job.id, "review") };
     if (job.stage === "failed") {
-      note(t("failed.apply", { error: job.error }), { bad: true });
+      note(t("failed.apply", { error: job.error }), { bad: true, ...show });
       if (current) opened.setRunning(0);
       return;
     }
-    note(t(job.verdict === "ready" ? "done.ready" : "done.review"));
+    if (job.approved) note(t("done.approved", { name: job.source }));
+    else if (job.why) note(t("done.look", { name: job.source, why: job.why }), { bad: true, ...show });
+    else note(t(job.verdict === "ready" ? "done.ready" : "done.review"), job.verdict === "ready" ? {} : show);
     if (!current) return;
     list.spot(opened.medium?.id);
     const { place } = list;

@@ -7,7 +7,7 @@ import { t } from "./words.js";
 
 /** @type {[what: string, ...caps: string[]][]} */
 const ROWS = [
-  ["approve", "A"], ["reject", "X"], ["skip", "S", "→"], ["back", "B", "←"], ["doubt", "N"], ["doubt.hide", "F"],
+  ["approve", "A"], ["reject", "X"], ["skip", "S", "→"], ["back", "B", "←"], ["doubt", "N"], ["doubt.hide", "F"], ["doubt.show", "L"],
   ["hide", "H"], ["keep", "K"], ["move", "V"], ["views", "1", "2", "3", "4"], ["outlines", "O"], ["zoom", "+", "−", "0"], ["play", "P", "␣"], ["frame", ",", "."],
   ["place", "Tab"], ["arrows", "←↑→↓"], ["resize", "Alt ←↑→↓"], ["delete", ""], ["undo", "Ctrl Z", "Ctrl Y"], ["apply", "Ctrl ↵"], ["help", "?"],
 ];
@@ -32,7 +32,7 @@ export class Keys {
       ArrowRight: () => opened.step(1), ArrowLeft: () => opened.step(-1), b: () => opened.step(-1),
       v: () => stage.setTool("move"), h: () => corrections.tool("hide"), k: () => corrections.tool("keep"),
       p: () => opened.film?.toggle(), ",": () => opened.film?.step(-1), ".": () => opened.film?.step(1),
-      n: () => corrections.lookAtNext(), o: () => stage.toggleOutlines(), f: () => corrections.hideShown(),
+      n: () => corrections.lookAtNext(), o: () => stage.toggleOutlines(), f: () => corrections.answer("hide"), l: () => corrections.answer("show"),
       1: () => stage.setMode("side"), 2: () => stage.setMode("slider"), 3: () => stage.setMode("original"), 4: () => stage.setMode("result"),
       "+": () => stage.zoom(1.25), "=": () => stage.zoom(1.25), "-": () => stage.zoom(0.8), 0: () => stage.fit(), "?": () => this.help(),
     };
@@ -68,7 +68,7 @@ export class Keys {
   /** @param {string} key @param {boolean} shift @param {boolean} typing */
   #pressWithCtrl(key, shift, typing) {
     const { corrections } = this;
-    if (key === "Enter") corrections.apply();
+    if (key === "Enter") this.decisions.applyOnly();
     else if (typing) return false;
     else if (key === "z") { if (shift) corrections.redo(); else corrections.undo(); }
     else if (key === "y") corrections.redo();

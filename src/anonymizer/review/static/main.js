@@ -10,12 +10,13 @@ import { get } from "./api.js";
 import { Corrections } from "./corrections.js";
 import { Decisions } from "./decisions.js";
 import { $, draw, el, icon } from "./dom.js";
+import * as drafts from "./drafts.js";
 import { Jobs } from "./jobs.js";
 import { Keys } from "./keys.js";
 import { List } from "./list.js";
 import { Opened } from "./opened.js";
 import { askRelease } from "./release.js";
-import { end, ended, failed, remember, remembered } from "./session.js";
+import { end, failed, remember, remembered } from "./session.js";
 import { MODES, Stage } from "./stage.js";
 import { language, n, name, speak, t, tongue } from "./words.js";
 
@@ -29,7 +30,7 @@ const list = new List();
 const jobs = new Jobs();
 const opened = new Opened(list, stage, (id) => jobs.runningFor(id));
 const corrections = new Corrections(opened, (job) => jobs.begun(job));
-const decisions = new Decisions(opened, () => jobs.poll(), choose);
+const decisions = new Decisions(opened, () => jobs.poll(), choose, (said) => corrections.apply(said));
 const keys = new Keys(opened, corrections, decisions);
 
 jobs.attach(opened, choose);
@@ -38,9 +39,13 @@ const act = {
   look: (doubt) => corrections.look(doubt),
   leave: (doubt) => corrections.leave(doubt),
   hide: (doubt) => corrections.hide(doubt),
+  answer: (how) => corrections.answer(how),
+  next: () => corrections.lookAtNext(),
+  showKind: (kind) => corrections.showKind(kind),
   pick: (place) => corrections.pick(place),
   kind: (kind) => corrections.kind(kind),
-  apply: () => corrections.apply(),
+  apply: () => decisions.applyOnly(),
+  show: (id, state) => show(id, state),
   reset: () => corrections.reset(),
   discard: (medium) => decisions.discard(medium),
 };
@@ -58,6 +63,12 @@ async function choose(state) {
   } catch (error) {
     failed(error);
   }
+}
+
+/** @param {string} id @param {string} state  the tab in which it stands */
+async function show(id, state) {
+  if (state !== list.tab) await choose(state);
+  await opened.open(id);
 }
 
 /** @param {import("./api.js").Passed | null} item  that was not processed */
@@ -135,7 +146,7 @@ $("zoom-fit").onclick = () => stage.fit();
 $("help-open").onclick = () => keys.help();
 $("release-open").onclick = () => askRelease({
   folder: session.release_folder, count: list.counts.ready, initials: decisions.form.initials,
-  onSigned: (initials) => { decisions.form.initials = initials; decisions.form.draw(); }, onGone: end, onDone: () => jobs.poll(),
+  onSigned: (initials) => { decisions.form.sign(initials); decisions.form.draw(); }, onGone: end, onDone: () => jobs.poll(),
 });
 $("add").onclick = () => $("files").click();
 $("files").onchange = () => { jobs.add([...$("files").files].map((file) => ({ file, within: "" }))); $("files").value = ""; };
@@ -144,7 +155,7 @@ $("theme").onclick = () => { remember("theme", THEMES[(THEMES.indexOf(remembered
 $("decide").onsubmit = (/** @type {Event} */ event) => event.preventDefault();
 $("ended").oncancel = (/** @type {Event} */ event) => event.preventDefault();
 for (const kind of ["keydown", "pointerdown", "wheel", "input"]) addEventListener(kind, () => jobs.touch(), { capture: true, passive: true });
-addEventListener("beforeunload", (event) => { if (!ended() && opened.unsaved) event.preventDefault(); });
+addEventListener("pagehide", () => drafts.all());
 document.addEventListener("visibilitychange", () => { if (!document.hidden) jobs.poll(); });
 keys.listen();
 jobs.listen();

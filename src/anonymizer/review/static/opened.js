@@ -2,14 +2,16 @@
 // What is on the stage: one medium with its pictures, what was changed about it, and where its doubts are.
 
 import { Gone, Refused, get } from "./api.js";
+import { drawAsk } from "./ask.js";
 import { $, draw, el, icon, make } from "./dom.js";
+import * as drafts from "./drafts.js";
 import { Edits } from "./edits.js";
 import { Film, FilmBar, hideBar } from "./film.js";
 import { bare } from "./list.js";
 import { note } from "./notes.js";
 import { KINDS, showFacts } from "./panel.js";
 import { picture } from "./pictures.js";
-import { placeOf } from "./questions.js";
+import { settledBy } from "./questions.js";
 import { end, failed } from "./session.js";
 import { MODES } from "./stage.js";
 import { named, percent, t } from "./words.js";
@@ -35,12 +37,16 @@ export class Opened extends EventTarget {
   loaded = false;
   /** What the buttons beside it do. @type {Record<string, (...given: any[]) => any>} */
   act = {};
-  // Changes that were not applied yet, by medium: they are there again when somebody comes back.
+  // Changes that were not applied yet, by medium, with their undo: they are there again when somebody comes back.
   /** @type {Map<string, Edits>} */
   #kept = new Map();
   /** @type {string | null} */
   #wanted = null;
-  #changed = () => { this.stage.render(); this.draw(); };
+  #changed = () => {
+    if (this.medium && this.edits && this.editable) drafts.later(this.medium.id, this.edits);
+    this.stage.render();
+    this.draw();
+  };
 
   /**
    * @param {import("./list.js").List} list
@@ -54,8 +60,8 @@ export class Opened extends EventTarget {
     this.runningFor = runningFor;
   }
 
-  get editable() { return this.medium?.state === "review" && !this.running; }
-  get unsaved() { return Boolean(this.edits?.dirty || this.#kept.size); }
+  get correctable() { return this.medium?.state === "review" || this.medium?.state === "ready"; }
+  get editable() { return this.correctable && !this.running; }
   // A doubt is settled while the place that was drawn for it is there, or what was hidden there is taken off: undo
   // brings it back.
   get openDoubts() { return this.doubts.filter((doubt) => !doubt.settled); }
@@ -70,8 +76,9 @@ export class Opened extends EventTarget {
       const medium = await get(`media/${id}`);
       if (this.#wanted !== id) return;
       this.leave();
-      const edits = (medium.state === "review" && this.#kept.get(id)) || new Edits(medium);
+      const edits = this.#kept.get(id) || new Edits(medium);
       this.#kept.delete(id);
+      drafts.known(id, medium.draft);
       Object.assign(this, { medium, edits, doubts: medium.doubts, loaded: false, running: this.runningFor(id) });
       // Never the last picture under the next one's name.
       if (!keepView) this.stage.clear();
@@ -117,23 +124,48 @@ export class Opened extends EventTarget {
     if (!await this.fetch()) return;
     const { list, medium } = this;
     list.draw(medium?.id ?? this.#told?.id ?? null);
-    if (medium && !list.find(medium.id) && !this.running) await this.openAt(0);
+    if (medium && !list.find(medium.id) && !this.running) {
+      await this.#lost(medium);
+      await this.openAt(list.place);
+    }
     else if (!medium && list.items.length && !this.#told) await this.openAt(0);
     else if (!medium) this.clear();
   }
 
+  // Somebody has decided on it, or made it anew, in another window or with another program.
+  /** @param {import("./api.js").Medium} medium */
+  async #lost(medium) {
+    const drawn = this.edits?.dirty;
+    /** @type {import("./api.js").Medium | null} */
+    const now = await get(`media/${medium.id}`).catch(() => null);
+    const who = now?.decision?.initials ?? now?.history.at(-1)?.who ?? "";
+    const said = t(now ? `lost.${now.state}` : "lost.replaced", { name: medium.source, who });
+    this.leave();
+    note(now && drawn ? `${said} ${t("lost.kept")}` : said, {
+      bad: true, action: now && now.state !== this.list.tab ? t("lost.show") : null, onAction: () => this.act.show(medium.id, now?.state),
+    });
+    this.medium = null;
+  }
+
   async fetch() {
     if (!await this.list.fetch(this.medium?.id)) return false;
-    if (this.list.tab === "review") for (const id of this.#kept.keys()) if (!this.list.held.has(id)) this.#kept.delete(id);
     return true;
   }
 
   // What was drawn and not applied is there again when somebody comes back to it.
   leave() {
-    const { medium, edits, list } = this;
+    const { medium, edits } = this;
     edits?.removeEventListener("change", this.#changed);
-    const waits = list.tab !== "review" || list.find(medium?.id ?? "");
-    if (medium?.state === "review" && waits && edits?.dirty && !this.running) this.#kept.set(medium.id, edits);
+    if (!medium || !edits || this.running) return;
+    drafts.now(medium.id);
+    if (this.correctable && edits.dirty) this.#kept.set(medium.id, edits);
+  }
+
+  /** What was drawn is being applied: it stays on the disk until that is done. */
+  given() {
+    if (!this.medium) return;
+    drafts.now(this.medium.id);
+    this.#kept.delete(this.medium.id);
   }
 
   /** One that was not processed, and has nothing to be shown but why. */
@@ -154,8 +186,11 @@ export class Opened extends EventTarget {
   draw() {
     const { medium, edits, stage } = this;
     if (!medium || !edits) return;
-    this.doubts.forEach((doubt, index) => Object.assign(doubt, { number: index + 1, settled: edits.places.some((place) => place.doubt === index) || Boolean(placeOf(doubt, edits.places)?.off) }));
-    stage.doubts = this.doubts;
+    this.doubts.forEach((doubt, index) => Object.assign(doubt, { number: index + 1, answer: settledBy(doubt, index, edits) }));
+    for (const doubt of this.doubts) doubt.settled = Boolean(doubt.answer);
+    stage.doubts = medium.state === "review" ? this.doubts : [];
+    stage.locked = !this.editable;
+    drawAsk(this);
     showFacts(medium, edits, this.doubts, this.running, this.act);
     $("undo").disabled = !edits.canUndo || Boolean(this.running);
     $("redo").disabled = !edits.canRedo || Boolean(this.running);
@@ -165,7 +200,7 @@ export class Opened extends EventTarget {
 
   drawTools() {
     const { stage } = this;
-    const fixed = this.medium?.state !== "review";
+    const fixed = !this.correctable;
     const view = (/** @type {string} */ mode) => el("button", {
       type: "button", class: "icon", "aria-pressed": String(stage.shown === mode), "data-focus": mode, ...named(`${t(`view.${mode}`)} (${MODES.indexOf(mode) + 1})`),
       onclick: () => stage.setMode(mode),

@@ -18,8 +18,9 @@ const how = (place) => {
 };
 
 // One pane is read out and takes the keyboard; in the other the same outlines are there for eyes and mouse alone.
-export function draw(svg, { edits, doubts, view, visible, rectOf, spoken }) {
+export function draw(svg, { edits, doubts, view, visible, quiet, rectOf, spoken }) {
   const shapes = [];
+  const chosen = new Set(edits?.chosen.map((place) => place.key));
   let number = 0;
   for (const place of edits?.places ?? []) {
     number += 1;
@@ -27,7 +28,8 @@ export function draw(svg, { edits, doubts, view, visible, rectOf, spoken }) {
     const selected = place.key === edits.selected;
     const box = view.toScreen(rectOf(place));
     const css = ["region", place.kind === "keep" ? "kept" : place.off ? "off" : place.by === "you" ? "drawn" : "found"];
-    if (selected) css.push("selected");
+    if (chosen.has(place.key)) css.push("selected");
+    if (quiet(place)) css.push("quiet");
     const kind = t(`place.${place.kind}`);
     const label = t("place.aria", { kind, number, how: place.kind === "keep" ? "" : how(place) });
     const spokenAs = spoken
@@ -35,7 +37,7 @@ export function draw(svg, { edits, doubts, view, visible, rectOf, spoken }) {
       : { "aria-hidden": "true" };
     shapes.push(el("g", { key: place.key, class: css.join(" "), "data-key": place.key, ...spokenAs },
       outline(place.shape, box, "under"), outline(place.shape, box, "over"),
-      selected && !place.off && !edits.holds(place) && handles(box, place.shape)));
+      selected && chosen.size === 1 && !place.off && !edits.holds(place) && handles(box, place.shape)));
   }
   doubts.forEach((doubt, index) => {
     if (doubt.settled) return;

@@ -4,7 +4,8 @@
 import { $, draw, el, icon } from "./dom.js";
 import { reason } from "./list.js";
 import { asked, clock } from "./film.js";
-import { hideable, placeOf } from "./questions.js";
+import { hideable, ofWhole, placeOf } from "./questions.js";
+import { remember, remembered } from "./session.js";
 import { decimal, t, time } from "./words.js";
 
 /** @typedef {import("./api.js").Medium} Medium */
@@ -23,7 +24,7 @@ export const KINDS = ["face", "text", "code", "mark", "drawn"];
  */
 export function showFacts(medium, edits, doubts, running, act) {
   const waits = medium.state === "review";
-  const changes = waits && !running;
+  const changes = (waits || medium.state === "ready") && !running;
   const said = medium.reasons.length ? reasons(medium, edits, doubts, changes, act)
     : medium.decision?.reasons.length ? el("ul", { key: "reasons", class: "reasons" }, medium.decision.reasons.map((/** @type {string} */ one) => el("li", {}, el("span", {}, one))))
       : null;
@@ -35,14 +36,15 @@ export function showFacts(medium, edits, doubts, running, act) {
     medium.reasons.some((one) => one.failed) && el("p", { key: "failed", class: "soft" }, t("reason.failed")),
     el("h3", { key: "where" }, el("span", {}, t("places")), el("span", {}, hidden)),
     edits.places.length ? places(medium, edits, changes, act) : el("p", { key: "nowhere", class: "soft" }, t("places.none")),
-    waits && mouth(edits),
+    changes && kinds(edits, act),
+    changes && mouth(edits),
     checks(medium),
     medium.traces.length > 0 && el("details", { key: "traces" }, el("summary", {}, t("traces")), el("p", { class: "soft" }, t("traces.text", { list: medium.traces.join(", ") }))),
     el("div", { key: "links", class: "links" },
       el("a", { href: `api/media/${medium.id}/report`, target: "_blank", rel: "noopener" }, t("report")),
-      changes && !edits.dirty && el("button", { key: "again", type: "button", class: "small", onclick: act.apply }, t("again")),
+      waits && changes && !edits.dirty && el("button", { key: "again", type: "button", class: "small", onclick: act.apply }, t("again")),
       medium.uploaded && !waits && el("button", { key: "discard", type: "button", class: "small", title: t("discard.hint"), onclick: () => act.discard(medium) }, t("discard"))));
-  showChanges(running ? "running" : waits && edits.dirty ? "dirty" : "", act);
+  showChanges(running ? "running" : changes && edits.dirty ? "dirty" : "", act);
 }
 
 // Always in sight while there is something to apply.
@@ -78,10 +80,11 @@ function verdict(medium) {
  * @param {Record<string, (...given: any[]) => any>} act
  */
 function reasons(medium, edits, doubts, changes, act) {
+  const waits = medium.state === "review";
   return el("ul", { key: "reasons", class: "reasons" }, medium.reasons.map((said) => {
     const doubt = doubts.find((one) => one.text === said.text);
     const words = doubt ? `${doubt.number}. ${reason(said)}` : reason(said);
-    if (doubt?.settled) return el("li", {}, el("span", {}, words), el("span", { class: "settled" }, t(doubt.hidden ? "place.off" : "reason.settled")));
+    if (doubt?.settled && waits) return el("li", {}, el("span", {}, words), el("span", { class: "settled" }, t(settled(doubt))));
     const button = (/** @type {string} */ word, /** @type {() => void} */ onclick) =>
       el("button", { type: "button", class: "small", "aria-label": `${t(word)}: ${reason(said)}`, onclick }, t(word));
     return el("li", {}, el("span", { class: said.failed ? "fail" : null }, words),
@@ -92,6 +95,17 @@ function reasons(medium, edits, doubts, changes, act) {
   }));
 }
 
+const settled = (/** @type {import("./api.js").Doubt} */ { answer, hidden, question }) => (ofWhole(/** @type {any} */ ({ question })) ? "reason.enough"
+  : answer === "hide" ? (hidden ? "reason.stays-hidden" : "reason.settled") : hidden ? "place.off" : "reason.stays-visible");
+
+/** Leave all of one kind visible, where there is more than one of it. @param {Edits} edits @param {Record<string, (...given: any[]) => any>} act */
+function kinds(edits, act) {
+  const found = edits.places.filter((place) => place.by === "found" && !place.off);
+  const many = KINDS.map((kind) => ({ kind, count: found.filter((place) => place.origin.kind === kind).length })).filter(({ count }) => count > 1);
+  return many.length > 0 && el("div", { key: "kinds", class: "links" }, many.map(({ kind, count }) =>
+    el("button", { key: kind, type: "button", class: "small", onclick: () => act.showKind(kind) }, t(`place.all.${kind}`, { n: count }))));
+}
+
 /**
  * @param {Medium} medium
  * @param {Edits} edits
@@ -99,13 +113,14 @@ function reasons(medium, edits, doubts, changes, act) {
  * @param {Record<string, (...given: any[]) => any>} act
  */
 function places(medium, edits, changes, act) {
+  const chosen = new Set(edits.chosen.map((place) => place.key));
   return el("ul", { key: "places", class: "places" }, edits.places.map((place, index) => {
     const kind = t(`place.${place.kind}`);
     const said = place.kind === "keep" ? "" : place.off ? t("place.off") : place.by === "you" ? t("place.you") : t("place.found", { score: decimal(place.score ?? 1) });
     const { start, end } = place.way ?? place;
     const during = medium.type !== "clip" || place.kind === "keep" ? "" : asked(place) ? t("place.follows") : `${clock(start ?? 0)} – ${clock(end ?? medium.duration)}`;
     const verb = place.off ? "place.restore" : place.by === "you" ? "place.delete" : "place.remove";
-    const css = [place.off && "off", place.key === edits.selected && "selected"].filter(Boolean).join(" ");
+    const css = [place.off && "off", chosen.has(place.key) && "selected"].filter(Boolean).join(" ");
     return el("li", { key: place.key, class: css || null },
       icon(KIND_ICONS[place.kind]),
       el("button", { type: "button", class: "pick", onclick: () => act.pick(place) },
@@ -130,7 +145,7 @@ function checks(medium) {
 
 /** The decision's form: who decides, a note, and what is missing. */
 export class DecisionForm {
-  initials = "";
+  initials = remembered("initials", "");
   /** @type {Medium | null} */
   medium = null;
   complaint = "";
@@ -153,6 +168,12 @@ export class DecisionForm {
     Object.assign(this, { complaint, invalid });
     this.draw();
     if (invalid) $("initials").focus();
+  }
+
+  /** In this browser alone. @param {string} initials */
+  sign(initials) {
+    this.initials = initials;
+    remember("initials", initials.trim());
   }
 
   /** Who decides; asks for it where nobody has said. */
@@ -197,7 +218,7 @@ export class DecisionForm {
     return el("label", more, t("decide.initials"), el("input", {
       type: "text", id: "initials", maxlength: "12", autocapitalize: "characters", spellcheck: false, "aria-describedby": "decide-error",
       "aria-invalid": this.invalid ? "true" : null, value: this.initials,
-      oninput: (/** @type {any} */ event) => { this.initials = event.target.value; },
+      oninput: (/** @type {any} */ event) => this.sign(event.target.value),
     }));
   }
 }

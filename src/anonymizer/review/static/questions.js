@@ -11,6 +11,25 @@ const LATE = 0.1; // seconds
 /** Whether hiding the place answers it; whether anything of the case is left to see is answered by looking alone. */
 export const hideable = (/** @type {Doubt} */ { hidden, question }) => !hidden && question !== "nothing-left";
 
+/** Whether "hide" or "show" answers it at all: of a picture as a whole it is only looked at. */
+export const ofWhole = (/** @type {Doubt} */ { question }) => question.startsWith("nothing-left");
+
+/**
+ * How a question is settled: by a place that was drawn for it, by what was taken off, or by somebody's word.
+ * @param {Doubt} doubt
+ * @param {number} index
+ * @param {import("./edits.js").Edits} edits
+ * @returns {"" | "hide" | "show"}
+ */
+export function settledBy(doubt, index, edits) {
+  if (edits.places.some((place) => place.doubt === index || (!doubt.hidden && place.by === "you" && place.kind !== "keep" && covers(place.rect, doubt.rect) && during(place, doubt.seconds)))) return "hide";
+  if (placeOf(doubt, edits.places)?.off) return "show";
+  return edits.answers[index] ?? "";
+}
+
+/** @param {Rect} a @param {Rect} b */
+const covers = ([x, y, w, h], [u, v, s, t]) => x <= u + 1 && y <= v + 1 && x + w >= u + s - 1 && y + h >= v + t - 1;
+
 /**
  * The found place that a question is about, where what it asks of is hidden.
  * @param {Doubt} doubt

@@ -5,6 +5,7 @@ import { draw, resized } from "./overlay.js";
 import { View } from "./view.js";
 import { t } from "./words.js";
 
+const READABLE = 60; // screen pixels of a place's longer side, to tell what it is
 export const MODES = ["side", "slider", "original", "result"];
 
 export class Stage extends EventTarget {
@@ -21,6 +22,7 @@ export class Stage extends EventTarget {
     this.doubts = [];
     this.images = {};
     this.outlines = true;
+    this.locked = false; // places may be chosen, not moved
     /** @type {any} */
     this.note = null;
     this.shown = "side";
@@ -137,7 +139,7 @@ export class Stage extends EventTarget {
       }
       draw(pane.overlay, {
         edits: this.edits, doubts: this.outlines ? this.#now() : [], view: this.view,
-        visible: (place) => this.#visible(place, pane.index), rectOf: (place) => this.rectOf(place), spoken: pane.index === 0,
+        visible: (place) => this.#visible(place, pane.index), quiet: (place) => this.#quiet(place, pane.index), rectOf: (place) => this.rectOf(place), spoken: pane.index === 0,
       });
     }
     this.#tell("view");
@@ -157,8 +159,13 @@ export class Stage extends EventTarget {
   // Beside the original, the result is shown as it will be published; only what is chosen or new is outlined there.
   #visible(place, index) {
     if (this.film && !this.film.has(place)) return false;
-    if (place.key === this.edits.selected) return true;
-    return this.outlines && (index === 0 || place.by === "you" || place.off);
+    return !this.#quiet(place, index) || (place.by === "found" && !place.off);
+  }
+
+  // There to be chosen where it is seen, without an outline until the hand is over it.
+  #quiet(place, index) {
+    if (this.edits.chosen.some((one) => one.key === place.key)) return false;
+    return !this.outlines || (index > 0 && place.by !== "you" && !place.off);
   }
 
   toggleOutlines() { this.outlines = !this.outlines; this.render(); this.#tell("tool"); }
@@ -166,6 +173,14 @@ export class Stage extends EventTarget {
   focusPlace(key) { this.panes[0]?.overlay.querySelector(`[data-key="${key}"]`)?.focus({ preventScroll: true }); }
   zoom(factor) { this.view.zoom(factor); this.render(); }
   fit() { this.view.fit(); this.render(); }
+  /** Bring a place to where it can be judged; where it can already, all stays as it is. */
+  approach(rect) {
+    const [x, y, w, h] = this.view.toScreen(rect);
+    const [wide, high] = this.view.pane;
+    const inside = x >= 0 && y >= 0 && x + w <= wide && y + h <= high;
+    if (inside && Math.max(w, h) >= READABLE) this.render();
+    else this.reveal(rect);
+  }
   reveal(rect) {
     this.view.show(rect);
     this.render();
@@ -260,16 +275,19 @@ export class Stage extends EventTarget {
     if (event.button !== 0) return null;
     // What is drawn belongs to the frame that was seen.
     if (this.film && (this.tool !== "move" || group)) this.film.pause();
-    if (this.tool !== "move") return this.#drawing(pane, start);
-    if (doubt) { this.dispatchEvent(new CustomEvent("doubt", { detail: Number(doubt.dataset.doubt) })); return null; }
+    // With Shift, a place is drawn without a tool.
+    if (!this.locked && (this.tool !== "move" || event.shiftKey)) return this.#drawing(pane, start);
+    if (doubt && !this.locked) { this.dispatchEvent(new CustomEvent("doubt", { detail: Number(doubt.dataset.doubt) })); return null; }
     if (!group) return this.#panning(pane, start, true);
     const place = this.edits.get(group.dataset.key);
     const first = [...this.rectOf(place)];
     let marked = false;
-    this.edits.select(place.key);
+    // Once more on what is chosen: this piece alone.
+    const again = this.edits.selected === place.key && this.edits.chosen.length > 1;
+    this.edits.select(place.key, { alone: again });
     return {
       move: ([x, y]) => {
-        if (place.off || this.edits.holds(place)) return;
+        if (this.locked || place.off || this.edits.holds(place)) return;
         const [dx, dy] = [(x - start[0]) / this.view.scale, (y - start[1]) / this.view.scale];
         if (!marked && Math.hypot(x - start[0], y - start[1]) < 3) return;
         if (!marked) { this.edits.mark(); marked = true; }

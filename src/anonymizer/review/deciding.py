@@ -1,0 +1,93 @@
+"""What a person does about media on the page: correct, decide, delete the copy, hand out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from anonymizer.core.errors import DecisionError
+from anonymizer.gate import decisions as decide
+from anonymizer.gate.folder import Gate
+from anonymizer.gate.records import State
+from anonymizer.release.publish import release
+from anonymizer.review import drafts
+from anonymizer.review import uploads as inbox
+from anonymizer.review.drafts import Drawn
+from anonymizer.review.instructions import Correction, Handover, Nothing, Said, told
+from anonymizer.review.page import entry_of, page_of, spoken
+
+
+def routes(media: str) -> list[Route]:
+    """The routes below ``media``, which names a medium by its id, and those of several media."""
+    return [
+        Route(f"{media}/apply", _apply, methods=["POST"]),
+        Route(f"{media}/draft", _draft, methods=["POST"]),
+        Route(f"{media}/approve", _decision(decide.approve), methods=["POST"]),
+        Route(f"{media}/reject", _decision(decide.reject), methods=["POST"]),
+        Route(f"{media}/reopen", _decision(decide.reopen), methods=["POST"]),
+        Route(f"{media}/discard", _discard, methods=["POST"]),
+        Route("/api/release", _release, methods=["POST"]),
+    ]
+
+
+async def _apply(request: Request) -> Response:
+    """Make a medium again with what was drawn, and approve it if it comes out as whoever drew it could foresee."""
+    said = await told(request, Correction)
+    job = await page_of(request).runner.correct(request.path_params["id"], said)
+    return JSONResponse(spoken(request, job.facts()), 202)
+
+
+async def _draft(request: Request) -> Response:
+    """Keep what is drawn and not applied yet."""
+    said = await told(request, Drawn)
+    entry = await entry_of(request, State.REVIEW, State.READY, State.RELEASED)
+    await page_of(request).runner.ask_gate(drafts.keep, entry.id, said.draft)
+    return JSONResponse({})
+
+
+def _decision(action: Callable[[Gate, str, str, str], Path]) -> Callable[[Request], Any]:
+    async def decided(request: Request) -> Response:
+        runner = page_of(request).runner
+        said = await told(request, Said)
+        id = request.path_params["id"]
+        runner.free(id)
+        await runner.ask_gate(action, id, said.initials, said.note)
+        runner.touched()
+        return JSONResponse({"id": id})
+
+    return decided
+
+
+async def _discard(request: Request) -> Response:
+    """Delete an original that was dropped on the page, once it is decided."""
+    runner = page_of(request).runner
+    await told(request, Nothing)
+    entry = await entry_of(request, State.READY, State.RELEASED, State.REJECTED, State.FAILED)
+    gone = await run_in_threadpool(inbox.discard, entry.source, runner.inbox)
+    return JSONResponse({"id": entry.id, "gone": gone})
+
+
+async def _release(request: Request) -> Response:
+    """Copy what is ready into the folder beside the output folder, each file checked once more."""
+    page = page_of(request)
+    said = await told(request, Handover)
+    who = decide.person(said.initials)
+    if page.releasing:
+        raise DecisionError("review.release-running")
+    page.releasing = True
+    try:
+        done = await run_in_threadpool(release, page.runner.out, page.release_folder, initials=who)
+    finally:
+        page.releasing = False
+        page.used = time.monotonic()
+    page.runner.touched()
+    held = [{"name": name, "reason": reason} for name, reason in done.held]
+    facts = {"copied": len(done.copied), "there": len(done.there), "held": held}
+    return JSONResponse(spoken(request, facts))

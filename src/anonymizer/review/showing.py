@@ -1,0 +1,96 @@
+"""What the page shows of one medium: its facts, original, result, frames and report."""
+
+from __future__ import annotations
+
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from anonymizer.review import listing as queue
+from anonymizer.review.clips import frame_times
+from anonymizer.review.page import SEEN, entry_of, medium_file, page_of, spoken
+from anonymizer.review.page_files import TYPES
+
+REPORT_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox"
+)
+"""The report's page brings its style within; it has no script and needs no other file."""
+
+
+def routes(media: str) -> list[Route]:
+    """The routes below ``media``, which names a medium by its id."""
+    return [
+        Route(media, _detail),
+        Route(f"{media}/original", _original),
+        Route(f"{media}/result", _result),
+        Route(f"{media}/film", _film),
+        Route(f"{media}/times", _times),
+        Route(f"{media}/frame/{{moment:int}}", _frame),
+        Route(f"{media}/small", _small),
+        Route(f"{media}/report", _report),
+    ]
+
+
+async def _detail(request: Request) -> Response:
+    runner = page_of(request).runner
+    entry = await entry_of(request, *SEEN)
+    detail = await runner.read(queue.detail, runner.reports, entry, runner.inbox)
+    return JSONResponse(spoken(request, detail))
+
+
+async def _original(request: Request) -> Response:
+    entry = await entry_of(request, *SEEN)
+    content = await run_in_threadpool(page_of(request).pictures.original, entry.source, entry.sha256)
+    return Response(content, media_type="image/jpeg")
+
+
+async def _result(request: Request) -> Response:
+    page = page_of(request)
+    entry = await entry_of(request, *SEEN)
+    path = await page.runner.read(medium_file, entry)
+    kind = {"jpg": "image/jpeg", "png": "image/png", "mp4": "video/mp4"}[path.suffix[1:]]
+    return FileResponse(path, media_type=kind)
+
+
+async def _film(request: Request) -> Response:
+    """A clip's original as it lies on the disk, any range of it; the browser plays it if it can."""
+    entry = await entry_of(request, *SEEN)
+    kind = await run_in_threadpool(page_of(request).films.playable, entry.source, entry.sha256)
+    return FileResponse(entry.source, media_type=kind)
+
+
+async def _times(request: Request) -> Response:
+    """When each frame of a clip is shown."""
+    page = page_of(request)
+    entry = await entry_of(request, *SEEN)
+    path = await page.runner.read(medium_file, entry)
+    return JSONResponse(await run_in_threadpool(frame_times, path))
+
+
+async def _frame(request: Request) -> Response:
+    """What a clip's original shows at a moment, milliseconds, decoded by the program's own reader."""
+    page = page_of(request)
+    entry = await entry_of(request, *SEEN)
+    moment = request.path_params["moment"] / 1000
+    content = await run_in_threadpool(page.films.frame, entry.source, entry.sha256, moment)
+    return Response(content, media_type="image/jpeg")
+
+
+async def _small(request: Request) -> Response:
+    page = page_of(request)
+    entry = await entry_of(request, *SEEN)
+    path = await page.runner.read(medium_file, entry)
+    small = page.films.small if path.suffix == ".mp4" else page.pictures.small
+    return Response(await run_in_threadpool(small, path, entry.output), media_type="image/jpeg")
+
+
+async def _report(request: Request) -> Response:
+    page = page_of(request)
+    entry = await entry_of(request, *SEEN)
+    try:
+        content = (page.runner.gate.reports / f"{entry.id}.html").read_bytes()
+    except OSError as error:
+        raise HTTPException(404) from error
+    return Response(content, media_type=TYPES["html"], headers={"content-security-policy": REPORT_POLICY})

@@ -30,7 +30,7 @@ def searched(out: Path, id: str) -> int | None:
 
 def corrected(client: Client, id: str) -> dict[str, Any]:
     """Apply a correction; the job that did it."""
-    answer = client.post(f"api/media/{id}/apply", EDITS)
+    answer = client.post(f"api/media/{id}/apply", {"edits": EDITS})
     assert answer.status == 202, answer.body
     return next(job for job in client.finish() if job["number"] == answer.json()["number"])
 
@@ -70,7 +70,7 @@ def test_without_the_list_nothing_is_made_again_that_had_one(made: tuple[Path, s
     out, id = made
     with serving(out, QUICK) as client:
         client.enter()
-        answer = client.post(f"api/media/{id}/apply", EDITS)
+        answer = client.post(f"api/media/{id}/apply", {"edits": EDITS})
         assert answer.status == 409 and "start it with --known" in answer.json()["error"]
         client.upload("other.jpg", tiny(2))
         other = next(job["id"] for job in client.finish() if job["source"] == "other.jpg")

@@ -106,10 +106,10 @@ def test_a_dropped_photo_is_corrected_approved_and_ready(
         page.mouse.up()
         assert page.locator(".pane").first.locator(".region.drawn").count() == 1
         page.fill("#initials", "AB")
+        page.click("#apply")
         page.keyboard.press("Escape")
         page.keyboard.press("a")
-        window.says("Apply or discard your changes first.")
-        page.click("#apply")
+        window.says("Your changes are being applied. Wait until the result is shown, then decide.")
         window.says("please look again")
         window.shown("Müller _b_.jpg")
         (report,) = reports(out).values()
@@ -153,7 +153,6 @@ def test_doubts_are_hidden_by_keyboard_alone(opened: Window, out: Path) -> None:
     doubts = page.locator(".pane").first.locator(".region.doubt").count()
     assert doubts >= 2
     for _ in range(doubts):
-        page.keyboard.press("n")
         page.keyboard.press("f")
     assert page.locator(".pane").first.locator(".region.drawn").count() == doubts
     page.keyboard.press("Control+z")

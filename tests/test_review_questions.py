@@ -99,25 +99,34 @@ def test_each_question_is_said_and_shown_where_it_is(opened: Window) -> None:
     assert opened.page.locator(".pane").first.locator(".region.asked").count() == len(QuestionKind) + 1
 
 
-def test_keys_answer_every_question_that_can_be_answered_so(opened: Window) -> None:
+def test_one_key_answers_each_question_and_the_next_one_comes(opened: Window) -> None:
     page, first = opened.page, opened.page.locator(".pane").first
-    chosen = set()
-    for number in range(1, len(PLACES) + 1):
-        page.keyboard.press("n")
-        assert first.locator(".region.doubt.selected text").text_content() == f"{number} ?", (
-            "none is left out"
-        )
+    asked = [f"{number} ?" for number in range(1, len(PLACES) + 1)]
+    page.keyboard.press("n")
+    for number in asked:
+        assert first.locator(".region.doubt.selected text").text_content() == number, "none is left out"
+        # Whether anything is left to see of the case is no matter of hiding more.
         page.keyboard.press("f")
-        if (found := first.locator(".region.found.selected")).count():
-            chosen.add(found.get_attribute("data-key"))
+        if first.locator(".region.doubt.selected text").all_text_contents() == [number]:
+            assert "The case is still to be seen" in page.inner_text("#ask")
+            page.keyboard.press("l")
+    opened.says(f"All {len(PLACES)} questions are answered. A applies what you changed and approves it.")
     assert first.locator(".region.drawn").count() == HIDEABLE
-    assert len(chosen) == HIDEABLE, "what is hidden is chosen, to be moved or taken off"
-    page.locator(f".pane >> nth=0 >> [data-key={min(chosen)}]").focus()
-    page.keyboard.press("Delete")
-    opened.says("left visible by you")
-    before = first.locator(".region.doubt").count()
+    assert first.locator(".region.off").count() == 0, "what was hidden stays so"
     page.keyboard.press("Control+z")
-    assert first.locator(".region.doubt").count() == before + 1, "asked again"
+    assert first.locator(".region.doubt").count() == 1, "asked again"
+    page.keyboard.press("l")
+    # Nothing of the answers is lost with the window, whether they change anything or not.
+    page.reload()
+    opened.shown("case.png")
+    opened.says(f"All {len(PLACES)} questions are answered.")
+    assert first.locator(".region.drawn").count() == HIDEABLE
+    page.click("#discard-changes")
+    assert first.locator(".region.doubt").count() == len(PLACES)
+    for _ in PLACES:
+        page.keyboard.press("l")
+    assert first.locator(".region.drawn").count() == 0
+    assert first.locator(".region.off").count() == HIDEABLE, "what was hidden is left visible"
 
 
 def test_what_is_hidden_is_left_visible_with_one_click_and_moved_with_the_mouse(opened: Window) -> None:

@@ -53,7 +53,9 @@ def client(server: Client) -> Client:
 
 
 def routes(id: str, *, clip: bool = True) -> list[tuple[str, str]]:
-    posts = [f"api/media/{id}/{what}" for what in ("apply", "approve", "reject", "reopen", "discard")]
+    posts = [
+        f"api/media/{id}/{what}" for what in ("apply", "draft", "approve", "reject", "reopen", "discard")
+    ]
     gets = [
         f"api/media/{id}{what}"
         for what in ("", "/original", "/result", "/film", "/frame/0", "/small", "/report")
@@ -196,8 +198,9 @@ def test_no_path_is_taken(client: Client, trick: str) -> None:
         answer = client.get(path)
         assert answer.status in (400, 404, 403), path
         assert b"root:" not in answer.body and b"SQLite" not in answer.body and len(answer.body) < 200
-    for what in ("approve", "apply", "reject", "reopen", "discard"):
-        answer = client.post(f"api/media/{trick}/{what}", {"initials": "AB"} if what != "apply" else {})
+    bodies = {"apply": {"edits": {}}, "draft": {"draft": None}}
+    for what in ("approve", "apply", "draft", "reject", "reopen", "discard"):
+        answer = client.post(f"api/media/{trick}/{what}", bodies.get(what, {"initials": "AB"}))
         assert answer.status in (400, 403, 404, 405, 409)
 
 
@@ -313,7 +316,10 @@ def test_a_huge_instruction_is_refused(client: Client, folder: tuple[Path, str])
 def test_corrections_can_say_nothing_but_places(
     client: Client, folder: tuple[Path, str], value: object
 ) -> None:
-    assert client.post(f"api/media/{folder[1]}/apply", value).status == 400
+    id = folder[1]
+    assert client.post(f"api/media/{id}/apply", {"edits": value}).status == 400
+    assert client.post(f"api/media/{id}/draft", {"draft": {"edits": value}}).status == 400
+    assert not (folder[0] / ".anonymizer" / "drawings").exists()
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -47,8 +48,13 @@ async def _apply(request: Request) -> Response:
 async def _draft(request: Request) -> Response:
     """Keep what is drawn and not applied yet."""
     said = await told(request, Drawn)
-    entry = await entry_of(request, State.REVIEW, State.READY, State.RELEASED)
-    await page_of(request).runner.ask_gate(drafts.keep, entry.id, said.draft)
+    runner, id = page_of(request).runner, request.path_params["id"]
+    entry = await runner.read(lambda gate: gate.ledger.get(id))
+    if entry is None:
+        raise HTTPException(404)
+    # Somebody may have decided on it, or made it anew, while this was on its way.
+    if said.draft is None or entry.state in (State.REVIEW, State.READY, State.RELEASED):
+        await runner.ask_gate(drafts.keep, entry.id, said.draft)
     return JSONResponse({})
 
 

@@ -18,8 +18,8 @@ const how = (place) => {
 };
 
 // One pane is read out and takes the keyboard; in the other the same outlines are there for eyes and mouse alone.
-export function draw(svg, { edits, doubts, view, visible, quiet, rectOf, spoken }) {
-  const shapes = [];
+export function draw(svg, { edits, doubts, view, visible, quiet, rectOf, spoken, preview = null }) {
+  const shapes = preview ? foreseen(edits, view, preview) : [];
   const chosen = new Set(edits?.chosen.map((place) => place.key));
   let number = 0;
   for (const place of edits?.places ?? []) {
@@ -51,6 +51,19 @@ export function draw(svg, { edits, doubts, view, visible, quiet, rectOf, spoken 
       el("text", { x: box[0] + box[2] / 2, y: Math.max(14, box[1] - 6), "text-anchor": "middle", "aria-hidden": "true" }, `${doubt.number} ?`)));
   });
   drawIn(svg, shapes);
+}
+
+// What applying will come to: the original where a place is taken off, a flat fill where one is drawn.
+function foreseen(edits, view, { original, size, ghosts }) {
+  const shown = (place) => {
+    const [x, y, width, height] = view.toScreen(place.rect);
+    const picture = el("image", { href: original, x: 0, y: 0, width: size[0], height: size[1] });
+    return el("svg", { key: `seen ${place.key}`, x, y, width, height, viewBox: place.rect.join(" "), preserveAspectRatio: "none", overflow: "hidden" }, picture);
+  };
+  return (edits?.places ?? []).flatMap((place) => {
+    if (place.kind === "keep" || (place.by === "found" && place.off)) return ghosts(place) ? [] : [shown(place)];
+    return place.by === "you" ? [el("g", { key: `filled ${place.key}`, "pointer-events": "none" }, outline(place.shape, view.toScreen(place.rect), "foreseen"))] : [];
+  });
 }
 
 function handles([x, y, w, h], shape) {

@@ -90,7 +90,7 @@ export class Stage extends EventTarget {
     };
     const node = make("div", { class: `pane${this.tool === "move" ? "" : " drawing"}` });
     const pictures = layers.map(picture);
-    const pane = { node, overlay, pictures, index };
+    const pane = { node, overlay, pictures, index, layers };
     if (layers.length === 2) {
       // The original lies below; the result is cut off left of the border.
       pane.cut = make("div", { class: "clip" }, pictures[1]);
@@ -140,6 +140,8 @@ export class Stage extends EventTarget {
       draw(pane.overlay, {
         edits: this.edits, doubts: this.outlines ? this.#now() : [], view: this.view,
         visible: (place) => this.#visible(place, pane.index), quiet: (place) => this.#quiet(place, pane.index), rectOf: (place) => this.rectOf(place), spoken: pane.index === 0,
+        preview: pane.pictures.length === 1 && pane.layers[0] === "result" && this.images.original && this.edits?.dirty && !this.film
+          ? { original: this.images.original, size: this.size, ghosts: (place) => place.ghost && place.off } : null,
       });
     }
     this.#tell("view");

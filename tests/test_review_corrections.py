@@ -1,0 +1,196 @@
+"""Corrections in as few keys as may be, counted: what a key does, what it does not, and what nobody can lose."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from anonymizer.core.settings import Settings
+from anonymizer.core.types import Action, Box, Evidence, Kind, Model, Pixels, QuestionKind, Region
+from anonymizer.road.pipeline import Session
+from chromium import in_browser
+from conftest import QUICK
+from review_server import serving
+from review_window import Window, reports, rows, runner
+
+SETTINGS = QUICK.model_copy(update={"faces": True})
+SIZE = (400, 300)
+FILL = Box(240, 200, 60, 24)
+"""Where text was hidden and perhaps is none."""
+LOGO = tuple(Box(20.0 + 14 * k, 20, 12, 16) for k in range(6))
+"""One logo, found in six pieces."""
+MARK = 200
+"""The red of a photo's first pixel above which nothing is asked of it."""
+
+
+class Scene:
+    """A detector of one scene: a logo in six pieces; and a fill that is asked about, but of quiet photos."""
+
+    def __init__(self, _: Settings) -> None:
+        pass
+
+    def find(self, pixels: Pixels) -> list[Region]:
+        evidence = (Evidence("scene", 0.8),)
+        found = [Region(box, Kind.TEXT, evidence, action=Action.HIDE) for box in LOGO]
+        asks = Region(FILL, Kind.TEXT, evidence, action=Action.HIDE_AND_ASK, question=QuestionKind.TEXT)
+        return found if pixels[-1, -1, 0] > MARK else [*found, asks]
+
+    def verification_pass(self, pixels: Pixels) -> list[Region]:
+        return []
+
+    def models(self) -> list[Model]:
+        return []
+
+
+def photo(path: Path, seed: int, *, quiet: bool = False) -> Path:
+    """A photo of no two alike; of a quiet one nothing is asked."""
+    pixels = np.random.default_rng(seed).integers(60, 190, (*SIZE[::-1], 3), np.uint8)
+    pixels[-8:, -8:] = 250 if quiet else 20
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Two photos of which a fill is asked about, and one that is ready, of which nothing is."""
+    folder = tmp_path_factory.mktemp("corrections")
+    patch = pytest.MonkeyPatch()
+    patch.setattr("anonymizer.road.worker.Finder", Scene)
+    with Session(folder / "out", SETTINGS) as session:
+        for number, name in enumerate(("one.png", "two.png")):
+            session.run(photo(folder / name, number))
+        session.run(photo(folder / "calm.png", 9, quiet=True))
+    yield folder / "out"
+    patch.undo()
+
+
+@pytest.fixture
+def opened(browser: Any, made: Path, tmp_path: Path) -> Iterator[Window]:
+    with serving(shutil.copytree(made, tmp_path / "out"), SETTINGS) as client:
+        window = Window(browser, client)
+        page = window.open()
+        window.shown("one.png")
+        page.fill("#initials", "AB")
+        page.keyboard.press("Escape")
+        yield window
+        window.context.close()
+        assert window.errors == []
+
+
+def at(window: Window, pane: int, box: Box) -> tuple[float, float]:
+    """The middle of a place on the screen."""
+    picture = window.page.locator(".pane").nth(pane).locator("img").bounding_box()
+    scale = picture["width"] / SIZE[0]
+    return picture["x"] + (box.x + box.w / 2) * scale, picture["y"] + (box.y + box.h / 2) * scale
+
+
+def drag(window: Window, box: Box) -> None:
+    page, (x, y) = window.page, at(window, 0, box)
+    page.keyboard.down("Shift")
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 40, y + 40, steps=3)
+    page.mouse.up()
+    page.keyboard.up("Shift")
+
+
+def approvals(window: Window) -> list[tuple[str, str]]:
+    taken = runner(window).call_gate(lambda gate: gate.ledger.decisions())
+    return [(one.action, one.who) for one in taken]
+
+
+@in_browser
+def test_a_false_fill_takes_two_keys_and_the_next_photo_comes_at_once(opened: Window, tmp_path: Path) -> None:
+    page = opened.page
+    page.keyboard.press("l")
+    opened.says("A applies what you changed and approves it.")
+    assert page.locator(".pane").nth(1).locator("svg image").count() == 1, (
+        "the original is seen where it will be"
+    )
+    page.keyboard.press("a")
+    opened.shown("two.png")
+    opened.says("Approved: one.png")
+    assert "one.png" in rows(opened, "ready") and approvals(opened) == [("approved", "AB")]
+    (report,) = [one for one in reports(tmp_path / "out").values() if one["decision"]]
+    assert report["decision"]["changes"]["dismissed"] == 1
+    assert len(report["regions"]) == len(LOGO)
+    assert not list((tmp_path / "out" / ".anonymizer" / "drawings").glob("*")), (
+        "nothing is kept of what is applied"
+    )
+
+
+@in_browser
+def test_a_logo_is_chosen_on_the_result_and_taken_off_as_one(opened: Window) -> None:
+    page, first = opened.page, opened.page.locator(".pane").first
+    page.mouse.click(*at(opened, 1, LOGO[2]))
+    assert first.locator(".region.selected").count() == len(LOGO)
+    page.keyboard.press("Delete")
+    assert first.locator(".region.off").count() == len(LOGO)
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Escape")
+    # Once more on what is chosen: this piece alone.
+    page.mouse.click(*at(opened, 1, LOGO[2]))
+    page.mouse.click(*at(opened, 1, LOGO[2]))
+    page.keyboard.press("Delete")
+    assert first.locator(".region.off").count() == 1
+    page.keyboard.press("Control+z")
+    page.click("#facts >> text=Leave all text visible")
+    assert first.locator(".region.off").count() == len(LOGO) + 1
+
+
+@in_browser
+def test_what_is_ready_is_corrected_where_it_stands_and_approved_again(
+    opened: Window, tmp_path: Path
+) -> None:
+    page = opened.page
+    page.click("#tabs >> text=Ready")
+    opened.shown("calm.png")
+    drag(opened, Box(150, 100, 2, 2))
+    assert page.locator(".pane").first.locator(".region.drawn").count() == 1
+    page.keyboard.press("a")
+    opened.says("Approved: calm.png")
+    assert approvals(opened) == [("reopened", "AB"), ("approved", "AB")]
+    (report,) = [one for one in reports(tmp_path / "out").values() if one["decision"]]
+    assert (
+        report["decision"]["changes"]["drawn"] == 1 and len(list((tmp_path / "out" / "ready").iterdir())) == 1
+    )
+
+
+@in_browser
+def test_what_nobody_foresaw_is_looked_at_first(opened: Window, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = opened.page
+    more = Region(Box(300, 30, 50, 50), Kind.FACE, (Evidence("scene", 0.9),), action=Action.HIDE)
+    real = Scene.find
+    monkeypatch.setattr(Scene, "find", lambda self, pixels: [*real(self, pixels), more])
+    page.keyboard.press("l")
+    page.keyboard.press("a")
+    opened.shown("two.png")
+    opened.says("Please look again at one.png: more was hidden than before, beside what you drew.")
+    assert "one.png" in rows(opened, "review") and approvals(opened) == []
+    page.click(".toast >> text=Show")
+    opened.shown("one.png")
+
+
+@in_browser
+def test_another_windows_decision_is_told_and_the_drawing_kept(opened: Window) -> None:
+    page = opened.page
+    drag(opened, Box(150, 100, 2, 2))
+    opened.says("Your changes are not applied yet.")
+    # The same session in a second window of the browser.
+    second = opened.context.new_page()
+    second.goto(opened.client.origin + opened.client.page.keys.path + "/")
+    second.wait_for_function("() => document.querySelectorAll('.region').length > 0")
+    assert second.input_value("#initials") == "AB", "this browser knows who it is"
+    # What the first window has drawn is there too; it is taken back here, and the photo approved as it was.
+    second.keyboard.press("Control+z")
+    second.keyboard.press("a")
+    opened.says("one.png was approved meanwhile, by AB. Your drawing is kept.")
+    page.click(".toast >> text=Show it")
+    opened.shown("one.png")
+    assert page.locator(".pane").first.locator(".region.drawn").count() == 1

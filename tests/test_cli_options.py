@@ -69,7 +69,7 @@ VALUES: dict[str, tuple[list[str], Any]] = {
     "--lang": (["fr"], "fr"),
     "--grid": (["3"], 3),
     "--margin": (["2.5"], 2.5),
-    "--noise": (["90"], 90.0),
+    "--noise": (["900"], 900.0),
     "--jpeg-quality": (["80"], 80),
     "--crf": (["30"], 30),
 }

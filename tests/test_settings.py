@@ -87,7 +87,7 @@ def test_a_missing_file_is_an_error_and_not_the_defaults(file: Path) -> None:
 
 @pytest.mark.parametrize(
     ("weak", "named"),
-    [({"grid": 5}, "grid"), ({"noise": 79.9}, "noise"), ({"margin": 1.1}, "margin")],
+    [({"grid": 5}, "grid"), ({"noise": 799.9}, "noise"), ({"margin": 1.1}, "margin")],
 )
 def test_a_strength_below_the_safe_bound_needs_its_own_flag(weak: dict[str, float], named: str) -> None:
     with pytest.raises(SettingsError, match=f"^{named}: weaker.*--unsafe-strength.*review/"):

@@ -23,7 +23,7 @@ from anonymizer.verify.clip import ExpectedClip
 from anonymizer.verify.second_reader import SecondReading
 from anonymizer.verify.strength import Bound, Remainder, SourceAverages
 
-BOUND = Bound(4, 80.0)
+BOUND = Bound(4, 800.0)
 
 
 def redaction(
@@ -114,9 +114,9 @@ NOTHING = np.zeros((100, 100, 3), np.uint8)
         # Small by its side, by what is seen of it, by neither.
         (strength.SMALL - 1, Remainder(strength.SMALL_RMS, 0, 0, 2500), True),
         (strength.SMALL - 1, Remainder(strength.SMALL_RMS + 0.01, 0, 0, 2500), False),
-        (50, Remainder(strength.SMALL_RMS, 0, 0, strength.SMALL**2 - 1), True),
-        (50, Remainder(strength.SMALL_RMS + 0.01, 0, 0, strength.SMALL**2 - 1), False),
-        (strength.SMALL, Remainder(strength.SMALL_RMS, 0, 0, strength.SMALL**2), False),
+        (50, Remainder(strength.SMALL_RMS, 0, 0, strength.SMALL * 60 - 1), True),
+        (50, Remainder(strength.SMALL_RMS + 0.01, 0, 0, strength.SMALL * 60 - 1), False),
+        (strength.SMALL, Remainder(strength.SMALL_RMS, 0, 0, strength.SMALL * 60), False),
     ],
 )
 @pytest.mark.parametrize("turned", [False, True])

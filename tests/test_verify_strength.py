@@ -13,14 +13,14 @@ from hypothesis import settings as given_settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from anonymizer.core.settings import Settings
+from anonymizer.core.settings import SAFE_NOISE, Settings
 from anonymizer.core.types import Box, Check, Evidence, Kind, Pixels, Redaction, Region, Result, Shape, Style
 from anonymizer.redact.photo import redact, redaction_box, restore
 from anonymizer.verify import integrity, strength
 from anonymizer.verify.strength import Bound
 from anonymizer.write.photo import write_photo
 
-BOUND = Bound(4, 80.0)
+BOUND = Bound(4, SAFE_NOISE)
 FACE = Region(Box(430, 90, 190, 240), Kind.FACE, (Evidence("a test", 1.0),))
 """Where the portrait's face is."""
 
@@ -42,13 +42,13 @@ def reread(pixels: Pixels, quality: int = 95) -> Pixels:
     return integrity.decoded(data.tobytes())
 
 
-def judged(pixels: Pixels, *redactions: Redaction, limit: int = 4, noise: float = 80.0) -> Check:
+def judged(pixels: Pixels, *redactions: Redaction, limit: int = 4, noise: float = SAFE_NOISE) -> Check:
     """By the written pixels alone: what the source is, is not told."""
     return strength.check(reread(pixels), redactions, [], Bound(limit, noise), [None] * len(redactions))
 
 
 def compared(
-    pixels: Pixels, source: Pixels, redactions: Sequence[Redaction], noise: float = 80.0, limit: int = 4
+    pixels: Pixels, source: Pixels, redactions: Sequence[Redaction], noise: float = SAFE_NOISE, limit: int = 4
 ) -> Check:
     """By the written pixels and the source's."""
     sources = strength.brightness(source, redactions)
@@ -299,9 +299,9 @@ def test_a_redaction_of_full_contrast_fails_in_spite_of_its_noise(
     portrait: Pixels, style: Style, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "anonymizer.redact.photo.noise", lambda *_: np.random.default_rng(4).normal(0, 0.15, (4, 4))
+        "anonymizer.redact.photo.noise", lambda *_: np.random.default_rng(4).normal(0, 0.015, (4, 4))
     )
-    monkeypatch.setattr("anonymizer.redact.photo.DRAWN_NOISE", 80.0)
+    monkeypatch.setattr("anonymizer.redact.photo.DRAWN_NOISE", SAFE_NOISE)
     hidden, redactions = redact(portrait, [FACE], Settings(style=style))
     assert judged(hidden, *redactions).result is Result.PASS
     assert compared(hidden, portrait, redactions).result is Result.FAIL

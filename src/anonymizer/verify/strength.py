@@ -122,8 +122,9 @@ def check(
             continue
         measured += 1
         worst = max(worst, over.rms)
-        small = min(redaction.box[2] - redaction.box[0], redaction.box[3] - redaction.box[1]) < SMALL
-        small = small or over.count < SMALL * SMALL  # the rest lies under later redactions
+        sides = redaction.box[2] - redaction.box[0], redaction.box[3] - redaction.box[1]
+        # A strip that later redactions leave is as narrow as a small region.
+        small = min(sides) < SMALL or over.count < SMALL * min(LINES, max(sides))
         if over.rms > (SMALL_RMS if small else RMS) or over.peak > PEAK or over.tile > TILE_RMS:
             said = Message("check.strength.failed", **where)
             facts |= {"rms": round(over.rms, 2), "tile": round(over.tile, 2), "peak": round(over.peak, 1)}

@@ -1,5 +1,6 @@
 # make demo   publishable photos from sample_media/, with their reports, in demo/
 # make test   style, types, tests
+# make dist   wheels of the program and of its models, source, list of parts (SBOM), in dist/
 # make soak   the crash tests at length, twenty minutes: a batch killed 20 times, a watcher and all commands for five minutes each
 # make mutants  the safety-critical code broken in every place: does a test notice? Some ten minutes; ONLY=verify/ for a part
 # All set themselves up first: all they need is Python 3.11 or newer with pip, and a package index.
@@ -8,30 +9,25 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
-HEADLESS := opencv-python-headless
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup models demo test soak mutants bench lock clean
+.PHONY: help setup models demo test dist soak mutants bench lock clean
 
 help:
 	@sed -n 's/^# //p' $(firstword $(MAKEFILE_LIST))
 
 setup: $(STAMP)
 
-# Everything comes from the lock file, by hash. Three builds of OpenCV write the folder cv2; the one that needs
-# no graphics library is laid over the others last (docs/dependencies.md). A Python without ensurepip, as Debian
-# ships it, gets its environment through the pip outside of it.
+# Everything comes from the lock file, by hash. A Python without ensurepip, as Debian ships it, gets its environment
+# through the pip outside of it.
 $(STAMP): requirements.lock pyproject.toml src/anonymizer/__init__.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
 	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || $(PYTHON) -m venv --clear --without-pip $(VENV)
-	@awk -v name='$(HEADLESS)==' '/^[a-z]/ { other = index($$0, name) != 1 } other' requirements.lock >$(VENV)/most.lock
-	@awk -v name='$(HEADLESS)==' '/^[a-z]/ { wanted = index($$0, name) == 1 } wanted' requirements.lock >$(VENV)/headless.lock
-	@echo 'Setting up $(VENV) (about 400 MB the first time) …'
+	@echo 'Setting up $(VENV) (about 350 MB the first time) …'
 	@pip="$(BIN)/python -m pip"; $$pip --version >/dev/null 2>&1 || pip="$(PYTHON) -m pip --python $(BIN)/python"; \
 		set -e; \
-		$$pip install --quiet --require-hashes --only-binary :all: -r $(VENV)/most.lock; \
-		$(BIN)/python -m pip install --quiet --require-hashes --no-deps --force-reinstall -r $(VENV)/headless.lock; \
+		$$pip install --quiet --require-hashes --only-binary :all: -r requirements.lock; \
 		$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .; \
 		$(BIN)/python -m pip check; \
 		$(BIN)/python -c 'import cv2; print("OpenCV", cv2.__version__)'
@@ -53,6 +49,15 @@ test: models
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+
+# Source and wheel of the program, the wheel of its models, a list of all that is in them (SBOM, CycloneDX).
+dist: models
+	rm -rf dist
+	$(BIN)/python -m hatchling build -d dist
+	cd models && ../$(BIN)/python -m hatchling build -t wheel -d ../dist
+	$(BIN)/python .ci/sbom.py dist
+	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
+	$(BIN)/check-wheel-contents dist/*.whl
 
 mutants: setup
 	$(BIN)/python tests/mutants.py $(ONLY)

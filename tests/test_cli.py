@@ -18,6 +18,7 @@ from PIL import Image
 
 from anonymizer import __version__
 from anonymizer.core.types import Pixels
+from anonymizer.detect.models.manifest import models_version
 from anonymizer.report.schema import Report
 from anonymizer.road.worker import Worker
 from conftest import FAST, SAMPLES, Ran, everything_written, fingerprints, sentences
@@ -425,7 +426,7 @@ def test_a_missing_model_is_code_5(
 
 
 def test_version_and_help(run: Run) -> None:
-    assert run("--version").out.strip() == f"anonymizer {__version__}"
+    assert run("--version").out.strip() == f"anonymizer {__version__}, models {models_version()}"
     ran = run("blur", "--help")
     assert ran.code == 0 and "Exit codes" in ran.out
 

@@ -30,7 +30,7 @@ Run = Callable[..., Ran]
 
 ROAD = ("blur", "batch", "watch", "app")
 FOREIGN = [one for one in languages() if one != "en"]
-HEAVY = ("numpy", "cv2", "PIL", "av", "openvino", "mediapipe", "cryptography.hazmat.bindings._rust")
+HEAVY = ("numpy", "cv2", "PIL", "av", "openvino", "cryptography.hazmat.bindings._rust")
 ENGLISH = re.compile(
     r"\b(?:usage|options?|arguments?|commands?):|\b(missing|invalid|no such|did you mean|possible|requires?d?|takes?|"
     r"got|unexpected|extra|"

@@ -71,9 +71,7 @@ def examine() -> list[MachineFinding]:
     findings = [
         MachineFinding("program", True, True, Message("doctor.version", version=__version__, python=python))
     ]
-    findings += [
-        _library(name) for name in ("numpy", "pillow", "pillow-heif", "mediapipe", "av", "zxing-cpp")
-    ]
+    findings += [_library(name) for name in ("numpy", "pillow", "pillow-heif", "av", "zxing-cpp")]
     findings += [_opencv(), _runtime(), *_models(), _confinement(), _ffmpeg(), _exiftool()]
     return findings
 

@@ -17,8 +17,8 @@ from anonymizer.core.message import Message
 debug: ContextVar[bool] = ContextVar("debug", default=False)
 """Whether this call shows tracebacks, which may name a patient's file."""
 
-OPENCV_CURE = "pip install --force-reinstall --no-deps opencv-python-headless==5.0.0.93"
-"""What mends OpenCV where a graphics library is missing: its build that needs none."""
+OPENCV_CURE = "pip install --force-reinstall --no-deps opencv-python-headless"
+"""What mends OpenCV where another of its builds was installed over this one, and needs a graphics library."""
 
 _OF_A_PATH = frozenset(
     {errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP}

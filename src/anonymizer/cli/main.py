@@ -51,7 +51,9 @@ for group in (models, key):
 
 def _say_version(wanted: bool) -> None:
     if wanted:
-        print(f"{NAME} {__version__}")
+        from anonymizer.detect.models.manifest import models_version
+
+        print(f"{NAME} {__version__}, models {models_version()}")
         raise typer.Exit
 
 

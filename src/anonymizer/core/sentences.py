@@ -303,7 +303,6 @@ ENGLISH: dict[str, str | tuple[str, str]] = {
     "trace.exif": "EXIF",
     "trace.chapters": "chapters",
     "trace.subtitles": "subtitles",
-    "model.no-mediapipe": "MediaPipe does not load ({cause}); install anonymizer again.",
     "model.list-missing": "The list of models is missing from this installation; install anonymizer again.",
     "model.no-source": "the manifest names no source",
     "model.not-fetched": "The model {name} could not be fetched ({cause}); go online and try again, or put the file {file} into {folder}.",

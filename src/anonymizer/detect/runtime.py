@@ -11,9 +11,11 @@ import contextlib
 import ctypes
 import os
 import sys
+import tempfile
 import threading
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,8 @@ from anonymizer.core.errors import ModelError, NotReadyError
 from anonymizer.core.machine import own_threads
 
 DEVICE_VARIABLE = "ANONYMIZER_DEVICE"
+TFLITE = b"TFL3"
+"""The identifier of TFLite's FlatBuffers schema, at byte 4."""
 Tensor = NDArray[Any]
 
 
@@ -78,7 +82,7 @@ class Network:
         core = ov.Core()
         where = device()
         try:
-            model = core.read_model(model=content, weights=b"")
+            model = _read(core, content)
             self.metadata = _metadata(model)
             if inner:
                 model = _ending_at(ov, model, inner)
@@ -160,6 +164,18 @@ def _libc(name: str, *numbers: int) -> None:
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             getattr(ctypes.CDLL(None), name)(*numbers)
+
+
+def _read(core: Any, content: bytes) -> Any:
+    """A network from its file's bytes: ONNX from memory; TFLite, which OpenVINO reads from files alone, by way of a
+    file that only this user can read or change."""
+    if content[4:8] != TFLITE:
+        return core.read_model(model=content, weights=b"")
+    # On Windows what is mapped into memory cannot be removed at once.
+    with tempfile.TemporaryDirectory(prefix="anonymizer-", ignore_cleanup_errors=True) as folder:
+        file = Path(folder) / "network.tflite"
+        file.write_bytes(content)
+        return core.read_model(file)
 
 
 def _answer(request: Any) -> list[Tensor]:

@@ -21,7 +21,7 @@ from anonymizer.report.schema import (
     Report,
 )
 
-LIBRARIES = ("av", "mediapipe", "numpy", "opencv-python", "openvino", "pillow", "pillow-heif", "zxing-cpp")
+LIBRARIES = ("av", "numpy", "opencv-python-headless", "openvino", "pillow", "pillow-heif", "zxing-cpp")
 """Libraries that took part in decoding, detecting or encoding."""
 
 NOT_CHECKED = (

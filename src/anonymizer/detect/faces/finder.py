@@ -131,7 +131,7 @@ class FaceFinder:
         """The networks that take part and where each runs."""
         devices = {self._main.name: self._main.network.device}
         for other in self._others:
-            devices[other.name] = other.network.device if isinstance(other, yunet.YuNet) else other.device
+            devices[other.name] = other.network.device
         if self._parts:
             devices[PARTS] = self._parts.device
         entries = [self._store.entry(name) for name in devices]

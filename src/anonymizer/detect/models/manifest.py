@@ -120,17 +120,30 @@ def shipped_manifest() -> Path:
     raise ModelError("model.list-missing")
 
 
+def models_version() -> str:
+    """The version of the models that this program uses, as the shipped manifest says."""
+    return str(_table(shipped_manifest()).get("version", ""))
+
+
 def read_manifest(path: Path) -> list[ModelEntry]:
     """The entries of a manifest; :class:`ModelError` says which key of which entry is wrong."""
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ModelError("model.list-unreadable", path=path, cause=error) from error
+    values = _table(path)
     wheels = values.get("wheels", {})
     models = values.get("model", [])
-    if not isinstance(wheels, dict) or not isinstance(models, list) or values.keys() - {"wheels", "model"}:
+    if (
+        not isinstance(wheels, dict)
+        or not isinstance(models, list)
+        or values.keys() - {"version", "wheels", "model"}
+    ):
         raise ModelError("model.list-tables", path=path)
     return [_entry(path, raw, wheels) for raw in models]
+
+
+def _table(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ModelError("model.list-unreadable", path=path, cause=error) from error
 
 
 def _entry(path: Path, raw: Any, wheels: Mapping[str, Any]) -> ModelEntry:

@@ -11,6 +11,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 
 from anonymizer.core.errors import ModelError
@@ -23,6 +24,8 @@ Progress = Callable[[str, int, int], None]
 """Called while a model is fetched: its name, bytes so far, bytes in all (0 where not known)."""
 
 FOLDER_VARIABLE = "ANONYMIZER_MODELS"
+PACKAGE = "anonymizer_models"
+"""What the wheel of the models installs: a folder with their files."""
 
 
 class FileState(StrEnum):
@@ -38,8 +41,9 @@ class Store:
 
     Entries come from the shipped manifest and from a ``models.toml`` in the user's models folder: the one
     that ``ANONYMIZER_MODELS`` names, or ``anonymizer/models`` in the user's configuration folder. Files are
-    looked for there, beside the shipped manifest, where the project's own networks are, and in the cache; what is
-    missing is fetched into the cache. Raises :class:`ModelError` where a manifest is not valid.
+    looked for there, beside the shipped manifest, where the project's own networks are, in the wheel of the models if
+    it is installed, and in the cache; what is missing is fetched into the cache. Raises :class:`ModelError` where a
+    manifest is not valid.
     """
 
     def __init__(self, folders: Iterable[Path] | None = None, cache: Path | None = None) -> None:
@@ -59,6 +63,7 @@ class Store:
                     raise ModelError("model.wrong-kind", path=extra, name=entry.name, kind=PLUGIN)
         # The project's own networks lie beside the manifest.
         self.folders += (shipped.parent,)
+        self._installed = installed_folder() if folders is None else None
         self._entries = found
         self._proved: dict[Path, tuple[int, int, str]] = {}
 
@@ -124,7 +129,11 @@ class Store:
         return [self.path(name, progress=progress) for name in chosen]
 
     def _places(self, entry: ModelEntry) -> list[Path]:
-        return [folder / entry.file for folder in (*self.folders, self.cache)]
+        places = [folder / entry.file for folder in self.folders]
+        # A wheel that is older or newer than this program has other files, which are no fault of the user's.
+        if self._installed and self._state(entry, self._installed / entry.file) is FileState.OK:
+            places.append(self._installed / entry.file)
+        return [*places, self.cache / entry.file]
 
     def _state(self, entry: ModelEntry, place: Path) -> FileState:
         try:
@@ -175,6 +184,12 @@ class Store:
 
 def _quiet(done: int, total: int) -> None:
     """Progress that nobody asked for."""
+
+
+def installed_folder() -> Path | None:
+    """Where the files of the models' own wheel are; None where it is not installed."""
+    found = find_spec(PACKAGE)
+    return Path(found.origin).parent if found and found.origin else None
 
 
 def user_folders() -> list[Path]:

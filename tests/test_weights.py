@@ -17,7 +17,7 @@ from anonymizer.detect.models.manifest import ModelEntry, models_version, read_m
 from anonymizer.detect.models.store import PACKAGE, FileState, Store
 
 CONTENT = b"weights of a very small network"
-10fcebe7 = hashlib.sha256(CONTENT).hexdigest()
+DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 
 def manifest(folder: Path, **keys: str) -> Path:
@@ -25,7 +25,7 @@ def manifest(folder: Path, **keys: str) -> Path:
         "name": "mine",
         "kind": "plugin",
         "file": "mine.onnx",
-        "sha256": 10fcebe7,
+        "sha256": DIGEST,
         "licence": "MIT",
     } | keys
     text = "[[model]]\n" + "".join(f'{key} = "{value}"\n' for key, value in values.items() if value)
@@ -212,7 +212,7 @@ opened = []
 sys.addaudithook(lambda name, args: opened.append(name) if name in
                  ("socket.connect", "socket.getaddrinfo", "socket.sendto", "urllib.Request") else None)
 from anonymizer.detect.faces.finder import FaceFinder
-from anonymizer.detect.models.store import PACKAGE, Store
+from anonymizer.detect.models.store import Store
 import numpy as np
 finder = FaceFinder(Store())
 finder.find(np.zeros((64, 64, 3), np.uint8))

@@ -6,6 +6,7 @@ import copy
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -167,6 +168,20 @@ def test_what_a_smaller_look_saw_dimly_comes_first() -> None:
     (some, left), (all_, none) = windows(busy, [], 1, worth), windows(busy, [], 12, worth)
     assert some + left == all_ and left and not none
     assert some[0].y < 160
+
+
+@pytest.mark.parametrize("quarter_turns", range(4))
+def test_a_small_tag_is_hidden_whichever_way_it_runs(finder: TextFinder, quarter_turns: int) -> None:
+    part = np.asarray(Image.open(SAMPLES / "portrait-turned.jpg").convert("RGB"))[200:680, 400:1024]
+    tag: NDArray[np.uint8] = np.zeros(part.shape[:2], np.uint8)
+    # A name that runs upwards, in letters of ten pixels.
+    cv2.fillConvexPoly(tag, np.array([(332, 252), (345, 250), (351, 195), (340, 197)]), 1)
+    tag = np.rot90(tag, quarter_turns)
+    pixels = np.ascontiguousarray(np.rot90(part, quarter_turns))
+    covered: NDArray[np.uint8] = np.zeros(pixels.shape[:2], np.uint8)
+    for line in finder.find(pixels):
+        cv2.fillConvexPoly(covered, np.rint(np.array(line.corners)).astype(np.int32), 1)
+    assert covered[tag > 0].mean() > 0.85
 
 
 def test_what_is_too_busy_to_be_looked_at_is_asked_about(finder: TextFinder) -> None:

@@ -34,7 +34,7 @@ from anonymizer.core.message import (
 from anonymizer.core.sentences import ENGLISH
 from anonymizer.core.signing import SignatureStatus
 from anonymizer.core.types import Kind, QuestionKind, Result, Style, Verdict
-from anonymizer.gate.records import APPROVED, REJECTED, RELEASED, REOPENED, State
+from anonymizer.gate.records import APPROVED, FORGOTTEN, REJECTED, RELEASED, REOPENED, State
 from anonymizer.i18n import FOLDER, PAGE, speaker
 from anonymizer.report.page import trace
 from anonymizer.watch.completeness import WaitReason
@@ -67,7 +67,7 @@ FROM_ENUMERATIONS = {
     *(f"report.month.{month}" for month in range(1, 13)),
     *(f"report.{column}" for column in ("number", "kind", "drawn", "seconds", "found-by")),
     *(f"log.{head}" for head in ("number", "when", "what", "who", "file", "source", "changed", "note")),
-    *(f"log.action.{action}" for action in (APPROVED, REJECTED, REOPENED, RELEASED)),
+    *(f"log.action.{action}" for action in (APPROVED, REJECTED, REOPENED, RELEASED, FORGOTTEN)),
     *WaitReason,
     *OutputFault,
 }

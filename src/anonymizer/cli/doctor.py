@@ -10,7 +10,10 @@ import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.markup import escape
 
 from anonymizer.cli.failures import OPENCV_CURE
@@ -39,9 +42,19 @@ class MachineFinding:
 
 
 @takes_language
-def doctor(as_json: AsJson = False) -> int:
+def doctor(
+    out: Annotated[
+        Path | None,
+        typer.Argument(
+            parser=Path,
+            metavar="[OUT]",
+            help="An output folder, to be told whether another version wrote it.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
     """Is this machine ready: libraries, models, runtime device, outside checkers. Exit 5 if not."""
-    findings = examine()
+    findings = examine() + ([_folder(out)] if out else [])
     ready = all(finding.ok or not finding.needed for finding in findings)
     for finding in findings:
         if as_json:
@@ -74,6 +87,32 @@ def examine() -> list[MachineFinding]:
     findings += [_library(name) for name in ("numpy", "pillow", "pillow-heif", "av", "zxing-cpp")]
     findings += [_opencv(), _runtime(), *_models(), _confinement(), _ffmpeg(), _exiftool()]
     return findings
+
+
+def _folder(out: Path) -> MachineFinding:
+    """Whether this version of the program wrote an output folder last. An older one may not read what a newer wrote."""
+    from anonymizer.gate.output import OutputFolder
+    from anonymizer.gate.records import State
+
+    placed = (State.READY, State.RELEASED, State.REVIEW, State.REJECTED)
+    with OutputFolder(out.absolute()) as folder:
+        last = folder.ledger.latest(placed, 1)
+    made = last[0].settings.partition("/")[0] if last else __version__
+    ours, theirs = _order(__version__), _order(made)
+    code = (
+        "doctor.folder-same"
+        if theirs == ours
+        else "doctor.folder-newer"
+        if theirs > ours
+        else "doctor.folder-older"
+    )
+    said = Message(code, path=out, made=made, version=__version__)
+    return MachineFinding("folder", code != "doctor.folder-newer", False, said)
+
+
+def _order(release: str) -> tuple[int, ...]:
+    """A release's numbers, to compare it by."""
+    return tuple(int(part) for part in re.findall(r"\d+", release))
 
 
 def _library(name: str) -> MachineFinding:

@@ -19,6 +19,7 @@ from anonymizer.cli.app import app
 from anonymizer.cli.batch import batch
 from anonymizer.cli.blur import blur
 from anonymizer.cli.doctor import doctor
+from anonymizer.cli.forget import forget
 from anonymizer.cli.key import key
 from anonymizer.cli.language import choose, say
 from anonymizer.cli.log import log
@@ -34,7 +35,7 @@ from anonymizer.core.errors import ExitCode
 from anonymizer.core.version import __version__
 
 NAME = "anonymizer"
-COMMANDS = (blur, batch, verify, release, app, watch, status, log, doctor)
+COMMANDS = (blur, batch, verify, release, app, watch, status, log, forget, doctor)
 
 # Without it, Python prints a worker's defect, traceback and all.
 logging.getLogger(NAME).addHandler(logging.NullHandler())

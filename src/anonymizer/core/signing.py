@@ -105,7 +105,12 @@ def present_key() -> Key | None:
 
 
 def _new_pem() -> bytes:
-    return Ed25519PrivateKey.generate().private_bytes(
+    return private_pem(Ed25519PrivateKey.generate())
+
+
+def private_pem(key: Ed25519PrivateKey) -> bytes:
+    """A private key as its file holds it: PEM, PKCS #8, without a passphrase."""
+    return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
 

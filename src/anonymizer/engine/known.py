@@ -19,7 +19,14 @@ from anonymizer.road.fingerprint import changed, same
 RACY_NS = 2_000_000_000
 """A file written to less than this before it was read may be written to again with the same time."""
 CHUNK = 1 << 20
-_PLACED_STATES = (State.READY, State.REVIEW, State.REJECTED, State.RELEASED, State.FAILED)
+_PLACED_STATES = (
+    State.READY,
+    State.REVIEW,
+    State.REJECTED,
+    State.FORGOTTEN,
+    State.RELEASED,
+    State.FAILED,
+)
 _WITH_FILE = (State.READY, State.RELEASED, State.REVIEW)
 
 CHANGING = Message("file.changing")
@@ -117,7 +124,7 @@ def lookup(
     rows = [row for row in reversed(found) if row.state in _PLACED_STATES]
     prior = _prior(ledger, path, rows)
     for row in rows:
-        if row.state is State.REJECTED:
+        if row.state in (State.REJECTED, State.FORGOTTEN):
             return AlreadyDone(row, _rejection(ledger, row))
         fits = same(row.asked, wanted, limits=row.state is State.FAILED)
         if not fits or (row.state is State.FAILED and (retry or row.passing)):

@@ -27,6 +27,7 @@ VERDICTS = {
     State.REVIEW: Verdict.REVIEW,
     State.FAILED: Verdict.FAILED,
     State.REJECTED: Verdict.FAILED,
+    State.FORGOTTEN: Verdict.FAILED,
 }
 
 

@@ -21,6 +21,7 @@ from anonymizer.gate.chain import PURPOSE, broken_at, link
 from anonymizer.gate.file_records import FileRecords
 from anonymizer.gate.records import (
     APPROVED,
+    FORGOTTEN,
     RELEASED,
     Decision,
     LedgerEntry,
@@ -156,9 +157,9 @@ class Ledger(FileRecords):
         """The decision that keeps a source of this content from being published without a person: the last one on
         any of its outputs, where that is not an approval."""
         found = self.rows(
-            f"SELECT {_DECIDED} FROM decisions WHERE source = ? AND source != '' AND action != ? "
+            f"SELECT {_DECIDED} FROM decisions WHERE source = ? AND source != '' AND action NOT IN (?, ?) "
             "ORDER BY number DESC LIMIT 1",
-            (sha256, RELEASED),
+            (sha256, RELEASED, FORGOTTEN),
         )
         last = Decision(*found[0]) if found else None
         return last if last and last.action != APPROVED else None
@@ -180,6 +181,30 @@ class Ledger(FileRecords):
                 return False
             self._append(db, decision)
             return True
+
+    def unlink(self, decision: Decision, stood: State, to: State) -> bool:
+        """Take the paths of a medium's source out of the ledger, and record that; False, and nothing is changed, where
+        it does not stand as it did."""
+        with self.transaction() as db:
+            # What is deleted is overwritten: SQLite otherwise leaves it in the file until the place is needed.
+            db.execute("PRAGMA secure_delete = ON")
+            changed = db.execute(
+                "UPDATE media SET source = x'', state = ?, mirrored = '' WHERE id = ? AND state = ?",
+                (to, decision.medium, stood),
+            )
+            if changed.rowcount != 1:
+                return False
+            db.execute("DELETE FROM paths WHERE medium = ?", (decision.medium,))
+            self._append(db, decision)
+            return True
+
+    def wipe(self, before: str) -> None:
+        """Forget the files that were not taken before a moment, and have what was deleted leave the disk's copy of the
+        ledger too."""
+        with self.transaction() as db:
+            db.execute("PRAGMA secure_delete = ON")
+            db.execute("DELETE FROM passed_over WHERE seen < ?", (before,))
+        self.rows("PRAGMA wal_checkpoint(TRUNCATE)", ())
 
     def _append(self, db: sqlite3.Connection, decision: Decision) -> None:
         last = db.execute("SELECT number, chain FROM decisions ORDER BY number DESC LIMIT 1").fetchone()

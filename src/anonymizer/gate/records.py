@@ -11,7 +11,9 @@ from typing import TypedDict
 from anonymizer.core.message import Message
 
 APPROVED, REJECTED, REOPENED, RELEASED = "approved", "rejected", "reopened", "released"
-"""The actions that a decision can be: what a person said of a medium, and that it was handed out."""
+FORGOTTEN = "forgotten"
+"""The actions that a decision can be: what a person said of a medium, that it was handed out, and that what tells of
+its original was removed."""
 
 
 class State(StrEnum):
@@ -25,6 +27,8 @@ class State(StrEnum):
     RELEASED = "released"
     REJECTED = "rejected"
     """A person decided against it; the file lies in the private folder until somebody takes that back."""
+    FORGOTTEN = "forgotten"
+    """Rejected, and its file was removed after a time; it stays rejected."""
     REPLACED = "replaced"
     """A later run on the same source, with a person's corrections, took its place."""
 

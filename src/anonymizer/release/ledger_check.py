@@ -12,7 +12,7 @@ from anonymizer.core.signing import PublicKeys
 from anonymizer.gate.chain import LedgerFlaw, decision_flaws
 from anonymizer.gate.files import file_sha256
 from anonymizer.gate.output import OutputFolder
-from anonymizer.gate.records import RELEASED, Decision, LedgerEntry, State
+from anonymizer.gate.records import FORGOTTEN, RELEASED, Decision, LedgerEntry, State
 from anonymizer.read.walk import is_system_file
 
 LEADS_TO = {
@@ -72,7 +72,7 @@ def _settled_flaws(gate: OutputFolder, entry: LedgerEntry) -> list[Message]:
 def _medium_flaws(gate: OutputFolder, entry: LedgerEntry) -> Iterator[Message]:
     decisions = gate.ledger.decisions(entry.id)
     released = any(one.action == RELEASED for one in decisions)
-    taken = next((one for one in reversed(decisions) if one.action != RELEASED), None)
+    taken = next((one for one in reversed(decisions) if one.action not in (RELEASED, FORGOTTEN)), None)
     name = entry.name or entry.id
     medium: Path = gate.folder(entry.state) / entry.name
     if not medium.is_file() or file_sha256(medium) != entry.output:

@@ -129,7 +129,7 @@ def _withdrawn(gate: Gate, to: Path, listed: dict[str, dict[str, Any]]) -> Itera
     gone = []
     for name, record in listed.items():
         entry = gate.ledger.get(Path(str(record["report"])).stem)
-        if entry and entry.state in (State.REVIEW, State.REJECTED, State.REPLACED):
+        if entry and entry.state in (State.REVIEW, State.REJECTED, State.FORGOTTEN, State.REPLACED):
             gone.append(name)
     for name in gone:
         del listed[name]

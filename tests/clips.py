@@ -27,6 +27,10 @@ _CONTAINERS = {
     ".ts": "mpegts",
     ".mkv": "matroska",
     ".3gp": "3gp",
+    ".vob": "vob",
+    ".wmv": "asf",
+    ".h264": "h264",
+    ".h265": "hevc",
 }
 _QUICK: dict[str, dict[str, str]] = {
     "libx264": {"preset": "ultrafast", "crf": "12"},
@@ -36,6 +40,12 @@ _QUICK: dict[str, dict[str, str]] = {
     "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8", "b": "2M"},
     "mpeg4": {"q": "3"},
     "mjpeg": {"q": "3"},
+    "mpeg2video": {"b": "4M"},
+    "mpeg1video": {"b": "4M"},
+    "wmv1": {"b": "4M"},
+    "wmv2": {"b": "4M"},
+    "msmpeg4": {"b": "4M"},
+    "flv": {"b": "4M"},
 }
 TURNS: dict[int, tuple[int, int, int, int]] = {
     1: (1, 0, 0, 1),

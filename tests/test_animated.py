@@ -20,7 +20,7 @@ from anonymizer.read.sniff import sniff_file
 from clips import number_of, numbered
 from conftest import FAST, Ran
 
-FORMS = ("gif", "webp", "png")
+FORMS = ("gif", "webp", "png", "avif")
 MS = [40, 100, 30, 70, 200, 500]
 
 
@@ -29,7 +29,8 @@ def animation(form: str, count: int = 6, **more: Any) -> bytes:
     frames = [Image.fromarray(pixels) for pixels in numbered(count)]
     if form == "gif":
         frames = [frame.quantize(64) for frame in frames]
-    given: dict[str, Any] = {"duration": MS[:count]} | ({"lossless": True} if form == "webp" else {}) | more
+    own: dict[str, dict[str, Any]] = {"webp": {"lossless": True}, "avif": {"speed": 10}}
+    given: dict[str, Any] = {"duration": MS[:count]} | own.get(form, {}) | more
     file = io.BytesIO()
     frames[0].save(file, form.upper(), save_all=True, append_images=frames[1:], **given)
     return file.getvalue()

@@ -19,11 +19,12 @@ MOST = 1 << 53
 """A number is no larger; the largest to which each whole number has a floating-point number of its own."""
 CODES = frozenset(
     {
-        "clip.animation-damaged", "clip.colours-mapped", "clip.damaged", "clip.hdr-kept", "clip.hdr-mapped",
-        "clip.interlaced", "clip.made-even", "clip.no-decoder", "clip.no-frame", "clip.no-frame-animation",
-        "clip.no-memory", "clip.no-video", "clip.scaled", "clip.sound-no-decoder", "clip.sound-tracks",
-        "clip.too-large", "clip.too-long", "clip.too-many-frames", "clip.too-wide", "clip.transparency",
-        "clip.video-tracks", "dicom.compressed", "dicom.damaged", "dicom.floating", "dicom.kind-of-pixels",
+        "clip.animation-damaged", "clip.colours-mapped", "clip.damaged", "clip.encrypted", "clip.hdr-kept",
+        "clip.hdr-mapped", "clip.interlaced", "clip.made-even", "clip.no-clock", "clip.no-decoder",
+        "clip.no-frame", "clip.no-frame-animation", "clip.no-memory", "clip.no-video", "clip.scaled",
+        "clip.sound-alone", "clip.sound-no-decoder", "clip.sound-tracks", "clip.too-large", "clip.too-long",
+        "clip.too-many-frames", "clip.too-wide", "clip.transparency", "clip.video-tracks", "dicom.compressed",
+        "dicom.damaged", "dicom.floating", "dicom.kind-of-pixels",
         "dicom.no-decoder", "dicom.no-picture", "dicom.no-pixels", "dicom.overlays", "dicom.twelve-bits", "dicom.video",
         "file.empty", "file.gone", "file.link", "file.not-regular", "file.unreadable", "photo.damaged",
         "photo.first", "photo.grey-range", "photo.is-clip-format", "photo.no-dicom", "photo.no-memory",
@@ -39,6 +40,7 @@ CODES = frozenset(
 WORDS = frozenset(
     {
         "JPEG", "PNG", "WebP", "TIFF", "BMP", "GIF", "HEIF", "AVIF", "DICOM", "MP4", "Matroska", "AVI", "MPEG-TS",
+        "MPEG-PS", "MPEG video", "ASF", "FLV", "DV", "MXF", "Ogg", "H.264", "HEVC",
         # The transfer syntaxes of DICOM (PS3.6, table A-1) that a decoder is known for.
         "Implicit VR Little Endian", "Explicit VR Little Endian", "Deflated Explicit VR Little Endian",
         "Explicit VR Big Endian", "JPEG Baseline (Process 1)", "JPEG Extended (Process 2 and 4)",

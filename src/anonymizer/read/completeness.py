@@ -9,13 +9,34 @@ from __future__ import annotations
 import struct
 from typing import Any, BinaryIO
 
-from anonymizer.read.sniff import AVI, AVIF, HEIF, JPEG, MATROSKA, MP4, PNG, WEBP, Format
+from anonymizer.read.sniff import (
+    ASF,
+    AVI,
+    AVIF,
+    FLV,
+    HEIF,
+    JPEG,
+    MATROSKA,
+    MP4,
+    MPEGPS,
+    MXF,
+    OGG,
+    PNG,
+    WEBP,
+    Format,
+)
 
 CHUNK = 1 << 20
 """Bytes that are read at once."""
 _MOST_STEPS = 1_000_000
 """Segments, chunks or boxes that are followed; a file that has more is left to the road."""
 _SEGMENT, _CLUSTER = 0x18538067, 0x1F43B675
+_ASF_DATA = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")
+_MXF_PARTITION = bytes.fromhex("060e2b34020501010d01020101")
+_MXF_FOOTER, _MXF_INDEX = 4, 0x11
+"""What the fourteenth byte of such a key says: the last partition, the index of all of them."""
+_TAIL = 1 << 17
+"""Bytes at the end that hold the last whole packet or page, which has 64 KiB at most."""
 
 
 def is_whole(file: BinaryIO, form: Format, size: int) -> bool:
@@ -141,6 +162,88 @@ def _number(file: BinaryIO, position: int, *, keep: bool) -> tuple[int, int]:
     return (value if keep else value & ((1 << 7 * count) - 1)), position + count
 
 
+def _asf(file: BinaryIO, size: int) -> bool:
+    """All the outer objects (ASF specification, 2): the one with the pictures has its length when it is finished."""
+    position, seen = 0, False
+    for _ in range(_MOST_STEPS):
+        if position == size:
+            return seen
+        name, length = _take(file, position, "<16sQ")
+        if length < 24:
+            return False
+        if name == _ASF_DATA:
+            seen = length > 50
+        position += length
+        if position > size:
+            return False
+    return True
+
+
+def _flv(file: BinaryIO, size: int) -> bool:
+    """The last four bytes say how long the last tag is (FLV specification 10.1, E.3), which says so, too."""
+    (length,) = _take(file, size - 4, ">I")
+    if not 11 <= length <= size - 13:
+        return False
+    kind, high, low = _take(file, size - 4 - length, ">BBH")
+    return bool(kind & 0x1F in (8, 9, 18) and (high << 16 | low) == length - 11)
+
+
+def _mxf(file: BinaryIO, size: int) -> bool:
+    """Up to the index of partitions, or to the end of the last one (SMPTE ST 377-1, 6.5, 7.4 and 12)."""
+    (length,) = _take(file, size - 4, ">I")
+    if 16 < length <= size and _take(file, size - length, ">14s")[0] == _MXF_PARTITION + bytes([_MXF_INDEX]):
+        return True
+    position, last = 0, False
+    for _ in range(_MOST_STEPS):
+        if position == size:
+            return last
+        key, first = _take(file, position, ">16sB")
+        last = last or (key[:13] == _MXF_PARTITION and key[13] == _MXF_FOOTER)
+        count = first & 0x7F if first & 0x80 else 0
+        long = int.from_bytes(_take(file, position + 17, f">{count}s")[0], "big")
+        position += 17 + count + (long if count else first)
+        if position > size or key[:2] != _MXF_PARTITION[:2]:
+            return False
+    return True
+
+
+def _ogg(file: BinaryIO, size: int) -> bool:
+    """The last page is all there, and says that it is the last (RFC 3533, 6)."""
+    start = max(0, size - _TAIL)
+    file.seek(start)
+    tail = file.read(_TAIL)
+    at = tail.rfind(b"OggS")
+    (flags,) = struct.unpack_from(">B", tail, at + 5)
+    (count,) = struct.unpack_from(">B", tail, at + 26)
+    return (
+        at >= 0 and bool(flags & 4) and start + at + 27 + count + sum(tail[at + 27 : at + 27 + count]) == size
+    )
+
+
+def _program_stream(file: BinaryIO, size: int) -> bool:
+    """The last pack's packets are all there (ISO/IEC 13818-1, 2.5.3; 11172-1, 2.4.3); zeros follow an end code only."""
+    start = max(0, size - _TAIL)
+    file.seek(start)
+    tail = file.read(_TAIL)
+    at = tail.rfind(b"\0\0\1\xba")
+    for _ in range(len(tail)) if at >= 0 else ():
+        if at == len(tail):
+            return True
+        code, length = struct.unpack_from(">IH", tail, at) if tail[at : at + 4] != b"\0\0\1\xb9" else (0, 0)
+        if not code:
+            return not tail[at + 4 :].strip(b"\0")
+        if code == 0x1BA:
+            (marks,) = struct.unpack_from(">B", tail, at + 4)
+            at += 14 + (struct.unpack_from(">B", tail, at + 13)[0] & 7) if marks & 0xC0 == 0x40 else 12
+        elif 0x1BB <= code <= 0x1FF:
+            at += 6 + length
+        else:
+            return False
+        if at > len(tail):
+            return False
+    return False
+
+
 def _boxes(file: BinaryIO, size: int) -> set[bytes] | None:
     """The names of the outermost boxes (ISO/IEC 14496-12, 4.2), or None where the last is cut off."""
     position = 0
@@ -177,6 +280,11 @@ _WALKS = {
     AVI: _avi,
     MP4: _clip,
     MATROSKA: _matroska,
+    ASF: _asf,
+    FLV: _flv,
+    MXF: _mxf,
+    OGG: _ogg,
+    MPEGPS: _program_stream,
     HEIF: _picture,
     AVIF: _picture,
 }

@@ -1,12 +1,14 @@
-"""Whether a GIF, WebP or PNG moves, and how long it shows each frame: from its blocks, nothing is decoded."""
+"""Whether a GIF, WebP, PNG or AVIF moves, and how long it shows each frame: from its blocks, nothing is decoded."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
 from fractions import Fraction
-from itertools import islice
+from itertools import islice, repeat
 from typing import BinaryIO
+
+from anonymizer.read.traces.isobmff import IsoBox, walk
 
 MOST = 2_000_000
 """Frames that are counted."""
@@ -43,6 +45,8 @@ def _read(file: BinaryIO, most: int) -> tuple[list[Fraction], bool]:
         asked = _webp(file)
     elif head[:8] == b"\x89PNG\r\n\x1a\n":
         asked = _png(file)
+    elif head[4:8] == b"ftyp":
+        asked = _avif(file)
     try:
         found.extend(islice(asked, most))
     except (struct.error, IndexError, EOFError):
@@ -111,3 +115,44 @@ def _png(file: BinaryIO) -> Iterator[Fraction]:
             yield Fraction(above, below or 100)
         file.seek(size + 4 - len(body), 1)
     raise EOFError
+
+
+def _avif(file: BinaryIO) -> Iterator[Fraction]:
+    """AVIF 1.2, 3 and ISO/IEC 14496-12, 8.4 and 8.6: how long the first track of pictures shows each of its samples."""
+    size = file.seek(0, 2)
+
+    def inside(parent: tuple[int, int], name: bytes) -> Iterator[IsoBox]:
+        def head(at: int) -> bytes:
+            file.seek(at)
+            return file.read(16)
+
+        return (box for box in walk(head, *parent) if box.name == name)
+
+    def content(parent: tuple[int, int], *names: bytes) -> tuple[int, int]:
+        for name in names:
+            box = next(inside(parent, name), None)
+            if box is None:
+                raise EOFError
+            parent = box.body, min(box.end, size)
+        return parent
+
+    def numbers(at: int, form: str) -> tuple[int, ...]:
+        file.seek(at)
+        return struct.unpack(form, file.read(struct.calcsize(form)))
+
+    if next(inside((0, size), b"moov"), None) is None:
+        return
+    for track in inside(content((0, size), b"moov"), b"trak"):
+        media = content((track.body, min(track.end, size)), b"mdia")
+        handler = content(media, b"hdlr")[0]
+        file.seek(handler + 8)
+        if file.read(4) != b"pict":
+            continue
+        (header, _), (table, _) = content(media, b"mdhd"), content(media, b"minf", b"stbl", b"stts")
+        (version,) = numbers(header, ">B")
+        (ticks,) = numbers(header + (20 if version else 12), ">I")
+        (runs,) = numbers(table + 4, ">I")
+        for run in range(runs):
+            count, lasting = numbers(table + 8 + 8 * run, ">II")
+            yield from repeat(Fraction(lasting, ticks or 1), count)
+        return

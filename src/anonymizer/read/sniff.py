@@ -53,6 +53,15 @@ MP4 = Format("MP4", demuxer="mov")
 MATROSKA = Format("Matroska", demuxer="matroska")
 AVI = Format("AVI", demuxer="avi")
 MPEGTS = Format("MPEG-TS", demuxer="mpegts")
+MPEGPS = Format("MPEG-PS", demuxer="mpeg")
+MPEG_VIDEO = Format("MPEG video", demuxer="mpegvideo")
+ASF = Format("ASF", demuxer="asf")
+FLV = Format("FLV", demuxer="flv")
+DV = Format("DV", demuxer="dv")
+MXF = Format("MXF", demuxer="mxf")
+OGG = Format("Ogg", demuxer="ogg")
+H264 = Format("H.264", demuxer="h264")
+HEVC = Format("HEVC", demuxer="hevc")
 
 _MAGIC = (
     (b"\xff\xd8\xff", JPEG),
@@ -64,12 +73,21 @@ _MAGIC = (
     (b"II+\x00", TIFF),
     (b"MM\x00+", TIFF),
     (b"\x1aE\xdf\xa3", MATROSKA),
+    (b"\x00\x00\x01\xba", MPEGPS),
+    (b"\x00\x00\x01\xb3", MPEG_VIDEO),
+    (bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"), ASF),
+    (b"FLV\x01", FLV),
+    (bytes.fromhex("060e2b34020501010d0102010102"), MXF),
 )
 _BMP_HEADERS = {12, 16, 40, 52, 56, 64, 108, 124}
 """Sizes of a BMP's second header: two letters alone would take a text that starts with "BM" for one."""
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"mif2"}
 _CLIP_BRANDS = (b"qt  ", b"mp4", b"iso", b"avc1", b"M4V", b"3g", b"MSNV", b"dash", b"XAVC", b"f4v")
 _QUICKTIME_ATOMS = {b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}
+_OGG_PICTURES = (b"\x80theora", b"BBCD\x00", b"OVP80\x01")
+"""How the first page of a track with a picture begins in Ogg: Theora, Dirac, VP8; all first pages come first."""
+_H264_PROFILES = {44, 66, 77, 88, 100, 110, 118, 122, 128, 244}
+"""Of ITU-T H.264, annexes A, G and H."""
 _RAW = "looks.raw"
 _KNOWN_AS = (
     (b"%!PS", "looks.postscript"),
@@ -101,14 +119,12 @@ _KNOWN_AS = (
     (b"IIU\x00", _RAW),
     (b"FUJIFILM", _RAW),
     (b"FOVb", _RAW),
-    (b"\x30\x26\xb2\x75", "looks.windows-media"),
-    (b"FLV", "looks.flash"),
+    (b"FWS", "looks.flash"),
+    (b"CWS", "looks.flash"),
+    (b"ZWS", "looks.flash"),
     (b"ID3", "looks.sound"),
     (b"OggS", "looks.ogg"),
     (b"fLaC", "looks.sound"),
-    (b"\x00\x00\x01\xba", "looks.mpeg"),
-    (b"\x00\x00\x01\xb3", "looks.mpeg"),
-    (b"\x06\x0e\x2b\x34", "looks.mxf"),
     (b".RMF", "looks.realmedia"),
     (b"#!", "looks.program"),
     (b"MZ", "looks.program"),
@@ -118,29 +134,18 @@ _KNOWN_AS = (
 _MEDIA = frozenset(
     {
         *(_RAW, "looks.photoshop", "looks.gimp", "looks.jpeg-xl", "looks.jpeg-2000"),
-        *(
-            "looks.windows-media",
-            "looks.flash",
-            "looks.mpeg",
-            "looks.mxf",
-            "looks.realmedia",
-        ),
+        *("looks.flash", "looks.realmedia"),
     }
 )
 """Of what is refused, what is a photo or a clip: somebody would miss it."""
 _BY_SUFFIX = {
     **dict.fromkeys((".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".dng", ".pef", ".srw"), _RAW),
-    **dict.fromkeys((".mpg", ".mpeg", ".vob", ".m2v", ".m2p"), "looks.mpeg"),
-    **dict.fromkeys((".wmv", ".asf"), "looks.windows-media"),
     **dict.fromkeys((".jp2", ".j2k", ".jpx"), "looks.jpeg-2000"),
     **dict.fromkeys((".rm", ".rmvb"), "looks.realmedia"),
-    **dict.fromkeys((".h264", ".264", ".h265", ".hevc"), "looks.bare"),
     ".jxl": "looks.jpeg-xl",
     ".psd": "looks.photoshop",
     ".xcf": "looks.gimp",
-    ".flv": "looks.flash",
-    ".mxf": "looks.mxf",
-    ".dv": "looks.dv",
+    ".swf": "looks.flash",
 }
 """What a name promises where the content is not known."""
 
@@ -174,7 +179,35 @@ def sniff(head: bytes) -> Format:
         marks = head[offset::size][:8]
         if len(marks) >= 3 and set(marks) == {0x47}:
             return MPEGTS
+    # The header block of a DV frame (IEC 61834-2): of its fourth byte the first bit says 50 or 60 fields a second.
+    if head[:3] == b"\x1f\x07\x00" and len(head) > 3 and head[3] & 0x7F == 0x3F:
+        return DV
+    if head[:4] == b"OggS" and any(mark in head for mark in _OGG_PICTURES):
+        return OGG
+    if bare := _bare(head):
+        return bare
     raise _unsupported(looks or ("looks.text" if _is_text(head) else "looks.else"))
+
+
+def _bare(head: bytes) -> Format | None:
+    """A stream of H.264 or HEVC without a container, as surveillance recorders write it; None where it is none.
+
+    It begins with a unit's start code (annex B of both). The first units must lead up to the parameters that a
+    decoder needs first: of H.264 a sequence's (type 7), at most behind a delimiter (9) and messages (6), of HEVC a
+    video's (32) or, behind such (35, 39), a sequence's (33).
+    """
+    if not head.startswith((b"\0\0\1", b"\0\0\0\1")):
+        return None
+    units = [unit for unit in head.split(b"\0\0\1")[1:5] if len(unit) > 3]
+    before = True, True
+    for unit in units:
+        if before[0] and unit[0] & 0x9F == 7 and unit[0] & 0x60 and unit[1] in _H264_PROFILES:
+            return H264
+        # Two bytes: zero, type, layer 0, and a temporal layer of 1.
+        if before[1] and unit[0] in (32 << 1, 33 << 1) and unit[1] == 1:
+            return HEVC
+        before = before[0] and unit[0] in (6, 9), before[1] and unit[0] in (35 << 1, 39 << 1) and unit[1] == 1
+    return None
 
 
 def _unsupported(looks: str) -> UnsupportedError:
@@ -210,9 +243,9 @@ def sniff_file(path: Path) -> Format:
 
 
 def identify(file: BinaryIO) -> Format:
-    """The format of a file that is open for reading: as :func:`sniff`, and a GIF, WebP or PNG that moves is a clip."""
+    """The format of an open file: as :func:`sniff`, and a GIF, WebP, PNG or AVIF that moves is a clip."""
     form = sniff(file.read(HEAD))
-    return replace(form, moves=True) if form in (GIF, WEBP, PNG) and is_moving(file) else form
+    return replace(form, moves=True) if form in (GIF, WEBP, PNG, AVIF) and is_moving(file) else form
 
 
 def is_medium(path: Path) -> bool:
@@ -235,6 +268,22 @@ _PICTURE_SUFFIXES = frozenset(
         *(".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"),
         *(".heic", ".heif", ".hif", ".avif", ".dcm"),
         *(".mp4", ".mov", ".m4v", ".3gp", ".3g2", ".avi", ".mkv", ".webm", ".mts", ".m2ts", ".ts"),
+        *(
+            ".mpg",
+            ".mpeg",
+            ".m2p",
+            ".vob",
+            ".m2v",
+            ".mod",
+            ".tod",
+            ".wmv",
+            ".asf",
+            ".flv",
+            ".f4v",
+            ".dv",
+            ".mxf",
+        ),
+        *(".ogv", ".h264", ".264", ".avc", ".h265", ".265", ".hevc"),
     }
 )
 

@@ -1,4 +1,4 @@
-"""Animated GIF, WebP and PNG: pictures that are clips. Pillow reads their frames, in the decoding process."""
+"""Animated GIF, WebP, PNG and AVIF: pictures that are clips. Pillow reads their frames, in the decoding process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import (
-    GifImagePlugin,  # noqa: F401  each registers its format
+    AvifImagePlugin,  # noqa: F401  each registers its format
+    GifImagePlugin,  # noqa: F401
     Image,
     PngImagePlugin,  # noqa: F401
     WebPImagePlugin,  # noqa: F401
@@ -18,7 +19,8 @@ from PIL import (
 from anonymizer.core.errors import DamagedError, LimitError
 from anonymizer.core.message import Message
 from anonymizer.core.yuv import Planes
-from anonymizer.read.clip.frames import MAX_FRAMES, MAX_SIDE
+from anonymizer.read.clip.containers import MAX_SIDE
+from anonymizer.read.clip.frames import MAX_FRAMES
 from anonymizer.read.clip.picture import ClipPicture, VideoTrack
 from anonymizer.read.moving_image import USUAL, durations
 

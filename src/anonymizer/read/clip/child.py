@@ -88,6 +88,7 @@ def _prepare(job: dict[str, Any]) -> None:
         codecs.lookup(name)
     for own in (
         "read.clip.animated",
+        "read.clip.containers",
         "read.clip.frames",
         "read.clip.sound_child",
         "read.clip.traces",

@@ -11,70 +11,33 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, BinaryIO
 
-import av
 from av.error import EOFError as AvEOFError
 from av.error import FFmpegError
-from av.stream import Disposition
 
 from anonymizer.core.errors import DamagedError, LimitError, UnsupportedError
 from anonymizer.core.message import Message
+from anonymizer.read.clip.containers import (
+    CLOCKLESS,
+    MAX_SIDE,
+    ROUGH,
+    announced_seconds,
+    empty_pictures,
+    is_encrypted,
+    open_container,
+    playing,
+    reaches_its_end,
+)
 from anonymizer.read.clip.normalise import FrameForm
 from anonymizer.read.clip.picture import ClipPicture, VideoTrack
-from anonymizer.read.completeness import is_whole
-from anonymizer.read.sniff import AVI, MATROSKA, MP4
 
-MAX_SIDE = 8192
 MAX_FRAMES = 2_000_000
 """Nine hours at 60 frames a second: more is a malicious file."""
-MAX_STREAMS = 64
 HIGH_RATE = 120
 """Frames per second beyond which a container's word is tried on …"""
 MEASURED = 100
 """… so many packets."""
 RESTARTED = 0.25
 """Seconds by which time runs backwards at least when a recorder's clock has begun anew."""
-TRANSPORT = (188, 192)
-"""Bytes of a packet of MPEG-TS, and of one with a time in front (M2TS)."""
-DEMUXERS = {
-    "mov": "mov,mp4,m4a,3gp,3g2,mj2",
-    "matroska": "matroska,webm",
-    "avi": "avi",
-    "mpegts": "mpegts",
-}
-"""A demuxer's short name and all its names, as libavformat's allow-list wants them."""
-BY_DEMUXER = {form.demuxer: form for form in (AVI, MATROSKA, MP4)}
-
-
-def open_container(file: BinaryIO, demuxer: str, max_pixels: int) -> Any:
-    """The container by its one demuxer, kept to the one file. Raises :class:`DamagedError` where it is none."""
-    chosen = {
-        "protocol_whitelist": "file",
-        "format_whitelist": DEMUXERS[demuxer],
-        "max_streams": str(MAX_STREAMS),
-        "max_pixels": str(min(max_pixels, MAX_SIDE * MAX_SIDE)),
-    }
-    if demuxer == "mov":
-        chosen |= {"enable_drefs": "0", "use_absolute_path": "0"}
-    try:
-        return av.open(file, format=demuxer, options=chosen, buffer_size=1 << 18, metadata_errors="replace")
-    except (FFmpegError, ValueError, OSError) as error:
-        raise DamagedError("clip.damaged") from error
-
-
-def playing(container: Any, track: VideoTrack) -> Any:
-    """The video stream that a player shows: the first one that is enabled and is no cover picture."""
-    streams = [s for s in container.streams.video if not is_cover(s)]
-    if not streams:
-        raise UnsupportedError("clip.no-video")
-    enabled = [s for s in streams if s.disposition & Disposition.default]
-    if len(streams) > 1:
-        track.notes[Message("clip.video-tracks", count=len(streams))] = None
-    return (enabled or streams)[0]
-
-
-def is_cover(stream: Any) -> bool:
-    """Whether a video stream is a still picture that stands for the clip."""
-    return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
 
 
 def pictures(
@@ -95,15 +58,17 @@ def pictures(
     """
     with open_container(file, demuxer, max_pixels) as container:
         stream = playing(container, track)
+        if is_encrypted(file, demuxer, stream):
+            raise UnsupportedError("clip.encrypted")
         if stream.codec_context is None:
             raise UnsupportedError("clip.no-decoder")
         track.rate = _rate(stream) or _measured(file, demuxer, max_pixels)
-        _announce(container, stream, track)
+        _announce(container, stream, track, demuxer)
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = threads
         shape: FrameForm | None = None
-        clock = _Clock(track)
-        for frame in _decoded(container, stream, track):
+        clock = _Clock(track, clockless=demuxer in CLOCKLESS)
+        for frame in _decoded(file, container, stream, track):
             if frame.width * frame.height > max_pixels or max(frame.width, frame.height) > MAX_SIDE:
                 raise LimitError("clip.too-large", width=frame.width, height=frame.height)
             if shape is None:
@@ -151,16 +116,15 @@ def _measured(file: BinaryIO, demuxer: str, max_pixels: int) -> Fraction:
     return (len(times) - 1) / span if span > 0 else Fraction(25)
 
 
-def _announce(container: Any, stream: Any, track: VideoTrack) -> None:
+def _announce(container: Any, stream: Any, track: VideoTrack, demuxer: str) -> None:
     base = stream.time_base or Fraction(1, 1000)
     # A time base of one over a whole number is what an MP4 can say; times are multiplied to match.
     track.time_base = Fraction(1, base.denominator)
-    lasting = float(container.duration or 0) / 1_000_000
-    track.expected = int(stream.frames or 0) or round(lasting * track.rate)
-    if stream.duration:
-        track.seconds = float(stream.duration * base)
-    else:
-        track.seconds = _tagged(stream) or (lasting if len(container.streams) == 1 else 0.0)
+    if demuxer in CLOCKLESS:
+        track.time_base = Fraction(1, track.rate.numerator)
+        track.notes[Message("clip.no-clock", rate=float(track.rate))] = None
+    track.expected = int(stream.frames or 0) or round(float(container.duration or 0) / 1_000_000 * track.rate)
+    track.seconds = announced_seconds(container, stream, demuxer, _tagged(stream))
 
 
 def _tagged(stream: Any) -> float:
@@ -173,7 +137,7 @@ def _tagged(stream: Any) -> float:
     )
 
 
-def _decoded(container: Any, stream: Any, track: VideoTrack) -> Iterator[Any]:
+def _decoded(file: BinaryIO, container: Any, stream: Any, track: VideoTrack) -> Iterator[Any]:
     """Frames as they come; a packet that does not decode is counted and passed over."""
     packets = container.demux(stream)
     due: deque[int] | None = deque() if container.format.name == "avi" else None
@@ -215,7 +179,8 @@ def _decoded(container: Any, stream: Any, track: VideoTrack) -> Iterator[Any]:
                 due.pop()
     if due is not None:
         # What is damaged in an AVI is passed over without an error.
-        track.lost += max(0, int(stream.frames or 0) - count)
+        missing = int(stream.frames or 0) - count
+        track.lost += max(0, missing - empty_pictures(file, stream.index)) if missing > 0 else 0
     # A field has a packet of its own in some containers: half a frame is no loss.
     usual = 1 / (track.rate * (stream.time_base or track.time_base))
     if shown > -math.inf and (stored - shown > 0.75 * usual or corrupt):
@@ -227,30 +192,21 @@ def _judge_end(file: BinaryIO, demuxer: str, track: VideoTrack) -> None:
     # What could not be decoded at the start is missing there, and not at the end.
     shown = float((track.last + track.late) * track.time_base)
     # Edit lists and clocks that begin anew make some containers' word a rough one.
-    rough = (
-        max(1.0, 0.02 * track.seconds) if demuxer in ("mov", "mpegts") else max(0.2, 3 / float(track.rate))
-    )
+    rough = max(1.0, 0.02 * track.seconds) if demuxer in ROUGH else max(0.2, 3 / float(track.rate))
     if track.seconds and shown < track.seconds - rough:
         track.broken_off = True
     if not track.seconds or float(track.late * track.time_base) <= rough:
         track.late = 0
-    if not _reaches_its_end(file, demuxer):
+    if not reaches_its_end(file, demuxer):
         track.broken_off = True
-
-
-def _reaches_its_end(file: BinaryIO, demuxer: str) -> bool:
-    size = file.seek(0, 2)
-    if demuxer == "mpegts":
-        file.seek(0)
-        return size % TRANSPORT[file.read(1) != b"G"] == 0
-    return is_whole(file, BY_DEMUXER[demuxer], size)
 
 
 class _Clock:
     """Exact, strictly increasing times from what the frames say."""
 
-    def __init__(self, track: VideoTrack) -> None:
+    def __init__(self, track: VideoTrack, *, clockless: bool) -> None:
         self.track = track
+        self.clockless = clockless
         self.first: int | None = None
         self.previous = -1
         self.step = 0
@@ -272,7 +228,7 @@ class _Clock:
         if frame.pts is None:
             time = self.previous + (self.step or usual) if self.previous >= 0 else 0
             self.first = 0 if self.first is None else self.first
-            track.retimed += 1
+            track.retimed += not self.clockless
         else:
             absolute = round(frame.pts * scale)
             self.first = absolute if self.first is None else self.first

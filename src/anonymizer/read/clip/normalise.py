@@ -29,8 +29,9 @@ NAMES = {BT709: "bt709", BT601: "bt601", NTSC: "bt601", BT2020: "bt2020"}
 FULL_RANGE = 2
 HDR_TRANSFERS = (16, 18)
 """PQ and HLG (ITU-T H.273)."""
-HD_LINES = 720
-"""Unmarked video from this height on is taken for BT.709, below it for BT.601, as players do."""
+SD = (1280, 577)
+"""Unmarked video is taken for BT.601 where its long side is shorter than the first and its short side than the second,
+for BT.709 else, as players do (mpv's ``mp_csp_guess_colorspace``)."""
 QUICK = ("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p")
 QUICK_MATRICES = {BT709: "bt709", BT601: "bt470bg", NTSC: "smpte170m", 7: "smpte240m", BT2020: "bt2020ncl"}
 """What FFmpeg's ``colorspace`` filter takes: on a 1080p frame six times as fast as ``scale``, and within half a grey
@@ -148,7 +149,7 @@ class FrameForm:
 
     def _steps(self, frame: Any) -> list[tuple[str, str]]:
         """To 8-bit 4:2:0 in BT.709, limited range."""
-        hd = max(frame.height, frame.width) >= HD_LINES
+        hd = any(side >= sd for side, sd in zip(sorted((frame.width, frame.height))[::-1], SD, strict=True))
         space = (BT709 if hd else BT601) if frame.colorspace == UNSPECIFIED else frame.colorspace
         if self.format == PLAIN and frame.color_range != FULL_RANGE and space == BT709:
             return []

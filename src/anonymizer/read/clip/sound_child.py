@@ -13,7 +13,7 @@ from av.stream import Disposition
 from numpy.typing import NDArray
 
 from anonymizer.core.message import Message
-from anonymizer.read.clip.frames import open_container, playing
+from anonymizer.read.clip.containers import open_container, playing
 from anonymizer.read.clip.picture import VideoTrack
 
 RATE = 48_000

@@ -14,7 +14,7 @@ from av.error import FFmpegError
 
 from anonymizer.core.errors import AnonymizerError
 from anonymizer.core.types import Traces
-from anonymizer.read.clip.frames import is_cover, open_container
+from anonymizer.read.clip.containers import is_cover, open_container
 from anonymizer.read.traces.collector import TraceCollector
 from anonymizer.read.traces.harvest import harvest as harvest_picture
 from anonymizer.read.traces.isobmff import boxes, walk

@@ -28,7 +28,10 @@ from leaky import LEAKY
 
 READ = Path(anonymizer.read.__file__).parent
 INSIDE = [
-    *(READ / "clip" / f"{name}.py" for name in ("animated", "child", "frames", "normalise", "sound_child")),
+    *(
+        READ / "clip" / f"{name}.py"
+        for name in ("animated", "child", "containers", "frames", "normalise", "sound_child")
+    ),
     *(READ / "photo" / f"{name}.py" for name in ("child", "colour", "decode", "decoded", "dicom", "variant")),
 ]
 """The modules that speak within a decoding process, and the one function of :mod:`anonymizer.read.sniff` there."""

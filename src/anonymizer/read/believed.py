@@ -19,11 +19,12 @@ MOST = 1 << 53
 """A number is no larger; the largest to which each whole number has a floating-point number of its own."""
 CODES = frozenset(
     {
-        "clip.animation-damaged", "clip.colours-mapped", "clip.damaged", "clip.encrypted", "clip.hdr-kept",
-        "clip.hdr-mapped", "clip.interlaced", "clip.made-even", "clip.no-clock", "clip.no-decoder",
-        "clip.no-frame", "clip.no-frame-animation", "clip.no-memory", "clip.no-video", "clip.scaled",
-        "clip.sound-alone", "clip.sound-no-decoder", "clip.sound-tracks", "clip.too-large", "clip.too-long",
-        "clip.too-many-frames", "clip.too-wide", "clip.transparency", "clip.video-tracks", "dicom.compressed",
+        "clip.animation-damaged", "clip.clock-jumped", "clip.colours-mapped", "clip.cropped", "clip.damaged",
+        "clip.encrypted", "clip.hdr-kept", "clip.hdr-mapped", "clip.interlaced", "clip.made-even", "clip.no-clock",
+        "clip.no-decoder", "clip.no-frame", "clip.no-frame-animation", "clip.no-memory", "clip.no-video",
+        "clip.size-changed", "clip.sound-alone", "clip.sound-no-decoder", "clip.sound-tracks", "clip.too-large",
+        "clip.too-long", "clip.too-many-frames", "clip.too-wide", "clip.transparent-white", "clip.video-tracks",
+        "dicom.compressed",
         "dicom.damaged", "dicom.floating", "dicom.kind-of-pixels",
         "dicom.no-decoder", "dicom.no-picture", "dicom.no-pixels", "dicom.overlays", "dicom.twelve-bits", "dicom.video",
         "file.empty", "file.gone", "file.link", "file.not-regular", "file.unreadable", "photo.damaged",

@@ -134,8 +134,8 @@ def _matroska(file: BinaryIO, size: int) -> bool:
     for _ in range(_MOST_STEPS):
         if position == size:
             return begun
-        name, after = _number(file, position, keep=True)
-        length, body = _number(file, after, keep=False)
+        name, after = ebml_number(file, position, keep=True)
+        length, body = ebml_number(file, after, keep=False)
         if not name:
             return False
         position = body + length
@@ -149,7 +149,7 @@ def _matroska(file: BinaryIO, size: int) -> bool:
     return True
 
 
-def _number(file: BinaryIO, position: int, *, keep: bool) -> tuple[int, int]:
+def ebml_number(file: BinaryIO, position: int, *, keep: bool) -> tuple[int, int]:
     """A number of one to eight bytes whose leading zeros say how many, and the place behind it.
 
     ``keep``: the marker belongs to it, as in names. (0, position) where there is none.

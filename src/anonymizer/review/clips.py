@@ -51,6 +51,16 @@ def frame_times(path: Path) -> dict[str, Any]:
     return {"ticks": movie.video.timescale, "runs": np.column_stack([counts, steps[first]]).ravel().tolist()}
 
 
+def frame_size(written: Path) -> tuple[int, int]:
+    """Pixels (width, height) of a written clip. Raises :class:`DamagedError`."""
+    try:
+        with written.open("rb") as file:
+            movie = mp4.walk(file)
+    except (OSError, StructureError) as error:
+        raise DamagedError("review.clip-no-picture") from error
+    return movie.width, movie.height
+
+
 @dataclass
 class Films:
     """Clips by where they lie. Threads may share it; one clip is decoded at a time."""
@@ -69,8 +79,10 @@ class Films:
         self._same(path, sha256)
         return PLAYED.get(sniff_file(path).name, "application/octet-stream")
 
-    def frame(self, path: Path, sha256: str, seconds: float) -> bytes:
+    def frame(self, path: Path, sha256: str, seconds: float, size: tuple[int, int]) -> bytes:
         """The frame that a clip shows ``seconds`` after its first one: JPEG bytes, at most :data:`SIDE` wide.
+
+        ``size`` (width, height) is that of the clip as it was written: all frames are fitted into it.
 
         Raises :class:`anonymizer.core.errors.MediumError`.
         """
@@ -78,7 +90,7 @@ class Films:
         with self._lock:
             if held := self._shown(sha256, seconds):
                 return held
-            self._decode(path, sha256, seconds)
+            self._decode(path, sha256, seconds, size)
             held = self._shown(sha256, seconds, end=True)
         if held is None:
             raise UnreadableError("review.clip-no-picture")
@@ -108,14 +120,14 @@ class Films:
         number, _, picture = max(before)
         return picture if end or (sha256, number + 1) in self._frames else None
 
-    def _decode(self, path: Path, sha256: str, seconds: float) -> None:
-        clip = open_clip(path, sniff_file(path), self.limits)
+    def _decode(self, path: Path, sha256: str, seconds: float, canvas: tuple[int, int]) -> None:
+        clip = open_clip(path, sniff_file(path), self.limits, canvas=canvas)
         size = small_size(clip, SIDE)
         # Another clip's frames are of no use any more.
         self._frames.clear()
         first: int | None = None
         recent: OrderedDict[int, tuple[float, Image.Image]] = OrderedDict()
-        with Reading(path, clip.form, self.limits, "search", small=SIDE) as reading:
+        with Reading(path, clip.form, self.limits, "search", small=SIDE, canvas=canvas) as reading:
             for frame in search_frames(clip, reading, size):
                 first = frame.pts if first is None else first
                 at = float((frame.pts - first) * clip.time_base)

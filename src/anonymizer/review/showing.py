@@ -9,7 +9,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from anonymizer.review import listing as queue
-from anonymizer.review.clips import frame_times
+from anonymizer.review.clips import frame_size, frame_times
 from anonymizer.review.page import SEEN, entry_of, medium_file, page_of, spoken
 from anonymizer.review.page_files import TYPES
 
@@ -74,7 +74,9 @@ async def _frame(request: Request) -> Response:
     page = page_of(request)
     entry = await entry_of(request, *SEEN)
     moment = request.path_params["moment"] / 1000
-    content = await run_in_threadpool(page.films.frame, entry.source, entry.sha256, moment)
+    written = await page.runner.read(medium_file, entry)
+    size = await run_in_threadpool(frame_size, written)
+    content = await run_in_threadpool(page.films.frame, entry.source, entry.sha256, moment, size)
     return Response(content, media_type="image/jpeg")
 
 

@@ -16,7 +16,7 @@ import contextlib
 import struct
 import sys
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, islice
 from typing import IO, Any, BinaryIO
 
 from anonymizer.core.confinement.apply import CANNOT_CONFINE, confine
@@ -28,6 +28,8 @@ RECORD = struct.Struct(">BqqBBI")
 """A frame: :data:`FRAME`, pts, duration, flags, 0, and how many bytes follow."""
 FRAME, END = 1, 0
 WHOLE, CUT, CORRUPT, FULL = 1, 2, 4, 8
+MOST_JOINS = 10_000
+"""Jumps of the clock that are told."""
 CPU_SECONDS = 24 * 3600.0
 """Bound on processor time; the parent watches the clock frame by frame."""
 LIKENESS = 0.55
@@ -89,6 +91,7 @@ def _prepare(job: dict[str, Any]) -> None:
     for own in (
         "read.clip.animated",
         "read.clip.containers",
+        "read.clip.crop",
         "read.clip.frames",
         "read.clip.sound_child",
         "read.clip.traces",
@@ -114,6 +117,7 @@ def _pictures(file: BinaryIO, job: dict[str, Any], track: Any) -> Iterator[Any]:
             track,
             keep_hdr=job["keep_hdr"],
             deep=job["keep_hdr"] and job["mode"] == "full",
+            canvas=tuple(job["canvas"]) if job["canvas"] else None,
         )
     from anonymizer.read.clip import animated
 
@@ -122,17 +126,22 @@ def _pictures(file: BinaryIO, job: dict[str, Any], track: Any) -> Iterator[Any]:
 
 def _frames(file: BinaryIO, job: dict[str, Any], outside: IO[bytes]) -> None:
     from anonymizer.core.errors import DamagedError
+    from anonymizer.read.clip.containers import RESTARTING
     from anonymizer.read.clip.picture import VideoTrack
 
     track = VideoTrack()
     search = _SearchMode(job) if job["mode"] == "search" else None
-    pictures = _pictures(file, job, track)
-    if (first := next(pictures, None)) is None:
+    canvas: list[tuple[int, int]] = []
+    pictures = _until_reshaped(_pictures(file, job, track), canvas)
+    first = list(islice(pictures, 1))
+    if not first and not canvas:
         raise DamagedError("clip.no-frame")
-    _check_seconds(track.seconds, job)
+    # A clock that begins anew, or jumps, makes a container announce any length.
+    if job["demuxer"] not in RESTARTING:
+        _check_seconds(track.seconds, job)
     write_message(outside, _description(file, job, track))
     with _refusing(outside):
-        for number, picture in enumerate(chain([first], pictures)):
+        for number, picture in enumerate(chain(first, pictures)):
             _check_seconds(float(picture.pts * track.time_base), job)
             flags = CORRUPT if picture.corrupt else 0
             parts = []
@@ -149,7 +158,17 @@ def _frames(file: BinaryIO, job: dict[str, Any], outside: IO[bytes]) -> None:
             for part in parts:
                 outside.write(part)
     outside.write(RECORD.pack(END, 0, 0, 0, 0, 0))
-    write_message(outside, _summary(track))
+    write_message(outside, {"canvas": canvas[0]} if canvas else _summary(track))
+
+
+def _until_reshaped(pictures: Iterator[Any], canvas: list[tuple[int, int]]) -> Iterator[Any]:
+    """The frames up to one that does not fit in with the first; ``canvas`` then gets the size in which all do."""
+    from anonymizer.read.clip.picture import ShapeChanged
+
+    try:
+        yield from pictures
+    except ShapeChanged as changed:
+        canvas.append(changed.size)
 
 
 @contextlib.contextmanager
@@ -199,7 +218,9 @@ def _description(file: BinaryIO, job: dict[str, Any], track: Any) -> dict[str, A
 
 def _summary(track: Any) -> dict[str, Any]:
     kept = ("frames", "corrupt", "lost", "retimed", "last", "late", "broken_off", "expected")
-    return {key: getattr(track, key) for key in kept} | {"notes": [as_json(note) for note in track.notes]}
+    joins = [[float(at * track.time_base) for at in join] for join in track.joins[:MOST_JOINS]]
+    notes = [as_json(note) for note in track.notes]
+    return {key: getattr(track, key) for key in kept} | {"notes": notes, "joins": joins}
 
 
 class _SearchMode:
@@ -260,7 +281,7 @@ def _sound(file: BinaryIO, job: dict[str, Any], outside: IO[bytes]) -> None:
     }
     write_message(outside, told)
     with _refusing(outside):
-        for block in clip_sound.samples(file, job["demuxer"], job["max_pixels"]):
+        for block in clip_sound.samples(file, job["demuxer"], job["max_pixels"], job["joins"]):
             outside.write(RECORD.pack(FRAME, 0, 0, 0, 0, block.nbytes))
             outside.write(block.data)
     outside.write(RECORD.pack(END, 0, 0, 0, 0, 0))

@@ -65,6 +65,18 @@ ROUGH = frozenset({"mov", "mpegts", "mpeg", "mpegvideo", "asf"})
 """Containers whose word on their length is a rough one: edit lists, clocks that begin anew, a lead-in."""
 LOOKED_AT = 1 << 20
 """Bytes at the start in which signs of encryption are looked for."""
+RESTARTING = frozenset({"mpegts", "mpeg", "mpegvideo", "flv", "asf"})
+"""Containers of recorders and broadcast: their clocks begin anew wherever a recording does, so that their word on the
+length of the whole says little."""
+RESTARTED = 0.25
+"""Seconds by which time runs backwards at least when a recorder's clock has begun anew."""
+JUMP = 10.0
+"""Seconds without a frame that are a jump of the clock in such a container (FFmpeg's ``-dts_delta_threshold``): no
+camera makes so long a pause …"""
+PAUSE = 3600.0
+"""… but by a recorded screen on which nothing moves, in the other containers."""
+_TRANSPARENT = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+"""Decoders that read the second picture that a WebM stores beside each: how transparent it is."""
 _MOST_CHUNKS = 4_000_000
 _TO_ENTRIES = {b"moov", b"trak", b"mdia", b"minf", b"stbl"}
 _PROTECTED_ASF = (
@@ -108,6 +120,23 @@ def playing(container: Any, track: VideoTrack) -> Any:
 def is_cover(stream: Any) -> bool:
     """Whether a video stream is a still picture that stands for the clip."""
     return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
+
+
+def decoder_of(stream: Any, threads: int) -> Any:
+    """What decodes a video stream: its own decoder, or one that knows of transparency where a WebM says there is some.
+
+    Raises :class:`UnsupportedError` where that is missing: what is transparent would come to light.
+    """
+    context = stream.codec_context
+    name = _TRANSPARENT.get(context.name, "") if stream.metadata.get("alpha_mode") == "1" else ""
+    if name:
+        try:
+            context = av.CodecContext.create(name, "r")
+        except ValueError as error:
+            raise UnsupportedError("clip.no-decoder") from error
+        context.extradata = stream.codec_context.extradata
+    context.thread_type, context.thread_count = "AUTO", threads
+    return context
 
 
 def is_encrypted(file: BinaryIO, demuxer: str, stream: Any) -> bool:
@@ -161,6 +190,11 @@ def _scrambled_packets(head: bytes) -> Iterable[bool]:
 def _most(signs: Iterable[bool]) -> bool:
     found = list(signs)
     return 2 * sum(found) > len(found)
+
+
+def jump_of(demuxer: str) -> float:
+    """Seconds from which a pause is a jump of the clock."""
+    return JUMP if demuxer in RESTARTING else PAUSE
 
 
 def empty_pictures(file: BinaryIO, stream: int) -> int:

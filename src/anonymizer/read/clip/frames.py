@@ -19,15 +19,19 @@ from anonymizer.core.message import Message
 from anonymizer.read.clip.containers import (
     CLOCKLESS,
     MAX_SIDE,
+    RESTARTED,
     ROUGH,
     announced_seconds,
+    decoder_of,
     empty_pictures,
     is_encrypted,
+    jump_of,
     open_container,
     playing,
     reaches_its_end,
 )
-from anonymizer.read.clip.normalise import FrameForm
+from anonymizer.read.clip.crop import cropping
+from anonymizer.read.clip.normalise import Forms, FrameForm
 from anonymizer.read.clip.picture import ClipPicture, VideoTrack
 
 MAX_FRAMES = 2_000_000
@@ -36,8 +40,8 @@ HIGH_RATE = 120
 """Frames per second beyond which a container's word is tried on …"""
 MEASURED = 100
 """… so many packets."""
-RESTARTED = 0.25
-"""Seconds by which time runs backwards at least when a recorder's clock has begun anew."""
+MANY = 50
+"""Times the usual step that a jump forward is at least: of a film of one frame an hour, an hour is none."""
 
 
 def pictures(
@@ -49,12 +53,15 @@ def pictures(
     *,
     keep_hdr: bool = False,
     deep: bool = False,
+    canvas: tuple[int, int] | None = None,
 ) -> Iterator[ClipPicture]:
     """Every presented frame, in order; ``track`` is complete when the iterator ends.
 
-    ``keep_hdr``: high dynamic range is to be kept; ``deep``: its frames come as they are, with 10 bits.
+    ``keep_hdr``: high dynamic range is to be kept; ``deep``: its frames come as they are, with 10 bits. ``canvas``
+    (width, height) is what all frames are fitted into; without, the first one's size.
     Raises :class:`DamagedError` where not one frame decodes, :class:`UnsupportedError` for a codec or a
-    picture that cannot be handled, :class:`LimitError` beyond the limits.
+    picture that cannot be handled, :class:`LimitError` beyond the limits, and :class:`ShapeChanged` where a frame
+    does not have the first one's size and no canvas was given.
     """
     with open_container(file, demuxer, max_pixels) as container:
         stream = playing(container, track)
@@ -64,33 +71,41 @@ def pictures(
             raise UnsupportedError("clip.no-decoder")
         track.rate = _rate(stream) or _measured(file, demuxer, max_pixels)
         _announce(container, stream, track, demuxer)
-        stream.thread_type = "AUTO"
-        stream.codec_context.thread_count = threads
-        shape: FrameForm | None = None
-        clock = _Clock(track, clockless=demuxer in CLOCKLESS)
-        for frame in _decoded(file, container, stream, track):
-            if frame.width * frame.height > max_pixels or max(frame.width, frame.height) > MAX_SIDE:
-                raise LimitError("clip.too-large", width=frame.width, height=frame.height)
-            if shape is None:
-                shape = FrameForm(frame, stream, track, keep_hdr=keep_hdr, deep=deep)
-            for ready in shape.converted(frame):
-                yield _timed(ready, shape, clock, track)
-        if shape is None:
+        decoder = decoder_of(stream, threads)
+        clock = _Clock(track, demuxer)
+        decoded = _within_limits(_decoded(file, container, stream, decoder, track), max_pixels)
+        crop = cropping(file, demuxer, stream.id, container.streams.video.index(stream))
+        forms = Forms(stream, track, canvas, keep_hdr=keep_hdr, deep=deep, crop=crop)
+        held: tuple[Any, FrameForm] | None = None
+        # One frame is held back: the next one's time tells whether its own can be.
+        for frame, form in forms.converted(decoded):
+            if held:
+                yield _timed(*held, clock, track, frame)
+            held = frame, form
+        if held is None:
             raise DamagedError("clip.no-frame")
-        for ready in shape.flushed():
-            yield _timed(ready, shape, clock, track)
+        yield _timed(*held, clock, track, None)
         track.late = clock.late(stream)
+        if track.joins:
+            track.notes[Message("clip.clock-jumped", count=len(track.joins))] = None
         _judge_end(file, demuxer, track)
 
 
-def _timed(frame: Any, shape: FrameForm, clock: _Clock, track: VideoTrack) -> ClipPicture:
-    pts, duration = clock.next(frame)
+def _within_limits(frames: Iterator[Any], max_pixels: int) -> Iterator[Any]:
+    for count, frame in enumerate(frames):
+        if frame.width * frame.height > max_pixels or max(frame.width, frame.height) > MAX_SIDE:
+            raise LimitError("clip.too-large", width=frame.width, height=frame.height)
+        if count >= MAX_FRAMES:
+            raise LimitError("clip.too-many-frames")
+        yield frame
+
+
+def _timed(frame: Any, form: FrameForm, clock: _Clock, track: VideoTrack, following: Any) -> ClipPicture:
+    pts, duration = clock.next(frame, following)
     corrupt = bool(frame.is_corrupt)
     track.corrupt += corrupt
     track.frames += 1
-    if track.frames > MAX_FRAMES:
-        raise LimitError("clip.too-many-frames")
-    return ClipPicture(shape.planes(frame), pts, duration, corrupt, shape.wide)
+    return ClipPicture(form.planes(frame), pts, duration, corrupt, form.wide)
 
 
 def _rate(stream: Any) -> Fraction | None:
@@ -137,7 +152,7 @@ def _tagged(stream: Any) -> float:
     )
 
 
-def _decoded(file: BinaryIO, container: Any, stream: Any, track: VideoTrack) -> Iterator[Any]:
+def _decoded(file: BinaryIO, container: Any, stream: Any, decoder: Any, track: VideoTrack) -> Iterator[Any]:
     """Frames as they come; a packet that does not decode is counted and passed over."""
     packets = container.demux(stream)
     due: deque[int] | None = deque() if container.format.name == "avi" else None
@@ -163,7 +178,7 @@ def _decoded(file: BinaryIO, container: Any, stream: Any, track: VideoTrack) -> 
                 if due is not None:
                     due.append(when)
         try:
-            for frame in stream.decode(packet):
+            for frame in decoder.decode(packet):
                 if due is not None:
                     # An AVI says when a picture is stored, not when it is shown: the n-th shown takes the n-th time.
                     frame.pts = due.popleft() if due else None
@@ -193,7 +208,7 @@ def _judge_end(file: BinaryIO, demuxer: str, track: VideoTrack) -> None:
     shown = float((track.last + track.late) * track.time_base)
     # Edit lists and clocks that begin anew make some containers' word a rough one.
     rough = max(1.0, 0.02 * track.seconds) if demuxer in ROUGH else max(0.2, 3 / float(track.rate))
-    if track.seconds and shown < track.seconds - rough:
+    if track.seconds and not track.joins and shown < track.seconds - rough:
         track.broken_off = True
     if not track.seconds or float(track.late * track.time_base) <= rough:
         track.late = 0
@@ -204,9 +219,10 @@ def _judge_end(file: BinaryIO, demuxer: str, track: VideoTrack) -> None:
 class _Clock:
     """Exact, strictly increasing times from what the frames say."""
 
-    def __init__(self, track: VideoTrack, *, clockless: bool) -> None:
+    def __init__(self, track: VideoTrack, demuxer: str) -> None:
         self.track = track
-        self.clockless = clockless
+        self.clockless = demuxer in CLOCKLESS
+        self.jump = jump_of(demuxer)
         self.first: int | None = None
         self.previous = -1
         self.step = 0
@@ -219,30 +235,58 @@ class _Clock:
         start: int = round(stream.start_time * stream.time_base / self.track.time_base)
         return max(0, self.first - start)
 
-    def next(self, frame: Any) -> tuple[int, int]:
-        """``(pts, duration)`` of a frame in the track's time base."""
+    def next(self, frame: Any, following: Any) -> tuple[int, int]:
+        """``(pts, duration)`` of a frame in the track's time base; ``following`` is the next one, None at the end."""
         track = self.track
-        scale = (frame.time_base or track.time_base) / track.time_base
         usual = max(1, round(1 / (track.rate * track.time_base)))
-        duration = round((frame.duration or 0) * scale) or usual
-        if frame.pts is None:
+        duration = round((frame.duration or 0) * self._scale(frame)) or usual
+        absolute, after = self._absolute(frame), self._absolute(following)
+        if absolute is None:
             time = self.previous + (self.step or usual) if self.previous >= 0 else 0
             self.first = 0 if self.first is None else self.first
             track.retimed += not self.clockless
-        else:
-            absolute = round(frame.pts * scale)
-            self.first = absolute if self.first is None else self.first
-            time = absolute - self.first + self.shift
-            if time <= self.previous:
-                behind = self.previous - time
-                time = self.previous + 1
-                if behind * track.time_base > RESTARTED:
-                    # Recordings that were joined: the next one goes on where the one before ends.
-                    time = self.previous + (self.step or usual)
-                    self.shift = time - (absolute - self.first)
+        elif self.first is None:
+            if self._falls_back(absolute, after):
+                assert after is not None
+                absolute = after - usual
                 track.retimed += 1
+            self.first, time = absolute, 0
+        else:
+            time = self._within(absolute, after, usual)
         if self.previous >= 0:
             self.step = time - self.previous
         self.previous = time
         track.last = time + duration
         return time, duration
+
+    def _scale(self, frame: Any) -> Fraction:
+        return Fraction((frame.time_base or self.track.time_base) / self.track.time_base)
+
+    def _absolute(self, frame: Any) -> int | None:
+        return None if frame is None or frame.pts is None else round(frame.pts * self._scale(frame))
+
+    def _falls_back(self, absolute: int, after: int | None) -> bool:
+        return after is not None and float((absolute - after) * self.track.time_base) > RESTARTED
+
+    def _within(self, absolute: int, after: int | None, usual: int) -> int:
+        """When a frame that is not the first one is shown."""
+        track = self.track
+        time = absolute - (self.first or 0) + self.shift
+        step = self.step or usual
+        ahead = time - self.previous
+        room = self.previous if after is None else after - (self.first or 0) + self.shift
+        if ahead > 0 and room > self.previous and self._falls_back(absolute, after):
+            # One frame's time alone is wrong: the next one's goes on from the one before.
+            track.retimed += 1
+            return self.previous + max(1, min(step, (room - self.previous) // 2))
+        long = float(ahead * track.time_base)
+        if long < -RESTARTED or (long > self.jump and ahead > MANY * step):
+            # Recordings that were joined: the next one goes on where the one before ends.
+            time = self.previous + step
+            self.shift = time - (absolute - (self.first or 0))
+            track.retimed += 1
+            track.joins.append((absolute, time))
+        elif ahead <= 0:
+            time = self.previous + 1
+            track.retimed += 1
+        return time

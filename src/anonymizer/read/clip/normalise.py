@@ -9,18 +9,18 @@ already are not touched. One of more light or more colours comes with 10 bits an
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fractions import Fraction
 from typing import Any
 
+import av
 import numpy as np
 from av.error import EOFError as AvEOFError
 from av.filter import Graph
-from av.sidedata.sidedata import Type as SideData
 
 from anonymizer.core.message import Message
 from anonymizer.core.yuv import AnyPlanes, Colour
-from anonymizer.read.clip.orientation import UPRIGHT, Matrix, matrix, swaps, upright
-from anonymizer.read.clip.picture import VideoTrack
+from anonymizer.read.clip.orientation import orientation_of, upright
+from anonymizer.read.clip.picture import ShapeChanged, VideoTrack
+from anonymizer.read.clip.shape import WHOLE, Crop, Shape, fitted
 from anonymizer.read.clip.wide_gamut import BT601, BT709, BT2020, MATRICES, NTSC, P3, PRIMARIES, Wide, wide
 
 UNSPECIFIED = 2
@@ -39,44 +39,135 @@ level of the formula, where ``scale`` is up to nine off."""
 PLAIN, DEEP = "yuv420p", "yuv420p10le"
 
 
-class FrameForm:
-    """How this clip's frames become upright planes in the one form: decided by the first frame.
+class Forms:
+    """The forms of a clip's frames, one after the other: a new one wherever a frame is unlike the one before.
 
-    ``keep_hdr`` and ``deep`` as in :func:`anonymizer.read.clip.frames.pictures`.
+    ``keep_hdr``, ``deep`` and ``canvas`` as in :func:`anonymizer.read.clip.frames.pictures`; ``crop``: what the
+    container cuts off.
     """
 
     def __init__(
-        self, frame: Any, stream: Any, track: VideoTrack, *, keep_hdr: bool = False, deep: bool = False
+        self,
+        stream: Any,
+        track: VideoTrack,
+        canvas: tuple[int, int] | None,
+        *,
+        keep_hdr: bool = False,
+        deep: bool = False,
+        crop: Crop = WHOLE,
     ) -> None:
-        self.orientation: Matrix = UPRIGHT
-        for side in frame.side_data:
-            if side.type == SideData.DISPLAYMATRIX:
-                self.orientation = matrix(bytes(side))
-        self.size = (frame.width, frame.height)
-        self.format = frame.format.name
+        self.stream, self.track, self.canvas = stream, track, canvas
+        self.keep_hdr, self.deep, self.crop = keep_hdr, deep, crop
+        self._first: Shape | None = None
+        self._interlaced = False
+
+    def converted(self, decoded: Iterator[Any]) -> Iterator[tuple[Any, FrameForm]]:
+        """Each frame in the one form, and that form, which makes its planes. Raises :class:`ShapeChanged`."""
+        form: FrameForm | None = None
+        for frame in decoded:
+            key = self._key(frame)
+            # Once is enough: a filter that weaves and one that does not differ by a frame's delay.
+            woven = bool(frame.interlaced_frame) and not self._interlaced
+            if form is None or key != form.key or woven:
+                self._interlaced = self._interlaced or woven
+                if form:
+                    yield from ((ready, form) for ready in form.flushed())
+                form = self._begun(frame, key, decoded)
+            for ready in form.converted(frame):
+                yield ready, form
+        if form:
+            yield from ((ready, form) for ready in form.flushed())
+
+    def _key(self, frame: Any) -> tuple[object, ...]:
+        return (
+            (frame.width, frame.height, frame.format.name),
+            (frame.color_range, frame.colorspace, frame.color_primaries, frame.color_trc),
+            orientation_of(frame),
+            self.stream.codec_context.sample_aspect_ratio,
+        )
+
+    def _shape(self, frame: Any) -> Shape:
+        coded = self.stream.codec_context.sample_aspect_ratio
+        known = self._first
+        # The container's word, until the pictures' own changes.
+        aspect = self.stream.sample_aspect_ratio if known is None or coded == known.coded else coded
+        return Shape.of(frame, self.crop, known, aspect, coded)
+
+    def _begun(self, frame: Any, key: tuple[object, ...], decoded: Iterator[Any]) -> FrameForm:
+        track, shape = self.track, self._shape(frame)
+        size = shape.shown(self._first or shape)
+        if self._first is None:
+            self._first, track.aspect = shape, shape.aspect
+            track.width, track.height = self.canvas or size
+            if size != shape.upright:
+                track.notes[Message("clip.made-even")] = None
+            if self.crop != WHOLE:
+                track.notes[Message("clip.cropped")] = None
+        elif self.canvas is None and size != (track.width, track.height):
+            raise ShapeChanged(self._largest(size, decoded))
+        if self.canvas and size != self.canvas:
+            width, height = self.canvas
+            track.notes[Message("clip.size-changed", width=width, height=height)] = None
+        return FrameForm(
+            frame,
+            self.stream,
+            track,
+            shape,
+            key,
+            keep_hdr=self.keep_hdr,
+            deep=self.deep,
+            woven=self._interlaced,
+        )
+
+    def _largest(self, size: tuple[int, int], decoded: Iterator[Any]) -> tuple[int, int]:
+        """The least size that all frames fit in."""
+        width, height = max(size[0], self.track.width), max(size[1], self.track.height)
+        for frame in decoded:
+            assert self._first
+            w, h = self._shape(frame).shown(self._first)
+            width, height = max(width, w), max(height, h)
+        return width, height
+
+
+class FrameForm:
+    """How frames of one kind become upright planes in the one form: decided by the first of them.
+
+    ``keep_hdr`` and ``deep`` as in :func:`anonymizer.read.clip.frames.pictures`; ``woven``: some may be interlaced.
+    """
+
+    def __init__(
+        self,
+        frame: Any,
+        stream: Any,
+        track: VideoTrack,
+        shape: Shape,
+        key: tuple[object, ...],
+        *,
+        keep_hdr: bool = False,
+        deep: bool = False,
+        woven: bool = False,
+    ) -> None:
+        self.shape, self.key = shape, key
         self.track = track
         self.stream = stream
-        width, height = self.size[::-1] if swaps(self.orientation) else self.size
-        track.width, track.height = width + width % 2, height + height % 2
-        if (track.width, track.height) != (width, height):
-            track.notes[Message("clip.made-even")] = None
-        aspect = stream.sample_aspect_ratio or Fraction(1)
-        if not Fraction(1, 10) < aspect < 10:
-            aspect = Fraction(1)
-        track.aspect = 1 / aspect if swaps(self.orientation) else aspect
         self.hdr = frame.color_trc in HDR_TRANSFERS
-        if self.hdr and keep_hdr:
-            track.colour = Colour(BT2020, int(frame.color_trc), BT2020)
+        # What the first frame is decides what is written: others are mapped to that.
+        keeps = self.hdr and keep_hdr and (track.colour is not None or not track.frames)
+        if keeps:
+            track.colour = track.colour or Colour(BT2020, int(frame.color_trc), BT2020)
             track.notes[Message("clip.hdr-kept")] = None
         elif self.hdr:
             track.notes[Message("clip.hdr-mapped")] = None
         self.deep = deep and track.colour is not None
-        if any(part.is_alpha for part in frame.format.components):
-            track.notes[Message("clip.transparency")] = None
+        self.transparent = is_transparent(frame)
+        if self.transparent:
+            track.notes[Message("clip.transparent-white")] = None
+            frame = on_white(frame, self._source_space(frame))
+        self.format = frame.format.name
         self.wide = None if self.deep else self._wide(frame)
         if self.wide and not self.hdr:
             track.notes[Message("clip.colours-mapped")] = None
-        self.interlaced = bool(frame.interlaced_frame)
+        self.interlaced = woven
         if self.interlaced:
             track.notes[Message("clip.interlaced")] = None
         self.graph = self._built(frame)
@@ -147,10 +238,16 @@ class FrameForm:
             return int(frame.colorspace)
         return BT709 if not self.hdr and frame.color_primaries in P3 else BT2020
 
+    def _source_space(self, frame: Any) -> int:
+        """The matrix of a frame, where it says so, or as players guess it."""
+        if frame.colorspace != UNSPECIFIED:
+            return int(frame.colorspace)
+        hd = any(side >= sd for side, sd in zip(sorted((frame.width, frame.height))[::-1], SD, strict=True))
+        return BT709 if hd else BT601
+
     def _steps(self, frame: Any) -> list[tuple[str, str]]:
         """To 8-bit 4:2:0 in BT.709, limited range."""
-        hd = any(side >= sd for side, sd in zip(sorted((frame.width, frame.height))[::-1], SD, strict=True))
-        space = (BT709 if hd else BT601) if frame.colorspace == UNSPECIFIED else frame.colorspace
+        space = self._source_space(frame)
         if self.format == PLAIN and frame.color_range != FULL_RANGE and space == BT709:
             return []
         even = frame.width % 2 == frame.height % 2 == 0
@@ -161,17 +258,13 @@ class FrameForm:
             return [("colorspace", f"{quick}:format={PLAIN}")]
         scale = "out_color_matrix=bt709:out_range=tv"
         if frame.colorspace == UNSPECIFIED and self.format.startswith("yuv"):
-            scale += f":in_color_matrix={'bt709' if hd else 'bt601'}"
+            scale += f":in_color_matrix={NAMES[space]}"
         return [("scale", scale), ("format", PLAIN)]
 
     def converted(self, frame: Any) -> Iterator[Any]:
         """The frame in the one form; none or several at a time where a filter looks ahead."""
-        if (frame.width, frame.height) != self.size or frame.format.name != self.format:
-            self.track.notes[Message("clip.scaled")] = None
-            other = frame.reformat(*self.size, format=self.format)
-            other.pts, other.time_base = frame.pts, frame.time_base
-            other.duration = frame.duration
-            frame = other
+        if self.transparent:
+            frame = on_white(frame, self._source_space(frame))
         if self.graph is None:
             yield frame
             return
@@ -193,16 +286,44 @@ class FrameForm:
                 return
 
     def planes(self, frame: Any) -> AnyPlanes:
-        """The three planes, upright, with even sides."""
-        height, width = self.track.height, self.track.width
+        """The three planes, upright, with even sides, in the middle of the track's size."""
+        left, top, width, height = self.shape.stored
         kind: Any = np.uint16 if self.deep or self.wide else np.uint8
         parts = []
         for number, plane in enumerate(frame.planes[:3]):
+            half = int(number > 0)
             lines = np.frombuffer(plane, kind).reshape(-1, plane.line_size // kind().itemsize)
-            stored = lines[: plane.height, : plane.width]
-            part = upright(stored, self.orientation)
-            h, w = (height, width) if number == 0 else (height // 2, width // 2)
+            rows, columns = (
+                (top >> half, (top + height + half) >> half),
+                (left >> half, (left + width + half) >> half),
+            )
+            part = upright(lines[slice(*rows), slice(*columns)], self.shape.orientation)
+            h, w = (side + side % 2 >> half for side in self.shape.upright[::-1])
             if part.shape != (h, w):
                 part = np.pad(part, ((0, h - part.shape[0]), (0, w - part.shape[1])), mode="edge")
             parts.append(np.ascontiguousarray(part))
+        size = self.track.width, self.track.height
+        if parts[0].shape != size[::-1]:
+            parts = fitted(parts, size, float(self.shape.aspect / self.track.aspect))
         return parts[0], parts[1], parts[2]
+
+
+def is_transparent(frame: Any) -> bool:
+    """Whether a frame's pixels may be transparent."""
+    return any(part.is_alpha for part in frame.format.components)
+
+
+def on_white(frame: Any, space: int) -> Any:
+    """A frame as RGB, drawn on white; ``space`` is the number of its matrix."""
+    rgba = frame.reformat(
+        format="rgba",
+        src_colorspace=space,
+        src_color_range=frame.color_range or 1,
+        dst_color_range=FULL_RANGE,
+    ).to_ndarray()
+    alpha = rgba[..., 3:].astype(np.uint16)
+    pixels = (rgba[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255
+    flat = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels, np.uint8), "rgb24")
+    flat.pts, flat.time_base, flat.duration = frame.pts, frame.time_base, frame.duration
+    flat.color_primaries, flat.color_trc = frame.color_primaries, frame.color_trc
+    return flat

@@ -7,6 +7,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from av.sidedata.sidedata import Type as SideData
 from numpy.typing import NDArray
 
 Matrix = tuple[int, int, int, int]
@@ -25,6 +26,12 @@ def matrix(side_data: bytes) -> Matrix:
     straight = abs(orientation[0]) == abs(orientation[3]) == 1 and not orientation[1] and not orientation[2]
     crossed = abs(orientation[1]) == abs(orientation[2]) == 1 and not orientation[0] and not orientation[3]
     return orientation if straight or crossed else UPRIGHT
+
+
+def orientation_of(frame: Any) -> Matrix:
+    """How a frame is to be turned."""
+    turned = (matrix(bytes(side)) for side in frame.side_data if side.type == SideData.DISPLAYMATRIX)
+    return next(turned, UPRIGHT)
 
 
 def swaps(orientation: Matrix) -> bool:

@@ -12,6 +12,17 @@ from anonymizer.core.yuv import AnyPlanes, Colour, pixels, reduced
 from anonymizer.read.clip.wide_gamut import Wide
 
 
+class ShapeChanged(Exception):
+    """Frames are larger than, or shaped unlike, the first: all of them fit ``size`` = (width, height), even numbers.
+
+    Whoever reads begins again with that size.
+    """
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        super().__init__(size)
+        self.size = size
+
+
 @dataclass(frozen=True, slots=True)
 class ClipPicture:
     """One frame: planes as in :mod:`anonymizer.core.yuv`, even sides, upright, and its time.
@@ -65,5 +76,7 @@ class VideoTrack:
     """Where the last frame ends."""
     late: int = 0
     """Where the first frame that could be decoded is shown, after the track's announced start."""
+    joins: list[tuple[int, int]] = field(default_factory=list)
+    """Where the source's clock jumps, in the track's time base: what it says then, and when that is shown."""
     broken_off: bool = False
     """The file ended, or could not be read or decoded on, before its announced end."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import queue
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,10 @@ PIPE = 1 << 20
 """Bytes that the pipe holds, where the system lets us say."""
 
 
+Joins = tuple[tuple[float, float], ...]
+"""Seconds by the source's clock from which it goes on after a jump, and when that is shown."""
+
+
 @dataclass(frozen=True, slots=True)
 class Clip:
     """An opened clip: even, upright size in pixels, the unit of its times in seconds, and where it lies.
@@ -56,6 +61,10 @@ class Clip:
     expected: int
     traces: Traces
     colour: Colour | None = None
+    canvas: tuple[int, int] | None = None
+    """What all frames are fitted into where the first one's size is not that of all."""
+    joins: Joins = ()
+    """Where the source's clock jumps, known once all frames were read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +80,7 @@ class Ending:
     broken_off: bool
     expected: int
     notes: tuple[Message, ...]
+    joins: Joins = ()
 
 
 ENDING = ("frames", "corrupt", "lost", "retimed", "last", "late", "broken_off", "expected")
@@ -103,6 +113,14 @@ class Frame:
     planes: AnyPlanes
 
 
+class Reshaped(Exception):
+    """A frame is larger than the first one, or shaped unlike it: begin again with ``canvas`` = (width, height)."""
+
+    def __init__(self, canvas: tuple[int, int]) -> None:
+        super().__init__(canvas)
+        self.canvas = canvas
+
+
 class Reading:
     """One pass over a clip: iterate, then ask :attr:`ending`. Close it, or use it as a context manager."""
 
@@ -123,6 +141,8 @@ class Reading:
             "threads": min(4, machine().cores),
             "traces": False,
             "keep_hdr": False,
+            "canvas": None,
+            "joins": [],
             "small": 640,
             "whole_every": 1e9,
             "full_every": 1e9,
@@ -152,18 +172,38 @@ class Reading:
         end(self._process)
 
     def records(self) -> Iterator[tuple[int, int, int, NDArray[np.uint8]]]:
-        """``(pts, duration, flags, bytes)`` of each frame, or block of sound."""
+        """``(pts, duration, flags, bytes)`` of each frame, or block of sound.
+
+        Raises :class:`Reshaped` where a frame is not of the first one's size.
+        """
         while True:
             item = self._next()
             if isinstance(item, dict):
-                if "frames" in item:
-                    try:
-                        counts: dict[str, Any] = {**believed.numbers(item, ENDING)}
-                        self.ending = Ending(**counts, notes=believed.messages(item["notes"]))
-                    except (ValueError, KeyError, TypeError) as error:
-                        raise DamagedError("clip.gave-up") from error
+                try:
+                    self._end(item)
+                except (ValueError, KeyError, TypeError) as error:
+                    raise DamagedError("clip.gave-up") from error
                 return
             yield item
+
+    def _end(self, told: dict[str, Any]) -> None:
+        if "canvas" in told:
+            width, height = (int(side) for side in told["canvas"])
+            if (
+                width < 2
+                or height < 2
+                or width % 2
+                or height % 2
+                or width * height > self.limits.max_pixels * 2
+            ):
+                raise ValueError("no size")
+            raise Reshaped((width, height))
+        if "frames" in told:
+            counts: dict[str, Any] = {**believed.numbers(told, ENDING)}
+            joins = tuple((float(source), float(shown)) for source, shown in told["joins"])
+            if not all(math.isfinite(source) and 0 <= shown <= believed.MOST for source, shown in joins):
+                raise ValueError("no time")
+            self.ending = Ending(**counts, notes=believed.messages(told["notes"]), joins=joins)
 
     def _next(self) -> Any:
         try:
@@ -210,12 +250,20 @@ class Reading:
             self._put(cut_off(self._process, gave_up))
 
 
-def open_clip(path: Path, form: Format, limits: Limits, *, keep_hdr: bool = False) -> Clip:
+def open_clip(
+    path: Path,
+    form: Format,
+    limits: Limits,
+    *,
+    keep_hdr: bool = False,
+    canvas: tuple[int, int] | None = None,
+) -> Clip:
     """What a clip is, after decoding its first frame in a process of its own.
 
-    ``keep_hdr``: high dynamic range is to be kept, where it has any. Raises as :func:`opened` does.
+    ``keep_hdr``: high dynamic range is to be kept, where it has any; ``canvas``: what all frames are fitted into.
+    Raises as :func:`opened` does.
     """
-    with opened(path, form, limits, "full", keep_hdr=keep_hdr) as (clip, _):
+    with opened(path, form, limits, "full", keep_hdr=keep_hdr, canvas=canvas) as (clip, _):
         return clip
 
 
@@ -229,7 +277,8 @@ def opened(
     """
     _check_bytes(path, limits)
     with Reading(path, form, limits, mode, traces=True, **more) as reading:
-        yield _clip(path, form, limits, reading.described), reading
+        clip = _clip(path, form, limits, reading.described)
+        yield replace(clip, canvas=more.get("canvas")), reading
 
 
 def _clip(path: Path, form: Format, limits: Limits, told: dict[str, Any]) -> Clip:

@@ -28,7 +28,7 @@ class Sound:
         self._blocks: Iterator[NDArray[np.int16]] = iter(())
         self._done = 0
         if settings.audio is AudioPolicy.KEEP and "sound" in clip.traces.kinds:
-            self._reading = Reading(clip.path, clip.form, settings.limits, "sound")
+            self._reading = Reading(clip.path, clip.form, settings.limits, "sound", joins=clip.joins)
             told = self._reading.described
             try:
                 self.notes = believed.messages(told["notes"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any, BinaryIO
 
@@ -13,9 +13,11 @@ from av.stream import Disposition
 from numpy.typing import NDArray
 
 from anonymizer.core.message import Message
-from anonymizer.read.clip.containers import open_container, playing
+from anonymizer.read.clip.containers import RESTARTED, jump_of, open_container, playing
 from anonymizer.read.clip.picture import VideoTrack
 
+NEAR = 5
+"""Seconds by which sound at most begins earlier or later than the picture it was recorded with."""
 RATE = 48_000
 CHANNELS = 2
 
@@ -35,10 +37,13 @@ def which(file: BinaryIO, demuxer: str, max_pixels: int) -> tuple[bool, list[Mes
         return True, [said] if len(tracks) > 1 else []
 
 
-def samples(file: BinaryIO, demuxer: str, max_pixels: int) -> Iterator[NDArray[np.int16]]:
+def samples(
+    file: BinaryIO, demuxer: str, max_pixels: int, joins: Sequence[Sequence[float]] = ()
+) -> Iterator[NDArray[np.int16]]:
     """Blocks ``(n, 2)`` int16 at 48 kHz, the first at the time of the first frame; none without a sound track.
 
-    What comes before the picture is cut off; a gap, before it or within, is filled with silence.
+    What comes before the picture is cut off; a gap, before it or within, is filled with silence. ``joins`` are the
+    jumps of the picture's clock, seconds by it and when that is shown: sound jumps with it.
     """
     if not demuxer:
         return
@@ -46,14 +51,15 @@ def samples(file: BinaryIO, demuxer: str, max_pixels: int) -> Iterator[NDArray[n
     with open_container(file, demuxer, max_pixels) as container:
         if (stream := _playing(container)) is None:
             return
-        begin = _start(playing(container, VideoTrack()))
+        clock = _Clock(_start(playing(container, VideoTrack())), joins, jump_of(demuxer))
         resampler = AudioResampler(format="s16", layout="stereo", rate=RATE)
         done = 0
         for frame in _decoded(container, stream):
             for block in resampler.resample(frame):
                 values = block.to_ndarray().reshape(-1, CHANNELS)
                 if block.pts is not None and block.time_base is not None:
-                    at = round((block.pts * block.time_base - begin) * RATE)
+                    at = round(clock.shown(block.pts * block.time_base, Fraction(done, RATE)) * RATE)
+                    clock.expected = block.pts * block.time_base + Fraction(len(values), RATE)
                     if at > done + RATE // 50:
                         yield np.zeros((at - done, CHANNELS), np.int16)
                         done = at
@@ -61,6 +67,27 @@ def samples(file: BinaryIO, demuxer: str, max_pixels: int) -> Iterator[NDArray[n
                 done += len(values)
                 if len(values):
                     yield np.ascontiguousarray(values)
+
+
+class _Clock:
+    """When sound is heard: by the picture's clock, past the same jumps."""
+
+    def __init__(self, begin: Fraction, joins: Sequence[Sequence[float]], jump: float) -> None:
+        self.joins, self.jump = [(Fraction(source), Fraction(shown)) for source, shown in joins], jump
+        self.shift = -begin
+        self.expected: Fraction | None = None
+        """The source's time at which the next block goes on."""
+
+    def shown(self, time: Fraction, done: Fraction) -> Fraction:
+        """When a block of the source's ``time`` is heard, seconds after the first frame; ``done`` is how far it is."""
+        gap = time - self.expected if self.expected is not None else Fraction(0)
+        if gap < -RESTARTED or gap > self.jump:
+            # Each recording's sound ends a little earlier or later than its picture.
+            near = [
+                shown - source for source, shown in self.joins if abs(time + shown - source - done) < NEAR
+            ]
+            self.shift = min(near, key=lambda shift: abs(time + shift - done), default=done - time)
+        return time + self.shift
 
 
 def _playing(container: Any) -> Any:

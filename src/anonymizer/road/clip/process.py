@@ -8,12 +8,13 @@ with what must be there.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer.core.errors import UnreadableError
+from anonymizer.core.errors import DamagedError, UnreadableError
 from anonymizer.core.message import Message
 from anonymizer.core.settings import Settings
 from anonymizer.core.types import (
@@ -29,7 +30,7 @@ from anonymizer.core.types import (
 )
 from anonymizer.detect.finder import Finder, question
 from anonymizer.gate.files import file_sha256
-from anonymizer.read.clip.reader import Clip
+from anonymizer.read.clip.reader import Clip, Reshaped
 from anonymizer.read.sniff import Format
 from anonymizer.redact.clip import TrackRedaction, shown
 from anonymizer.redact.residual import unredacted
@@ -68,9 +69,8 @@ def process(
     """
     staged = staged.with_suffix(".mp4")
     before = _identity(path)
-    with begun(path, form, settings) as (clip, reading):
-        sha256 = file_sha256(path)
-        searched = search(clip, reading, finder, settings, progress)
+    sha256 = file_sha256(path)
+    clip, searched = _searched(path, form, finder, settings, progress)
     doubts, searched_frames = list(searched.doubts), list[int]()
     plan = planned(clip, searched, settings, secret)
     among: set[int] | None = None
@@ -147,6 +147,22 @@ def process(
         ),
         sha256,
     )
+
+
+def _searched(
+    path: Path, form: Format, finder: Finder, settings: Settings, progress: Progress | None
+) -> tuple[Clip, Searched]:
+    """The clip, and what its search found: in one size for all frames, where the first one's is not that of all."""
+    canvas: tuple[int, int] | None = None
+    while True:
+        try:
+            with begun(path, form, settings, canvas) as (clip, reading):
+                searched = search(clip, reading, finder, settings, progress)
+                return replace(clip, joins=searched.ending.joins), searched
+        except Reshaped as changed:
+            if canvas is not None:
+                raise DamagedError("clip.gave-up") from changed
+            canvas = changed.canvas
 
 
 def coverage(plan: RedactionPlan, written: Written, verified: Verification) -> Check:

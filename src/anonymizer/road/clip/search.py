@@ -111,8 +111,13 @@ class _Collected:
         self.doubts += [Doubt(frame, region) for region in regions if region.asked]
 
 
-def begun(path: Path, form: Format, settings: Settings) -> AbstractContextManager[tuple[Clip, Reading]]:
-    """A clip, and the reading that :func:`search` goes on with. Raises as :func:`.opened` does."""
+def begun(
+    path: Path, form: Format, settings: Settings, canvas: tuple[int, int] | None = None
+) -> AbstractContextManager[tuple[Clip, Reading]]:
+    """A clip, and the reading that :func:`search` goes on with; ``canvas``: what all frames are fitted into.
+
+    Raises as :func:`.opened` does.
+    """
     return opened(
         path,
         form,
@@ -122,6 +127,7 @@ def begun(path: Path, form: Format, settings: Settings) -> AbstractContextManage
         whole_every=MARKS_EVERY,
         full_every=FULL_EVERY,
         keep_hdr=settings.hdr is HdrPolicy.KEEP,
+        canvas=canvas,
     )
 
 

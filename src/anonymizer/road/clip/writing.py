@@ -104,7 +104,12 @@ def write(
         ) as out,
         closing(sound),
         Reading(
-            clip.path, clip.form, settings.limits, "full", keep_hdr=settings.hdr is HdrPolicy.KEEP
+            clip.path,
+            clip.form,
+            settings.limits,
+            "full",
+            keep_hdr=settings.hdr is HdrPolicy.KEEP,
+            canvas=clip.canvas,
         ) as reading,
         ahead(_painted(clip, reading, plan, out)) as painted,
     ):

@@ -20,7 +20,7 @@ from anonymizer.core.message import Message
 from anonymizer.core.yuv import AnyPlanes, Colour
 from anonymizer.read.clip.orientation import orientation_of, upright
 from anonymizer.read.clip.picture import ShapeChanged, VideoTrack
-from anonymizer.read.clip.shape import WHOLE, Crop, Shape, fitted
+from anonymizer.read.clip.shape import WHOLE, Crop, FrameShape, fitted
 from anonymizer.read.clip.wide_gamut import BT601, BT709, BT2020, MATRICES, NTSC, P3, PRIMARIES, Wide, wide
 
 UNSPECIFIED = 2
@@ -58,7 +58,7 @@ class Forms:
     ) -> None:
         self.stream, self.track, self.canvas = stream, track, canvas
         self.keep_hdr, self.deep, self.crop = keep_hdr, deep, crop
-        self._first: Shape | None = None
+        self._first: FrameShape | None = None
         self._interlaced = False
 
     def converted(self, decoded: Iterator[Any]) -> Iterator[tuple[Any, FrameForm]]:
@@ -86,12 +86,12 @@ class Forms:
             self.stream.codec_context.sample_aspect_ratio,
         )
 
-    def _shape(self, frame: Any) -> Shape:
+    def _shape(self, frame: Any) -> FrameShape:
         coded = self.stream.codec_context.sample_aspect_ratio
         known = self._first
         # The container's word, until the pictures' own changes.
         aspect = self.stream.sample_aspect_ratio if known is None or coded == known.coded else coded
-        return Shape.of(frame, self.crop, known, aspect, coded)
+        return FrameShape.of(frame, self.crop, known, aspect, coded)
 
     def _begun(self, frame: Any, key: tuple[object, ...], decoded: Iterator[Any]) -> FrameForm:
         track, shape = self.track, self._shape(frame)
@@ -140,7 +140,7 @@ class FrameForm:
         frame: Any,
         stream: Any,
         track: VideoTrack,
-        shape: Shape,
+        shape: FrameShape,
         key: tuple[object, ...],
         *,
         keep_hdr: bool = False,

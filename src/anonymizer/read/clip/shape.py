@@ -26,7 +26,7 @@ WHOLE = Crop()
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class FrameShape:
     """A frame's place and size: ``stored`` (left, top, width, height) is what of its pixels is shown, before turning.
 
     ``upright`` (width, height) pixels as shown, ``aspect`` the width of such a pixel over its height; ``coded``: what
@@ -42,8 +42,8 @@ class Shape:
 
     @classmethod
     def of(
-        cls, frame: Any, crop: Crop, first: Shape | None, aspect: Fraction | None, coded: Fraction | None
-    ) -> Shape:
+        cls, frame: Any, crop: Crop, first: FrameShape | None, aspect: Fraction | None, coded: Fraction | None
+    ) -> FrameShape:
         """``crop`` counts in pixels of the ``first`` frame's size."""
         width, height = frame.width, frame.height
         whole = first.whole if first else (width, height)
@@ -68,7 +68,7 @@ class Shape:
             orientation=turned,
         )
 
-    def shown(self, first: Shape) -> tuple[int, int]:
+    def shown(self, first: FrameShape) -> tuple[int, int]:
         """Even (width, height) in pixels shaped like those of the first frame, none of them lost."""
         (width, height), stretch = self.upright, self.aspect / first.aspect
         width, height = (round(width * stretch), height) if stretch > 1 else (width, round(height / stretch))

@@ -51,7 +51,7 @@ def samples(
     with open_container(file, demuxer, max_pixels) as container:
         if (stream := _playing(container)) is None:
             return
-        clock = _Clock(_start(playing(container, VideoTrack())), joins, jump_of(demuxer))
+        clock = _SoundClock(_start(playing(container, VideoTrack())), joins, jump_of(demuxer))
         resampler = AudioResampler(format="s16", layout="stereo", rate=RATE)
         done = 0
         for frame in _decoded(container, stream):
@@ -69,7 +69,7 @@ def samples(
                     yield np.ascontiguousarray(values)
 
 
-class _Clock:
+class _SoundClock:
     """When sound is heard: by the picture's clock, past the same jumps."""
 
     def __init__(self, begin: Fraction, joins: Sequence[Sequence[float]], jump: float) -> None:

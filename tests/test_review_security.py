@@ -54,16 +54,17 @@ def client(server: Client) -> Client:
 
 def routes(id: str, *, clip: bool = True) -> list[tuple[str, str]]:
     posts = [
-        f"api/media/{id}/{what}" for what in ("apply", "draft", "approve", "reject", "reopen", "discard")
+        f"api/media/{id}/{what}"
+        for what in ("apply", "draft", "approve", "reject", "reopen", "discard", "seen")
     ]
     gets = [
         f"api/media/{id}{what}"
         for what in ("", "/original", "/result", "/film", "/frame/0", "/small", "/report")
     ]
-    gets += [f"api/media/{id}/times"] if clip else []
+    gets += [f"api/media/{id}/times", f"api/media/{id}/save"] if clip else []
     gets += ["", "static/main.js", "api/session", "api/poll", "api/list/review"]
     return [("GET", path) for path in gets] + [
-        ("POST", path) for path in (*posts, "api/release", "api/uploads")
+        ("POST", path) for path in (*posts, "api/release", "api/save", "api/open", "api/uploads")
     ]
 
 
@@ -198,8 +199,10 @@ def test_no_path_is_taken(client: Client, trick: str) -> None:
         answer = client.get(path)
         assert answer.status in (400, 404, 403), path
         assert b"root:" not in answer.body and b"SQLite" not in answer.body and len(answer.body) < 200
+    assert client.post("api/save", {"ids": [trick[:40]]}).status == 404
+    assert client.post("api/open", {"folder": trick}).status == 400
     bodies = {"apply": {"edits": {}}, "draft": {"draft": None}}
-    for what in ("approve", "apply", "draft", "reject", "reopen", "discard"):
+    for what in ("approve", "apply", "draft", "reject", "reopen", "discard", "seen"):
         answer = client.post(f"api/media/{trick}/{what}", bodies.get(what, {"initials": "AB"}))
         assert answer.status in (400, 403, 404, 405, 409)
 

@@ -94,6 +94,11 @@ CREATE TABLE waiting (
     reason    TEXT NOT NULL,              -- why it is not taken yet
     since     TEXT NOT NULL
 );
+CREATE TABLE seen (
+    medium    TEXT PRIMARY KEY,           -- id of an output that a person has looked at
+    who       TEXT NOT NULL,              -- initials, where they were given
+    at        TEXT NOT NULL
+);
 CREATE TABLE inboxes (
     path      BLOB PRIMARY KEY,           -- of a watched folder, as the system's own bytes
     mount     BLOB NOT NULL               -- where the disk or share on which it lies is mounted

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, astuple, fields
 from pathlib import Path
 from typing import Any
@@ -152,6 +152,21 @@ class Ledger(FileRecords):
                 "UPDATE media SET state = ?, reason = ?, report = ?, pending = '' WHERE id = ?",
                 (state, packed(reason), report, decision.medium),
             )
+
+    def look(self, id: str, who: str) -> None:
+        """Record that a person has looked at an output; the first who did stays."""
+        with self.transaction() as db:
+            db.execute("INSERT OR IGNORE INTO seen VALUES (?,?,?)", (id, who, now()))
+
+    def unseen(self, ids: Collection[str] | None = None) -> set[str]:
+        """The ids of what is ready and nobody has looked at, or approved; of these if given."""
+        rows = self.rows(
+            "SELECT id FROM media WHERE state = ? AND id NOT IN (SELECT medium FROM seen) "
+            "AND id NOT IN (SELECT medium FROM decisions WHERE action = ?)",
+            (State.READY, APPROVED),
+        )
+        found = {str(row[0]) for row in rows}
+        return found if ids is None else found & set(ids)
 
     def objection(self, sha256: str) -> Decision | None:
         """The decision that keeps a source of this content from being published without a person: the last one on

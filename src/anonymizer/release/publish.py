@@ -45,6 +45,10 @@ REPORTS = "reports"
 PURPOSE = "manifest"
 SCHEMA = "anonymizer-manifest/1"
 CONSENT = Message("release.consent")
+QUESTIONS = ("consent", "caption", "colleagues", "useful", "account")
+"""What somebody answers before a release, as dental councils advise it: the patient's consent covers this use; the
+caption changes circumstances, places and identities; colleagues who are shown or tagged agreed; it is useful to those
+who will read it; it goes out from a professional account."""
 HIDDEN = ".releasing-"
 MANIFEST_EVERY = 5.0
 """Seconds between two writings of the manifest, at least; 20 times as long as the last one took."""
@@ -72,11 +76,15 @@ def release(
     *,
     initials: str = "",
     ids: Collection[str] | None = None,
+    answers: Collection[str] = (),
+    only_seen: bool = False,
     tell: Callable[[str], None] | None = None,
 ) -> Released:
     """Copy what is publishable in the output folder ``out`` into ``to``, where an earlier release may be.
 
-    ``ids`` chooses some; ``tell`` is given each name that was dealt with. Nothing that is there is overwritten. Raises
+    ``ids`` chooses some; ``tell`` is given each name that was dealt with. ``answers`` are those of :data:`QUESTIONS`
+    that were answered with yes: the ledger has them beside the initials. With ``only_seen`` what nobody has looked at
+    is held back. Nothing that is there is overwritten. Raises
     :class:`UsageError` where ``to`` cannot serve and :class:`OutputError` where it cannot be written.
     """
     check_output_folder(out)
@@ -93,18 +101,22 @@ def release(
         there: list[str] = []
         held: list[tuple[str, Message]] = []
         due = 0.0
+        unseen = gate.ledger.unseen()
         try:
             (to / REPORTS).mkdir(parents=True, exist_ok=True)
             held += _withdrawn(gate, to, listed)
             for entry in gate.ledger.each(State.READY, State.RELEASED):
                 if ids is not None and entry.id not in ids:
                     continue
+                if only_seen and entry.id in unseen:
+                    held.append((entry.name, Message("release.unseen")))
+                    continue
                 try:
                     new = _copied(gate, entry, to)
                 except AnonymizerError as error:
                     held.append((entry.name, error.message))
                 else:
-                    if (entry.state is State.READY or new) and not _recorded(gate, entry, initials):
+                    if (entry.state is State.READY or new) and not _recorded(gate, entry, initials, answers):
                         held.append((entry.name, _taken_back(to, entry, new=new)))
                         continue
                     listed[entry.name] = _record(to, entry)
@@ -214,9 +226,10 @@ def _record(to: Path, entry: LedgerEntry) -> dict[str, Any]:
     }
 
 
-def _recorded(gate: Gate, entry: LedgerEntry, initials: str) -> bool:
+def _recorded(gate: Gate, entry: LedgerEntry, initials: str, answers: Collection[str]) -> bool:
+    said = json.dumps({name: name in answers for name in QUESTIONS} if answers else {})
     return gate.ledger.release(
-        Decision(entry.id, RELEASED, initials, "", "{}", entry.output, now(), entry.sha256)
+        Decision(entry.id, RELEASED, initials, "", said, entry.output, now(), entry.sha256)
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,15 +12,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from anonymizer.core.errors import DecisionError
 from anonymizer.gate import decisions as decide
 from anonymizer.gate.folder import Gate
 from anonymizer.gate.records import State
-from anonymizer.release.publish import release
 from anonymizer.review import drafts
 from anonymizer.review import uploads as inbox
 from anonymizer.review.drafts import Drawn
-from anonymizer.review.instructions import Correction, Handover, Nothing, Said, told
+from anonymizer.review.instructions import Correction, Nothing, Said, told
 from anonymizer.review.page import entry_of, page_of, spoken
 
 
@@ -34,7 +31,6 @@ def routes(media: str) -> list[Route]:
         Route(f"{media}/reject", _decision(decide.reject), methods=["POST"]),
         Route(f"{media}/reopen", _decision(decide.reopen), methods=["POST"]),
         Route(f"{media}/discard", _discard, methods=["POST"]),
-        Route("/api/release", _release, methods=["POST"]),
     ]
 
 
@@ -78,22 +74,3 @@ async def _discard(request: Request) -> Response:
     entry = await entry_of(request, State.READY, State.RELEASED, State.REJECTED, State.FAILED)
     gone = await run_in_threadpool(inbox.discard, entry.source, runner.inbox)
     return JSONResponse({"id": entry.id, "gone": gone})
-
-
-async def _release(request: Request) -> Response:
-    """Copy what is ready into the folder beside the output folder, each file checked once more."""
-    page = page_of(request)
-    said = await told(request, Handover)
-    who = decide.person(said.initials)
-    if page.releasing:
-        raise DecisionError("review.release-running")
-    page.releasing = True
-    try:
-        done = await run_in_threadpool(release, page.runner.out, page.release_folder, initials=who)
-    finally:
-        page.releasing = False
-        page.used = time.monotonic()
-    page.runner.touched()
-    held = [{"name": name, "reason": reason} for name, reason in done.held]
-    facts = {"copied": len(done.copied), "there": len(done.there), "held": held}
-    return JSONResponse(spoken(request, facts))

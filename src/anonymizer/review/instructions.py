@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
@@ -37,13 +37,43 @@ class Correction(BaseModel):
     approve: bool = False
 
 
+Ids = Annotated[tuple[Annotated[str, StringConstraints(max_length=40)], ...], Field(max_length=10_000)]
+
+
 class Handover(BaseModel):
-    """A person's word that the patient's consent was thought of: without it nothing is released."""
+    """A person's word that the patient's consent was thought of: without it nothing is released. ``ids`` chooses some;
+    ``answers`` are the other questions of :data:`anonymizer.release.publish.QUESTIONS` that were answered with yes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     initials: Annotated[str, StringConstraints(max_length=100)]
     consent: Literal[True]
+    answers: tuple[Literal["caption", "colleagues", "useful", "account"], ...] = ()
+    ids: Ids | None = None
+
+
+class Selection(BaseModel):
+    """Some media, by their ids."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ids: Ids
+
+
+class Looked(BaseModel):
+    """Somebody has looked at a medium; initials where they are given."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    initials: Annotated[str, StringConstraints(max_length=12)] = ""
+
+
+class SystemFolder(BaseModel):
+    """A folder of this program's own to be opened by the system."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: Literal["ready", "release"]
 
 
 class Nothing(BaseModel):

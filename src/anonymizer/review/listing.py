@@ -90,7 +90,11 @@ def listing(gate: OutputFolder, reports: Reports, state: State, inbox: Path) -> 
     """At most :data:`LISTED` media of one state: what waits most doubtful first, all else newest first."""
     if state is not State.REVIEW:
         states = (State.READY, State.RELEASED) if state is State.READY else (state,)
-        return [_item(gate, reports, entry, inbox) for entry in gate.ledger.latest(states, LISTED)]
+        unseen = gate.ledger.unseen() if state is State.READY else set()
+        return [
+            _item(gate, reports, entry, inbox) | {"seen": entry.id not in unseen}
+            for entry in gate.ledger.latest(states, LISTED)
+        ]
     items = [_item(gate, reports, entry, inbox) for entry in gate.ledger.most_urgent(LISTED)]
     return sorted(items, key=lambda item: (-item["weight"], item["added"]))
 

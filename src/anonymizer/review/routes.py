@@ -19,7 +19,7 @@ from anonymizer.gate.output import OutputFolder
 from anonymizer.gate.records import State
 from anonymizer.i18n import languages
 from anonymizer.read.walk import Passed
-from anonymizer.review import deciding, showing
+from anonymizer.review import deciding, handing, showing
 from anonymizer.review import listing as queue
 from anonymizer.review import uploads as inbox
 from anonymizer.review.instructions import Nothing, told
@@ -41,6 +41,7 @@ def build(page: Page, port: int) -> Starlette:
         Route("/api/passed/{id:str}/remove", _remove, methods=["POST"]),
         *showing.routes(media),
         *deciding.routes(media),
+        *handing.routes(media),
     ]
     app = Starlette(
         routes=[Mount(page.keys.path, routes=routes)],
@@ -79,6 +80,8 @@ async def _session(request: Request) -> Response:
             "languages": languages(),
             "folder": queue.shown(page.runner.out.name),
             "release_folder": queue.shown(str(page.release_folder)),
+            "release_answers": page.runner.settings.release_answers,
+            "release_seen": page.runner.settings.release_seen,
             "idle_seconds": page.idle_seconds,
             "max_bytes": limits.max_bytes,
             "max_clip_bytes": limits.max_clip_bytes,
@@ -100,6 +103,7 @@ def _counts(gate: OutputFolder, unwritten: int) -> tuple[dict[str, int], str]:
     found = gate.ledger.counts()
     counts: dict[str, int] = {state: found.get(state, 0) for state in queue.SHOWN}
     counts[State.READY] += found.get(State.RELEASED, 0)
+    counts["unseen"] = len(gate.ledger.unseen())
     counts[queue.NOT_TAKEN] = gate.ledger.passed_counts().get(Passed.NOT_TAKEN, 0) + unwritten
     return counts, f"{gate.ledger.revision()}.{unwritten}"
 

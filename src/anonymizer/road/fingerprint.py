@@ -48,9 +48,11 @@ def changed(made: str, wanted: str) -> Message:
 
 
 def _treatment(settings: Settings) -> str:
-    """What decides how the output looks; the language of its report does not."""
+    """What decides how the output looks; the language of its report and what a release asks for do not."""
     known = "\n".join(settings.known)
-    return _short(settings.model_dump_json(exclude={"limits", "language"}) + known)
+    return _short(
+        settings.model_dump_json(exclude={"limits", "language", "release_seen", "release_answers"}) + known
+    )
 
 
 def _split(made: str) -> list[Any]:

@@ -5,10 +5,10 @@
 import { language } from "./words.js";
 
 /** @typedef {[number, number, number, number]} Rect */
-/** @typedef {{version: string, language: string, languages: string[], folder: string, release_folder: string}} Session */
+/** @typedef {{version: string, language: string, languages: string[], folder: string, release_folder: string, release_answers: boolean, release_seen: boolean}} Session */
 /** @typedef {{text: string, kind?: string, question?: string, rect?: Rect, failed?: boolean}} Reason */
 /** @typedef {{initials: string, decided: string, reasons: string[]}} Decision */
-/** @typedef {{id: string, state: string, source: string, uploaded: boolean, version: string, type: string, weight: number, name: string, regions: number, reasons: Reason[], decision: Decision | null}} Item */
+/** @typedef {{id: string, state: string, source: string, uploaded: boolean, version: string, type: string, weight: number, name: string, added: string, seen?: boolean, released?: boolean, regions: number, reasons: Reason[], decision: Decision | null}} Item */
 /** @typedef {{text: string, kind: string, question: string, hidden: boolean, rect: Rect, seconds: number, number: number, answer?: string, settled?: boolean, shown?: boolean}} Doubt */
 /** @typedef {Item & {folder: string}} Passed  a file that was not taken, and the folder it lies in; empty if it was dropped here */
 /** @typedef {Item & {width: number, height: number, duration: number, frames: number, doubts: Doubt[], draft: object | null, history: {action: string, who: string, note: string, at: string}[], checks: {result: string, text: string}[], traces: string[]}} Medium */
@@ -48,6 +48,9 @@ export const blob = async (path) => (await ask(`api/${path}`)).blob();
 /** @param {string} path @param {object} body @returns {Promise<any>} */
 export const post = async (path, body = {}) =>
   (await ask(`api/${path}`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) })).json();
+
+/** Several outputs in one archive. @param {string[]} ids */
+export const archive = async (ids) => (await ask("api/save", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ ids }) })).blob();
 
 /** What is drawn and not applied yet, as JSON; sent even as the window closes. @param {string} id @param {string} body */
 export const keep = (id, body) => ask(`api/media/${id}/draft`, { method: "POST", keepalive: body.length < 60000, headers: { "content-type": "application/json" }, body });

@@ -20,8 +20,10 @@ export class Keys {
    * @param {import("./opened.js").Opened} opened
    * @param {import("./corrections.js").Corrections} corrections
    * @param {import("./decisions.js").Decisions} decisions
+   * @param {import("./look.js").Look} look
    */
-  constructor(opened, corrections, decisions) {
+  constructor(opened, corrections, decisions, look) {
+    this.look = look;
     const { stage } = opened;
     this.opened = opened;
     this.corrections = corrections;
@@ -62,6 +64,7 @@ export class Keys {
     if (place?.dataset.key && corrections.press(event, place.dataset.key)) return true;
     if (place?.dataset.doubt && key === "Enter") { corrections.hideAt(Number(place.dataset.doubt)); return true; }
     if (event.altKey) return false;
+    if ((this.#single || key === "Escape" || key.startsWith("Arrow")) && !event.repeat && !target.closest("[role=slider]") && this.look.press(key)) return true;
     return this.#pressOnStage(key, target) || this.#pressSingle(key, event.repeat, target);
   }
 

@@ -3,7 +3,7 @@
 
 import { get } from "./api.js";
 import { $, draw, el, icon } from "./dom.js";
-import { n, t } from "./words.js";
+import { language, n, t, time } from "./words.js";
 
 export const STATES = ["review", "ready", "rejected", "failed", "not-taken"];
 
@@ -21,8 +21,11 @@ export const reason = (said) => (said.question ? t(`reason.${said.question}`) : 
 /** What the program holds, tab by tab. Events: "pick" (the id of a row) and "tab" (a state that was chosen). */
 export class List extends EventTarget {
   tab = "review";
-  /** @type {import("./api.js").Item[]} */
+  /** Those of the open tab that are shown: all, or what was searched for. @type {import("./api.js").Item[]} */
   items = [];
+  /** @type {import("./api.js").Item[]} */
+  all = [];
+  wanted = "";
   /** @type {Record<string, number>} */
   counts = {};
   /** @type {string | null} */
@@ -65,13 +68,27 @@ export class List extends EventTarget {
     this.spot(open);
     this.held = new Set(items.map((/** @type {import("./api.js").Item} */ item) => item.id));
     // What is being decided waits no more, whatever the program has got round to.
-    this.items = items.filter((/** @type {import("./api.js").Item} */ item) => !this.deciding.has(item.id));
+    this.all = items.filter((/** @type {import("./api.js").Item} */ item) => !this.deciding.has(item.id));
+    this.#sift();
     return true;
+  }
+
+  #sift() {
+    const words = this.wanted.toLocaleLowerCase(language).split(/\s+/).filter(Boolean);
+    this.items = words.length ? this.all.filter((item) => words.every((word) => said(item).includes(word))) : this.all;
+  }
+
+  /** Show what has all of these words in its name, its output's, its date, its reasons or its kinds. @param {string} wanted */
+  search(wanted) {
+    this.wanted = wanted;
+    this.#sift();
+    this.draw();
   }
 
   /** It is decided: take it from the list at once, and keep it away until the program says so too. */
   drop(/** @type {string} */ id) {
-    this.items = this.items.filter((item) => item.id !== id);
+    this.all = this.all.filter((item) => item.id !== id);
+    this.#sift();
     this.deciding.add(id);
   }
 
@@ -80,7 +97,9 @@ export class List extends EventTarget {
     this.current = current;
     $("queue-title").textContent = t(`queue.${this.tab}`);
     $("queue-note").textContent = this.items.length && this.tab !== "not-taken" ? t(this.tab === "review" ? "queue.order" : "queue.newest") : "";
-    draw($("items"), this.items.length ? this.items.map((item) => this.#row(item)) : el("li", { class: "none" }, t("queue.none")));
+    $("search-box").hidden = this.all.length < 2 && !this.wanted;
+    draw($("items"), this.items.length ? this.items.map((item) => this.#row(item)) : el("li", { class: "none" }, t(this.wanted ? "queue.unfound" : "queue.none")));
+    this.dispatchEvent(new Event("drawn"));
   }
 
   /** @param {string | null} current */
@@ -114,10 +133,19 @@ export class List extends EventTarget {
         picture,
         el("span", {},
           el("strong", { title: item.source }, item.source),
+          item.name && el("span", { class: "out", title: item.name }, `→ ${item.name}`),
           el("span", { class: "why" }, why(item)),
-          rank && el("span", { class: `level ${rank}` }, el("i", {}), t(`level.${rank}`)))));
+          rank && el("span", { class: `level ${rank}` }, el("i", {}), t(`level.${rank}`)),
+          item.seen === false && el("span", { class: "level low" }, el("i", {}), t("item.unseen")),
+          item.released && el("span", { class: "level low" }, el("i", {}), t("item.released")))));
   }
 }
+
+/** What of an item can be searched for. @param {import("./api.js").Item} item */
+const said = (item) => [
+  item.source, item.name, item.added?.slice(0, 10), item.added && time(item.added), item.type === "clip" ? t("kind.clip") : t("kind.photo"),
+  ...item.reasons.map((one) => `${reason(one)} ${one.kind ? t(`place.${one.kind}`) : ""}`),
+].join(" ").toLocaleLowerCase(language);
 
 /** @param {import("./api.js").Item} item */
 function why(item) {

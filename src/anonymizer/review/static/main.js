@@ -14,8 +14,10 @@ import * as drafts from "./drafts.js";
 import { Jobs } from "./jobs.js";
 import { Keys } from "./keys.js";
 import { List } from "./list.js";
+import { Look } from "./look.js";
 import { Opened } from "./opened.js";
 import { askRelease } from "./release.js";
+import { copy, openFolder, save } from "./saving.js";
 import { end, failed, remember, remembered } from "./session.js";
 import { MODES, Stage } from "./stage.js";
 import { language, n, name, speak, t, tongue } from "./words.js";
@@ -31,7 +33,8 @@ const jobs = new Jobs();
 const opened = new Opened(list, stage, (id) => jobs.runningFor(id));
 const corrections = new Corrections(opened, (job) => jobs.begun(job));
 const decisions = new Decisions(opened, () => jobs.poll(), choose, (said) => corrections.apply(said));
-const keys = new Keys(opened, corrections, decisions);
+const look = new Look(opened, decisions);
+const keys = new Keys(opened, corrections, decisions, look);
 
 jobs.attach(opened, choose);
 /** @type {Record<string, (...given: any[]) => any>} */
@@ -46,6 +49,9 @@ const act = {
   kind: (kind) => corrections.kind(kind),
   apply: () => decisions.applyOnly(),
   show: (id, state) => show(id, state),
+  save: (item) => save([item]),
+  copy: (item) => copy(item),
+  folder: () => openFolder("ready"),
   reset: () => corrections.reset(),
   discard: (medium) => decisions.discard(medium),
 };
@@ -131,10 +137,11 @@ const detail = (heard) => (event) => heard(/** @type {CustomEvent} */ (event).de
 
 list.addEventListener("pick", detail((id) => opened.open(id)));
 list.addEventListener("tab", detail(choose));
+list.addEventListener("drawn", () => look.draw());
 opened.addEventListener("open", () => { if (opened.medium) decisions.form.show(opened.medium); });
 opened.addEventListener("empty", detail(showEmpty));
 stage.addEventListener("view", () => opened.drawZoom());
-stage.addEventListener("mode", () => { remember("mode", stage.mode); opened.drawTools(); });
+stage.addEventListener("mode", () => { if (!look.on) remember("mode", stage.mode); opened.drawTools(); });
 stage.addEventListener("tool", () => opened.drawTools());
 stage.addEventListener("doubt", detail((index) => corrections.hideAt(index)));
 
@@ -143,9 +150,10 @@ $("redo").onclick = () => corrections.redo();
 $("zoom-in").onclick = () => stage.zoom(1.25);
 $("zoom-out").onclick = () => stage.zoom(0.8);
 $("zoom-fit").onclick = () => stage.fit();
+$("search").oninput = () => list.search($("search").value);
 $("help-open").onclick = () => keys.help();
 $("release-open").onclick = () => askRelease({
-  folder: session.release_folder, count: list.counts.ready, initials: decisions.form.initials,
+  session, count: list.counts.ready, unseen: list.counts.unseen, initials: decisions.form.initials,
   onSigned: (initials) => { decisions.form.sign(initials); decisions.form.draw(); }, onGone: end, onDone: () => jobs.poll(),
 });
 $("add").onclick = () => $("files").click();

@@ -87,6 +87,7 @@ export class Opened extends EventTarget {
       this.#show(true);
       $("medium-title").textContent = medium.source;
       $("medium-title").title = medium.source;
+      $("medium-output").textContent = `→ ${medium.name}`;
       this.dispatchEvent(new Event("open"));
       this.draw();
       this.list.mark(id);

@@ -38,11 +38,15 @@ export function showFacts(medium, edits, doubts, running, act) {
     edits.places.length ? places(medium, edits, changes, act) : el("p", { key: "nowhere", class: "soft" }, t("places.none")),
     changes && kinds(edits, act),
     changes && mouth(edits),
+    medium.history.length > 0 && history(medium),
     checks(medium),
     medium.traces.length > 0 && el("details", { key: "traces" }, el("summary", {}, t("traces")), el("p", { class: "soft" }, t("traces.text", { list: medium.traces.join(", ") }))),
     el("div", { key: "links", class: "links" },
       el("a", { href: `api/media/${medium.id}/report`, target: "_blank", rel: "noopener" }, t("report")),
       waits && changes && !edits.dirty && el("button", { key: "again", type: "button", class: "small", onclick: act.apply }, t("again")),
+      medium.state === "ready" && el("button", { key: "save", type: "button", class: "small", onclick: () => act.save(medium) }, t("save")),
+      medium.state === "ready" && medium.type === "photo" && el("button", { key: "copy", type: "button", class: "small", onclick: () => act.copy(medium) }, t("copy")),
+      medium.state === "ready" && el("button", { key: "folder", type: "button", class: "small", onclick: act.folder }, t("folder.open")),
       medium.uploaded && !waits && el("button", { key: "discard", type: "button", class: "small", title: t("discard.hint"), onclick: () => act.discard(medium) }, t("discard"))));
   showChanges(running ? "running" : changes && edits.dirty ? "dirty" : "", act);
 }
@@ -134,6 +138,10 @@ function places(medium, edits, changes, act) {
 const mouth = (edits) => el("label", { key: "mouth", class: "switch" },
   el("input", { type: "checkbox", id: "mouth", checked: edits.mouth, onchange: (/** @type {any} */ event) => edits.setMouth(event.target.checked) }),
   el("span", {}, t("mouth"), " ", el("span", { class: "soft" }, `(${t("mouth.hint")})`)));
+
+/** Who did what, and when. @param {Medium} medium */
+const history = (medium) => el("details", { key: "history" }, el("summary", {}, t("history")), el("ul", { class: "history" },
+  medium.history.map((one) => el("li", {}, el("b", {}, t(`history.${one.action}`)), ` ${[one.who, time(one.at)].filter(Boolean).join(", ")}`, one.note && el("span", { class: "soft" }, ` ${one.note}`)))));
 
 /** @param {Medium} medium */
 function checks(medium) {

@@ -13,6 +13,7 @@ export async function speak(wanted) {
   document.documentElement.lang = wanted;
   for (const element of document.querySelectorAll("[data-t]")) element.textContent = t(element.dataset.t);
   for (const element of document.querySelectorAll("[data-t-label]")) element.setAttribute("aria-label", t(element.dataset.tLabel));
+  for (const element of document.querySelectorAll("[data-t-placeholder]")) element.placeholder = t(element.dataset.tPlaceholder);
   for (const element of document.querySelectorAll("[data-t-title]")) name(element, t(element.dataset.tTitle));
 }
 

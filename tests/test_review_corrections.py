@@ -75,6 +75,7 @@ def opened(browser: Any, made: Path, tmp_path: Path) -> Iterator[Window]:
     with serving(shutil.copytree(made, tmp_path / "out"), SETTINGS) as client:
         window = Window(browser, client)
         page = window.open()
+        page.click("#items >> text=one.png")
         window.shown("one.png")
         page.fill("#initials", "AB")
         page.keyboard.press("Escape")

@@ -294,7 +294,6 @@ class Settings(BaseModel):
         About(
             Part.WRITE,
             "Release only what a person has looked at, one by one, or approved.",
-            "The page's “Look through” marks what was seen.",
         ),
     ] = False
     release_answers: Annotated[
@@ -302,7 +301,6 @@ class Settings(BaseModel):
         About(
             Part.WRITE,
             "Release only with all five questions answered: consent, caption, colleagues, use, account.",
-            "The private ledger has the answers in any case.",
         ),
     ] = False
     jpeg_quality: Annotated[int, Field(ge=70, le=100), About(Part.WRITE, "Quality of a written JPEG.")] = 95

@@ -41,6 +41,7 @@ class OutputFolder:
         self.rejected = self.private / "rejected"
         self.altered = self.private / "altered"
         self.sheets = self.private / "sheets"
+        self.drawings = self.private / "drawings"
 
     def contact_sheet(self, id: str) -> bytes:
         """A clip's contact sheet, JPEG; empty where it has none. Raises OSError."""

@@ -16,7 +16,7 @@ from anonymizer.gate.records import LedgerEntry, State
 def withdraw(folder: OutputFolder, id: str) -> None:
     """Remove what the gate wrote about a medium that did not get through."""
     left = [folder.reports / f"{id}.json", folder.reports / f"{id}.html", folder.review / f"{id}.reasons.txt"]
-    for path in (*left, folder.sheets / f"{id}.jpg"):
+    for path in (*left, folder.sheets / f"{id}.jpg", folder.drawings / f"{id}.json"):
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
 

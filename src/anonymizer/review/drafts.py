@@ -4,7 +4,7 @@ loses it.
     OUT/.anonymizer/drawings/ID.json
 
 One file for each medium, mode 0600, written whole or not at all. It holds places and answers, and nothing else that a
-person could type.
+person could type. It goes with the report of its medium.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from anonymizer.gate.output import OutputFolder
 from anonymizer.gate.permissions import PRIVATE_FOLDER
 from anonymizer.review.edits import Edits
 
-FOLDER = "drawings"
 MOST = 1 << 20
 """Bytes of one file: what a request may bring is less."""
 
@@ -48,7 +47,7 @@ def keep(folder: OutputFolder, id: str, draft: Draft | None) -> None:
 
     Raises :class:`OutputError` where the folder cannot be written.
     """
-    path = folder.private / FOLDER / f"{id}.json"
+    path = folder.drawings / f"{id}.json"
     try:
         if draft is None:
             path.unlink(missing_ok=True)
@@ -61,7 +60,7 @@ def keep(folder: OutputFolder, id: str, draft: Draft | None) -> None:
 
 def kept(folder: OutputFolder, id: str) -> Draft | None:
     """A medium's drawings; None where there are none, or they cannot be read."""
-    path = folder.private / FOLDER / f"{id}.json"
+    path = folder.drawings / f"{id}.json"
     with contextlib.suppress(OSError, ValidationError):
         if path.stat().st_size <= MOST:
             return Draft.model_validate_json(path.read_bytes())

@@ -40,7 +40,7 @@ from anonymizer.gate.work import Work
 from anonymizer.read.walk import Passed, PassedOver
 from anonymizer.report.schema import Report
 from anonymizer.report.used import used_settings
-from anonymizer.review import drafts, uploads
+from anonymizer.review import uploads
 from anonymizer.review.edits import to_settings
 from anonymizer.review.foreseen import surprise
 from anonymizer.review.instructions import Correction
@@ -356,7 +356,6 @@ class JobRunner:
             gate.ledger.unclaim(job.replaces, State.REVIEW)
             raise
         gate.retire(job.replaces, State.REVIEW)
-        drafts.keep(gate, job.replaces, None)
         if job.approval and outcome.verdict is Verdict.REVIEW:
             return self._approved(gate, job, job.approval, before, outcome)
         return outcome

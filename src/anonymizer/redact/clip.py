@@ -24,6 +24,7 @@ from anonymizer.core.yuv import AnyPlane, AnyPlanes, Plane, colours
 from anonymizer.redact.photo import (
     FEATHER,
     FILL_COLOUR,
+    TEXT_PAD,
     bounded,
     coverage,
     drawn,
@@ -70,6 +71,8 @@ def track_redaction(
     style = style_of(like, settings)
     shape = Shape.BOX if style is Style.FILL else shape_of(like, settings)
     boxes = _boxes(track, settings)
+    if style is Style.FILL and track.quads is not None:
+        shape, boxes = Shape.QUAD, _boxes_about(track.quads)
     if style is Style.FILL:
         return TrackRedaction(track, style, shape, planes(np.array([[FILL_COLOUR]], np.float32)), boxes)
     largest = int((track.boxes[:, 2] * track.boxes[:, 3]).argmax())
@@ -92,7 +95,8 @@ def redaction_at(one: TrackRedaction, frame: int, size: tuple[int, int]) -> Reda
         return None
     shown = box if one.shape is Shape.ELLIPSE else seen
     grid = one.grid.shape[1], one.grid.shape[0]
-    return Redaction(one.track.kind, one.shape, one.style, shown, grid, one.track.evidence)
+    corners = one.track.corners(frame) if one.shape is Shape.QUAD else ()
+    return Redaction(one.track.kind, one.shape, one.style, shown, grid, one.track.evidence, corners)
 
 
 def shown(one: TrackRedaction, size: tuple[int, int]) -> NDArray[np.bool_]:
@@ -141,6 +145,17 @@ def _boxes(track: Track, settings: Settings) -> NDArray[np.int32]:
     return np.column_stack([left, top, right, bottom]).astype(np.int32)
 
 
+def _boxes_about(quads: NDArray[np.float32]) -> NDArray[np.int32]:
+    """The rectangles ``(n, 4)`` that hold quadrilaterals ``(n, 4, 2)`` as they are drawn: grown by a share of their
+    lesser side, and to an even place and size, for colour is half as fine."""
+    sides = np.linalg.norm(quads - np.roll(quads, 1, axis=1), axis=2).min(axis=1)
+    pad = np.maximum(2, np.rint(TEXT_PAD * sides))[:, None] + 1
+    low, high = np.floor(quads.min(axis=1) - pad), np.ceil(quads.max(axis=1) + pad)
+    low -= low % 2
+    high += high % 2
+    return np.concatenate([low, high], axis=1).astype(np.int32)
+
+
 def _rect(box: NDArray[np.int32]) -> Rect:
     left, top, right, bottom = box.tolist()
     return left, top, right, bottom
@@ -159,6 +174,9 @@ def _draw(planes: AnyPlanes, one: TrackRedaction, found: Redaction) -> None:
     """One redaction over the luma rectangle and its half-size counterparts."""
     height, width = planes[0].shape
     box = found.box
+    if one.style is Style.FILL and found.shape is Shape.QUAD:
+        _fill_quad(planes, one, found)
+        return
     if one.style is Style.FILL:
         _fill(planes, one, _seen(box, (width, height)))
         return
@@ -185,6 +203,23 @@ def _fill(planes: AnyPlanes, one: TrackRedaction, seen: Rect) -> None:
     ):
         # With 10 bits: four steps to one of 8.
         plane[top:bottom, left:right] = np.rint(value) * (1 if plane.dtype == np.uint8 else 4)
+
+
+def _fill_quad(planes: AnyPlanes, one: TrackRedaction, found: Redaction) -> None:
+    """One colour over a quadrilateral as :func:`anonymizer.redact.photo.coverage` draws it, and over every sample of
+    colour that touches it."""
+    height, width = planes[0].shape
+    left, top, right, bottom = found.box
+    x0, y0, x1, y1 = left & ~1, top & ~1, min(width, right + right % 2), min(height, bottom + bottom % 2)
+    luma = coverage(Shape.QUAD, (x0, y0, x1, y1), found.corners, 0) > 0
+    high, wide = luma.shape[0] // 2 * 2, luma.shape[1] // 2 * 2
+    chroma = luma[:high, :wide].reshape(high // 2, 2, wide // 2, 2).any(axis=(1, 3))
+    half = x0 // 2, y0 // 2
+    for plane, (x, y), mask, value in zip(
+        planes, ((x0, y0), half, half), (luma, chroma, chroma), one.grid.ravel(), strict=True
+    ):
+        part = plane[y : y + mask.shape[0], x : x + mask.shape[1]]
+        part[mask] = np.rint(value) * (1 if plane.dtype == np.uint8 else 4)
 
 
 @dataclass(frozen=True, slots=True)

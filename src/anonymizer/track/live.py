@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.core.types import Box, Kind
-from anonymizer.track.template import Template
+from anonymizer.track.flow import Quad, aligned, scaled
+from anonymizer.track.template import Grey, Template
 
 FOLLOWED = 3.0
 """Seconds that a well-attested face is followed beyond its last sighting: a head that turns away."""
@@ -46,6 +47,12 @@ class Live:
     mouths: list[tuple[int, tuple[float, float, float, float]]] = field(default_factory=list)
     over: bool = False
     """Its ends are settled."""
+    quads: list[Quad] = field(default_factory=list)
+    """Of text and codes, for each of ``boxes`` the quadrilateral in it, in pixels of the frame."""
+    anchor: tuple[Grey, Quad] | None = None
+    """The small frame in which a label last moved or was sighted, and where it is there, in its pixels."""
+    restless: bool = False
+    """A label has moved, or could not be followed, since it was last sighted."""
 
     @property
     def box(self) -> Box:
@@ -98,6 +105,7 @@ def trimmed(live: Live, frames_of: Callable[[float], int]) -> Live:
     ):
         end += 1
     live.boxes, live.marks = live.boxes[begin : end + 1], live.marks[begin : end + 1]
+    live.quads = live.quads[begin : end + 1]
     live.first += begin
     live.over = True
     return live
@@ -127,6 +135,11 @@ def bridged(tracks: list[Live], frames_of: Callable[[float], int]) -> list[Live]
         here, there = best.boxes[-1], late.boxes[0]
         best.boxes += [between(here, there, (i + 1) / (gap + 1)).scaled(1.1) for i in range(gap)]
         best.marks += ["H"] * gap
+        if best.quads and late.quads:
+            before, after = best.quads[-1], aligned(late.quads[0], best.quads[-1])
+            steps = [(i + 1) / (gap + 1) for i in range(gap)]
+            best.quads += [scaled(before + (after - before) * np.float32(step), 1.1) for step in steps]
+            best.quads += late.quads
         best.boxes += late.boxes
         best.marks += late.marks
         best.mouths += late.mouths

@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -19,20 +20,16 @@ from numpy.typing import NDArray
 from anonymizer.core.geometry import mouth_box
 from anonymizer.core.pixels import averages
 from anonymizer.core.types import Box, Evidence, Kind, Pixels, Region
+from anonymizer.track import labels
+from anonymizer.track.labels import FOLLOWED_CORRELATION, GROWTH, LABELS, ROOMY
 from anonymizer.track.live import FOLLOWED, HELD, SURE, Live, between, bridged, nearness, trimmed
 from anonymizer.track.template import Grey, follow, template
 from anonymizer.track.tracks import SMOOTH, Track, steady
 
-FOLLOWED_CORRELATION = 0.6
-"""Correlation from which a thing counts as followed."""
-GROWTH = 0.012
-"""Growth for each frame that a box is only held, as a share of its size: nobody knows where it went."""
 QUICK_EVERY = 0.13
 """Seconds between quick detections while all faces are in steady view: less than a head takes to turn away."""
 LOSING = 0.12
 """Seconds without a sighting after which a well-attested face is searched for."""
-ROOMY = 1.6
-"""A line of text keeps the larger of two extents that differ by less than this in area."""
 REMEMBERED = 240
 """Grey frames that are remembered at most: 55 MB at 640 by 360."""
 
@@ -129,6 +126,8 @@ class Tracker:
             frame,
             frame,
         )
+        if region.kind in LABELS:
+            live.quads = [labels.quad_of(region)] * len(live.boxes)
         live.total, live.added = colours.astype(np.float64), 1
         live.evidence = {e.detector: e.score for e in region.evidence}
         live.over = True
@@ -149,7 +148,7 @@ class Tracker:
         pairs = []
         for i, region in enumerate(sightings):
             for live in self._live:
-                close = nearness(region.box, live.box) if live.kind is region.kind else 0.0
+                close = _likeness(live, region) if live.kind is region.kind else 0.0
                 if close > 0:
                     pairs.append((close, i, live))
         taken: set[int] = set()
@@ -174,6 +173,12 @@ class Tracker:
                 if region.box.covered_by(live.box) > 0.7:
                     return True
                 continue
+            if live.kind in LABELS:
+                if (whole := labels.pieces(labels.standing(live)[-1], region)) is not None:
+                    corners = tuple((float(x), float(y)) for x, y in whole)
+                    self._attest(live, replace(region, box=labels.box_of(whole), corners=corners), small, grey)
+                    return True
+                continue
             both = region.box.union(live.box)
             shared = max(region.box.covered_by(live.box), live.box.covered_by(region.box))
             if shared > 0.5 and both.area <= ROOMY * max(region.box.area, live.box.area):
@@ -184,14 +189,17 @@ class Tracker:
     def _attest(self, live: Live, region: Region, small: Pixels, grey: Grey) -> None:
         before = live.boxes[live.since - live.first] if live.marks else region.box
         gap = self._frame - live.since
-        if gap > 1:
+        label = live.kind in LABELS
+        if label and live.marks:
+            labels.attest(live, region, grey, self._past, self._frame, self.scale)
+        elif gap > 1:
             # Followed there and sighted here: hide both the followed way and the straight one.
             for step in range(1, gap):
                 at = live.since - live.first + step
                 straight = between(before, region.box, step / gap)
                 live.boxes[at] = live.boxes[at].union(straight)
-        box = region.box
-        if live.kind is not Kind.FACE and live.box.area < ROOMY * box.area:
+        box = labels.box_of(live.quads[-1]) if label else region.box
+        if not label and live.kind is not Kind.FACE and live.box.area < ROOMY * box.area:
             # A quick detection finds the line, and not always its last letter.
             box = box.union(live.box)
         live.boxes[-1], live.marks[-1] = box, "S"
@@ -225,12 +233,17 @@ class Tracker:
 
     def _begin(self, region: Region, small: Pixels, grey: Grey) -> None:
         live = Live(region.kind, self._frame, [region.box], ["S"], None, self._frame, self._frame)
+        if region.kind in LABELS:
+            live.quads = [labels.quad_of(region)]
         self._attest(live, region, small, grey)
         self._look_back(live)
         self._live.append(live)
 
     def _look_back(self, live: Live) -> None:
         """Follow a new thing back through the remembered frames, as far as it can be known again."""
+        if live.kind in LABELS:
+            labels.look_back(live, self._past, self.frames_of(HELD), self.scale)
+            return
         box = self._small(live.box)
         boxes: list[Box] = []
         marks: list[str] = []
@@ -251,6 +264,10 @@ class Tracker:
 
     def _carry(self, live: Live, grey: Grey) -> None:
         """Where a live thing is in this frame, before anybody has looked."""
+        if live.kind in LABELS:
+            if labels.carry(live, grey, self.scale):
+                live.good = self._frame
+            return
         correlation = 0.0
         box = live.box
         if live.appearance:
@@ -303,8 +320,14 @@ class Tracker:
         return Box(small.x / sx, small.y / sy, small.w / sx, small.h / sy)
 
     def _finished(self, live: Live) -> Track:
-        raw = np.array([(b.x, b.y, b.w, b.h) for b in live.boxes], np.float32).reshape(-1, 4)
-        boxes = steady(raw, self.frames_of(SMOOTH))
+        quads = None
+        if live.quads and not all(labels.is_upright(quad) for quad in live.quads):
+            quads = np.array([labels.padded(quad, 1 / max(self.scale)) for quad in live.quads], np.float32)
+        if quads is None:
+            raw = np.array([(b.x, b.y, b.w, b.h) for b in live.boxes], np.float32).reshape(-1, 4)
+            boxes = steady(raw, self.frames_of(SMOOTH))
+        else:
+            boxes = np.concatenate([quads.min(axis=1), np.ptp(quads, axis=1)], axis=1)
         colours = live.total / live.added if live.total is not None else np.full((1, 1, 3), 128.0)
         evidence = tuple(Evidence(name, score) for name, score in sorted(live.evidence.items()))
         return Track(
@@ -316,7 +339,13 @@ class Tracker:
             colours.astype(np.float32),
             _mouths(live, boxes),
             np.array([mark == "H" for mark in live.marks], np.bool_),
+            quads,
         )
+
+
+def _likeness(live: Live, region: Region) -> float:
+    """How likely a sighting shows this thing, which is of its kind; 0 for not."""
+    return labels.alike(labels.standing(live)[-1], region) if live.kind in LABELS else nearness(region.box, live.box)
 
 
 def _seen(marks: Sequence[str], apart: int) -> NDArray[np.bool_]:

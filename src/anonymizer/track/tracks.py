@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer.core.types import Box, Evidence, Kind
+from anonymizer.core.types import Box, Evidence, Kind, Point
 
 SMOOTH = 0.15
 """Half width, seconds, of the window in which sizes are made steady."""
@@ -20,7 +20,8 @@ class Track:
     ``boxes`` float32 ``(n, 4)``: x, y, w, h in frame ``first + i``. ``seen`` bool ``(n,)``: a detector saw it
     there, or in the frames before and after; otherwise it was followed by its appearance, or its place is ``guessed``:
     held or interpolated. ``colours`` float32 ``(rows, columns, 3)``: the grid's RGB averages over the whole track.
-    ``mouths`` as ``boxes``, or None.
+    ``mouths`` as ``boxes``, or None. ``quads`` float32 ``(n, 4, 2)``: the corners, in order, of a label that does not
+    stand upright in all of its frames; its boxes are those about them.
     """
 
     kind: Kind
@@ -31,6 +32,7 @@ class Track:
     colours: NDArray[np.float32]
     mouths: NDArray[np.float32] | None = None
     guessed: NDArray[np.bool_] | None = None
+    quads: NDArray[np.float32] | None = None
 
     @property
     def last(self) -> int:
@@ -40,6 +42,12 @@ class Track:
         """Where the thing is in a frame of the track."""
         x, y, w, h = (float(v) for v in self.boxes[frame - self.first])
         return Box(x, y, w, h)
+
+    def corners(self, frame: int) -> tuple[Point, ...]:
+        """The corners of a label in a frame, where it does not stand upright throughout; else none."""
+        if self.quads is None:
+            return ()
+        return tuple((float(x), float(y)) for x, y in self.quads[frame - self.first])
 
     def mouth(self, frame: int) -> Box | None:
         """Where its mouth is, for faces whose landmarks were seen."""

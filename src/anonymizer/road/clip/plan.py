@@ -101,7 +101,7 @@ def to_draw(redactions: Sequence[TrackRedaction], size: tuple[int, int]) -> tupl
         here = (
             redaction_at(face, frame, size) for face in faces if face.track.first <= frame <= face.track.last
         )
-        region = Region(track.box(frame), track.kind, track.evidence)
+        region = Region(track.box(frame), track.kind, track.evidence, corners=track.corners(frame))
         return under_faces(region, [one for one in here if one])
 
     return tuple(
@@ -124,7 +124,7 @@ def differing(one: RedactionPlan, other: RedactionPlan) -> set[int]:
 
 def _identity(track: Track) -> tuple[object, ...]:
     """What two tracks have in common that are covered alike."""
-    arrays = (track.boxes, track.colours, track.seen, track.mouths)
+    arrays = (track.boxes, track.colours, track.seen, track.mouths, track.quads)
     return track.kind, track.first, *(None if one is None else one.tobytes() for one in arrays)
 
 

@@ -307,6 +307,7 @@ def _scaled(region: Region, scale: tuple[float, float]) -> Region:
         region.kind,
         region.evidence,
         tuple((x * sx, y * sy) for x, y in region.landmarks),
+        tuple((x * sx, y * sy) for x, y in region.corners),
         action=region.action,
         question=region.question,
     )

@@ -22,7 +22,7 @@ from anonymizer.core import hdr
 from anonymizer.core.message import Message
 from anonymizer.core.pixels import averages
 from anonymizer.core.prefetch import ahead
-from anonymizer.core.types import Box, Check, Pixels, Progress, Redaction, Region, Result, Shape, Style
+from anonymizer.core.types import Box, Check, Pixels, Point, Progress, Redaction, Region, Result, Shape, Style
 from anonymizer.core.yuv import Plane, Planes, colours, pixels, reduced, reduction
 from anonymizer.detect.faces.finder import ALL_ROTATIONS, NEAR_CONTEXT, NEAR_SIDE, QUICK_SIDE
 from anonymizer.detect.finder import Finder
@@ -161,10 +161,13 @@ def redactions_in_place(planes: Planes, plan: RedactedFrames, frame: int) -> boo
             rect for rect in reach[number + 1 :].tolist() + kept if _meet(rect, (left, top, right, bottom))
         ]
         mask: NDArray[np.bool_] | None = None
-        if later or found.shape is Shape.ELLIPSE:
+        if later or found.shape is not Shape.BOX:
             x, y = found.box[0] - left, found.box[1] - top
             own = x, y, found.box[2] - left, found.box[3] - top
-            mask = _middle(found.shape, own, (right - left, bottom - top), side)
+            if found.shape is Shape.QUAD:
+                mask = _inner(found.corners, (left, top, right, bottom), side)
+            else:
+                mask = _middle(found.shape, own, (right - left, bottom - top), side)
             for over in later:
                 mask = mask & ~_cells(over, (left, top, right, bottom), side)
             if not mask.any():
@@ -207,7 +210,10 @@ def strength_of(planes: Planes, plan: RedactedFrames, frame: int, kept: Sequence
     luma = strength.check(y[:, :, None], redactions, kept, bound, sources, EDGE)
     if luma.result is not Result.PASS or not redactions:
         return luma
-    halves = [replace(one, box=halved(one.box)) for one in redactions]
+    halves = [
+        replace(one, box=halved(one.box), corners=tuple((x / 2, y / 2) for x, y in one.corners))
+        for one in redactions
+    ]
     blind = [None] * len(halves)  # All noise is in the brightness.
     colour = strength.check(np.dstack([u, v]), halves, [halved(rect) for rect in kept], bound, blind, EDGE)
     worse = float(colour.data.get("rms", 0.0)) > float(luma.data.get("rms", 0.0))
@@ -336,6 +342,16 @@ def _middle(shape: Shape, box: Rect, size: tuple[int, int], side: tuple[int, int
     a, b = (box[2] - box[0]) / 2, (box[3] - box[1]) / 2
     cx, cy = box[0] + a, box[1] + b
     return np.asarray((((ys - cy) / b) ** 2)[:, None] + (((xs - cx) / a) ** 2)[None, :] <= 0.7)
+
+
+def _inner(corners: Sequence[Point], rect: Rect, side: tuple[int, int]) -> NDArray[np.bool_]:
+    """Which cells of a reduced rectangle lie wholly inside a quadrilateral."""
+    cell = np.array([(rect[2] - rect[0]) / side[0], (rect[3] - rect[1]) / side[1]])
+    points = (np.array(corners) - rect[:2]) / cell
+    mask: NDArray[np.uint8] = np.zeros((side[1] + 2, side[0] + 2), np.uint8)
+    # With a rim of its own, for what lies beyond the picture's edge is not known to be inside.
+    cv2.fillConvexPoly(mask, np.rint(points + 0.5).astype(np.int32), 1)
+    return np.asarray(cv2.erode(mask, np.ones((3, 3), np.uint8))[1:-1, 1:-1] > 0)
 
 
 def _cells(over: Sequence[int], rect: Rect, side: tuple[int, int]) -> NDArray[np.bool_]:

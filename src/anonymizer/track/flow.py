@@ -1,0 +1,132 @@
+"""Follow a flat thing, such as a label, as a quadrilateral from one small grey frame to another.
+
+Corners in and about it are followed by their flow (pyramidal Lucas-Kanade, Bouguet 2001), forwards and back, and an
+affine map is fitted to those that come back to where they began (RANSAC). So a label that tilts, turns or comes nearer
+is followed as what it is, and not as an upright box that drifts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymizer.track.template import Grey
+
+Quad = NDArray[np.float32]
+"""Four corners ``(4, 2)`` in order, x and y."""
+POINTS = 60
+"""Corners that are followed at most."""
+LEAST_POINTS = 6
+"""How many of them must agree on one map, …"""
+AGREE = 0.5
+"""… which share of those that can be followed, …"""
+ASTRAY = 1.0
+"""… each within so many pixels, as within so many each must come back to where it began."""
+ABOUT = 0.25
+"""What lies so far about it, as a share of its lesser side, moves with it: print alone may be too small to follow …"""
+LEAST_ABOUT = 3.0
+"""… or so many pixels."""
+STILL = 2.0
+"""Mean difference, grey levels, under which a place has not changed …"""
+UNMOVED = 0.3
+"""… or it has not moved where half of its corners have moved by less than so many pixels."""
+STRETCH = 1.25
+"""The most that a map between two frames stretches or shrinks in any direction; more is no map of a thing."""
+AFFINE_POINTS = 12
+"""Points from which a map may also shear: a thing that tilts away. With fewer it only moves, turns and grows."""
+WINDOW, LEVELS = (15, 15), 3
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Where a quadrilateral is in another frame; ``still``: it is where it was."""
+
+    quad: Quad
+    still: bool
+
+
+def moved(before: Grey, now: Grey, quad: Quad) -> Moved | None:
+    """Where what is at ``quad`` (pixels of these small frames) in the frame ``before`` is ``now``.
+
+    None where too little of it can be followed, or its points do not agree.
+    """
+    height, width = before.shape
+    left, top, right, bottom = _bounds(quad, width, height, 0.0)
+    if right - left < 3 or bottom - top < 3:
+        return None
+    here, there = before[top:bottom, left:right], now[top:bottom, left:right]
+    if cv2.norm(here, there, cv2.NORM_L1) < STILL * here.size:
+        return Moved(quad, still=True)
+    start = _corners(before, quad)
+    if len(start) < LEAST_POINTS:
+        return None
+    end, known, _ = cv2.calcOpticalFlowPyrLK(before, now, start, np.empty_like(start), winSize=WINDOW, maxLevel=LEVELS)
+    back, again, _ = cv2.calcOpticalFlowPyrLK(now, before, end, np.empty_like(start), winSize=WINDOW, maxLevel=LEVELS)
+    good = (known[:, 0] == 1) & (again[:, 0] == 1) & (np.abs(back - start).max(axis=1) < ASTRAY)
+    if int(good.sum()) < LEAST_POINTS:
+        return None
+    start, end = start[good], end[good]
+    if float(np.median(np.abs(end - start).max(axis=1))) < UNMOVED:
+        return Moved(quad, still=True)
+    fitted = _fitted(start, end)
+    if fitted is None:
+        return None
+    return Moved(np.asarray(quad @ fitted[:, :2].T + fitted[:, 2], np.float32), still=False)
+
+
+def aligned(quad: Quad, like: Quad) -> Quad:
+    """The same quadrilateral, its corners in the order in which they lie nearest to those of another."""
+    turns = [np.roll(way, n, axis=0) for way in (quad, quad[::-1]) for n in range(4)]
+    return min(turns, key=lambda turned: float(np.abs(turned - like).sum()))
+
+
+def scaled(quad: Quad, factor: float) -> Quad:
+    """A quadrilateral grown about its middle."""
+    middle = quad.mean(axis=0)
+    return np.asarray(middle + (quad - middle) * factor, np.float32)
+
+
+def _corners(grey: Grey, quad: Quad) -> NDArray[np.float32]:
+    """Corners in a quadrilateral and close about it, ``(n, 2)``."""
+    height, width = grey.shape
+    sides = np.linalg.norm(quad - np.roll(quad, 1, axis=0), axis=1)
+    about = max(LEAST_ABOUT, ABOUT * float(sides.min()))
+    left, top, right, bottom = _bounds(quad, width, height, about)
+    mask: NDArray[np.uint8] = np.zeros((bottom - top, right - left), np.uint8)
+    cv2.fillConvexPoly(mask, np.rint(quad - (left, top)).astype(np.int32), 255)
+    kernel = np.ones((2 * round(about) + 1,) * 2, np.uint8)
+    found = cv2.goodFeaturesToTrack(
+        np.ascontiguousarray(grey[top:bottom, left:right]), POINTS, 0.02, 3, mask=cv2.dilate(mask, kernel)
+    )
+    if found is None:
+        return np.empty((0, 2), np.float32)
+    return np.asarray(found.reshape(-1, 2) + (left, top), np.float32)
+
+
+def _fitted(start: NDArray[np.float32], end: NDArray[np.float32]) -> NDArray[np.float64] | None:
+    """The affine map ``(2, 3)`` that takes most points where they went; None where they do not agree."""
+    matrix, inliers = cv2.estimateAffinePartial2D(start, end, method=cv2.RANSAC, ransacReprojThreshold=ASTRAY)
+    agreed = 0 if matrix is None else int(inliers.sum())
+    if agreed < max(LEAST_POINTS, AGREE * len(start)) and len(start) >= AFFINE_POINTS:
+        matrix, inliers = cv2.estimateAffine2D(start, end, method=cv2.RANSAC, ransacReprojThreshold=ASTRAY)
+        agreed = 0 if matrix is None else int(inliers.sum())
+    if matrix is None or agreed < max(LEAST_POINTS, AGREE * len(start)):
+        return None
+    if agreed >= AFFINE_POINTS:
+        inner = inliers[:, 0] == 1
+        sheared, _ = cv2.estimateAffine2D(start[inner], end[inner], method=cv2.RANSAC, ransacReprojThreshold=ASTRAY)
+        matrix = matrix if sheared is None else sheared
+    stretched = np.linalg.svd(matrix[:, :2], compute_uv=False)
+    if stretched.max() > STRETCH or stretched.min() < 1 / STRETCH:
+        return None
+    return np.asarray(matrix, np.float64)
+
+
+def _bounds(quad: Quad, width: int, height: int, about: float) -> tuple[int, int, int, int]:
+    """The whole pixels about a quadrilateral that lie in the frame: left, top, right, bottom."""
+    (x0, y0), (x1, y1) = quad.min(axis=0) - about, quad.max(axis=0) + about
+    left, top = max(0, int(np.floor(x0))), max(0, int(np.floor(y0)))
+    return left, top, max(left, min(width, int(np.ceil(x1)))), max(top, min(height, int(np.ceil(y1))))

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from anonymizer.core.types import Box, Evidence, Kind, Pixels, Region
 from anonymizer.track import template as look
 from anonymizer.track import tracker as module
+from anonymizer.track.labels import ROOMY
 from anonymizer.track.live import SURE, Live, between, bridged, nearness, trimmed
 from anonymizer.track.template import follow, template
-from anonymizer.track.tracker import ROOMY, Tracker
+from anonymizer.track.tracker import Tracker
 from anonymizer.track.tracks import Track, steady
 
 SIZE, SMALL = (640, 360), (320, 180)
@@ -321,7 +322,7 @@ def test_beside_the_picture_there_are_no_colours(x: int, y: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "past", "back"), [(Kind.FACE, 60, 60), (Kind.FACE, 100, 75), (Kind.TEXT, 100, 100)]
+    ("kind", "past", "back"), [(Kind.FACE, 60, 60), (Kind.FACE, 100, 75), (Kind.MARK, 100, 100)]
 )
 def test_a_new_thing_is_looked_for_in_the_frames_before(kind: Kind, past: int, back: int) -> None:
     picture = np.random.default_rng(1).integers(0, 255, (180, 320), np.uint8)
@@ -367,7 +368,7 @@ def test_what_is_held_moves_on_where_it_was_leaving_the_picture(
     at: Box, step: tuple[int, int], moves: bool
 ) -> None:
     boxes = [Box(at.x + n * step[0], at.y + n * step[1], at.w, at.h) for n in range(-5, 1)]
-    grown = at.scaled(1 + module.GROWTH)
+    grown = at.scaled(1 + look.GROWTH)
     on = grown.union(Box(grown.x + step[0], grown.y + step[1], grown.w, grown.h))
     assert tracker()._drifted(live("FFFFFF", boxes=boxes)) == (on if moves else grown)
     # Held before, or too short a while in view to tell: it only grows.

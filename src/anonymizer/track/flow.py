@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from anonymizer.track.template import Grey
 
-Quad = NDArray[np.float32]
+Quad = NDArray[np.float64]
 """Four corners ``(4, 2)`` in order, x and y."""
 POINTS = 60
 """Corners that are followed at most."""
@@ -63,8 +63,12 @@ def moved(before: Grey, now: Grey, quad: Quad) -> Moved | None:
     start = _corners(before, quad)
     if len(start) < LEAST_POINTS:
         return None
-    end, known, _ = cv2.calcOpticalFlowPyrLK(before, now, start, np.empty_like(start), winSize=WINDOW, maxLevel=LEVELS)
-    back, again, _ = cv2.calcOpticalFlowPyrLK(now, before, end, np.empty_like(start), winSize=WINDOW, maxLevel=LEVELS)
+    end, known, _ = cv2.calcOpticalFlowPyrLK(
+        before, now, start, np.empty_like(start), winSize=WINDOW, maxLevel=LEVELS
+    )
+    back, again, _ = cv2.calcOpticalFlowPyrLK(
+        now, before, end, np.empty_like(start), winSize=WINDOW, maxLevel=LEVELS
+    )
     good = (known[:, 0] == 1) & (again[:, 0] == 1) & (np.abs(back - start).max(axis=1) < ASTRAY)
     if int(good.sum()) < LEAST_POINTS:
         return None
@@ -74,7 +78,7 @@ def moved(before: Grey, now: Grey, quad: Quad) -> Moved | None:
     fitted = _fitted(start, end)
     if fitted is None:
         return None
-    return Moved(np.asarray(quad @ fitted[:, :2].T + fitted[:, 2], np.float32), still=False)
+    return Moved(np.asarray(quad @ fitted[:, :2].T + fitted[:, 2], np.float64), still=False)
 
 
 def aligned(quad: Quad, like: Quad) -> Quad:
@@ -86,7 +90,7 @@ def aligned(quad: Quad, like: Quad) -> Quad:
 def scaled(quad: Quad, factor: float) -> Quad:
     """A quadrilateral grown about its middle."""
     middle = quad.mean(axis=0)
-    return np.asarray(middle + (quad - middle) * factor, np.float32)
+    return np.asarray(middle + (quad - middle) * factor, np.float64)
 
 
 def _corners(grey: Grey, quad: Quad) -> NDArray[np.float32]:
@@ -103,7 +107,7 @@ def _corners(grey: Grey, quad: Quad) -> NDArray[np.float32]:
     )
     if found is None:
         return np.empty((0, 2), np.float32)
-    return np.asarray(found.reshape(-1, 2) + (left, top), np.float32)
+    return np.asarray(found.reshape(-1, 2) + np.array((left, top)), np.float32)
 
 
 def _fitted(start: NDArray[np.float32], end: NDArray[np.float32]) -> NDArray[np.float64] | None:
@@ -117,7 +121,9 @@ def _fitted(start: NDArray[np.float32], end: NDArray[np.float32]) -> NDArray[np.
         return None
     if agreed >= AFFINE_POINTS:
         inner = inliers[:, 0] == 1
-        sheared, _ = cv2.estimateAffine2D(start[inner], end[inner], method=cv2.RANSAC, ransacReprojThreshold=ASTRAY)
+        sheared, _ = cv2.estimateAffine2D(
+            start[inner], end[inner], method=cv2.RANSAC, ransacReprojThreshold=ASTRAY
+        )
         matrix = matrix if sheared is None else sheared
     stretched = np.linalg.svd(matrix[:, :2], compute_uv=False)
     if stretched.max() > STRETCH or stretched.min() < 1 / STRETCH:

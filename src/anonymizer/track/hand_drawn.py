@@ -22,8 +22,7 @@ from anonymizer.core.pixels import averages
 from anonymizer.core.settings import PERSON, DrawnRegion
 from anonymizer.core.types import Box, Evidence, Pixels
 from anonymizer.track.live import HELD
-from anonymizer.track.template import STILL, Grey, Template, follow, template
-from anonymizer.track.tracker import FOLLOWED_CORRELATION, GROWTH
+from anonymizer.track.template import FOLLOWED_CORRELATION, GROWTH, STILL, Grey, Template, follow, template
 from anonymizer.track.tracks import SMOOTH, Track, steady
 
 FRESH = 0.9

@@ -2,7 +2,7 @@
 
 A label lies on something that moves, tilts and turns, and half a name beside a cover is still a name. So it is
 followed by the flow of its own corners (:mod:`anonymizer.track.flow`), and where that is doubtful, or it has moved at
-all, whoever searches is asked to look at the place again (:attr:`Live.restless`). Quadrilaterals are float32
+all, whoever searches is asked to look at the place again (:attr:`Live.restless`). Quadrilaterals are float64
 ``(4, 2)``, in pixels of the upright frame unless they are said to be small: in those of its small copy.
 """
 
@@ -18,13 +18,9 @@ from anonymizer.core.geometry import area, corners_of, inside, outline, outline_
 from anonymizer.core.types import Box, Kind, Region
 from anonymizer.track.flow import Quad, aligned, moved, scaled
 from anonymizer.track.live import Live
-from anonymizer.track.template import Grey, follow, template
+from anonymizer.track.template import FOLLOWED_CORRELATION, GROWTH, Grey, follow, template
 
 LABELS = frozenset({Kind.TEXT, Kind.CODE})
-FOLLOWED_CORRELATION = 0.6
-"""Correlation from which a thing counts as followed."""
-GROWTH = 0.012
-"""Growth for each frame that a place is only held, as a share of its size: nobody knows where it went."""
 ROOMY = 1.6
 """A line of text keeps the larger of two extents that differ by less than this in area."""
 SAME = 0.15
@@ -37,7 +33,7 @@ UPRIGHT = 0.02
 
 def quad_of(region: Region) -> Quad:
     """A region's outline, its corners in order."""
-    return np.array(outline(region), np.float32)
+    return np.array(outline(region), np.float64)
 
 
 def box_of(quad: Quad) -> Box:
@@ -55,8 +51,8 @@ def is_upright(quad: Quad) -> bool:
 def joined(one: Quad, other: Quad) -> Quad:
     """The smallest rectangle that holds both: an upright one if both are, else at any angle."""
     if is_upright(one) and is_upright(other):
-        return np.array(corners_of(box_of(np.vstack([one, other]))), np.float32)
-    return np.asarray(cv2.boxPoints(cv2.minAreaRect(np.vstack([one, other]))), np.float32)
+        return np.array(corners_of(box_of(np.vstack([one, other]))), np.float64)
+    return np.asarray(cv2.boxPoints(cv2.minAreaRect(np.vstack([one, other]).astype(np.float32))), np.float64)
 
 
 def alike(quad: Quad, region: Region) -> float:
@@ -85,7 +81,9 @@ def carry(live: Live, grey: Grey, scale: tuple[float, float]) -> bool:
         quad, still = found
         if not still:
             live.restless, live.anchor = True, (grey, quad)
-        quads.append(np.asarray(quad / scale, np.float32) if not still or live.marks[-1] == "H" else quads[-1])
+        quads.append(
+            np.asarray(quad / scale, np.float64) if not still or live.marks[-1] == "H" else quads[-1]
+        )
     live.boxes.append(box_of(quads[-1]))
     live.marks.append("H" if found is None else "F")
     return found is not None
@@ -104,10 +102,12 @@ def _followed(live: Live, grey: Grey) -> tuple[Quad, bool] | None:
     there, correlation = follow(look, grey, box)
     if correlation < FOLLOWED_CORRELATION:
         return None
-    return np.asarray(quad + (there.x - box.x, there.y - box.y), np.float32), there == box
+    return np.asarray(quad + np.array((there.x - box.x, there.y - box.y)), np.float64), there == box
 
 
-def attest(live: Live, region: Region, grey: Grey, past: Sequence[Grey], frame: int, scale: tuple[float, float]) -> None:
+def attest(
+    live: Live, region: Region, grey: Grey, past: Sequence[Grey], frame: int, scale: tuple[float, float]
+) -> None:
     """Put a label where it was sighted in this frame, and the frames since the last sighting right.
 
     ``past``: the small frames before this one, the latest last. The larger of what is sighted and what was followed
@@ -121,7 +121,7 @@ def attest(live: Live, region: Region, grey: Grey, past: Sequence[Grey], frame: 
     if live.marks[-1] != "H" and area(both.tolist()) < ROOMY * area(quad.tolist()):
         quad = aligned(both, stood)
     gap = frame - live.since
-    live.anchor = grey, np.asarray(quad * scale, np.float32)
+    live.anchor = grey, np.asarray(quad * scale, np.float64)
     if gap > 1:
         _between(live, quad, gap, past, scale, agreed=agreed)
     quads[-1] = quad
@@ -138,7 +138,7 @@ def _between(
     for step in range(1, gap):
         at = start + step
         behind = back[gap - step - 1] if gap - step <= len(back) else None
-        straight = np.asarray(first + (quad - first) * (step / gap), np.float32)
+        straight = np.asarray(first + (quad - first) * (step / gap), np.float64)
         forwards = quads[at] if live.marks[at] != "H" else None
         if forwards is not None and behind is not None:
             same = outline_iou(forwards.tolist(), behind.tolist()) >= AGREED
@@ -161,7 +161,7 @@ def _way_back(live: Live, most: int, past: Sequence[Grey], scale: tuple[float, f
         quad, still = place
         if not still:
             live.anchor = grey, quad
-        found.append(np.asarray(quad / scale, np.float32))
+        found.append(np.asarray(quad / scale, np.float64))
     live.anchor = kept
     return found
 
@@ -184,7 +184,7 @@ def look_back(live: Live, past: Sequence[Grey], held: int, scale: tuple[float, f
             small, still = place
             if not still:
                 live.anchor = grey, small
-            quad = np.asarray(small / scale, np.float32)
+            quad = np.asarray(small / scale, np.float64)
         quads.append(quad)
         marks.append("H" if missed else "F")
     live.anchor = kept
@@ -197,11 +197,13 @@ def look_back(live: Live, past: Sequence[Grey], held: int, scale: tuple[float, f
 def standing(live: Live) -> list[Quad]:
     """A label's quadrilaterals, one for each of its boxes."""
     if len(live.quads) != len(live.boxes):
-        live.quads[:] = [np.array(corners_of(box), np.float32) for box in live.boxes]
+        live.quads[:] = [np.array(corners_of(box), np.float64) for box in live.boxes]
     return live.quads
 
 
 def padded(quad: Quad, pixels: float) -> Quad:
     """A rectangle at any angle, grown by so many pixels on each side."""
-    centre, (w, h), angle = cv2.minAreaRect(quad)
-    return aligned(np.asarray(cv2.boxPoints((centre, (w + 2 * pixels, h + 2 * pixels), angle)), np.float32), quad)
+    centre, (w, h), angle = cv2.minAreaRect(quad.astype(np.float32))
+    return aligned(
+        np.asarray(cv2.boxPoints((centre, (w + 2 * pixels, h + 2 * pixels), angle)), np.float64), quad
+    )

@@ -138,7 +138,7 @@ def bridged(tracks: list[Live], frames_of: Callable[[float], int]) -> list[Live]
         if best.quads and late.quads:
             before, after = best.quads[-1], aligned(late.quads[0], best.quads[-1])
             steps = [(i + 1) / (gap + 1) for i in range(gap)]
-            best.quads += [scaled(before + (after - before) * np.float32(step), 1.1) for step in steps]
+            best.quads += [scaled(before + (after - before) * step, 1.1) for step in steps]
             best.quads += late.quads
         best.boxes += late.boxes
         best.marks += late.marks

@@ -24,6 +24,10 @@ LEAST_REACH = 8.0
 """… and at least, pixels of the small frame."""
 FLAT = 2.0
 """Standard deviation, grey levels, under which a template has nothing to be known by."""
+FOLLOWED_CORRELATION = 0.6
+"""Correlation from which a thing counts as followed."""
+GROWTH = 0.012
+"""Growth for each frame that a place is only held, as a share of its size: nobody knows where it went."""
 STILL = 3.0
 """Mean difference, grey levels, under which a thing has not moved at all."""
 

@@ -21,9 +21,9 @@ from anonymizer.core.geometry import mouth_box
 from anonymizer.core.pixels import averages
 from anonymizer.core.types import Box, Evidence, Kind, Pixels, Region
 from anonymizer.track import labels
-from anonymizer.track.labels import FOLLOWED_CORRELATION, GROWTH, LABELS, ROOMY
+from anonymizer.track.labels import LABELS, ROOMY
 from anonymizer.track.live import FOLLOWED, HELD, SURE, Live, between, bridged, nearness, trimmed
-from anonymizer.track.template import Grey, follow, template
+from anonymizer.track.template import FOLLOWED_CORRELATION, GROWTH, Grey, follow, template
 from anonymizer.track.tracks import SMOOTH, Track, steady
 
 QUICK_EVERY = 0.13
@@ -176,7 +176,9 @@ class Tracker:
             if live.kind in LABELS:
                 if (whole := labels.pieces(labels.standing(live)[-1], region)) is not None:
                     corners = tuple((float(x), float(y)) for x, y in whole)
-                    self._attest(live, replace(region, box=labels.box_of(whole), corners=corners), small, grey)
+                    self._attest(
+                        live, replace(region, box=labels.box_of(whole), corners=corners), small, grey
+                    )
                     return True
                 continue
             both = region.box.union(live.box)
@@ -345,7 +347,11 @@ class Tracker:
 
 def _likeness(live: Live, region: Region) -> float:
     """How likely a sighting shows this thing, which is of its kind; 0 for not."""
-    return labels.alike(labels.standing(live)[-1], region) if live.kind in LABELS else nearness(region.box, live.box)
+    return (
+        labels.alike(labels.standing(live)[-1], region)
+        if live.kind in LABELS
+        else nearness(region.box, live.box)
+    )
 
 
 def _seen(marks: Sequence[str], apart: int) -> NDArray[np.bool_]:

@@ -16,14 +16,18 @@ FOLLOWED = 3.0
 """Seconds that a well-attested face is followed beyond its last sighting: a head that turns away."""
 HELD = 0.7
 """Seconds that a place stays hidden when the thing can be neither sighted nor followed."""
-WEAK = 0.4
-"""Seconds that a thing of a single faint sighting is followed and held …"""
+WEAK = 0.13
+"""Seconds that a faint thing is followed beyond its sightings: no longer than from one quick detection to the next …"""
 PER_SIGHTING = 0.1
-"""… and how much each further sighting adds."""
+"""… and how much each sighting adds."""
+LEAST_HELD = 0.13
+"""A place is held for as long as the thing was sighted, and no longer than :data:`HELD`, but for so long at least:
+nobody has looked at every frame."""
 SURE = 0.5
 """Score of one sighting that makes a track well attested."""
 BRIDGED = 2.0
-"""Longest gap, seconds, between two tracks at one place that is taken for one thing unseen."""
+"""Longest gap, seconds, between two tracks at one place that is taken for one thing unseen. Where one of them is faint
+it is no longer than both were sighted."""
 
 
 @dataclass(eq=False, slots=True)
@@ -59,6 +63,11 @@ class Live:
         return self.boxes[-1]
 
 
+def trust(live: Live) -> float:
+    """Seconds that a face is followed by its look beyond its sightings."""
+    return FOLLOWED if live.best >= SURE else min(FOLLOWED, WEAK + PER_SIGHTING * live.sightings)
+
+
 def nearness(a: Box, b: Box) -> float:
     """How likely two boxes of one kind show one thing: intersection over union, or closeness; 0 for not."""
     overlap = a.iou(b)
@@ -88,9 +97,8 @@ def trimmed(live: Live, frames_of: Callable[[float], int]) -> Live:
         return live
     first, last = live.marks.index("S"), len(live.marks) - 1 - live.marks[::-1].index("S")
     if live.kind is Kind.FACE:
-        trust = FOLLOWED if live.best >= SURE else min(FOLLOWED, WEAK + PER_SIGHTING * live.sightings)
-        followed = frames_of(trust)
-        held = frames_of(min(HELD, trust))
+        followed = frames_of(trust(live))
+        held = min(frames_of(min(HELD, trust(live))), max(frames_of(LEAST_HELD), last - first + 1))
     else:
         followed, held = len(live.marks), frames_of(HELD)
     begin, end = first, last
@@ -115,16 +123,24 @@ def _near(marks: Sequence[str], *wanted: str) -> bool:
     return any(mark in wanted for mark in marks)
 
 
-def bridged(tracks: list[Live], frames_of: Callable[[float], int]) -> list[Live]:
-    """Tracks whose gap is short and whose ends lie at one place, made one: cuts that were a flash included."""
-    most = frames_of(BRIDGED)
+def bridged(
+    tracks: list[Live],
+    frames_of: Callable[[float], int],
+    apart: Callable[[int, int], bool] = lambda _, __: False,
+) -> list[Live]:
+    """Tracks whose gap is short and whose ends lie at one place, made one.
+
+    ``apart`` says of two frames whether they belong to different shots.
+    """
     waiting = sorted(tracks, key=lambda live: live.first)
     done: list[Live] = []
     for late in waiting:
         best, nearest = None, 0.0
         for early in done:
             gap = late.first - (early.first + len(early.boxes))
-            if early.kind is late.kind and 0 <= gap <= most:
+            if early.kind is late.kind and 0 <= gap <= _gap(early, late, frames_of):
+                if apart(late.first - gap - 1, late.first):
+                    continue
                 close = nearness(early.boxes[-1], late.boxes[0])
                 if close > nearest:
                     best, nearest = early, close
@@ -143,9 +159,19 @@ def bridged(tracks: list[Live], frames_of: Callable[[float], int]) -> list[Live]
         best.boxes += late.boxes
         best.marks += late.marks
         best.mouths += late.mouths
+        best.best, best.sightings = max(best.best, late.best), best.sightings + late.sightings
         for name, score in late.evidence.items():
             best.evidence[name] = max(best.evidence.get(name, 0.0), score)
         if late.total is not None and (best.total is None or best.total.shape == late.total.shape):
             best.total = late.total if best.total is None else best.total + late.total
             best.added += late.added
     return done
+
+
+def _gap(early: Live, late: Live, frames_of: Callable[[float], int]) -> int:
+    """The longest gap in frames over which two tracks may be one thing."""
+    faint = [one for one in (early, late) if one.kind is Kind.FACE and one.best < SURE]
+    if not faint:
+        return frames_of(BRIDGED)
+    sighted = sum(one.marks.count("S") for one in (early, late))
+    return min(frames_of(BRIDGED), max(frames_of(LEAST_HELD), sighted))

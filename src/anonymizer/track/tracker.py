@@ -21,8 +21,19 @@ from anonymizer.core.geometry import mouth_box
 from anonymizer.core.pixels import averages
 from anonymizer.core.types import Box, Evidence, Kind, Pixels, Region
 from anonymizer.track import labels
+from anonymizer.track.cuts import FLASH, Cuts
 from anonymizer.track.labels import LABELS, ROOMY
-from anonymizer.track.live import FOLLOWED, HELD, SURE, Live, between, bridged, nearness, trimmed
+from anonymizer.track.live import (
+    FOLLOWED,
+    HELD,
+    SURE,
+    Live,
+    between,
+    bridged,
+    nearness,
+    trimmed,
+    trust,
+)
 from anonymizer.track.template import FOLLOWED_CORRELATION, GROWTH, Grey, follow, template
 from anonymizer.track.tracks import SMOOTH, Track, steady
 
@@ -52,6 +63,7 @@ class Tracker:
         self._live: list[Live] = []
         self._done: list[Live] = []
         self._past: deque[Grey] = deque(maxlen=REMEMBERED)
+        self._cuts = Cuts(self.frames_of(FLASH))
         self._frame = -1
         # Frames from one sighting to the next of a face in steady view, at most.
         self._lately = max(2, self.frames_of(QUICK_EVERY))
@@ -70,6 +82,7 @@ class Tracker:
         grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
         self._frame += 1
         if cut:
+            self._cuts.add(self._frame, self._past[-1] if self._past else grey, grey)
             self._close(self._live)
             self._past.clear()
         for live in self._live:
@@ -140,7 +153,9 @@ class Tracker:
         """
         self._past.clear()
         self._close(self._live)
-        self._done = bridged([trimmed(live, self.frames_of) for live in self._done], self.frames_of)
+        self._done = bridged(
+            [trimmed(live, self.frames_of) for live in self._done], self.frames_of, self._cuts.between
+        )
         return [self._finished(live) for live in self._done]
 
     def _linked(self, sightings: Sequence[Region], small: Pixels, grey: Grey) -> list[Region]:
@@ -304,7 +319,9 @@ class Tracker:
             return False
         unseen = self._frame - live.good
         if live.kind is Kind.FACE:
-            return unseen > self.frames_of(HELD) or self._frame - live.since > self.frames_of(FOLLOWED)
+            # A faint one wanders off when it is followed for long.
+            most = FOLLOWED if live.best >= SURE else max(HELD, trust(live))
+            return unseen > self.frames_of(HELD) or self._frame - live.since > self.frames_of(most)
         # Text and codes are looked for now and then: only a detection that finds nothing, and another picture at
         # the place, end them.
         return live.kind in searched and unseen > self.frames_of(HELD)

@@ -13,7 +13,7 @@ from anonymizer.core.types import Box, Evidence, Kind, Pixels, Region
 from anonymizer.track import template as look
 from anonymizer.track import tracker as module
 from anonymizer.track.labels import ROOMY
-from anonymizer.track.live import SURE, Live, between, bridged, nearness, trimmed
+from anonymizer.track.live import SURE, Live, between, bridged, mouths, nearness, trimmed
 from anonymizer.track.template import follow, template
 from anonymizer.track.tracker import Tracker
 from anonymizer.track.tracks import Track, steady
@@ -94,16 +94,19 @@ def tenths(seconds: float) -> int:
     [
         # A sure one is followed for three seconds, a faint one for so long as it was sighted.
         ("F" * 40 + "S" + "F" * 40, SURE, 1, Kind.FACE, (10, 71)),
-        ("F" * 40 + "S" + "F" * 40, 0.3, 1, Kind.FACE, (35, 46)),
-        ("F" * 40 + "S" + "F" * 40, 0.3, 6, Kind.FACE, (30, 51)),
+        ("F" * 40 + "S" + "F" * 40, 0.3, 1, Kind.FACE, (38, 43)),
+        ("F" * 40 + "S" + "F" * 40, 0.3, 6, Kind.FACE, (33, 48)),
         ("F" * 40 + "S" + "F" * 40, 0.3, 99, Kind.FACE, (10, 71)),
         ("F" * 40 + "S" + "F" * 40, 0.3, 1, Kind.TEXT, (0, 81)),
-        # What cannot be followed is held for less than a second, a faint one for less.
-        ("H" * 20 + "S" + "H" * 20, 0.9, 1, Kind.FACE, (14, 27)),
-        ("H" * 20 + "S" + "H" * 20, 0.3, 1, Kind.FACE, (16, 25)),
+        # What cannot be followed is held for as long as it was sighted, for less than a second, a faint one for less.
+        ("H" * 20 + "S" * 7 + "H" * 20, 0.9, 7, Kind.FACE, (14, 33)),
+        ("H" * 20 + "S" * 8 + "H" * 20, 0.9, 8, Kind.FACE, (14, 34)),
+        ("H" * 20 + "S" * 4 + "H" * 20, 0.9, 4, Kind.FACE, (17, 27)),
+        ("H" * 20 + "S" * 4 + "H" * 20, 0.3, 1, Kind.FACE, (19, 25)),
+        ("H" * 20 + "S" + "H" * 20, 0.9, 1, Kind.FACE, (20, 21)),
         ("H" * 20 + "S" + "H" * 20, 0.9, 1, Kind.TEXT, (14, 27)),
         # And is held again where it was followed meanwhile.
-        ("H" * 20 + "F" + "HH" + "S" + "HH" + "F" + "H" * 20, 0.9, 1, Kind.FACE, (14, 33)),
+        ("H" * 20 + "F" + "HH" + "S" * 3 + "HH" + "F" + "H" * 20, 0.9, 3, Kind.FACE, (18, 31)),
         ("S", 0.9, 1, Kind.FACE, (0, 1)),
         ("FFSFF", 0.9, 1, Kind.FACE, (0, 5)),
         ("S" + "H" * 20 + "S", 0.9, 2, Kind.FACE, (0, 22)),
@@ -427,9 +430,9 @@ def test_between_two_near_sightings_it_is_seen() -> None:
 
 def test_the_mouth_lies_in_every_frame_where_it_lies_in_the_box() -> None:
     one = live("SFS", boxes=[Box(0, 0, 10, 10), Box(0, 0, 20, 10), Box(0, 0, 10, 10)], first=5)
-    assert module._mouths(one, np.zeros((3, 4), np.float32)) is None
+    assert mouths(one) is None
     one.mouths = [(5, (0.2, 0.5, 0.4, 0.2)), (7, (0.4, 0.5, 0.4, 0.2))]
-    found = module._mouths(one, np.zeros((3, 4), np.float32))
+    found = mouths(one)
     assert found is not None
     assert np.allclose(found, [[2, 5, 4, 2], [6, 5, 8, 2], [4, 5, 4, 2]])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import IntEnum
 from typing import Protocol, runtime_checkable
 
 from anonymizer.core.types import Box, Model, Pixels, Region
@@ -40,6 +41,26 @@ class FaceRegionFinder(RegionFinder, Protocol):
         self, pixels: Pixels, places: Sequence[Box], rotations: Sequence[int]
     ) -> list[Region]:
         """What ``verification_pass`` says, of these places alone, at these rotations."""
+
+
+class Proof(IntEnum):
+    """What a closer look says of a place that may hold text or a code."""
+
+    NONE = 0
+    """It sees nothing there."""
+    SEEN = 1
+    """It sees something, and cannot read it."""
+    READ = 2
+
+
+@runtime_checkable
+class ProvesLabels(Protocol):
+    """A finder of text or codes, which can tell of a place that it found whether there is anything to be read."""
+
+    def verification_pass(self, pixels: Pixels) -> list[Region]: ...
+
+    def proof(self, pixels: Pixels, region: Region) -> Proof | None:
+        """What a closer look at a place says; None of a kind that is another finder's."""
 
 
 @runtime_checkable

@@ -5,12 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import reduce
+
+import numpy as np
 
 from anonymizer.core.known import KnownNames
 from anonymizer.core.machine import own_threads
 from anonymizer.core.settings import Settings, TextPolicy
 from anonymizer.core.types import Box, Model, Pixels, Question, Region
-from anonymizer.detect.base import FaceRegionFinder, FindsBeside, RegionFinder, ReleasesMemory
+from anonymizer.detect.base import (
+    FaceRegionFinder,
+    FindsBeside,
+    Proof,
+    ProvesLabels,
+    RegionFinder,
+    ReleasesMemory,
+)
 from anonymizer.detect.models.store import Store
 from anonymizer.detect.runtime import hand_back
 
@@ -153,6 +164,22 @@ class Finder:
         """Quick detection of everything but faces, between full searches."""
         return [r for finder in self._of_others() for r in finder.verification_pass(pixels)]
 
+    def labels_near(self, pixels: Pixels, places: Sequence[Box]) -> list[Region]:
+        """Quick detection of text and codes at these places alone, each with some ground about it."""
+        found: list[Region] = []
+        for part in _parts(places, pixels.shape[1], pixels.shape[0]):
+            left, top, right, bottom = part.pixels(pixels.shape[1], pixels.shape[0])
+            view = np.ascontiguousarray(pixels[top:bottom, left:right])
+            seen = [r for finder in self._of_labels() for r in finder.verification_pass(view)]
+            found += [_shifted(r, left, top) for r in seen]
+        # What stands at the edge of a part is cut off by it, and not what was asked for.
+        return [r for r in found if any(r.box.intersection(place).area > 0 for place in places)]
+
+    def proof(self, pixels: Pixels, region: Region) -> Proof:
+        """What a closer look says of a place that was found for text or a code."""
+        told = (finder.proof(pixels, region) for finder in self._of_labels())
+        return max((one for one in told if one is not None), default=Proof.SEEN)
+
     def verification_pass(self, pixels: Pixels) -> list[Region]:
         return _side_by_side(self.verification_pass_faces, self.quick_find_others, pixels)
 
@@ -174,8 +201,39 @@ class Finder:
     def _of_faces(self) -> list[FaceRegionFinder]:
         return [finder for finder in self.finders if isinstance(finder, FaceRegionFinder)]
 
+    def _of_labels(self) -> list[ProvesLabels]:
+        return [finder for finder in self.finders if isinstance(finder, ProvesLabels)]
+
     def _of_others(self) -> list[RegionFinder]:
         return [finder for finder in self.finders if not isinstance(finder, FaceRegionFinder)]
+
+
+NEAR_GROUND, NEAR_LEAST = 0.3, 128.0
+"""Ground about a place, on each side, as a share of its longer side; the least side of what is looked at, pixels."""
+
+
+def _parts(places: Sequence[Box], width: int, height: int) -> list[Box]:
+    """The parts of a picture that hold these places with some ground about them; parts that meet are one."""
+    waiting = [place.padded(NEAR_GROUND * max(place.w, place.h)) for place in places]
+    waiting = [
+        box.padded(max(0.0, (NEAR_LEAST - min(box.w, box.h)) / 2)).within(width, height) for box in waiting
+    ]
+    done: list[Box] = []
+    while waiting:
+        box = waiting.pop()
+        if not box.area:
+            continue
+        if meets := [other for other in done if box.intersection(other).area > 0]:
+            done = [other for other in done if other not in meets]
+            waiting.append(reduce(Box.union, meets, box))
+        else:
+            done.append(box)
+    return done
+
+
+def _shifted(region: Region, x: int, y: int) -> Region:
+    box = Box(region.box.x + x, region.box.y + y, region.box.w, region.box.h)
+    return replace(region, box=box, corners=tuple((px + x, py + y) for px, py in region.corners))
 
 
 def _side_by_side(

@@ -16,8 +16,9 @@ import numpy as np
 
 from anonymizer.core.geometry import area, corners_of, inside, outline, outline_iou
 from anonymizer.core.types import Box, Kind, Region
+from anonymizer.detect.base import Proof
 from anonymizer.track.flow import Quad, aligned, moved, scaled
-from anonymizer.track.live import Live
+from anonymizer.track.live import LOOKS, Live
 from anonymizer.track.template import FOLLOWED_CORRELATION, GROWTH, Grey, follow, template
 
 LABELS = frozenset({Kind.TEXT, Kind.CODE})
@@ -75,7 +76,7 @@ def carry(live: Live, grey: Grey, scale: tuple[float, float]) -> bool:
     quads = standing(live)
     found = _followed(live, grey)
     if found is None:
-        live.restless = True
+        live.restless = live.doubtful = True
         quads.append(scaled(quads[-1], 1 + GROWTH))
     else:
         quad, still = found
@@ -105,6 +106,17 @@ def _followed(live: Live, grey: Grey) -> tuple[Quad, bool] | None:
     return np.asarray(quad + np.array((there.x - box.x, there.y - box.y)), np.float64), there == box
 
 
+def unproved(lives: Sequence[Live], least: float, most: int) -> list[Live]:
+    """The labels at which a closer look is due in this frame: the largest, of an area of ``least`` pixels, ``most`` at
+    most."""
+    due = [
+        live
+        for live in lives
+        if live.kind in LABELS and live.proof is Proof.NONE and live.looks < LOOKS and live.marks[-1] != "H"
+    ]
+    return sorted((live for live in due if live.box.area >= least), key=lambda live: -live.box.area)[:most]
+
+
 def attest(
     live: Live, region: Region, grey: Grey, past: Sequence[Grey], frame: int, scale: tuple[float, float]
 ) -> None:
@@ -125,7 +137,7 @@ def attest(
     if gap > 1:
         _between(live, quad, gap, past, scale, agreed=agreed)
     quads[-1] = quad
-    live.restless = False
+    live.restless = live.doubtful = False
 
 
 def _between(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.core.types import Box, Kind
+from anonymizer.detect.base import Proof
 from anonymizer.track.flow import Quad, aligned, scaled
 from anonymizer.track.template import Grey, Template
 
@@ -56,7 +57,13 @@ class Live:
     anchor: tuple[Grey, Quad] | None = None
     """The small frame in which a label last moved or was sighted, and where it is there, in its pixels."""
     restless: bool = False
-    """A label has moved, or could not be followed, since it was last sighted."""
+    """A label has moved since it was last sighted …"""
+    doubtful: bool = False
+    """… and could not be followed by its corners in all frames."""
+    proof: Proof = Proof.NONE
+    """The best that closer looks at a label have said …"""
+    looks: int = 0
+    """… and how many there were."""
 
     @property
     def box(self) -> Box:
@@ -66,6 +73,34 @@ class Live:
 def trust(live: Live) -> float:
     """Seconds that a face is followed by its look beyond its sightings."""
     return FOLLOWED if live.best >= SURE else min(FOLLOWED, WEAK + PER_SIGHTING * live.sightings)
+
+
+LOOKS = 3
+"""Closer looks at a label, at different moments, …"""
+
+
+def refuted(live: Live) -> bool:
+    """Whether so many closer looks at what was found for text or a code saw nothing there: it is none."""
+    return live.looks >= LOOKS and live.proof is Proof.NONE
+
+
+def mouths(live: Live) -> NDArray[np.float32] | None:
+    """The mouth in every frame: where it is in the box, interpolated between the frames that tell."""
+    if not live.mouths:
+        return None
+    at = [frame - live.first for frame, _ in live.mouths]
+    known = np.array([place for _, place in live.mouths], np.float64)
+    steps = np.arange(len(live.boxes))
+    place = np.column_stack([np.interp(steps, at, known[:, i]) for i in range(4)])
+    raw = np.array([(b.x, b.y, b.w, b.h) for b in live.boxes], np.float64).reshape(-1, 4)
+    return np.column_stack(
+        [
+            raw[:, 0] + place[:, 0] * raw[:, 2],
+            raw[:, 1] + place[:, 1] * raw[:, 3],
+            place[:, 2] * raw[:, 2],
+            place[:, 3] * raw[:, 3],
+        ]
+    ).astype(np.float32)
 
 
 def nearness(a: Box, b: Box) -> float:
@@ -99,6 +134,8 @@ def trimmed(live: Live, frames_of: Callable[[float], int]) -> Live:
     if live.kind is Kind.FACE:
         followed = frames_of(trust(live))
         held = min(frames_of(min(HELD, trust(live))), max(frames_of(LEAST_HELD), last - first + 1))
+    elif live.looks and live.proof is Proof.NONE:
+        followed = held = max(frames_of(LEAST_HELD), last - first + 1)
     else:
         followed, held = len(live.marks), frames_of(HELD)
     begin, end = first, last
@@ -159,6 +196,7 @@ def bridged(
         best.boxes += late.boxes
         best.marks += late.marks
         best.mouths += late.mouths
+        best.proof, best.looks = max(best.proof, late.proof), max(best.looks, late.looks)
         best.best, best.sightings = max(best.best, late.best), best.sightings + late.sightings
         for name, score in late.evidence.items():
             best.evidence[name] = max(best.evidence.get(name, 0.0), score)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import cv2
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from anonymizer.core.geometry import mouth_box
 from anonymizer.core.pixels import averages
 from anonymizer.core.types import Box, Evidence, Kind, Pixels, Region
+from anonymizer.detect.base import Proof
 from anonymizer.track import labels
 from anonymizer.track.cuts import FLASH, Cuts
 from anonymizer.track.labels import LABELS, ROOMY
@@ -30,7 +31,9 @@ from anonymizer.track.live import (
     Live,
     between,
     bridged,
+    mouths,
     nearness,
+    refuted,
     trimmed,
     trust,
 )
@@ -41,6 +44,8 @@ QUICK_EVERY = 0.13
 """Seconds between quick detections while all faces are in steady view: less than a head takes to turn away."""
 LOSING = 0.12
 """Seconds without a sighting after which a well-attested face is searched for."""
+PROOFS, PROVED_AREA = 12, 0.0005
+"""Labels at most that are looked at closely in one frame; nobody misses what takes up less than this share of it."""
 REMEMBERED = 240
 """Grey frames that are remembered at most: 55 MB at 640 by 360."""
 
@@ -115,6 +120,20 @@ class Tracker:
         """Where things of these kinds were in the last frame, sighted or followed by their appearance."""
         return [live.box for live in self._live if live.kind in kinds and live.marks[-1] != "H"]
 
+    def restless(self, *, moved: bool) -> list[Box]:
+        """Where labels are to be looked for again: those that could not be followed surely since they were sighted,
+        and with ``moved`` those that have moved as well."""
+        return [live.box for live in self._live if live.doubtful or (moved and live.restless)]
+
+    def prove(self, look: Callable[[Region], Proof]) -> None:
+        """Have a closer look at labels of this frame of which nobody knows whether they are any."""
+        for live in labels.unproved(self._live, PROVED_AREA * self.size[0] * self.size[1], PROOFS):
+            quad = labels.standing(live)[-1]
+            evidence = tuple(Evidence(name, score) for name, score in live.evidence.items())
+            corners = tuple((float(x), float(y)) for x, y in quad)
+            live.proof = max(live.proof, look(Region(live.box, live.kind, evidence, corners=corners)))
+            live.looks += 1
+
     def losing(self, seen: Sequence[Box]) -> bool:
         """Whether a well-attested face, last sighted a moment ago, is not among these boxes of the next frame."""
         moment = self.frames_of(LOSING)
@@ -156,7 +175,7 @@ class Tracker:
         self._done = bridged(
             [trimmed(live, self.frames_of) for live in self._done], self.frames_of, self._cuts.between
         )
-        return [self._finished(live) for live in self._done]
+        return [self._finished(live) for live in self._done if not refuted(live)]
 
     def _linked(self, sightings: Sequence[Region], small: Pixels, grey: Grey) -> list[Region]:
         """Give each sighting to the track it belongs to, nearest first; those that belong to none."""
@@ -356,7 +375,7 @@ class Tracker:
             _seen(live.marks, self._lately),
             evidence,
             colours.astype(np.float32),
-            _mouths(live, boxes),
+            mouths(live),
             np.array([mark == "H" for mark in live.marks], np.bool_),
             quads,
         )
@@ -378,22 +397,3 @@ def _seen(marks: Sequence[str], apart: int) -> NDArray[np.bool_]:
     for before, after in itertools.pairwise(at):
         seen[before:after] |= after - before <= apart
     return seen
-
-
-def _mouths(live: Live, boxes: NDArray[np.float32]) -> NDArray[np.float32] | None:
-    """The mouth in every frame: where it is in the box, interpolated between the frames that tell."""
-    if not live.mouths:
-        return None
-    at = [frame - live.first for frame, _ in live.mouths]
-    known = np.array([place for _, place in live.mouths], np.float64)
-    steps = np.arange(len(boxes))
-    place = np.column_stack([np.interp(steps, at, known[:, i]) for i in range(4)])
-    raw = np.array([(b.x, b.y, b.w, b.h) for b in live.boxes], np.float64).reshape(-1, 4)
-    return np.column_stack(
-        [
-            raw[:, 0] + place[:, 0] * raw[:, 2],
-            raw[:, 1] + place[:, 1] * raw[:, 3],
-            place[:, 2] * raw[:, 2],
-            place[:, 3] * raw[:, 3],
-        ]
-    ).astype(np.float32)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from anonymizer.core.geometry import area, inside, outline_iou
 from anonymizer.core.pixels import shrunk
 from anonymizer.core.types import Action, Box, Detection, Evidence, Kind, Model, Pixels, Point, Region
+from anonymizer.detect.base import Proof
 from anonymizer.detect.codes.bars import are_bars, digits, full_height, one_way
 from anonymizer.detect.codes.slanting import levelled
 from anonymizer.detect.text.strokes import BLOCK, crowded
@@ -63,6 +64,8 @@ LARGE_HELD = 0.02
 SAME = 0.3
 INSIDE = 0.95
 """A view that lies so far in a larger view of the same code adds nothing; any other is hidden too."""
+PROOF_GROUND, PROOF_SIDES = 0.2, (640, 320)
+"""Ground about a code that is looked at closely, as a share of its longer side, and the long sides at which it is."""
 QUIET = 0.06
 """Growth of a code on each side, as a share of its longer side: ZXing's corners lie a little inside."""
 
@@ -78,6 +81,20 @@ class CodeFinder:
     def verification_pass(self, pixels: Pixels) -> list[Region]:
         """The same readers at sizes in between."""
         return self._search(pixels, (1600,))
+
+    def proof(self, pixels: Pixels, region: Region) -> Proof | None:
+        """Whether a code that was found can be decoded, or is seen again when its place is looked at alone."""
+        if region.kind is not Kind.CODE:
+            return None
+        if max(e.score for e in region.evidence) >= READ:
+            return Proof.READ
+        box = region.box.padded(PROOF_GROUND * max(region.box.w, region.box.h))
+        left, top, right, bottom = box.pixels(pixels.shape[1], pixels.shape[0])
+        if right - left < BLOCK or bottom - top < BLOCK:
+            return Proof.NONE
+        seen = self._search(np.ascontiguousarray(pixels[top:bottom, left:right]), PROOF_SIDES)
+        best = max((e.score for one in seen for e in one.evidence), default=0.0)
+        return Proof.READ if best >= READ else Proof.SEEN if best > LIKE_BARS else Proof.NONE
 
     def models(self) -> list[Model]:
         return []

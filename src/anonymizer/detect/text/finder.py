@@ -21,10 +21,19 @@ from anonymizer.core.geometry import area, inside, outline, outline_iou
 from anonymizer.core.known import KnownNames
 from anonymizer.core.settings import Effort, TextPolicy
 from anonymizer.core.types import Action, Box, Evidence, Kind, Model, Pixels, Region
+from anonymizer.detect.base import Proof
 from anonymizer.detect.faces.fusion import rotated
 from anonymizer.detect.models.store import Store
 from anonymizer.detect.runtime import Network
-from anonymizer.detect.text.evidence import is_read, judged, judged_faint
+from anonymizer.detect.text.evidence import (
+    BARELY_READ,
+    DIFFERENT,
+    REFUTED,
+    is_read,
+    judged,
+    judged_faint,
+    letters,
+)
 from anonymizer.detect.text.faint import stretched
 from anonymizer.detect.text.line_ends import closer
 from anonymizer.detect.text.lines import SURE, line_region, lines_of, resized
@@ -86,6 +95,8 @@ FAINT_TILES = 4
 """The work at most at the size of the stretched copy, in whole tiles."""
 DIM = 0.3
 """Mean chance from which a line is read where there are known names to compare it with."""
+PROOF_GROUND = 0.25
+"""Ground about a place that is looked at closely, as a share of its longer side."""
 NAME = "ppocr-detection"
 
 
@@ -160,6 +171,24 @@ class TextFinder:
         ]
         faint = self._faint(pixels, None, VERIFICATION_FAINT_SIDE, VERIFICATION_FAINT_SIDES)
         return self._to_hide(pixels, _merged(found)) + faint
+
+    def proof(self, pixels: Pixels, region: Region) -> Proof | None:
+        """Whether a place that was found holds text: it can be read, or the second detector sees it as well."""
+        if region.kind is not Kind.TEXT:
+            return None
+        readings = self._reader.readings(pixels, region)
+        if any(is_read(r, 0.0) or self.known.near(r.text) for r in readings):
+            return Proof.READ
+        if any(letters(r) >= DIFFERENT and r.mean >= BARELY_READ for r in readings):
+            return Proof.SEEN
+        # With so little about it a line is as high for that detector as those of a large place are.
+        left, top, right, bottom = region.box.padded(PROOF_GROUND * max(region.box.w, region.box.h)).pixels(
+            pixels.shape[1], pixels.shape[0]
+        )
+        own = tuple((x - left, y - top) for x, y in outline(region))
+        view = np.ascontiguousarray(pixels[top:bottom, left:right])
+        opinion = self._second.opinion(view)(replace(region, corners=own)) if view.size else 0.0
+        return Proof.SEEN if opinion >= REFUTED else Proof.NONE
 
     def _faint(
         self, pixels: Pixels, source: Pixels | None, side: int, sides: tuple[int, ...]

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from anonymizer.core.errors import LimitError
 from anonymizer.core.settings import HdrPolicy, Settings
 from anonymizer.core.types import Box, Kind, Pixels, Progress, Region
-from anonymizer.core.yuv import pixels
+from anonymizer.core.yuv import Planes, pixels
 from anonymizer.detect.faces.fusion import upright_rotation
 from anonymizer.detect.finder import Finder
 from anonymizer.read.clip.reader import Clip, Ending, Reading, SearchFrame, opened, search_frames, small_size
@@ -38,6 +38,10 @@ FULL_EVERY = 8.0
 """Seconds between searches for everything in a whole frame; cuts are searched at once."""
 MARKS_EVERY = 2.0
 """Seconds between quick detections of text and codes in a whole frame: somebody may have turned a wrist."""
+WHOLE_EVERY = 0.5
+"""Seconds between whole frames: in each, text and codes that could not be followed surely are looked for again …"""
+MOVED_EVERY = 1.0
+"""… and in some those that have moved. How they went until they are sighted again is known by the way back."""
 ROTATED_EVERY = 2.0
 """Seconds between quick detections at all four rotations: somebody may have lain down."""
 NEAR_SIDE = 320
@@ -53,6 +57,7 @@ LOST_PAUSE = 0.5
 QuickFaces = list[Region] | None
 """The faces of a quick detection in a frame, None where there was none."""
 MARKS = frozenset({Kind.TEXT, Kind.CODE, Kind.MARK})
+LABELS = frozenset({Kind.TEXT, Kind.CODE})
 FACES = frozenset({Kind.FACE})
 
 
@@ -87,6 +92,8 @@ class _Shot:
     side: int = SMALL_SIDE
     lost_due: int = 0
     rotated_due: int = 0
+    marks_due: int = 0
+    moved_due: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +131,7 @@ def begun(
         settings.limits,
         "search",
         small=SMALL_SIDE,
-        whole_every=MARKS_EVERY,
+        whole_every=WHOLE_EVERY,
         full_every=FULL_EVERY,
         keep_hdr=settings.hdr is HdrPolicy.KEEP,
         canvas=canvas,
@@ -238,12 +245,16 @@ def _take(
     if frame.cut:
         found.cuts.append(frame.number)
         shot.rotations = frozenset({0})
+    picture = None
     if frame.whole is not None and not frame.full:
-        others = finder.quick_find_others(pixels(frame.whole))
+        others, picture = _labels(frame.number, frame.whole, finder, tracker, shot)
+        searched |= LABELS if picture is not None else frozenset()
         sightings += [region for region in others if region.hidden]
         found.doubt(frame.number, others)
     if frame.whole is not None and frame.full:
         picture = pixels(frame.whole)
+        shot.marks_due = frame.number + tracker.frames_of(MARKS_EVERY)
+        shot.moved_due = frame.number + tracker.frames_of(MOVED_EVERY)
         known = () if frame.cut else tracker.places(MARKS)
         full = _searched(finder, picture, known, settings)
         searched |= MARKS
@@ -263,7 +274,34 @@ def _take(
     elif sightings:
         _learn_rotations(shot, sightings, fresh=False)
     tracker.add(frame.small, sightings, cut=frame.cut, searched=searched)
+    if frame.whole is not None:
+        whole = picture if picture is not None else pixels(frame.whole)
+        tracker.prove(lambda region: finder.proof(whole, region))
     found.pts.append(frame.pts)
+
+
+def _labels(
+    number: int, whole: Planes, finder: Finder, tracker: Tracker, shot: _Shot
+) -> tuple[list[Region], Pixels | None]:
+    """Text and codes in a frame between full searches: everywhere where that is due, else where some are in doubt.
+
+    Also the frame's pixels, where it was looked at.
+    """
+    # Half a moment early: whole frames come when they come.
+    early = tracker.frames_of(WHOLE_EVERY / 2)
+    if number >= shot.marks_due - early:
+        shot.marks_due = number + tracker.frames_of(MARKS_EVERY)
+        shot.moved_due = number + tracker.frames_of(MOVED_EVERY)
+        picture = pixels(whole)
+        return finder.quick_find_others(picture), picture
+    moved = number >= shot.moved_due - early
+    places = tracker.restless(moved=moved)
+    if not places:
+        return [], None
+    if moved:
+        shot.moved_due = number + tracker.frames_of(MOVED_EVERY)
+    picture = pixels(whole)
+    return [region for region in finder.labels_near(picture, places) if region.hidden], picture
 
 
 def _searched(finder: Finder, picture: Pixels, known: Sequence[Box], settings: Settings) -> list[Region]:

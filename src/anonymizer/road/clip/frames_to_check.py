@@ -11,6 +11,8 @@ import numpy as np
 from anonymizer.core.settings import Settings
 from anonymizer.core.types import Box, Kind, Redaction
 from anonymizer.redact.clip import TrackRedaction
+from anonymizer.redact.residual import LEGIBLE
+from anonymizer.track.tracks import Track
 
 FACES_EVERY = 2.0
 """Seconds between frames in which faces are searched once more."""
@@ -19,6 +21,10 @@ ALL_EVERY = 4.0
 UNSEEN_EVERY = 0.25
 """Seconds between frames in which a track that was not seen is searched for about its place, upright and at one
 other rotation, each time the next; where its place was guessed, the others get a quick detection."""
+LABELS_EVERY = 0.5
+"""Seconds between frames in which text and codes are searched for about the place of a label that moves."""
+STANDS = 0.5
+"""A label stands still whose middle moves by less than this share of its least side."""
 FEW = 3
 """Places in one frame up to which searching about each costs less than searching all of it."""
 
@@ -46,7 +52,8 @@ class Wanted:
     redactions in.
 
     ``near``: where else to search for faces with care, by frame: about a track's place. ``ends``: those of them
-    where a track begins or ends; where it was not seen, they are ``step`` frames apart.
+    where a track begins or ends; where it was not seen, they are ``step`` frames apart. ``labels``: where to search for
+    text and codes, about the places of labels that move.
     """
 
     step: int
@@ -56,12 +63,15 @@ class Wanted:
     careful: set[int]
     whole: set[int]
     measured: set[int]
+    labels: dict[int, list[Box]]
 
     def among(self, frames: set[int]) -> Wanted:
         """Those of them that are among these; measured is in all."""
         near = {frame: places for frame, places in self.near.items() if frame in frames}
+        labels = {frame: places for frame, places in self.labels.items() if frame in frames}
         return replace(
             self,
+            labels=labels,
             plain=self.plain & frames,
             near=near,
             careful=self.careful & frames,
@@ -70,7 +80,7 @@ class Wanted:
 
     def searched(self) -> set[int]:
         """The frames that a detector looks at."""
-        return self.whole | self.careful | self.near.keys() | self.plain
+        return self.whole | self.careful | self.near.keys() | self.plain | self.labels.keys()
 
 
 def wanted_frames(plan: RedactedFrames, length: int, rate: float, cuts: Sequence[int]) -> Wanted:
@@ -78,8 +88,9 @@ def wanted_frames(plan: RedactedFrames, length: int, rate: float, cuts: Sequence
     whole = set(range(0, length, max(1, round(ALL_EVERY * rate)))) | {cut for cut in cuts if cut < length}
     # At regular places, and in the middle of every track: it has one grid, and where that lies every frame is compared.
     measured = whole | {(one.track.first + one.track.last) // 2 for one in plan.redactions}
+    labels = _labels(plan, length, max(1, round(LABELS_EVERY * rate)))
     if not plan.settings.faces:
-        return Wanted(step, set(), {}, set(), set(), whole, measured)
+        return Wanted(step, set(), {}, set(), set(), whole, measured, labels)
     careful = set(range(0, length, faces)) | {length - 1}
     plain: set[int] = set()
     ends: set[int] = set()
@@ -99,4 +110,26 @@ def wanted_frames(plan: RedactedFrames, length: int, rate: float, cuts: Sequence
             if 0 <= frame < length:
                 near.setdefault(frame, []).append(track.box(min(max(frame, track.first), track.last)))
     careful |= {frame for frame, places in near.items() if len(places) > FEW}
-    return Wanted(step, plain, near, ends, careful, whole, measured)
+    return Wanted(step, plain, near, ends, careful, whole, measured, labels)
+
+
+def _labels(plan: RedactedFrames, length: int, step: int) -> dict[int, list[Box]]:
+    """Where a label that does not stand still is, at regular frames and where it begins and ends."""
+    places: dict[int, list[Box]] = {}
+    for one in plan.redactions:
+        track = one.track
+        if track.kind not in LEGIBLE or _stands(track):
+            continue
+        regular = range(track.first + -track.first % step, track.last + 1, step)
+        for frame in {*regular, track.first - 1, track.first, track.last, track.last + 1}:
+            if 0 <= frame < length:
+                places.setdefault(frame, []).append(track.box(min(max(frame, track.first), track.last)))
+    return places
+
+
+def _stands(track: Track) -> bool:
+    """Whether a label stays where it is: what is searched for everywhere at regular frames is enough for it."""
+    if track.quads is not None:
+        return False
+    middles = track.boxes[:, :2] + track.boxes[:, 2:] / 2
+    return bool(np.ptp(middles, axis=0).max() < STANDS * track.boxes[:, 2:].min())

@@ -24,11 +24,12 @@ from anonymizer.core.pixels import averages
 from anonymizer.core.prefetch import ahead
 from anonymizer.core.types import Box, Check, Pixels, Point, Progress, Redaction, Region, Result, Shape, Style
 from anonymizer.core.yuv import Plane, Planes, colours, pixels, reduced, reduction
+from anonymizer.detect.base import Proof
 from anonymizer.detect.faces.finder import ALL_ROTATIONS, NEAR_CONTEXT, NEAR_SIDE, QUICK_SIDE
 from anonymizer.detect.finder import Finder
 from anonymizer.redact.clip import Rect, TrackRedaction, halved, redaction_at
 from anonymizer.redact.photo import drawn
-from anonymizer.redact.residual import left_over
+from anonymizer.redact.residual import LEGIBLE, hidden, left_over
 from anonymizer.road.clip.frames_to_check import RedactedFrames, wanted_frames
 from anonymizer.verify import strength
 from anonymizer.verify.second_reader import SecondReading, sampled
@@ -132,6 +133,10 @@ def verification_pass(
                 quick.append((number, planes))
             if len(quick) == TOGETHER or number == length - 1:
                 find_quickly()
+            if number in wanted.labels and number not in wanted.whole:
+                picture = pixels(planes)
+                found = finder.labels_near(picture, wanted.labels[number])
+                note(number, [region for region in found if region.hidden], picture)
             if number in shown:
                 thumbnails.append(_thumbnail(planes))
             if progress:
@@ -288,7 +293,10 @@ def _left(
     """What is left beside a frame's redactions; ``again`` as for :func:`left_over`."""
     if not regions:
         return []
-    left = left_over(regions, plan.redactions_at(frame), picture, finder.verification_pass, again=again)
+    redactions = plan.redactions_at(frame)
+    left = left_over(regions, redactions, picture, finder.verification_pass, again=again)
+    # What nobody else sees, neither reader nor second detector, is the first one's mistake, as in the first search.
+    left = [r for r in left if not _mistaken(r, redactions, picture, finder)]
     grid = plan.settings.grid, plan.settings.grid
     here = [
         (one, one.box.scaled(plan.settings.margin).pixels(picture.shape[1], picture.shape[0])) for one in left
@@ -298,6 +306,16 @@ def _left(
         for region, (left, top, right, bottom) in here
         if right > left and bottom > top
     ]
+
+
+def _mistaken(region: Region, redactions: Sequence[Redaction], picture: Pixels, finder: Finder) -> bool:
+    """Whether a place beside all redactions was taken for text or a code by one detector alone."""
+    return (
+        region.kind in LEGIBLE
+        and not region.asked
+        and not hidden(region, redactions)
+        and finder.proof(picture, region) is Proof.NONE
+    )
 
 
 def _thumbnail(planes: Planes) -> Pixels:

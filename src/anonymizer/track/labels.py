@@ -15,10 +15,12 @@ import cv2
 import numpy as np
 
 from anonymizer.core.geometry import area, corners_of, inside, outline, outline_iou
-from anonymizer.core.types import Box, Kind, Region
+from anonymizer.core.types import Action, Box, Evidence, Kind, Region
 from anonymizer.detect.base import Proof
+from anonymizer.detect.codes.finder import LARGE_HELD as LARGE_CODE
+from anonymizer.detect.text.evidence import is_large, share
 from anonymizer.track.flow import Quad, aligned, moved, scaled
-from anonymizer.track.live import LOOKS, Live
+from anonymizer.track.live import Live
 from anonymizer.track.template import FOLLOWED_CORRELATION, GROWTH, Grey, follow, template
 
 LABELS = frozenset({Kind.TEXT, Kind.CODE})
@@ -28,6 +30,10 @@ SAME = 0.15
 """Two outlines that share so much (intersection over union) may show one label."""
 AGREED = 0.85
 """Where the way forwards and the way back share so much, both say the same."""
+LOOKS = 3
+"""Closer looks at a label, at different moments …"""
+PROOFS, PROVED_AREA = 12, 0.0005
+"""… at so many labels in one frame at most; nobody misses what takes up less than this share of it."""
 UPRIGHT = 0.02
 """A side is level or plumb that leaves its direction by less than this share of its length."""
 
@@ -106,15 +112,53 @@ def _followed(live: Live, grey: Grey) -> tuple[Quad, bool] | None:
     return np.asarray(quad + np.array((there.x - box.x, there.y - box.y)), np.float64), there == box
 
 
-def unproved(lives: Sequence[Live], least: float, most: int) -> list[Live]:
-    """The labels at which a closer look is due in this frame: the largest, of an area of ``least`` pixels, ``most`` at
-    most."""
+def region_of(live: Live, frame: int, action: Action = Action.HIDE) -> Region:
+    """A label as it stands in one frame of its track."""
+    corners = tuple((float(x), float(y)) for x, y in standing(live)[frame - live.first])
+    evidence = tuple(Evidence(name, score) for name, score in live.evidence.items())
+    return Region(live.boxes[frame - live.first], live.kind, evidence, corners=corners, action=action)
+
+
+def unproved(lives: Sequence[Live], frame: int, size: tuple[int, int]) -> list[tuple[Live, Region]]:
+    """The labels at which a closer look is due in this frame of this size (width, height), the largest first."""
+    least = PROVED_AREA * size[0] * size[1]
     due = [
-        live
+        (live, region_of(live, frame))
         for live in lives
-        if live.kind in LABELS and live.proof is Proof.NONE and live.looks < LOOKS and live.marks[-1] != "H"
+        if live.kind in LABELS and live.looks < LOOKS and live.marks[-1] != "H" and live.box.area >= least
     ]
-    return sorted((live for live in due if live.box.area >= least), key=lambda live: -live.box.area)[:most]
+    due = [(live, region) for live, region in due if live.proof is Proof.NONE or _costs_much(region, size)]
+    return sorted(due, key=lambda one: -one[1].box.area)[:PROOFS]
+
+
+def looked(live: Live, proof: Proof) -> None:
+    """Note what a closer look at a label said."""
+    live.proof = max(live.proof, proof)
+    live.looks += 1
+    live.reads += proof is Proof.READ
+
+
+def verdict(live: Live, size: tuple[int, int]) -> Action:
+    """What is done with a label along its whole track, after :data:`LOOKS` closer looks at different moments; before
+    that it is hidden.
+
+    What is small is hidden if any of them saw anything. What is large would destroy the case if it is no label: most of
+    them must have read it, and if they have not, a person is asked.
+    """
+    if live.kind not in LABELS or live.looks < LOOKS:
+        return Action.HIDE
+    if live.proof is Proof.NONE:
+        return Action.LEAVE
+    if 2 * live.reads > live.looks or not _costs_much(region_of(live, live.since), size):
+        return Action.HIDE
+    return Action.ASK
+
+
+def _costs_much(region: Region, size: tuple[int, int]) -> bool:
+    """Whether a label would destroy the case were it hidden in error."""
+    if region.kind is Kind.CODE:
+        return share(region, size[::-1]) > LARGE_CODE
+    return is_large(region, size[::-1])
 
 
 def attest(

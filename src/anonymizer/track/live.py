@@ -63,7 +63,9 @@ class Live:
     proof: Proof = Proof.NONE
     """The best that closer looks at a label have said …"""
     looks: int = 0
-    """… and how many there were."""
+    """… how many there were, …"""
+    reads: int = 0
+    """… and how many read it."""
 
     @property
     def box(self) -> Box:
@@ -73,15 +75,6 @@ class Live:
 def trust(live: Live) -> float:
     """Seconds that a face is followed by its look beyond its sightings."""
     return FOLLOWED if live.best >= SURE else min(FOLLOWED, WEAK + PER_SIGHTING * live.sightings)
-
-
-LOOKS = 3
-"""Closer looks at a label, at different moments, …"""
-
-
-def refuted(live: Live) -> bool:
-    """Whether so many closer looks at what was found for text or a code saw nothing there: it is none."""
-    return live.looks >= LOOKS and live.proof is Proof.NONE
 
 
 def mouths(live: Live) -> NDArray[np.float32] | None:
@@ -196,7 +189,8 @@ def bridged(
         best.boxes += late.boxes
         best.marks += late.marks
         best.mouths += late.mouths
-        best.proof, best.looks = max(best.proof, late.proof), max(best.looks, late.looks)
+        best.proof = max(best.proof, late.proof)
+        best.looks, best.reads = best.looks + late.looks, best.reads + late.reads
         best.best, best.sightings = max(best.best, late.best), best.sightings + late.sightings
         for name, score in late.evidence.items():
             best.evidence[name] = max(best.evidence.get(name, 0.0), score)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from anonymizer.core.geometry import mouth_box
 from anonymizer.core.pixels import averages
-from anonymizer.core.types import Box, Evidence, Kind, Pixels, Region
+from anonymizer.core.types import Action, Box, Evidence, Kind, Pixels, Region
 from anonymizer.detect.base import Proof
 from anonymizer.track import labels
 from anonymizer.track.cuts import FLASH, Cuts
@@ -33,7 +33,6 @@ from anonymizer.track.live import (
     bridged,
     mouths,
     nearness,
-    refuted,
     trimmed,
     trust,
 )
@@ -44,8 +43,6 @@ QUICK_EVERY = 0.13
 """Seconds between quick detections while all faces are in steady view: less than a head takes to turn away."""
 LOSING = 0.12
 """Seconds without a sighting after which a well-attested face is searched for."""
-PROOFS, PROVED_AREA = 12, 0.0005
-"""Labels at most that are looked at closely in one frame; nobody misses what takes up less than this share of it."""
 REMEMBERED = 240
 """Grey frames that are remembered at most: 55 MB at 640 by 360."""
 
@@ -127,12 +124,8 @@ class Tracker:
 
     def prove(self, look: Callable[[Region], Proof]) -> None:
         """Have a closer look at labels of this frame of which nobody knows whether they are any."""
-        for live in labels.unproved(self._live, PROVED_AREA * self.size[0] * self.size[1], PROOFS):
-            quad = labels.standing(live)[-1]
-            evidence = tuple(Evidence(name, score) for name, score in live.evidence.items())
-            corners = tuple((float(x), float(y)) for x, y in quad)
-            live.proof = max(live.proof, look(Region(live.box, live.kind, evidence, corners=corners)))
-            live.looks += 1
+        for live, region in labels.unproved(self._live, self._frame, self.size):
+            labels.looked(live, look(region))
 
     def losing(self, seen: Sequence[Box]) -> bool:
         """Whether a well-attested face, last sighted a moment ago, is not among these boxes of the next frame."""
@@ -175,7 +168,12 @@ class Tracker:
         self._done = bridged(
             [trimmed(live, self.frames_of) for live in self._done], self.frames_of, self._cuts.between
         )
-        return [self._finished(live) for live in self._done if not refuted(live)]
+        return [self._finished(live) for live in self._done if labels.verdict(live, self.size) is Action.HIDE]
+
+    def asked(self) -> list[tuple[int, Region]]:
+        """After :meth:`tracks`: the labels that are left in view for a person to look at, each in one of its frames."""
+        asked = [live for live in self._done if labels.verdict(live, self.size) is Action.ASK]
+        return [(live.since, labels.region_of(live, live.since, Action.ASK)) for live in asked]
 
     def _linked(self, sightings: Sequence[Region], small: Pixels, grey: Grey) -> list[Region]:
         """Give each sighting to the track it belongs to, nearest first; those that belong to none."""

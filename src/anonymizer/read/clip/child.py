@@ -251,7 +251,9 @@ class _SearchMode:
         flags = CUT if cut else 0
         if cut or number == 0 or now >= self.due:
             flags |= WHOLE
-            self.due = now + self.every
+            # At regular times, not so long after the last one: where frames are far apart these drift away.
+            late = cut or number == 0 or now >= self.due + self.every
+            self.due = (now if late else self.due) + self.every
             if cut or number == 0 or now >= self.full_due - self.every / 2:
                 flags |= FULL
                 self.full_due = now + self.full_every

@@ -113,6 +113,7 @@ def process(
         keep_name=settings.keep_name,
         sound=written.sound,
     )
+    doubts += [Doubt(frame, region) for frame, region in searched.tracker.asked()]
     asked = _questions(clip, searched, plan, doubts)
     counts = {"count": attempt, "frames": searched_frames[0]}
     if attempt > 1:

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from anonymizer.core.types import Box, Evidence, Kind, Pixels, Region
 from anonymizer.track import template as look
-from anonymizer.track import tracker as module
 from anonymizer.track.labels import ROOMY
-from anonymizer.track.live import SURE, Live, between, bridged, mouths, nearness, trimmed
+from anonymizer.track.live import SURE, Live, between, bridged, mouths, nearness, seen, trimmed
 from anonymizer.track.template import follow, template
 from anonymizer.track.tracker import Tracker
 from anonymizer.track.tracks import Track, steady
@@ -425,7 +424,7 @@ def test_without_colours_a_track_is_grey() -> None:
 
 
 def test_between_two_near_sightings_it_is_seen() -> None:
-    assert module._seen("SFFSFFFS", 3).tolist() == [True] * 4 + [False] * 3 + [True]
+    assert seen("SFFSFFFS", 3).tolist() == [True] * 4 + [False] * 3 + [True]
 
 
 def test_the_mouth_lies_in_every_frame_where_it_lies_in_the_box() -> None:

@@ -34,6 +34,9 @@ class FaceRegionFinder(RegionFinder, Protocol):
     ) -> list[list[Region]]:
         """Quick detection: the faces of each of several frames at these quarter turns and this long side, pixels."""
 
+    def close_look(self, pixels: Pixels, box: Box) -> float:
+        """The score of a place of a frame that is cut out and enlarged, 0 if nothing is seen there."""
+
     def quick_find_around(self, pixels: Pixels, rotations: Sequence[int]) -> list[Region]:
         """Quick detection: the faces of one frame at all four rotations, with most care at these."""
 

@@ -156,6 +156,10 @@ class Finder:
         answers = [finder.quick_find(pictures, rotations, side) for finder in self._of_faces()]
         return [[r for answer in answers for r in answer[number]] for number in range(len(pictures))]
 
+    def close_look(self, pixels: Pixels, box: Box) -> float:
+        """The best score for a face of a place that is cut out and enlarged."""
+        return max((finder.close_look(pixels, box) for finder in self._of_faces()), default=1.0)
+
     def quick_find_around(self, pixels: Pixels, rotations: Sequence[int]) -> list[Region]:
         """Quick detection: the faces of a small frame at all four rotations, with most care at these."""
         return [r for finder in self._of_faces() for r in finder.quick_find_around(pixels, rotations)]

@@ -34,6 +34,8 @@ LOOKS = 3
 """Closer looks at a label, at different moments …"""
 PROOFS, PROVED_AREA = 12, 0.0005
 """… at so many labels in one frame at most; nobody misses what takes up less than this share of it."""
+FOUND = 1 / 3
+"""Share of the searches in which a large label is found."""
 UPRIGHT = 0.02
 """A side is level or plumb that leaves its direction by less than this share of its length."""
 
@@ -143,13 +145,15 @@ def verdict(live: Live, size: tuple[int, int]) -> Action:
     that it is hidden.
 
     What is small is hidden if any of them saw anything. What is large would destroy the case if it is no label: most of
-    them must have read it, and if they have not, a person is asked.
+    them must have read it, and it must be found in a third of the searches, or a person is asked: an arcade is read
+    as "nnn" now and then.
     """
     if live.kind not in LABELS or live.looks < LOOKS:
         return Action.HIDE
     if live.proof is Proof.NONE:
         return Action.LEAVE
-    if 2 * live.reads > live.looks or not _costs_much(region_of(live, live.since), size):
+    found = live.searches < LOOKS or FOUND * live.searches <= live.sightings
+    if (2 * live.reads > live.looks and found) or not _costs_much(region_of(live, live.since), size):
         return Action.HIDE
     return Action.ASK
 

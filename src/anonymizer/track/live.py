@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -60,6 +61,8 @@ class Live:
     """A label has moved since it was last sighted …"""
     doubtful: bool = False
     """… and could not be followed by its corners in all frames."""
+    searches: int = 0
+    """How often its kind was looked for since it began."""
     proof: Proof = Proof.NONE
     """The best that closer looks at a label have said …"""
     looks: int = 0
@@ -94,6 +97,15 @@ def mouths(live: Live) -> NDArray[np.float32] | None:
             place[:, 3] * raw[:, 3],
         ]
     ).astype(np.float32)
+
+
+def seen(marks: Sequence[str], apart: int) -> NDArray[np.bool_]:
+    """Where a detector saw a track; a frame between two such, ``apart`` at most, is as good as seen."""
+    found = np.array([mark == "S" for mark in marks], np.bool_)
+    at = np.flatnonzero(found)
+    for before, after in itertools.pairwise(at):
+        found[before:after] |= after - before <= apart
+    return found
 
 
 def nearness(a: Box, b: Box) -> float:
@@ -189,6 +201,7 @@ def bridged(
         best.boxes += late.boxes
         best.marks += late.marks
         best.mouths += late.mouths
+        best.searches += late.searches
         best.proof = max(best.proof, late.proof)
         best.looks, best.reads = best.looks + late.looks, best.reads + late.reads
         best.best, best.sightings = max(best.best, late.best), best.sightings + late.sightings

@@ -33,6 +33,7 @@ from anonymizer.track.live import (
     bridged,
     mouths,
     nearness,
+    seen,
     trimmed,
     trust,
 )
@@ -89,6 +90,7 @@ class Tracker:
             self._past.clear()
         for live in self._live:
             self._carry(live, grey)
+            live.searches += live.kind in searched
         for region in sorted(self._linked(sightings, small, grey), key=lambda region: -region.box.area):
             # Larger ones first: what lies in one that has just begun is known.
             if not self._known(region, small, grey):
@@ -116,6 +118,13 @@ class Tracker:
     def places(self, kinds: frozenset[Kind]) -> list[Box]:
         """Where things of these kinds were in the last frame, sighted or followed by their appearance."""
         return [live.box for live in self._live if live.kind in kinds and live.marks[-1] != "H"]
+
+    def is_new(self, box: Box) -> bool:
+        """Whether a face that was sighted in the next frame belongs to no track under way."""
+        return not any(
+            live.kind is Kind.FACE and (nearness(box, live.box) > 0 or box.covered_by(live.box) > 0.7)
+            for live in self._live
+        )
 
     def restless(self, *, moved: bool) -> list[Box]:
         """Where labels are to be looked for again: those that could not be followed surely since they were sighted,
@@ -370,7 +379,7 @@ class Tracker:
             live.kind,
             live.first,
             boxes,
-            _seen(live.marks, self._lately),
+            seen(live.marks, self._lately),
             evidence,
             colours.astype(np.float32),
             mouths(live),
@@ -386,12 +395,3 @@ def _likeness(live: Live, region: Region) -> float:
         if live.kind in LABELS
         else nearness(region.box, live.box)
     )
-
-
-def _seen(marks: Sequence[str], apart: int) -> NDArray[np.bool_]:
-    """Where a detector saw a track; a frame between two such, ``apart`` at most, is as good as seen."""
-    seen = np.array([mark == "S" for mark in marks], np.bool_)
-    at = np.flatnonzero(seen)
-    for before, after in itertools.pairwise(at):
-        seen[before:after] |= after - before <= apart
-    return seen

@@ -21,7 +21,7 @@ from anonymizer.core.settings import Effort
 from anonymizer.core.types import Action, Box, Detection, Model, Pixels, Region
 from anonymizer.detect.faces import blazeface, centerface, yunet
 from anonymizer.detect.faces.centerface import MULTIPLE
-from anonymizer.detect.faces.decide import TINY, Rules, decide
+from anonymizer.detect.faces.decide import TINY, Rules, best, decide
 from anonymizer.detect.faces.fusion import (
     View,
     clusters,
@@ -174,6 +174,10 @@ class FaceFinder:
             pictures += crops
         answers = self._main.detect(pictures, VERIFICATION_SCORE)
         return _each_once([view.back(d) for view, some in zip(views, answers, strict=True) for d in some])
+
+    def close_look(self, pixels: Pixels, box: Box) -> float:
+        """CenterFace's score of a place that is cut out and enlarged, 0 if it sees nothing there."""
+        return best(self._detect_enlarged(pixels, box), centerface.NAME)
 
     def quick_find(
         self, pictures: Sequence[Pixels], rotations: tuple[int, ...] = (0,), side: int = QUICK_SIDE

@@ -52,8 +52,17 @@ TELLING = 0.4
 """Score of a face from which its size and rotation say how to go on: no quick detection sees fainter ones."""
 TOGETHER = 8
 """Frames in a group: those of it that are searched, two in calm at 30 a second, keep every core busy in one call."""
+FAINT, FAINT_SIDE = 0.3, 20.0
+"""A face of a lower score, of so many pixels of the small copy, that nothing is known of yet, is looked at closely: in
+a clip it is looked for in every frame, and hands and coats flicker in and out at such scores. …"""
+CONFIRMED = 0.05
+"""… It is hidden if that gives it so much. Smaller ones are hidden unseen: nobody misses them."""
+REFUTED_FOR = 1.0
+"""Seconds for which a place is not looked at closely again."""
 LOST_PAUSE = 0.5
 """Seconds at least between two searches for a face that was lost."""
+SAME = 0.5
+"""Intersection over union of two places that are one."""
 QuickFaces = list[Region] | None
 """The faces of a quick detection in a frame, None where there was none."""
 MARKS = frozenset({Kind.TEXT, Kind.CODE, Kind.MARK})
@@ -94,6 +103,8 @@ class _Shot:
     rotated_due: int = 0
     marks_due: int = 0
     moved_due: int = 0
+    refuted: list[tuple[int, Box]] = field(default_factory=list)
+    """Faint faces that a closer look did not confirm, with their frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,11 +255,11 @@ def _take(
     sightings = [_scaled(region, scale) for region in faces or ()]
     if frame.cut:
         found.cuts.append(frame.number)
-        shot.rotations = frozenset({0})
+        shot.rotations, shot.refuted = frozenset({0}), []
     picture = None
     if frame.whole is not None and not frame.full:
-        others, picture = _labels(frame.number, frame.whole, finder, tracker, shot)
-        searched |= LABELS if picture is not None else frozenset()
+        others, picture, everywhere = _labels(frame.number, frame.whole, finder, tracker, shot)
+        searched |= LABELS if everywhere else frozenset()
         sightings += [region for region in others if region.hidden]
         found.doubt(frame.number, others)
     if frame.whole is not None and frame.full:
@@ -273,6 +284,7 @@ def _take(
         _learn_rotations(shot, sightings, fresh=False)
     elif sightings:
         _learn_rotations(shot, sightings, fresh=False)
+    sightings = _confirmed(frame, sightings, picture, scale, finder, tracker, shot)
     tracker.add(frame.small, sightings, cut=frame.cut, searched=searched)
     if frame.whole is not None:
         whole = picture if picture is not None else pixels(frame.whole)
@@ -280,12 +292,40 @@ def _take(
     found.pts.append(frame.pts)
 
 
+def _confirmed(
+    frame: SearchFrame,
+    sightings: Sequence[Region],
+    picture: Pixels | None,
+    scale: tuple[float, float],
+    finder: Finder,
+    tracker: Tracker,
+    shot: _Shot,
+) -> list[Region]:
+    """The sightings without the faint faces that a closer look does not confirm."""
+    shot.refuted = [one for one in shot.refuted if frame.number - one[0] < tracker.frames_of(REFUTED_FOR)]
+    kept: list[Region] = []
+    for region in sightings:
+        small = region.box.times(1 / scale[0], 1 / scale[1])
+        faint = region.kind is Kind.FACE and max(e.score for e in region.evidence) < FAINT
+        if not faint or min(small.w, small.h) < FAINT_SIDE or not tracker.is_new(region.box):
+            kept.append(region)
+            continue
+        if any(box.iou(region.box) > SAME for _, box in shot.refuted):
+            continue
+        view, box = (frame.small, small) if picture is None else (picture, region.box)
+        if finder.close_look(view, box) >= CONFIRMED:
+            kept.append(region)
+        else:
+            shot.refuted.append((frame.number, region.box))
+    return kept
+
+
 def _labels(
     number: int, whole: Planes, finder: Finder, tracker: Tracker, shot: _Shot
-) -> tuple[list[Region], Pixels | None]:
+) -> tuple[list[Region], Pixels | None, bool]:
     """Text and codes in a frame between full searches: everywhere where that is due, else where some are in doubt.
 
-    Also the frame's pixels, where it was looked at.
+    Also the frame's pixels, where it was looked at, and whether it was everywhere.
     """
     # Half a moment early: whole frames come when they come.
     early = tracker.frames_of(WHOLE_EVERY / 2)
@@ -293,15 +333,15 @@ def _labels(
         shot.marks_due = number + tracker.frames_of(MARKS_EVERY)
         shot.moved_due = number + tracker.frames_of(MOVED_EVERY)
         picture = pixels(whole)
-        return finder.quick_find_others(picture), picture
+        return finder.quick_find_others(picture), picture, True
     moved = number >= shot.moved_due - early
     places = tracker.restless(moved=moved)
     if not places:
-        return [], None
+        return [], None, False
     if moved:
         shot.moved_due = number + tracker.frames_of(MOVED_EVERY)
     picture = pixels(whole)
-    return [region for region in finder.labels_near(picture, places) if region.hidden], picture
+    return [region for region in finder.labels_near(picture, places) if region.hidden], picture, False
 
 
 def _searched(finder: Finder, picture: Pixels, known: Sequence[Box], settings: Settings) -> list[Region]:

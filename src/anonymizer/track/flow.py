@@ -1,13 +1,14 @@
 """Follow a flat thing, such as a label, as a quadrilateral from one small grey frame to another.
 
-Corners in and about it are followed by their flow (pyramidal Lucas-Kanade, Bouguet 2001), forwards and back, and an
-affine map is fitted to those that come back to where they began (RANSAC). So a label that tilts, turns or comes nearer
-is followed as what it is, and not as an upright box that drifts.
+Corners in and about it are followed by their flow (pyramidal Lucas-Kanade, Bouguet 2001), forwards and back, and a
+map, a homography at most, is fitted to those that come back to where they began (RANSAC). So a label that tilts, turns
+or comes nearer is followed as what it is, and not as an upright box that drifts.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,6 +18,9 @@ from anonymizer.track.template import Grey
 
 Quad = NDArray[np.float64]
 """Four corners ``(4, 2)`` in order, x and y."""
+Points = NDArray[np.float32]
+"""``(n, 2)``."""
+Matrix = NDArray[np.float64]
 POINTS = 60
 """Corners that are followed at most."""
 LEAST_POINTS = 6
@@ -34,9 +38,11 @@ STILL = 2.0
 UNMOVED = 0.3
 """… or it has not moved where half of its corners have moved by less than so many pixels."""
 STRETCH = 1.25
-"""The most that a map between two frames stretches or shrinks in any direction; more is no map of a thing."""
+"""The most that a map between two frames stretches or shrinks a side; more is no map of a thing."""
 AFFINE_POINTS = 12
-"""Points from which a map may also shear: a thing that tilts away. With fewer it only moves, turns and grows."""
+"""Points from which a map may also shear, or be a homography …"""
+BETTER = 0.6
+"""… if that leaves less than this share of the square distances: points along one line of print fit many."""
 WINDOW, LEVELS = (15, 15), 3
 
 
@@ -76,9 +82,9 @@ def moved(before: Grey, now: Grey, quad: Quad) -> Moved | None:
     if float(np.median(np.abs(end - start).max(axis=1))) < UNMOVED:
         return Moved(quad, still=True)
     fitted = _fitted(start, end)
-    if fitted is None:
+    if fitted is None or not _is_a_thing(fitted, quad):
         return None
-    return Moved(np.asarray(quad @ fitted[:, :2].T + fitted[:, 2], np.float64), still=False)
+    return Moved(_through(fitted, quad), still=False)
 
 
 def aligned(quad: Quad, like: Quad) -> Quad:
@@ -110,8 +116,11 @@ def _corners(grey: Grey, quad: Quad) -> NDArray[np.float32]:
     return np.asarray(found.reshape(-1, 2) + np.array((left, top)), np.float32)
 
 
-def _fitted(start: NDArray[np.float32], end: NDArray[np.float32]) -> NDArray[np.float64] | None:
-    """The affine map ``(2, 3)`` that takes most points where they went; None where they do not agree."""
+def _fitted(start: Points, end: Points) -> Matrix | None:
+    """The map ``(3, 3)`` that takes most points where they went; None where they do not agree.
+
+    The simplest that explains them: a similarity, an affine map, or the homography of a label that tilts away.
+    """
     matrix, inliers = cv2.estimateAffinePartial2D(start, end, method=cv2.RANSAC, ransacReprojThreshold=ASTRAY)
     agreed = 0 if matrix is None else int(inliers.sum())
     if agreed < max(LEAST_POINTS, AGREE * len(start)) and len(start) >= AFFINE_POINTS:
@@ -119,16 +128,42 @@ def _fitted(start: NDArray[np.float32], end: NDArray[np.float32]) -> NDArray[np.
         agreed = 0 if matrix is None else int(inliers.sum())
     if matrix is None or agreed < max(LEAST_POINTS, AGREE * len(start)):
         return None
+    best = _whole(matrix)
     if agreed >= AFFINE_POINTS:
         inner = inliers[:, 0] == 1
-        sheared, _ = cv2.estimateAffine2D(
-            start[inner], end[inner], method=cv2.RANSAC, ransacReprojThreshold=ASTRAY
-        )
-        matrix = matrix if sheared is None else sheared
-    stretched = np.linalg.svd(matrix[:, :2], compute_uv=False)
-    if stretched.max() > STRETCH or stretched.min() < 1 / STRETCH:
-        return None
-    return np.asarray(matrix, np.float64)
+        start, end = start[inner], end[inner]
+        sheared, _ = cv2.estimateAffine2D(start, end, method=cv2.RANSAC, ransacReprojThreshold=ASTRAY)
+        if sheared is not None:
+            best = _whole(sheared)
+        found, _ = cv2.findHomography(start, end)
+        tilted = best if found is None else np.asarray(found, np.float64)
+        if _residual(tilted, start, end) < BETTER * _residual(best, start, end):
+            best = tilted
+    return best
+
+
+def _whole(affine: Any) -> Matrix:
+    return np.vstack([affine, (0.0, 0.0, 1.0)]).astype(np.float64)
+
+
+def _through(matrix: Matrix, points: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Points ``(n, 2)`` where a map takes them."""
+    return np.asarray(cv2.perspectiveTransform(points[None].astype(np.float64), matrix)[0], np.float64)
+
+
+def _residual(matrix: Matrix, start: Points, end: Points) -> float:
+    """Mean square distance, in square pixels, between where points went and where a map takes them."""
+    return float(((_through(matrix, start) - end) ** 2).sum(axis=1).mean())
+
+
+def _is_a_thing(matrix: Matrix, quad: Quad) -> bool:
+    """Whether a map stretches a quadrilateral no more than a thing does from one frame to the next."""
+    there = _through(matrix, quad).astype(np.float32)
+    if not cv2.isContourConvex(there):
+        return False
+    sides, were = (np.linalg.norm(q - np.roll(q, 1, axis=0), axis=1) for q in (there, quad))
+    stretched = sides / np.maximum(were, 1e-3)
+    return bool(stretched.max() <= STRETCH and stretched.min() >= 1 / STRETCH)
 
 
 def _bounds(quad: Quad, width: int, height: int, about: float) -> tuple[int, int, int, int]:

@@ -20,7 +20,7 @@ from anonymizer.detect.base import Proof
 from anonymizer.detect.codes.finder import LARGE_HELD as LARGE_CODE
 from anonymizer.detect.text.evidence import is_large, share
 from anonymizer.track.flow import Quad, aligned, moved, scaled
-from anonymizer.track.live import Live
+from anonymizer.track.live import Live, nearness
 from anonymizer.track.template import FOLLOWED_CORRELATION, GROWTH, Grey, follow, template
 
 LABELS = frozenset({Kind.TEXT, Kind.CODE})
@@ -64,9 +64,11 @@ def joined(one: Quad, other: Quad) -> Quad:
     return np.asarray(cv2.boxPoints(cv2.minAreaRect(np.vstack([one, other]).astype(np.float32))), np.float64)
 
 
-def alike(quad: Quad, region: Region) -> float:
-    """How likely a label that stands at a place is what was sighted: more than 0 if it may be."""
-    shared = outline_iou(quad.tolist(), outline(region))
+def likeness(live: Live, region: Region) -> float:
+    """How likely a sighting shows this thing, which is of its kind; 0 for not."""
+    if live.kind not in LABELS:
+        return nearness(region.box, live.box)
+    shared = outline_iou(standing(live)[-1].tolist(), outline(region))
     return 1 + shared if shared >= SAME else 0.0
 
 

@@ -22,6 +22,8 @@ WEAK = 0.13
 """Seconds that a faint thing is followed beyond its sightings: no longer than from one quick detection to the next …"""
 PER_SIGHTING = 0.1
 """… and how much each sighting adds."""
+FAINT, FEW = 0.3, 3
+"""A face of a lower score, sighted no oftener than so, is none if closer looks do not confirm it either."""
 LEAST_HELD = 0.13
 """A place is held for as long as the thing was sighted, and no longer than :data:`HELD`, but for so long at least:
 nobody has looked at every frame."""
@@ -61,6 +63,8 @@ class Live:
     """A label has moved since it was last sighted …"""
     doubtful: bool = False
     """… and could not be followed by its corners in all frames."""
+    refuted: int = 0
+    """How many of a face's sightings a closer look did not confirm."""
     searches: int = 0
     """How often its kind was looked for since it began."""
     proof: Proof = Proof.NONE
@@ -106,6 +110,17 @@ def seen(marks: Sequence[str], apart: int) -> NDArray[np.bool_]:
     for before, after in itertools.pairwise(at):
         found[before:after] |= after - before <= apart
     return found
+
+
+def refuted(live: Live) -> bool:
+    """Whether a face was sighted faintly a few times, while it was looked for all the time, and no closer look
+    confirmed it: a hand, a coat."""
+    return (
+        live.kind is Kind.FACE
+        and live.best < FAINT
+        and live.sightings <= FEW
+        and live.refuted >= live.sightings
+    )
 
 
 def nearness(a: Box, b: Box) -> float:
@@ -201,7 +216,7 @@ def bridged(
         best.boxes += late.boxes
         best.marks += late.marks
         best.mouths += late.mouths
-        best.searches += late.searches
+        best.searches, best.refuted = best.searches + late.searches, best.refuted + late.refuted
         best.proof = max(best.proof, late.proof)
         best.looks, best.reads = best.looks + late.looks, best.reads + late.reads
         best.best, best.sightings = max(best.best, late.best), best.sightings + late.sightings

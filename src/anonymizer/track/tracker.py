@@ -25,6 +25,8 @@ from anonymizer.track import labels
 from anonymizer.track.cuts import FLASH, Cuts
 from anonymizer.track.labels import LABELS, ROOMY
 from anonymizer.track.live import (
+    FAINT,
+    FEW,
     FOLLOWED,
     HELD,
     SURE,
@@ -33,6 +35,7 @@ from anonymizer.track.live import (
     bridged,
     mouths,
     nearness,
+    refuted,
     seen,
     trimmed,
     trust,
@@ -119,12 +122,17 @@ class Tracker:
         """Where things of these kinds were in the last frame, sighted or followed by their appearance."""
         return [live.box for live in self._live if live.kind in kinds and live.marks[-1] != "H"]
 
-    def is_new(self, box: Box) -> bool:
-        """Whether a face that was sighted in the next frame belongs to no track under way."""
-        return not any(
-            live.kind is Kind.FACE and (nearness(box, live.box) > 0 or box.covered_by(live.box) > 0.7)
-            for live in self._live
-        )
+    def unconfirmed(self, box: Box) -> bool:
+        """Whether a faint face that was sighted in the next frame is all that speaks for a face there, or almost."""
+        here = (live for live in self._live if live.kind is Kind.FACE)
+        near = [live for live in here if nearness(box, live.box) > 0 or box.covered_by(live.box) > 0.7]
+        return all(live.best < FAINT and live.sightings < FEW for live in near)
+
+    def refute(self, box: Box) -> None:
+        """A closer look at a face that was sighted here in this frame saw nothing."""
+        for live in self._live:
+            if live.kind is Kind.FACE and live.since == self._frame and live.box == box:
+                live.refuted += 1
 
     def restless(self, *, moved: bool) -> list[Box]:
         """Where labels are to be looked for again: those that could not be followed surely since they were sighted,
@@ -177,7 +185,8 @@ class Tracker:
         self._done = bridged(
             [trimmed(live, self.frames_of) for live in self._done], self.frames_of, self._cuts.between
         )
-        return [self._finished(live) for live in self._done if labels.verdict(live, self.size) is Action.HIDE]
+        hidden = (live for live in self._done if labels.verdict(live, self.size) is Action.HIDE)
+        return [self._finished(live) for live in hidden if not refuted(live)]
 
     def asked(self) -> list[tuple[int, Region]]:
         """After :meth:`tracks`: the labels that are left in view for a person to look at, each in one of its frames."""
@@ -189,7 +198,7 @@ class Tracker:
         pairs = []
         for i, region in enumerate(sightings):
             for live in self._live:
-                close = _likeness(live, region) if live.kind is region.kind else 0.0
+                close = labels.likeness(live, region) if live.kind is region.kind else 0.0
                 if close > 0:
                     pairs.append((close, i, live))
         taken: set[int] = set()
@@ -386,12 +395,3 @@ class Tracker:
             np.array([mark == "H" for mark in live.marks], np.bool_),
             quads,
         )
-
-
-def _likeness(live: Live, region: Region) -> float:
-    """How likely a sighting shows this thing, which is of its kind; 0 for not."""
-    return (
-        labels.alike(labels.standing(live)[-1], region)
-        if live.kind in LABELS
-        else nearness(region.box, live.box)
-    )

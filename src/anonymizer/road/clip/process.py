@@ -18,24 +18,22 @@ from anonymizer.core.errors import DamagedError, UnreadableError
 from anonymizer.core.message import Message
 from anonymizer.core.settings import Settings
 from anonymizer.core.types import (
-    Action,
     Check,
     Processed,
     Progress,
     Question,
-    QuestionKind,
     Result,
     Shape,
     TrackSummary,
 )
-from anonymizer.detect.finder import Finder, question
+from anonymizer.detect.finder import Finder
 from anonymizer.gate.files import file_sha256
 from anonymizer.read.clip.reader import Clip, Reshaped
 from anonymizer.read.sniff import Format
 from anonymizer.redact.clip import TrackRedaction, shown
-from anonymizer.redact.residual import unredacted
 from anonymizer.report.keyframes import keyframes
 from anonymizer.road.clip.plan import RedactionPlan, differing, lies_inside, planned, union
+from anonymizer.road.clip.questions import questions
 from anonymizer.road.clip.search import Doubt, Searched, begun, search
 from anonymizer.road.clip.verification import Verification, verification_pass
 from anonymizer.road.clip.writing import Written, write, write_again
@@ -114,7 +112,7 @@ def process(
         sound=written.sound,
     )
     doubts += [Doubt(frame, region) for frame, region in searched.tracker.asked()]
-    asked = _questions(clip, searched, plan, doubts)
+    asked = questions(clip, searched, plan, doubts)
     counts = {"count": attempt, "frames": searched_frames[0]}
     if attempt > 1:
         # Where nothing was added, the frames are those that were searched before, written once more.
@@ -249,30 +247,6 @@ def _reasons(
     if written.sound:
         said.append(Message("clip.sound-kept"))
     return said + reasons(settings, written.kept, len(plan.dismissed))
-
-
-def _questions(
-    clip: Clip, searched: Searched, plan: RedactionPlan, doubts: Sequence[Doubt]
-) -> list[Question]:
-    """What a person must look at: a place in view once for several frames, what is hidden once for each track."""
-    in_view: list[Doubt] = []
-    hidden: dict[tuple[TrackRedaction | None, QuestionKind], Doubt] = {}
-    for doubt in doubts:
-        region = doubt.region
-        bare = bool(unredacted([region], plan.redactions_at(doubt.frame)))
-        if bare and region.action is Action.ASK:
-            near = (one for one in in_view if one.region.asks is region.asks)
-            if all(one.region.box.iou(region.box) < 0.3 for one in near):
-                in_view.append(doubt)
-        elif not bare and region.action is Action.HIDE_AND_ASK:
-            over = max(
-                plan.at(doubt.frame),
-                key=lambda one: one.track.box(doubt.frame).intersection(region.box).area,
-                default=None,
-            )
-            hidden.setdefault((over, region.asks), doubt)
-    told = sorted([*in_view, *hidden.values()], key=lambda one: one.frame)
-    return [question(one.region, float(searched.pts[one.frame] * clip.time_base)) for one in told]
 
 
 def _damaged(searched: Searched, written: Written) -> int:

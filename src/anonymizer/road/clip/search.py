@@ -30,6 +30,7 @@ from anonymizer.read.sniff import Format
 from anonymizer.redact.photo import redact
 from anonymizer.redact.residual import left_over
 from anonymizer.track.hand_drawn import RegionFollower
+from anonymizer.track.live import FAINT
 from anonymizer.track.tracker import Tracker
 
 SMALL_SIDE = 640
@@ -52,17 +53,11 @@ TELLING = 0.4
 """Score of a face from which its size and rotation say how to go on: no quick detection sees fainter ones."""
 TOGETHER = 8
 """Frames in a group: those of it that are searched, two in calm at 30 a second, keep every core busy in one call."""
-FAINT, FAINT_SIDE = 0.3, 20.0
-"""A face of a lower score, of so many pixels of the small copy, that nothing is known of yet, is looked at closely: in
-a clip it is looked for in every frame, and hands and coats flicker in and out at such scores. …"""
-CONFIRMED = 0.05
-"""… It is hidden if that gives it so much. Smaller ones are hidden unseen: nobody misses them."""
-REFUTED_FOR = 1.0
-"""Seconds for which a place is not looked at closely again."""
+FAINT_SIDE, CONFIRMED = 20.0, 0.05
+"""A faint face of so many pixels of the small copy is looked at closely, which must give it so much: hands and coats
+flicker in and out at such scores. Smaller ones are hidden unseen: nobody misses them."""
 LOST_PAUSE = 0.5
 """Seconds at least between two searches for a face that was lost."""
-SAME = 0.5
-"""Intersection over union of two places that are one."""
 QuickFaces = list[Region] | None
 """The faces of a quick detection in a frame, None where there was none."""
 MARKS = frozenset({Kind.TEXT, Kind.CODE, Kind.MARK})
@@ -91,6 +86,8 @@ class Searched:
     cuts: tuple[int, ...]
     doubts: tuple[Doubt, ...]
     ending: Ending
+    looked: tuple[int, ...] = ()
+    """The frames that were searched for everything."""
 
 
 @dataclass(slots=True)
@@ -103,8 +100,6 @@ class _Shot:
     rotated_due: int = 0
     marks_due: int = 0
     moved_due: int = 0
-    refuted: list[tuple[int, Box]] = field(default_factory=list)
-    """Faint faces that a closer look did not confirm, with their frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +118,7 @@ class _Collected:
     pts: list[int] = field(default_factory=list)
     cuts: list[int] = field(default_factory=list)
     doubts: list[Doubt] = field(default_factory=list)
+    looked: list[int] = field(default_factory=list)
 
     def doubt(self, frame: int, regions: Sequence[Region]) -> None:
         """Keep what a person must look at among the regions of a frame."""
@@ -168,7 +164,13 @@ def search(
     if ending is None or not found.pts:
         raise LimitError("clip.search-ended")
     return Searched(
-        tracker, follower, np.array(found.pts, np.int64), tuple(found.cuts), tuple(found.doubts), ending
+        tracker,
+        follower,
+        np.array(found.pts, np.int64),
+        tuple(found.cuts),
+        tuple(found.doubts),
+        ending,
+        tuple(found.looked),
     )
 
 
@@ -255,15 +257,17 @@ def _take(
     sightings = [_scaled(region, scale) for region in faces or ()]
     if frame.cut:
         found.cuts.append(frame.number)
-        shot.rotations, shot.refuted = frozenset({0}), []
+        shot.rotations = frozenset({0})
     picture = None
     if frame.whole is not None and not frame.full:
         others, picture, everywhere = _labels(frame.number, frame.whole, finder, tracker, shot)
         searched |= LABELS if everywhere else frozenset()
+        found.looked += [frame.number] if everywhere else []
         sightings += [region for region in others if region.hidden]
         found.doubt(frame.number, others)
     if frame.whole is not None and frame.full:
         picture = pixels(frame.whole)
+        found.looked.append(frame.number)
         shot.marks_due = frame.number + tracker.frames_of(MARKS_EVERY)
         shot.moved_due = frame.number + tracker.frames_of(MOVED_EVERY)
         known = () if frame.cut else tracker.places(MARKS)
@@ -284,40 +288,33 @@ def _take(
         _learn_rotations(shot, sightings, fresh=False)
     elif sightings:
         _learn_rotations(shot, sightings, fresh=False)
-    sightings = _confirmed(frame, sightings, picture, scale, finder, tracker, shot)
+    doubtful = _unconfirmed(frame, sightings, picture, scale, finder, tracker)
     tracker.add(frame.small, sightings, cut=frame.cut, searched=searched)
+    for box in doubtful:
+        tracker.refute(box)
     if frame.whole is not None:
         whole = picture if picture is not None else pixels(frame.whole)
         tracker.prove(lambda region: finder.proof(whole, region))
     found.pts.append(frame.pts)
 
 
-def _confirmed(
+def _unconfirmed(
     frame: SearchFrame,
     sightings: Sequence[Region],
     picture: Pixels | None,
     scale: tuple[float, float],
     finder: Finder,
     tracker: Tracker,
-    shot: _Shot,
-) -> list[Region]:
-    """The sightings without the faint faces that a closer look does not confirm."""
-    shot.refuted = [one for one in shot.refuted if frame.number - one[0] < tracker.frames_of(REFUTED_FOR)]
-    kept: list[Region] = []
+) -> list[Box]:
+    """The faint faces among the sightings that a closer look does not confirm; they need another sighting."""
+    refuted: list[Box] = []
     for region in sightings:
         small = region.box.times(1 / scale[0], 1 / scale[1])
         faint = region.kind is Kind.FACE and max(e.score for e in region.evidence) < FAINT
-        if not faint or min(small.w, small.h) < FAINT_SIDE or not tracker.is_new(region.box):
-            kept.append(region)
-            continue
-        if any(box.iou(region.box) > SAME for _, box in shot.refuted):
-            continue
-        view, box = (frame.small, small) if picture is None else (picture, region.box)
-        if finder.close_look(view, box) >= CONFIRMED:
-            kept.append(region)
-        else:
-            shot.refuted.append((frame.number, region.box))
-    return kept
+        if faint and min(small.w, small.h) >= FAINT_SIDE and tracker.unconfirmed(region.box):
+            view, box = (frame.small, small) if picture is None else (picture, region.box)
+            refuted += [region.box] if finder.close_look(view, box) < CONFIRMED else []
+    return refuted
 
 
 def _labels(

@@ -115,12 +115,8 @@ def seen(marks: Sequence[str], apart: int) -> NDArray[np.bool_]:
 def refuted(live: Live) -> bool:
     """Whether a face was sighted faintly a few times, while it was looked for all the time, and no closer look
     confirmed it: a hand, a coat."""
-    return (
-        live.kind is Kind.FACE
-        and live.best < FAINT
-        and live.sightings <= FEW
-        and live.refuted >= live.sightings
-    )
+    faint = live.kind is Kind.FACE and live.best < FAINT and live.sightings <= FEW
+    return faint and 0 < live.sightings <= live.refuted
 
 
 def nearness(a: Box, b: Box) -> float:

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 
 from anonymizer.core.types import Action, Box, Question, QuestionKind
 from anonymizer.detect.finder import question
+from anonymizer.detect.marks import finder, network
 from anonymizer.read.clip.reader import Clip
 from anonymizer.redact.clip import TrackRedaction
 from anonymizer.redact.residual import unredacted
 from anonymizer.road.clip.plan import RedactionPlan
 from anonymizer.road.clip.search import Doubt, Searched
 
+INK = frozenset({finder.NAME, network.NAME})
 BORNE_OUT = 0.5
 """Share of the looks at a shot, where there were several, in which a likely tattoo must be seen: shadows and folds look
 like one from one angle or at one moment."""
@@ -56,7 +58,7 @@ def _borne_out(doubts: Sequence[Doubt], searched: Searched) -> list[Doubt]:
     """The doubts without the likely tattoos that most looks at their shot did not see."""
     seen: dict[int, set[int]] = {}
     for doubt in doubts:
-        if doubt.region.asks is QuestionKind.MARK and doubt.frame in searched.looked:
+        if _is_ink(doubt) and doubt.frame in searched.looked:
             seen.setdefault(_shot(doubt.frame, searched.cuts), set()).add(doubt.frame)
     looks: dict[int, int] = {}
     for frame in searched.looked:
@@ -65,11 +67,16 @@ def _borne_out(doubts: Sequence[Doubt], searched: Searched) -> list[Doubt]:
 
     def stays(doubt: Doubt) -> bool:
         shot = _shot(doubt.frame, searched.cuts)
-        if doubt.region.asks is not QuestionKind.MARK or looks.get(shot, 0) < 2:
+        if not _is_ink(doubt) or looks.get(shot, 0) < 2:
             return True
         return len(seen.get(shot, ())) >= max(2, BORNE_OUT * looks[shot])
 
     return [doubt for doubt in doubts if stays(doubt)]
+
+
+def _is_ink(doubt: Doubt) -> bool:
+    """Whether only the program's own search for ink points at a place."""
+    return all(evidence.detector in INK for evidence in doubt.region.evidence)
 
 
 def _shot(frame: int, cuts: Sequence[int]) -> int:

@@ -15,7 +15,8 @@ class RegionFinder(Protocol):
     ``find`` is the detection before redaction. ``verification_pass`` searches the redacted picture in settings other
     than ``find``'s (scale, rotation, threshold), for the residual check. Both take a picture ``(h, w, 3)``
     uint8 RGB, do not change it, and give regions in its pixels; ``Action.ASK`` marks a doubt that a
-    person should decide. Finders are not thread-safe; one per thread.
+    person should decide. One thread may ask for ``find`` while another asks for ``verification_pass``; beyond that
+    finders are not thread-safe.
     """
 
     def find(self, pixels: Pixels) -> list[Region]: ...

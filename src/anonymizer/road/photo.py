@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -50,20 +49,28 @@ SAME = 0.5
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """One writing of a photo: what was drawn, what was kept clear, what is still seen, and every check but that one."""
+    """One writing of a photo: what was drawn, what was kept clear, the file's pixels as others see them, and what is
+    still to be found in them."""
 
     redactions: list[Redaction]
     kept: list[tuple[int, int, int, int]]
+    written: Pixels
     seen: list[Region]
-    examined: list[Check]
 
 
 def process(
-    still: Still, sha256: str, finder: RegionFinder, settings: Settings, staged: Path, secret: bytes
+    still: Still,
+    sha256: str,
+    finder: RegionFinder,
+    settings: Settings,
+    staged: Path,
+    secret: bytes,
+    before: Sequence[Region] | None = None,
 ) -> Processed:
     """Detect, redact, write, search again, examine: ``staged`` (without suffix) is where the clean file goes.
 
-    ``sha256`` (hex) is the source's, ``secret`` the installation's, from which the noise follows.
+    ``sha256`` (hex) is the source's, ``secret`` the installation's, from which the noise follows; ``before`` what
+    ``finder`` says of the picture, where it was asked already.
     Raises :class:`anonymizer.core.errors.OutputError` where it cannot be written.
     """
     height, width = still.pixels.shape[:2]
@@ -71,26 +78,12 @@ def process(
     staged = staged.with_suffix(".png" if form == "PNG" else ".jpg")
 
     def attempt(regions: Sequence[Region], *, again: bool) -> _Attempt:
-        """Redact, write and check what was written: searched again, and examined meanwhile."""
+        """Redact, write and search what was written."""
         redactions, kept = _write(still.pixels, regions, settings, staged, form, secret)
         written = decode(staged)
-        expected = Expected(
-            format=form,
-            size=(width, height),
-            redactions=redactions,
-            kept=kept,
-            source_sha256=sha256,
-            traces=still.traces,
-            keep_name=settings.keep_name,
-            bound=strength.Bound(settings.grid, settings.noise),
-            source=still.pixels,
-        )
-        with ThreadPoolExecutor(1) as beside:
-            examined = beside.submit(examine, staged, expected, written)
-            seen = _search_again(finder, written, redactions, again=again)
-        return _Attempt(redactions, kept, seen, examined.result())
+        return _Attempt(redactions, kept, written, _search_again(finder, written, redactions, again=again))
 
-    seen = finder.find(still.pixels)
+    seen = list(before) if before is not None else finder.find(still.pixels)
     regions = heeded(seen, settings) + drawn_regions(settings)
     done = attempt(regions, again=False)
     seen += done.seen
@@ -105,6 +98,18 @@ def process(
         found = heeded(done.seen, settings)
         searched = Message("road.searched.two")
     redactions = done.redactions
+    expected = Expected(
+        format=form,
+        size=(width, height),
+        redactions=redactions,
+        kept=done.kept,
+        source_sha256=sha256,
+        traces=still.traces,
+        keep_name=settings.keep_name,
+        bound=strength.Bound(settings.grid, settings.noise),
+        source=still.pixels,
+    )
+    examined = examine(staged, expected, done.written)
     asked = questions(to_ask([*regions, *found], redactions))
     asked += nothing_left(redactions, [*regions, *found], width, height)
     return Processed(
@@ -114,7 +119,7 @@ def process(
         width=width,
         height=height,
         redactions=tuple(redactions),
-        checks=(residual(found, searched), *done.examined, *known_check(settings)),
+        checks=(residual(found, searched), *examined, *known_check(settings)),
         traces=still.traces,
         reasons=(
             *(one.message for one in asked),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,16 +120,20 @@ class Session:
     def run_all(self, paths: Iterable[Path], progress: Progress | None = None) -> Iterator[Outcome]:
         """Take media down the road, one after the other, in order; see :meth:`run`.
 
-        While one is searched the next is read: that keeps a core busy which the search leaves idle.
+        While one photo is hidden, written and checked, the next is searched: neither keeps all cores busy. Beside a
+        clip, which takes the memory, the next is only read.
         """
         with ThreadPoolExecutor(1) as beside:
-            opened: Future[Opened] | None = None
             following = iter(paths)
             path = next(following, None)
+            opened = beside.submit(self.worker.search, path) if path is not None else None
             try:
-                while path is not None:
+                while path is not None and opened is not None:
+                    wait([opened])
+                    light = opened.exception() is not None or opened.result().photo is not None
                     after = next(following, None)
-                    ahead = beside.submit(self.worker.open, after) if after is not None else None
+                    begin = self.worker.search if light else self.worker.open
+                    ahead = beside.submit(begin, after) if after is not None else None
                     yield self.run(path, progress, opened)
                     path, opened = after, ahead
             except BaseException:

@@ -6,14 +6,16 @@ process, or on another machine, than the one that publishes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from anonymizer.core.errors import MediumError, SettingsError
+from anonymizer.core.machine import own_threads
 from anonymizer.core.noise_secret import own_secret
 from anonymizer.core.settings import Settings
 from anonymizer.core.settings_file import with_sidecar
-from anonymizer.core.types import Processed, Progress
+from anonymizer.core.types import Processed, Progress, Region
 from anonymizer.detect.finder import Finder
 from anonymizer.detect.runtime import keep_memory
 from anonymizer.read.photo.reader import Decoder, Still, open_still
@@ -34,17 +36,21 @@ class Worked:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A source whose kind and settings are known; of a photo the SHA-256 (hex) and the picture, of a clip None."""
+    """A source whose kind and settings are known; of a photo the SHA-256 (hex) and the picture, of a clip None.
+
+    ``found`` is what the finders say of the picture, None where they were not asked yet.
+    """
 
     path: Path
     form: Format
     settings: Settings
     photo: tuple[str, Still] | None
+    found: tuple[Region, ...] | None = None
 
 
 class Worker:
-    """Models loaded once, a decoding process ready. Use it from one thread, but for :meth:`open`; close it, or use
-    ``with``.
+    """Models loaded once, a decoding process ready. Use it from one thread, but for :meth:`open` and :meth:`search`,
+    which one other may call; close it, or use ``with``.
 
     Raises :class:`anonymizer.core.errors.ModelError` where a model cannot be had and
     :class:`anonymizer.core.errors.NotReadyError` where the noise secret cannot.
@@ -88,6 +94,17 @@ class Worker:
             path, form, settings, (source.sha256, open_still(source, settings.limits, self.decoder))
         )
 
+    def search(self, path: Path) -> Opened:
+        """What :meth:`open` gives, of a photo with what the finders say of it: while the one before is checked.
+
+        Not in a process that was told to keep to one thread. Raises as :meth:`open`.
+        """
+        opened = self.open(path)
+        if not opened.photo or own_threads() == 1:
+            return opened
+        keep_memory(True)
+        return replace(opened, found=tuple(self.finder.find(opened.photo[1].pixels)))
+
     def process(
         self, path: Path, staged: Path, progress: Progress | None = None, settings: Settings | None = None
     ) -> Worked:
@@ -102,7 +119,7 @@ class Worker:
         """Take a source down the road that is open already. Raises as :meth:`process`."""
         if opened.photo:
             sha256, still = opened.photo
-            return self._photo(still, sha256, staged, opened.settings)
+            return self._photo(still, sha256, staged, opened.settings, opened.found)
         from anonymizer.read.clip.reader import following
 
         keep_memory(False)
@@ -120,8 +137,15 @@ class Worker:
         still = open_still(source, settings.limits, self.decoder)
         return self._photo(still, source.sha256, staged, settings)
 
-    def _photo(self, still: Still, sha256: str, staged: Path, settings: Settings) -> Worked:
+    def _photo(
+        self,
+        still: Still,
+        sha256: str,
+        staged: Path,
+        settings: Settings,
+        found: Sequence[Region] | None = None,
+    ) -> Worked:
         keep_memory(True)
         still = replace(still, traces=traces_with(still.traces, settings))
-        processed = photo.process(still, sha256, self.finder, settings, staged, self.secret)
+        processed = photo.process(still, sha256, self.finder, settings, staged, self.secret, found)
         return Worked(processed, sha256, settings)

@@ -63,11 +63,8 @@ def mosaics(pixels: Pixels) -> list[Box]:
 
 def _windows(shown: Pixels) -> Iterator[tuple[int, int, int]]:
     """``(left, top, side)`` of windows in which there are squares in rows and columns."""
-    luma = cv2.cvtColor(shown, cv2.COLOR_RGB2YCrCb)[:, :, 0].astype(np.float32)
-    across, down = np.zeros_like(luma), np.zeros_like(luma)
-    across[:, 1:] = np.abs(np.diff(luma, axis=1))
-    down[1:] = np.abs(np.diff(luma, axis=0))
-    down = np.ascontiguousarray(down.T)
+    luma = np.asarray(cv2.cvtColor(shown, cv2.COLOR_RGB2YCrCb)[:, :, 0], np.uint8)
+    across, down = _running(luma), _running(np.ascontiguousarray(luma.T))
     for width in WIDTHS:
         if min(luma.shape) < (REPEATS + 1) * width:
             return
@@ -77,17 +74,23 @@ def _windows(shown: Pixels) -> Iterator[tuple[int, int, int]]:
             yield int(column) * width, int(row) * width, REPEATS * width
 
 
-def _evenness(steps: NDArray[np.float32], width: int) -> NDArray[np.float32]:
+def _running(luma: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """The differences of each pixel to the one on its left, summed up over all rows above: ``(h + 1, w)``."""
+    steps: NDArray[np.int32] = np.zeros((luma.shape[0] + 1, luma.shape[1]), np.int32)
+    steps[1:, 1:] = cv2.absdiff(luma[:, 1:], luma[:, :-1])
+    return np.cumsum(steps, axis=0, dtype=np.int32, out=steps)
+
+
+def _evenness(running: NDArray[np.int32], width: int) -> NDArray[np.float32]:
     """How much larger the steps at some columns, ``width`` apart, are than those between them.
 
-    ``steps`` ``(h, w)`` are the differences to the pixel on the left. The answer is for each window of
-    :data:`REPEATS` squares a side at whole multiples of ``width``, at its row and column.
+    ``running`` as from :func:`_running`. The answer is for each window of :data:`REPEATS` squares a side at whole
+    multiples of ``width``, at its row and column.
     """
-    rows, columns = steps.shape[0] // width, steps.shape[1] // width
-    whole = steps[: rows * width, : columns * width]
-    strips = whole.reshape(rows, width, columns * width).mean(axis=1)
+    rows, columns = (running.shape[0] - 1) // width, running.shape[1] // width
+    whole = running[: rows * width + 1 : width, : columns * width]
+    windows = (whole[REPEATS:] - whole[:-REPEATS]).astype(np.float32) / np.float32(REPEATS * width)
     rows, columns = rows - REPEATS + 1, columns - REPEATS + 1
-    windows = np.asarray(sum(strips[n : n + rows] for n in range(REPEATS))) / REPEATS
     phases = windows.reshape(rows, -1, width)
     lowest = phases[:, :columns].copy()
     second = np.full_like(lowest, np.inf)

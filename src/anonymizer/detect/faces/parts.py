@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.core.geometry import scaled_size
+from anonymizer.core.pixels import shrunk
 from anonymizer.core.types import Action, Box, Evidence, Kind, Pixels, QuestionKind, Region
 from anonymizer.detect.faces import centerface
 from anonymizer.detect.faces.bars import bars
@@ -181,7 +182,7 @@ def _squared(pixels: Pixels) -> tuple[View, Pixels]:
     longest = max(width, height)
     factor = SIDE / longest
     size = scaled_size(width, height, factor)
-    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
+    small = shrunk(pixels, *size) if factor < 1 else cv2.resize(pixels, size, interpolation=cv2.INTER_CUBIC)
     left, top = (SIDE - size[0]) // 2, (SIDE - size[1]) // 2
     edges = (top, SIDE - size[1] - top, left, SIDE - size[0] - left)
     square = np.asarray(cv2.copyMakeBorder(small, *edges, cv2.BORDER_CONSTANT, value=(0, 0, 0)), np.uint8)

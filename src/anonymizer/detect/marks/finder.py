@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.core.geometry import scaled_size
+from anonymizer.core.pixels import shrunk
 from anonymizer.core.types import Action, Box, Evidence, Kind, Model, Pixels, Region
 from anonymizer.detect import trunk
 from anonymizer.detect.marks import network
@@ -87,7 +88,7 @@ class MarkFinder:
         height, width = pixels.shape[:2]
         factor = min(1.0, SIDE / max(height, width))
         size = scaled_size(width, height, factor)
-        shown = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+        shown = shrunk(pixels, *size)
         if not skin(shown).any():
             return []
         small = network.reduced(shown)

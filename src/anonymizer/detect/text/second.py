@@ -6,6 +6,7 @@ can read, and to find lines where the first sees one sign in a whole ground and 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 
 import cv2
@@ -41,6 +42,7 @@ class SecondDetector:
         entry = store.entry(NAME)
         self.model = Model(entry.name, entry.sha256, entry.licence, device)
         self._network: Network | None = None
+        self._turn = threading.Lock()
 
     def opinion(self, pixels: Pixels) -> Callable[[Region], float]:
         """What it gives places of this picture, 0 to 1: the mean chance over the place at the kinder of two scales."""
@@ -76,8 +78,9 @@ class SecondDetector:
             self._network.rest()
 
     def _chances(self, view: Pixels) -> NDArray[np.float32]:
-        if self._network is None:
-            self._network = Network(self._store.load(NAME), bgr=True, mean=MEAN, scale=SCALE)
+        with self._turn:
+            if self._network is None:
+                self._network = Network(self._store.load(NAME), bgr=True, mean=MEAN, scale=SCALE)
         return np.asarray(self._network.run(view[None])[0], np.float32).reshape(view.shape[:2])
 
 

@@ -205,7 +205,10 @@ class FaceFinder:
 
     def rest(self) -> None:
         """Give back the memory that a search took."""
-        self._main.network.rest()
+        for network in (self._main.network, *(other.network for other in self._others)):
+            network.rest()
+        if self._parts:
+            self._parts.rest()
 
     def _detect(self, pixels: Pixels, levels: Levels, threshold: float) -> list[Detection]:
         """CenterFace's word at each level and rotation, in the picture's pixels."""

@@ -64,6 +64,8 @@ def mosaics(pixels: Pixels) -> list[Box]:
 def _windows(shown: Pixels) -> Iterator[tuple[int, int, int]]:
     """``(left, top, side)`` of windows in which there are squares in rows and columns."""
     luma = np.asarray(cv2.cvtColor(shown, cv2.COLOR_RGB2YCrCb)[:, :, 0], np.uint8)
+    if min(luma.shape) < (REPEATS + 1) * WIDTHS[0]:
+        return
     across, down = _running(luma), _running(np.ascontiguousarray(luma.T))
     for width in WIDTHS:
         if min(luma.shape) < (REPEATS + 1) * width:

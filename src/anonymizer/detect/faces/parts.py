@@ -73,6 +73,10 @@ class FaceParts:
         """Where the network runs."""
         return self._head.device
 
+    def rest(self) -> None:
+        """Give back the memory that a search took."""
+        self._trunk.network.rest()
+
     def judge(self, pixels: Pixels, regions: Sequence[Region]) -> list[Region]:
         """The regions of a picture ``(h, w, 3)`` uint8 RGB, and a question for each part of a face beside them.
 

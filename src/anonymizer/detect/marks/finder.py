@@ -117,6 +117,10 @@ class MarkFinder:
         """Nothing: a suggestion is never drawn over, so there is nothing that may have been left."""
         return []
 
+    def rest(self) -> None:
+        """Give back the memory that a search took."""
+        self._network.rest()
+
     def models(self) -> list[Model]:
         entries = [self._store.entry(name) for name in (trunk.NAME, network.NAME)]
         return [Model(e.name, e.sha256, e.licence, self._network.device) for e in entries]

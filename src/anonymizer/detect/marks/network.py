@@ -42,6 +42,10 @@ class InkNetwork:
         """Where the network runs."""
         return self._head.device
 
+    def rest(self) -> None:
+        """Give back the memory that a search took."""
+        self._trunk.network.rest()
+
     def map(self, shown: Pixels) -> NDArray[np.float32]:
         """How sure it is of ink, 0 to 1, in each cell of 8 pixels of a picture of at most :data:`SIDE` pixels.
 

@@ -254,6 +254,7 @@ class TextFinder:
         """Give back the memory that a search took."""
         self.network.rest()
         self._second.rest()
+        self._reader.network.rest()
 
     def _detect(
         self, pixels: Pixels, side: int, rotations: int, least: float, source: Pixels | None = None

@@ -21,7 +21,7 @@ from anonymizer.core.types import Style
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted([ROOT / "README.md", ROOT / "sample_media" / "README.md", *DOCS.glob("*.md")])
-NOT_FOR_PHOTOS = {"coverage", "second-reader", "timing"}
+NOT_FOR_PHOTOS = {"coverage", "second-reader", "speech", "timing"}
 
 
 def page(name: str) -> str:

@@ -12,6 +12,7 @@ import av
 import numpy as np
 import pytest
 
+from anonymizer.core.errors import UnsupportedError
 from anonymizer.core.settings import AudioPolicy, Limits, Settings
 from anonymizer.core.types import Pixels
 from anonymizer.core.yuv import Planes, pixels
@@ -66,6 +67,14 @@ def test_what_transparency_hides_stays_hidden(
         assert frame.planes[0][: HIDDEN - 8].min() >= 230, "white, and no number"
         assert np.ptp(frame.planes[0][HIDDEN + 8 :]) > 40, "what is opaque is there"
     assert any("filled with white" in str(note) for note in ending.notes) and not ending.lost
+
+
+@pytest.mark.parametrize("name", ["a.mov", "a.mkv", "a.ts", "a.h265"])
+def test_transparency_that_no_decoder_reads_is_refused(tmp_path: Path, name: str) -> None:
+    """HEVC with a second layer: what it hides would be shown."""
+    path = transparent(tmp_path / name, "libx265", "yuva420p", "-x265-params", "log-level=none")
+    with pytest.raises(UnsupportedError, match="transparent"):
+        everything(path)
 
 
 def test_half_of_what_is_half_transparent_shows(tmp_path: Path) -> None:

@@ -230,6 +230,7 @@ ENGLISH: dict[str, str | tuple[str, str]] = {
     "clip.no-decoder": "The clip's picture is coded in a way that no decoder here knows.",
     "clip.too-large": "The frames are {width} by {height} pixels, more than the limit; make the clip smaller.",
     "clip.hdr-kept": "High dynamic range was kept, with 10 bits: not every screen and player shows it.",
+    "clip.transparency-unread": "The clip has transparent parts in a coding that no decoder here reads, so what they hide would be shown; export it without transparency.",
     "clip.transparent-white": "Transparent parts were filled with white.",
     "clip.colours-mapped": "Colours that not every screen shows were mapped to BT.709.",
     "clip.interlaced": "The source is interlaced; its frames were made progressive, one for one.",
@@ -262,6 +263,18 @@ ENGLISH: dict[str, str | tuple[str, str]] = {
         "There is {count} more such place: please watch the whole clip.",
         "There are {count} more such places: please watch the whole clip.",
     ),
+    "clip.speech-silenced": (
+        "Speech was silenced in one place, as requested; a person must listen to the sound that was kept: {kept} s.",
+        "Speech was silenced in {count} places, as requested; a person must listen to the sound that was kept: {kept} s.",
+    ),
+    "clip.no-speech": "No speech was heard in the sound, which was kept; a person must listen to it: {kept} s.",
+    "clip.speech-throughout": "Speech was heard throughout, so all of the sound was silenced; a person must listen to it.",
+    "check.speech.passed": "No speech is heard in the written sound.",
+    "check.speech.left": (
+        "Speech is heard in the written sound in one place, from {first:.1f} s: drop the sound.",
+        "Speech is heard in the written sound in {count} places, the first from {first:.1f} s: drop the sound.",
+    ),
+    "check-name.speech": "Speech",
     "clip.sound-kept": "The sound was kept, as requested: a voice identifies, so a person must listen to it.",
     "clip.frames-concealed": (
         "{count} damaged frame of the source was concealed or left out.",

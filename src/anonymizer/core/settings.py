@@ -54,6 +54,7 @@ class AudioPolicy(StrEnum):
 
     DROP = "drop"
     KEEP = "keep"
+    MUTE_SPEECH = "mute-speech"
 
 
 class HdrPolicy(StrEnum):
@@ -313,7 +314,7 @@ class Settings(BaseModel):
         AudioPolicy,
         About(
             Part.WRITE,
-            "A clip's sound; where it is kept, the clip waits in review/.",
+            "A clip's sound; where it is kept, or all of it but speech, the clip waits in review/.",
             "A voice identifies.",
         ),
     ] = AudioPolicy.DROP

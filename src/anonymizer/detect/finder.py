@@ -12,7 +12,7 @@ import numpy as np
 
 from anonymizer.core.known import KnownNames
 from anonymizer.core.machine import own_threads
-from anonymizer.core.settings import Settings, TextPolicy
+from anonymizer.core.settings import AudioPolicy, Settings, TextPolicy
 from anonymizer.core.types import Box, Model, Pixels, Question, Region
 from anonymizer.detect.base import (
     FaceRegionFinder,
@@ -74,7 +74,8 @@ def models_needed(settings: Settings) -> list[str]:
     wanted = settings.text is not TextPolicy.NONE
     text = ["ppocr-detection", "ppocr-detection-v4", "ppocr-recognition"] if wanted else []
     marks = ["centerface", "ink"] if settings.marks else []
-    return list(dict.fromkeys(faces + text + marks))
+    speech = ["silero-vad"] if settings.audio is AudioPolicy.MUTE_SPEECH else []
+    return list(dict.fromkeys(faces + text + marks + speech))
 
 
 def models_used(settings: Settings, store: Store) -> list[str]:

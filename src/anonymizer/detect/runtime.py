@@ -98,7 +98,8 @@ class Network:
                 else {}
             )
             compiled = core.compile_model(model, where, settings)
-            self.input = f"{compiled.input().element_type.get_type_name()} {compiled.input().partial_shape}"
+            taken = compiled.inputs[0]
+            self.input = f"{taken.element_type.get_type_name()} {taken.partial_shape}"
         except RuntimeError as error:
             first = str(error).strip().splitlines()[-1]
             raise ModelError("model.no-device", device=where, cause=first) from error
@@ -123,6 +124,13 @@ class Network:
     def run(self, inputs: Tensor) -> list[Tensor]:
         """The outputs for one input, in the network's order; valid until the next call."""
         return self.run_all([inputs])[0]
+
+    def run_inputs(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """The outputs, as copies, of a network that has several inputs, in their order."""
+        with self._turn:
+            request = self._requests[0]
+            request.start_async(list(inputs), share_inputs=True)
+            return _answer(request)
 
     def run_all(self, inputs: Sequence[Tensor]) -> list[list[Tensor]]:
         """The outputs for each input, as copies; the inputs may differ in size. Threads take turns."""

@@ -276,14 +276,14 @@ def _sound(file: BinaryIO, job: dict[str, Any], outside: IO[bytes]) -> None:
 
     kept, notes = clip_sound.which(file, job["demuxer"], job["max_pixels"])
     told = {
-        "rate": clip_sound.RATE,
+        "rate": job["rate"],
         "channels": clip_sound.CHANNELS,
         "kept": kept,
         "notes": [as_json(note) for note in notes],
     }
     write_message(outside, told)
     with _refusing(outside):
-        for block in clip_sound.samples(file, job["demuxer"], job["max_pixels"], job["joins"]):
+        for block in clip_sound.samples(file, job["demuxer"], job["max_pixels"], job["joins"], job["rate"]):
             outside.write(RECORD.pack(FRAME, 0, 0, 0, 0, block.nbytes))
             outside.write(block.data)
     outside.write(RECORD.pack(END, 0, 0, 0, 0, 0))

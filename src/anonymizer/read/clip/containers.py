@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from fractions import Fraction
+from itertools import islice
 from typing import Any, BinaryIO
 
 import av
@@ -77,6 +79,10 @@ PAUSE = 3600.0
 """… but by a recorded screen on which nothing moves, in the other containers."""
 _TRANSPARENT = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 """Decoders that read the second picture that a WebM stores beside each: how transparent it is."""
+_ALPHA_MESSAGE = b"\x4e\x01\xa5"
+"""How a unit begins that says "alpha channel information": a message (39) of layer 0, of type 165."""
+_FIRST = 8
+"""Packets from the start that such a message is looked for in."""
 _MOST_CHUNKS = 4_000_000
 _TO_ENTRIES = {b"moov", b"trak", b"mdia", b"minf", b"stbl"}
 _PROTECTED_ASF = (
@@ -122,10 +128,10 @@ def is_cover(stream: Any) -> bool:
     return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
 
 
-def decoder_of(stream: Any, threads: int) -> Any:
-    """What decodes a video stream: its own decoder, or one that knows of transparency where a WebM says there is some.
+def decoder_of(file: BinaryIO, demuxer: str, max_pixels: int, stream: Any, threads: int) -> Any:
+    """What decodes a video stream: its own decoder, or one that reads transparency where a WebM says there is some.
 
-    Raises :class:`UnsupportedError` where that is missing: what is transparent would come to light.
+    Raises :class:`UnsupportedError` where none here does: what is transparent would come to light.
     """
     context = stream.codec_context
     name = _TRANSPARENT.get(context.name, "") if stream.metadata.get("alpha_mode") == "1" else ""
@@ -133,10 +139,46 @@ def decoder_of(stream: Any, threads: int) -> Any:
         try:
             context = av.CodecContext.create(name, "r")
         except ValueError as error:
-            raise UnsupportedError("clip.no-decoder") from error
+            raise UnsupportedError("clip.transparency-unread") from error
         context.extradata = stream.codec_context.extradata
+    elif context.name == "hevc" and _has_alpha_layer(file, demuxer, max_pixels, stream):
+        raise UnsupportedError("clip.transparency-unread")
     context.thread_type, context.thread_count = "AUTO", threads
     return context
+
+
+def _has_alpha_layer(file: BinaryIO, demuxer: str, max_pixels: int, stream: Any) -> bool:
+    """Whether HEVC's pictures have a second layer that says how transparent they are: the library reads one alone.
+
+    A message says so (ITU-T H.265, F.14.2.8), among the parameters or before the first picture. The file's place is
+    what it was.
+    """
+    parameters = bytes(stream.codec_context.extradata or b"")
+    if _ALPHA_MESSAGE in parameters:
+        return True
+    place = file.tell()
+    file.seek(0)
+    lengths = (parameters[21] & 3) + 1 if parameters[:1] == b"\1" and len(parameters) > 21 else 0
+    found = False
+    with contextlib.suppress(FFmpegError, OSError), open_container(file, demuxer, max_pixels) as container:
+        packets = islice(container.demux(container.streams[stream.index]), _FIRST)
+        found = any(
+            unit[:3] == _ALPHA_MESSAGE for packet in packets for unit in _units(bytes(packet), lengths)
+        )
+    file.seek(place)
+    return found
+
+
+def _units(content: bytes, lengths: int) -> Iterable[bytes]:
+    """The units of a packet, with a length of so many bytes before each, or with start codes where that is 0."""
+    if not lengths:
+        yield from content.split(b"\0\0\1")
+        return
+    at = 0
+    while at + lengths < len(content):
+        size = int.from_bytes(content[at : at + lengths], "big")
+        yield content[at + lengths : at + lengths + size]
+        at += lengths + size
 
 
 def is_encrypted(file: BinaryIO, demuxer: str, stream: Any) -> bool:

@@ -71,7 +71,7 @@ def pictures(
             raise UnsupportedError("clip.no-decoder")
         track.rate = _rate(stream) or _measured(file, demuxer, max_pixels)
         _announce(container, stream, track, demuxer)
-        decoder = decoder_of(stream, threads)
+        decoder = decoder_of(file, demuxer, max_pixels, stream, threads)
         clock = _Clock(track, demuxer)
         decoded = _within_limits(_decoded(file, container, stream, decoder, track), max_pixels)
         crop = cropping(file, demuxer, stream.id, container.streams.video.index(stream))

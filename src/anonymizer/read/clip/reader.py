@@ -31,6 +31,8 @@ from anonymizer.read.process import answer, cut_off, end, start
 from anonymizer.read.sniff import Format
 from anonymizer.read.traces.harvest import path_strings
 
+SOUND_RATE = 48_000
+"""Samples of sound a second."""
 AHEAD = 6
 """Frames that are read before they are asked for."""
 PIPE = 1 << 20
@@ -143,6 +145,7 @@ class Reading:
             "keep_hdr": False,
             "canvas": None,
             "joins": [],
+            "rate": SOUND_RATE,
             "small": 640,
             "whole_every": 1e9,
             "full_every": 1e9,

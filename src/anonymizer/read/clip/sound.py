@@ -11,24 +11,26 @@ from anonymizer.core.errors import DamagedError
 from anonymizer.core.message import Message
 from anonymizer.core.settings import AudioPolicy, Settings
 from anonymizer.read import believed
-from anonymizer.read.clip.reader import Clip, Reading
+from anonymizer.read.clip.reader import SOUND_RATE, Clip, Reading
 
 
 class Sound:
-    """The clip's sound in step with the picture; nothing where it is dropped or there is none.
+    """The clip's sound in step with the picture, ``rate`` samples a second; none where it is dropped or there is none.
 
     ``form``: (samples per second, channels), None where nothing is kept; ``notes`` on which of several tracks it is.
     Raises :class:`anonymizer.core.errors.MediumError` as :class:`Reading` does. Close it.
     """
 
-    def __init__(self, clip: Clip, settings: Settings) -> None:
+    def __init__(self, clip: Clip, settings: Settings, rate: int = SOUND_RATE) -> None:
         self.form: tuple[int, int] | None = None
         self.notes: tuple[Message, ...] = ()
         self._reading: Reading | None = None
         self._blocks: Iterator[NDArray[np.int16]] = iter(())
         self._done = 0
-        if settings.audio is AudioPolicy.KEEP and "sound" in clip.traces.kinds:
-            self._reading = Reading(clip.path, clip.form, settings.limits, "sound", joins=clip.joins)
+        if settings.audio is not AudioPolicy.DROP and "sound" in clip.traces.kinds:
+            self._reading = Reading(
+                clip.path, clip.form, settings.limits, "sound", joins=clip.joins, rate=rate
+            )
             told = self._reading.described
             try:
                 self.notes = believed.messages(told["notes"])

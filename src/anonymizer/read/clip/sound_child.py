@@ -38,9 +38,9 @@ def which(file: BinaryIO, demuxer: str, max_pixels: int) -> tuple[bool, list[Mes
 
 
 def samples(
-    file: BinaryIO, demuxer: str, max_pixels: int, joins: Sequence[Sequence[float]] = ()
+    file: BinaryIO, demuxer: str, max_pixels: int, joins: Sequence[Sequence[float]] = (), rate: int = RATE
 ) -> Iterator[NDArray[np.int16]]:
-    """Blocks ``(n, 2)`` int16 at 48 kHz, the first at the time of the first frame; none without a sound track.
+    """Blocks ``(n, 2)`` int16, ``rate`` a second, the first at the time of the first frame; none without a sound track.
 
     What comes before the picture is cut off; a gap, before it or within, is filled with silence. ``joins`` are the
     jumps of the picture's clock, seconds by it and when that is shown: sound jumps with it.
@@ -52,18 +52,18 @@ def samples(
         if (stream := _playing(container)) is None:
             return
         clock = _SoundClock(_start(playing(container, VideoTrack())), joins, jump_of(demuxer))
-        resampler = AudioResampler(format="s16", layout="stereo", rate=RATE)
+        resampler = AudioResampler(format="s16", layout="stereo", rate=rate)
         done = 0
         for frame in _decoded(container, stream):
             for block in resampler.resample(frame):
                 values = block.to_ndarray().reshape(-1, CHANNELS)
                 if block.pts is not None and block.time_base is not None:
-                    at = round(clock.shown(block.pts * block.time_base, Fraction(done, RATE)) * RATE)
-                    clock.expected = block.pts * block.time_base + Fraction(len(values), RATE)
-                    if at > done + RATE // 50:
+                    at = round(clock.shown(block.pts * block.time_base, Fraction(done, rate)) * rate)
+                    clock.expected = block.pts * block.time_base + Fraction(len(values), rate)
+                    if at > done + rate // 50:
                         yield np.zeros((at - done, CHANNELS), np.int16)
                         done = at
-                    values = values[max(0, done - at) :] if at < done - RATE // 50 else values
+                    values = values[max(0, done - at) :] if at < done - rate // 50 else values
                 done += len(values)
                 if len(values):
                     yield np.ascontiguousarray(values)

@@ -27,6 +27,7 @@ from anonymizer.core.types import (
     TrackSummary,
 )
 from anonymizer.detect.finder import Finder
+from anonymizer.detect.speech import SpeechFinder
 from anonymizer.gate.files import file_sha256
 from anonymizer.read.clip.reader import Clip, Reshaped
 from anonymizer.read.sniff import Format
@@ -35,6 +36,7 @@ from anonymizer.report.keyframes import keyframes
 from anonymizer.road.clip.plan import RedactionPlan, differing, lies_inside, planned, union
 from anonymizer.road.clip.questions import questions
 from anonymizer.road.clip.search import Doubt, Searched, begun, search
+from anonymizer.road.clip.speech import mutes, searched_again, speech_in, to_listen
 from anonymizer.road.clip.verification import Verification, verification_pass
 from anonymizer.road.clip.writing import Written, write, write_again
 from anonymizer.road.known import known_check, traces_with
@@ -73,7 +75,11 @@ def process(
     plan = planned(clip, searched, settings, secret)
     among: set[int] | None = None
     finder.rest()  # The encoder takes as much.
-    written = write(clip, plan, staged, progress, len(searched.pts))
+    listener = SpeechFinder() if mutes(settings) and "sound" in clip.traces.kinds else None
+    silent = (
+        speech_in(clip, settings, listener, float(searched.ending.last * clip.time_base)) if listener else ()
+    )
+    written = write(clip, plan, staged, progress, len(searched.pts), silent=silent)
     for attempt in range(1, ATTEMPTS + 1):
         verified = verification_pass(
             staged,
@@ -123,6 +129,7 @@ def process(
         residual([one.region for one in bare], searches),
         coverage(plan, written, verified),
         *([verified.strength] if verified.strength else []),
+        *([searched_again(staged, settings, listener, silent)] if listener and written.sound else []),
         *examine(staged, expected, verified.read),
     ]
     return (
@@ -138,7 +145,7 @@ def process(
             reasons=tuple(_reasons(clip, searched, plan, written, asked)),
             questions=tuple(asked),
             notes=tuple(_notes(searched, written)),
-            models=tuple(finder.models()),
+            models=(*finder.models(), *(listener.models() if listener else ())),
             tracks=tuple(_summary(one, clip, plan, _seconds(clip, searched)) for one in plan.redactions),
             contact_sheet=verified.sheet,
             frames=len(searched.pts),
@@ -244,7 +251,11 @@ def _reasons(
         # What moves is in another place each time.
         said.append(Message("clip.more-places", count=len(asked) - MOST_TOLD))
     said += _followed(clip, searched, settings)
-    if written.sound:
+    if written.sound and mutes(settings):
+        said.append(
+            to_listen(written.silent, float((written.pts[-1] + written.durations[-1]) * clip.time_base))
+        )
+    elif written.sound:
         said.append(Message("clip.sound-kept"))
     return said + reasons(settings, written.kept, len(plan.dismissed))
 

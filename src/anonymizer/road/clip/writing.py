@@ -15,10 +15,12 @@ from anonymizer.core.message import Message
 from anonymizer.core.prefetch import ahead
 from anonymizer.core.settings import HdrPolicy
 from anonymizer.core.types import Box, Progress, Redaction
+from anonymizer.detect.speech import Span
 from anonymizer.read.clip.reader import Clip, Ending, Frame, Reading, frames
 from anonymizer.read.clip.sound import Sound
 from anonymizer.redact.clip import paint
 from anonymizer.road.clip.plan import RedactionPlan
+from anonymizer.road.clip.speech import Silencer
 from anonymizer.write.clip import ClipWriter
 from anonymizer.write.photo import failed
 from anonymizer.write.reuse import Earlier
@@ -39,6 +41,8 @@ class Written:
     sound: bool
     notes: tuple[Message, ...]
     ending: Ending
+    silent: tuple[Span, ...] = ()
+    """Seconds of the sound that were silenced."""
 
 
 def write_again(
@@ -63,7 +67,7 @@ def write_again(
             known = None  # Nothing of it can stay: all is written.
         except OSError as error:
             raise failed(error) from error
-        return write(clip, plan, staged, progress, len(before.pts), known)
+        return write(clip, plan, staged, progress, len(before.pts), known, silent=before.silent)
     finally:
         aside.unlink(missing_ok=True)
 
@@ -75,10 +79,13 @@ def write(
     progress: Progress | None,
     length: int,
     before: tuple[Earlier, Written] | None = None,
+    *,
+    silent: tuple[Span, ...] = (),
 ) -> Written:
     """The second pass: decode its ``length`` frames again, hide, encode.
 
-    ``before`` is a writing with other redactions, and what was drawn in it. Raises as
+    ``before`` is a writing with other redactions, and what was drawn in it; ``silent`` are seconds of the sound to be
+    silenced. Raises as
     :func:`anonymizer.road.clip.process.process` does.
     """
     settings = plan.settings
@@ -89,6 +96,7 @@ def write(
     kept = previous is not None and previous.kept
     known = previous.drawn.tolist() if previous else []
     sound = Sound(clip, settings)
+    hush = Silencer(silent, sound.form[0] if sound.form else 1)
     with (
         ClipWriter(
             staged,
@@ -119,7 +127,8 @@ def write(
             out.write(frame.planes, frame.pts, frame.duration)
             pts.append(frame.pts)
             durations.append(frame.duration)
-            for block in sound.until(float((frame.pts + frame.duration) * clip.time_base)):
+            reached = float((frame.pts + frame.duration) * clip.time_base)
+            for block in hush.all(sound.until(reached)):
                 out.write_sound(block)
             if progress:
                 progress("hiding", frame.number + 1, length)
@@ -134,6 +143,7 @@ def write(
         sound=sound.form is not None,
         notes=sound.notes,
         ending=ending,
+        silent=silent,
     )
 
 

@@ -128,11 +128,10 @@ class Tracker:
         near = [live for live in here if nearness(box, live.box) > 0 or box.covered_by(live.box) > 0.7]
         return all(live.best < FAINT and live.sightings < FEW for live in near)
 
-    def refute(self, box: Box) -> None:
-        """A closer look at a face that was sighted here in this frame saw nothing."""
+    def refute(self, boxes: Sequence[Box]) -> None:
+        """Closer looks at faces that were sighted at these places in this frame saw nothing."""
         for live in self._live:
-            if live.kind is Kind.FACE and live.since == self._frame and live.box == box:
-                live.refuted += 1
+            live.refuted += live.kind is Kind.FACE and live.since == self._frame and live.box in boxes
 
     def restless(self, *, moved: bool) -> list[Box]:
         """Where labels are to be looked for again: those that could not be followed surely since they were sighted,

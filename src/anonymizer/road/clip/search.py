@@ -29,6 +29,7 @@ from anonymizer.read.clip.reader import Clip, Ending, Reading, SearchFrame, open
 from anonymizer.read.sniff import Format
 from anonymizer.redact.photo import redact
 from anonymizer.redact.residual import left_over
+from anonymizer.road.clip.flashes import flashed
 from anonymizer.track.hand_drawn import RegionFollower
 from anonymizer.track.live import FAINT
 from anonymizer.track.tracker import Tracker
@@ -188,10 +189,12 @@ def _quickly_searched(
     While the tracker takes one group, the next is searched in a thread of its own.
     """
     waiting: deque[tuple[list[SearchFrame], Future[list[QuickFaces]]]] = deque()
+    before: Pixels | None = None
     with ThreadPoolExecutor(1) as executor:
         for group in _groups(search_frames(clip, reading, size)):
             setup = _quick_search(group[0], tracker, shot)
-            waiting.append((group, executor.submit(_quick_finds, finder, group, setup, settings)))
+            waiting.append((group, executor.submit(_quick_finds, finder, group, setup, settings, before)))
+            before = group[-1].small
             if len(waiting) > 1 or group[0].full:
                 # What is learnt of a frame searched in full holds for those behind it.
                 while len(waiting) > (not group[0].full):
@@ -225,20 +228,30 @@ def _quick_search(first: SearchFrame, tracker: Tracker, shot: _Shot) -> _QuickSe
 
 
 def _quick_finds(
-    finder: Finder, group: Sequence[SearchFrame], setup: _QuickSearch, settings: Settings
+    finder: Finder,
+    group: Sequence[SearchFrame],
+    setup: _QuickSearch,
+    settings: Settings,
+    before: Pixels | None,
 ) -> list[QuickFaces]:
     """The faces of each frame that is not searched in full.
 
     One frame of several is searched: in between the tracker follows the tracks by their appearance, and what first
-    comes into view in between is followed back.
+    comes into view in between is followed back. A frame in which something flashes up is searched finely.
     """
     if not settings.faces or group[0].full:
         return [None for _ in group]
-    around = [finder.quick_find_around(group[0].small, setup.rotations)] if setup.around else []
-    rest = group[len(around) :]
-    small = [frame.small for frame in rest if frame.number % setup.every == 0]
-    answers = iter(finder.quick_find(small, setup.rotations, setup.side) if small else [])
-    return [*around, *(None if frame.number % setup.every else next(answers) for frame in rest)]
+    around = finder.quick_find_around(group[0].small, setup.rotations) if setup.around else None
+    answers: dict[int, list[Region]] = {} if around is None else {0: around}
+    searched = [n in answers or frame.number % setup.every == 0 for n, frame in enumerate(group)]
+    fine = flashed([frame.small for frame in group], searched, None if group[0].cut else before)
+    fine = [n for n in fine if n not in answers and (not searched[n] or setup.side < SMALL_SIDE)]
+    coarse = [n for n, wanted in enumerate(searched) if wanted and n not in answers and n not in fine]
+    for numbers, side in ((coarse, setup.side), (fine, SMALL_SIDE)):
+        if numbers:
+            found = finder.quick_find([group[n].small for n in numbers], setup.rotations, side)
+            answers |= dict(zip(numbers, found, strict=True))
+    return [answers.get(n) for n in range(len(group))]
 
 
 def _take(
@@ -290,8 +303,7 @@ def _take(
         _learn_rotations(shot, sightings, fresh=False)
     doubtful = _unconfirmed(frame, sightings, picture, scale, finder, tracker)
     tracker.add(frame.small, sightings, cut=frame.cut, searched=searched)
-    for box in doubtful:
-        tracker.refute(box)
+    tracker.refute(doubtful)
     if frame.whole is not None:
         whole = picture if picture is not None else pixels(frame.whole)
         tracker.prove(lambda region: finder.proof(whole, region))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import webbrowser
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +14,9 @@ from anonymizer.cli.options import Given, OutFolder, takes_settings
 from anonymizer.cli.output import out_console
 from anonymizer.cli.progress import have_models
 from anonymizer.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from anonymizer.core.settings import Settings
 
 
 @takes_settings
@@ -38,14 +42,19 @@ def app(
     ] = 30,
 ) -> None:
     """Open the local page: drop files, look at what waits, correct it, approve or reject it."""
+    open_page(given.settings(), out.absolute(), port, browser=browser, idle_minutes=idle_minutes)
+
+
+def open_page(
+    settings: Settings, out: Path, port: int = 0, *, browser: bool = True, idle_minutes: float = 30
+) -> None:
+    """Serve the page of an output folder until it is closed. Raises :class:`UsageError` where that is no folder."""
     from anonymizer.review.jobs import JobRunner
     from anonymizer.review.page import Page
     from anonymizer.review.photos import Pictures
     from anonymizer.review.server import Server, address, listen
 
-    settings = given.settings()
     have_models(settings, show=True)
-    out = out.absolute()
     there = next(path for path in (out, *out.parents) if path.exists())
     if not there.is_dir():
         raise UsageError("review.folder-is-file", path=there)
@@ -58,7 +67,8 @@ def app(
             runner.warm_up()
             out_console.print(say("cli.page", link=link))
             if browser:
-                webbrowser.open(link)
+                # Beside the server: some browsers give the call back only when they are closed.
+                threading.Thread(target=webbrowser.open, args=(link,), daemon=True).start()
             server.serve_until_done()
         except KeyboardInterrupt:
             # How a person closes it in a terminal: everything done is on the disk.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,6 +23,9 @@ from anonymizer.cli.output import (
 )
 from anonymizer.cli.progress import have_models, media_bar
 from anonymizer.core.types import Verdict
+
+if TYPE_CHECKING:
+    from anonymizer.core.settings import Settings
 
 
 @takes_settings
@@ -45,11 +49,17 @@ def blur(
     Exit codes: 0 all ready, 3 some in review, 4 some failed, 6 all ready but media of other kinds left, 2 wrong use, 5
     machine not ready.
     """
+    target = (out or beside(paths[0])).absolute()
+    return process(given.settings(), paths, target, as_json=as_json, quiet=quiet)
+
+
+def process(
+    settings: Settings, paths: Sequence[Path], target: Path, *, as_json: bool = False, quiet: bool = False
+) -> int:
+    """Make the media of these files and folders publishable, one after the other, and say what came of each."""
     from anonymizer.read.inputs import collect
     from anonymizer.road.pipeline import Session
 
-    settings = given.settings()
-    target = (out or beside(paths[0])).absolute()
     found = collect(paths, target)
     sources = found.media
     counts: Counter[Verdict] = Counter()

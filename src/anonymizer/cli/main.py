@@ -18,6 +18,7 @@ from anonymizer.cli import failures
 from anonymizer.cli.app import app
 from anonymizer.cli.batch import batch
 from anonymizer.cli.blur import blur
+from anonymizer.cli.desktop import desktop
 from anonymizer.cli.doctor import doctor
 from anonymizer.cli.forget import forget
 from anonymizer.cli.key import key
@@ -46,7 +47,7 @@ program = typer.Typer(
 )
 for command in COMMANDS:
     program.command(cls=Command)(command)
-for group in (models, key):
+for group in (models, key, desktop):
     program.add_typer(group)
 
 

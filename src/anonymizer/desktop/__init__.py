@@ -1,0 +1,1 @@
+"""A launcher for the page on each system: the files it takes, put where that system looks for them."""

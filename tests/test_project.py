@@ -1,0 +1,138 @@
+"""What lies around the program: the site, the workflows, the container, and the commands that the pages write."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from anonymizer import __version__
+from anonymizer.cli.main import root
+from anonymizer.detect.models.manifest import models_version
+from conftest import ROOT
+
+BIN = Path(sys.executable).parent
+PAGES = sorted(
+    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *(ROOT / "docs").glob("*.md")]
+)
+
+
+def called(*words: str | Path) -> None:
+    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(
+        list(map(str, words)),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env=environment,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_site_builds_and_every_link_and_anchor_in_it_leads_somewhere(tmp_path: Path) -> None:
+    called(sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", tmp_path)
+    for name in ("index", "dentist", "dentiste", "assistant", "officer", "dpo", "architecture"):
+        text = (tmp_path / f"{name}.html").read_text(encoding="utf-8")
+        assert not re.search(r'(?:src|href)="(?:https?:)?//(?:fonts|unpkg|cdn)', text), (
+            "nothing is loaded from elsewhere"
+        )
+    assert {path.name for path in (ROOT / "docs").glob("*.md")} <= set(
+        re.findall(r": ([\w-]+\.md)", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+    ), "every page is in the menu"
+
+
+def test_the_workflows_are_what_their_host_takes() -> None:
+    if not (BIN / "actionlint").exists():
+        pytest.skip("no actionlint for this platform")
+    called(BIN / "actionlint", *(ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+def test_the_workflows_run_what_make_runs() -> None:
+    steps = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    recipe = re.search(
+        r"^test: models\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert recipe
+    for line in recipe[1].strip().splitlines():
+        assert line.strip().removeprefix("$(BIN)/") in steps, line
+
+
+def calls() -> list[Any]:
+    """Every call of the program that a page writes in a block of commands."""
+    found = []
+    for path in PAGES:
+        text = path.read_text(encoding="utf-8").replace("\\\n", " ")
+        for line in re.findall(r"^    (?:\w+=\S+ )*anonymizer (.*)$", text, re.MULTILINE):
+            first = re.split(r"\s#\s|&&|\|(?!\w)|;|\s>\s", re.sub(r"\$\(.*\)", "x", line))[0]
+            if "[" not in first:
+                found.append(pytest.param(first, id=f"{path.name}: {first.strip()}"))
+    return found
+
+
+@pytest.mark.parametrize("line", calls())
+def test_a_command_of_a_page_is_one_that_there_is(line: str) -> None:
+    """Its words are parsed as a call would be; it is not carried out."""
+    words = shlex.split(line.replace("…", "photo.jpg"))
+    command: Any = root
+    context = root.make_context("anonymizer", ["help-is-no-command"], resilient_parsing=True)
+    if words[0] == "--lang":
+        words = words[2:]
+    while hasattr(command, "commands") and words:
+        if words[0].startswith("-") or words[0] not in command.commands:
+            break
+        command, words = command.commands[words[0]], words[1:]
+    assert command is not root or words[0].startswith("--"), line
+    if command is not root:
+        command.make_context("anonymizer", words, parent=context)
+
+
+def test_the_pages_name_the_files_that_are_built() -> None:
+    for path in PAGES:
+        text = path.read_text(encoding="utf-8")
+        assert set(re.findall(r"clinical_anonymizer-([\d.]+\d)-", text)) <= {__version__}, path
+        assert set(re.findall(r"clinical_anonymizer_models-([\d.]*\d)-", text)) <= {models_version()}, path
+        assert not re.search(r"pip install (?:\S+ )*['\"]?anonymizer\b", text), "that is somebody else's"
+    assert f"version: {__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+
+
+def test_the_container_is_what_it_is_said_to_be() -> None:
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
+    watch = compose["services"]["watch"]
+    assert watch["network_mode"] == "none" and watch["read_only"] and watch["cap_drop"] == ["ALL"]
+    docker = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert re.findall(r"^USER (\w+)$", docker, re.MULTILINE) == ["anonymizer"]
+    (healthy,) = re.findall(r"HEALTHCHECK .* CMD (\[.*\])", docker)
+    (usual,) = re.findall(r"^CMD (\[.*\])$", docker, re.MULTILINE)
+    for words in (yaml.safe_load(healthy)[1:], yaml.safe_load(usual), compose["services"]["page"]["command"]):
+        root.commands[words[0]].make_context(words[0], words[1:])
+
+
+def test_the_manifest_for_kubernetes_fits_together() -> None:
+    parts = list(yaml.safe_load_all((ROOT / "docs" / "kubernetes.yaml").read_text(encoding="utf-8")))
+    assert [one["kind"] for one in parts] == ["Deployment", "Service", "Deployment", "NetworkPolicy"]
+    labels = {}
+    for one in parts:
+        if one["kind"] == "Deployment":
+            template = one["spec"]["template"]
+            assert one["spec"]["selector"]["matchLabels"] == template["metadata"]["labels"]
+            labels |= {template["metadata"]["labels"]["app"]: template["spec"]}
+            for container in template["spec"]["containers"]:
+                assert container["securityContext"]["readOnlyRootFilesystem"]
+                named = {volume["name"] for volume in template["spec"]["volumes"]}
+                assert {mount["name"] for mount in container["volumeMounts"]} == named
+    assert parts[1]["spec"]["selector"]["app"] in labels
+    port = labels["anonymizer-scheduler"]["containers"][0]["ports"][0]["containerPort"]
+    assert parts[1]["spec"]["ports"][0] == {"port": port, "targetPort": port}
+    assert (
+        f"tcp://{parts[1]['metadata']['name']}:{port}"
+        in labels["anonymizer-worker"]["containers"][0]["command"]
+    )

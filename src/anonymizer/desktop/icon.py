@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import io
 
+# The plugins that write: this program has Pillow load no other than it names.
+from PIL import IcnsImagePlugin as IcnsImagePlugin
+from PIL import IcoImagePlugin as IcoImagePlugin
 from PIL import Image, ImageDraw
+from PIL import PngImagePlugin as PngImagePlugin
 
 SIDE = 1024
 """Pixels at which it is drawn, to be reduced; the drawing's own side is 32."""

@@ -147,7 +147,7 @@ def reference(path: Path, finder: FaceFinder, labels: Finder, every: int) -> lis
         places = None
         if len(seen) % AREA_EVERY == 0:
             grown = [r.box.scaled(FACE_GROUND) for r in found if r.hidden]
-            lines = [r for r in labels.others(picture) if labels.proof(picture, r) is Proof.READ]
+            lines = [r for r in labels.others(picture) if labels.proof(picture, r) >= Proof.READ]
             grown += [r.box.padded(evidence.least_side(r)) for r in lines]
             places = cells_of(grown, picture)
         seen.append(Seen(number, seconds, picture, [r.box for r in found if is_face(r)], places))

@@ -152,6 +152,7 @@ SMALL_LINE, LARGE_LINE = Box(10, 10, 60, 20), Box(100, 100, 200, 90)
         # Read, but found in one of four searches.
         (LARGE_LINE, 3, 3, Proof.READ, 4, 1, Action.ASK),
         (LARGE_LINE, 3, 3, Proof.READ, 3, 1, Action.HIDE),
+        (LARGE_LINE, 3, 1, Proof.CERTAIN, 9, 1, Action.HIDE),
     ],
 )
 def test_what_is_done_with_a_label(

@@ -207,6 +207,15 @@ def test_steady_boxes_hold_the_given_ones(given_: list[tuple[float, float, float
     assert (out[:, :2] + out[:, 2:] >= raw[:, :2] + raw[:, 2:] - 0.01).all()
 
 
+def test_what_moves_evenly_is_hardly_wider_than_it_is_and_what_trembles_stands() -> None:
+    moving = np.array([(20.0 * n, 100, 80, 90) for n in range(30)], np.float32)
+    out = steady(moving, 4)
+    assert np.allclose(out[8:-8, 2], 80 + 2 * 20) and np.allclose(out[8:-8, 3], 90)
+    trembling = np.array([(100 + 3 * (n % 2), 100, 80 + 6 * (n % 3 == 0), 90) for n in range(30)], np.float32)
+    wide = steady(trembling, 4)[8:-8]
+    assert np.ptp(wide, axis=0).max() < 4, "less than half of what it was"
+
+
 @pytest.mark.parametrize("step", [(0, 0), (6, 0), (-5, 4), (0, -7)])
 def test_following_finds_where_a_thing_has_gone(step: tuple[int, int]) -> None:
     before, after = scene((300, 180))[:, :, 0], scene((300 + 2 * step[0], 180 + 2 * step[1]))[:, :, 0]

@@ -55,6 +55,8 @@ class Proof(IntEnum):
     SEEN = 1
     """It sees something, and cannot read it."""
     READ = 2
+    CERTAIN = 3
+    """It decodes a code, or reads what comes close to a known name."""
 
 
 @runtime_checkable

@@ -131,7 +131,11 @@ def unproved(lives: Sequence[Live], frame: int, size: tuple[int, int]) -> list[t
         for live in lives
         if live.kind in LABELS and live.looks < LOOKS and live.marks[-1] != "H" and live.box.area >= least
     ]
-    due = [(live, region) for live, region in due if live.proof is Proof.NONE or _costs_much(region, size)]
+    due = [
+        (live, region)
+        for live, region in due
+        if live.proof is Proof.NONE or (live.proof < Proof.CERTAIN and _costs_much(region, size))
+    ]
     return sorted(due, key=lambda one: -one[1].box.area)[:PROOFS]
 
 
@@ -139,7 +143,7 @@ def looked(live: Live, proof: Proof) -> None:
     """Note what a closer look at a label said."""
     live.proof = max(live.proof, proof)
     live.looks += 1
-    live.reads += proof is Proof.READ
+    live.reads += proof >= Proof.READ
 
 
 def verdict(live: Live, size: tuple[int, int]) -> Action:
@@ -148,9 +152,9 @@ def verdict(live: Live, size: tuple[int, int]) -> Action:
 
     What is small is hidden if any of them saw anything. What is large would destroy the case if it is no label: most of
     them must have read it, and it must be found in a third of the searches, or a person is asked: an arcade is read
-    as "nnn" now and then.
+    as "nnn" now and then. A code that was once decoded, and a known name that was once read, are hidden.
     """
-    if live.kind not in LABELS or live.looks < LOOKS:
+    if live.kind not in LABELS or live.looks < LOOKS or live.proof is Proof.CERTAIN:
         return Action.HIDE
     if live.proof is Proof.NONE:
         return Action.LEAVE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,23 +61,27 @@ class Track:
 def steady(boxes: NDArray[np.float32], half: int) -> NDArray[np.float32]:
     """Boxes ``(n, 4)`` that neither flicker in size nor ever leave a part of the given ones outside.
 
-    Each edge takes the outermost place it has within ``half`` frames, averaged over the same window; what an
-    average would let out is taken back in.
+    The middle is averaged over ``half`` frames before and after, and the size is the largest of the window, averaged
+    likewise: what moves evenly is no wider than it is. Each edge reaches as far as one frame before and after, for a
+    face moves on while it is looked for, and what an average would let out is taken back in.
     """
     if len(boxes) == 0:
         return boxes
     edges = np.column_stack(
         [-boxes[:, 0], -boxes[:, 1], boxes[:, 0] + boxes[:, 2], boxes[:, 1] + boxes[:, 3]]
     )
+    sizes = boxes[:, 2:] / 2
+    middles = _windowed(boxes[:, :2] + sizes, half).mean(axis=2)
     # A quarter of the window is enough to take the jitter of single sightings in.
-    outer = _windowed(edges, max(1, half // 2)).max(axis=2)
-    mean = _windowed(outer, half).mean(axis=2)
-    wide = np.maximum(mean, edges)
+    outer = _windowed(sizes, max(1, half // 2)).max(axis=2)
+    reach = _windowed(outer, half).mean(axis=2)
+    smooth = np.concatenate([reach - middles, reach + middles], axis=1)
+    wide = np.maximum(smooth, _windowed(edges, 1).max(axis=2))
     return np.column_stack(
         [-wide[:, 0], -wide[:, 1], wide[:, 2] + wide[:, 0], wide[:, 3] + wide[:, 1]]
     ).astype(np.float32)
 
 
-def _windowed(values: NDArray[np.float32], half: int) -> NDArray[np.float32]:
+def _windowed(values: NDArray[Any], half: int) -> NDArray[Any]:
     padded = np.pad(values, ((half, half), (0, 0)), mode="edge")
     return np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1, axis=0)

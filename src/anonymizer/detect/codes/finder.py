@@ -87,14 +87,14 @@ class CodeFinder:
         if region.kind is not Kind.CODE:
             return None
         if max(e.score for e in region.evidence) >= READ:
-            return Proof.READ
+            return Proof.CERTAIN
         box = region.box.padded(PROOF_GROUND * max(region.box.w, region.box.h))
         left, top, right, bottom = box.pixels(pixels.shape[1], pixels.shape[0])
         if right - left < BLOCK or bottom - top < BLOCK:
             return Proof.NONE
         seen = self._search(np.ascontiguousarray(pixels[top:bottom, left:right]), PROOF_SIDES)
         best = max((e.score for one in seen for e in one.evidence), default=0.0)
-        return Proof.READ if best >= READ else Proof.SEEN if best > LIKE_BARS else Proof.NONE
+        return Proof.CERTAIN if best >= READ else Proof.SEEN if best > LIKE_BARS else Proof.NONE
 
     def models(self) -> list[Model]:
         return []

@@ -177,7 +177,9 @@ class TextFinder:
         if region.kind is not Kind.TEXT:
             return None
         readings = self._reader.readings(pixels, region)
-        if any(is_read(r, 0.0) or self.known.near(r.text) for r in readings):
+        if any(self.known.near(r.text) for r in readings):
+            return Proof.CERTAIN
+        if any(is_read(r, 0.0) for r in readings):
             return Proof.READ
         if any(letters(r) >= DIFFERENT and r.mean >= BARELY_READ for r in readings):
             return Proof.SEEN

@@ -151,6 +151,8 @@ class ClipWriter:
                 self._encoder.open()
                 if earlier.fits(bytes(self._encoder.extradata or b"")):
                     self._earlier, self._kept = earlier, earlier.groups()
+                    # This one keeps what it takes until the file is closed: each run gets one that goes with it.
+                    self._encoder = None
             self._audio: Any = None
             if sound:
                 self._audio = self._out.add_stream("aac", rate=sound[0], options={"flags": "+bitexact"})

@@ -308,9 +308,9 @@ class TextFinder:
         squares = np.full(busy.shape, -1.0, np.float32)
         found: list[Region] = []
         left: list[Window] = []
+        seen: NDArray[np.uint8] = np.zeros(busy.shape, np.uint8)
         for rotations in TILE_ROTATIONS:
-            done = [box.times(*scale) for box in (*known, *(line.box for line in found))]
-            chosen, more = windows(busy, done, self.plan.most, near)
+            chosen, more = windows(busy, [box.times(*scale) for box in known], self.plan.most, near)
             left += more
             for one in chosen:
                 chances = self._chances(shown[one.y : one.y + one.h, one.x : one.x + one.w], rotations)
@@ -324,6 +324,11 @@ class TextFinder:
                 ]
             # What is print to one look is seen dimly by the other.
             busy &= cv2.dilate(squares, np.ones((3, 3), np.uint8)) > HINT
+            for line in found:
+                # Within its outline: the box of a line aslant holds its neighbours as well.
+                corners = np.array(line.corners) * scale / BLOCK
+                cv2.fillConvexPoly(seen, np.rint(corners - 0.5).astype(np.int32), 1)
+            busy &= seen == 0
         places = [Box(one.x, one.y, one.w, one.h).times(*back) for one in left]
         evidence = (Evidence(NAME, 0.0),)
         doubt = [Region(reduce(Box.union, places), Kind.TEXT, evidence, action=Action.ASK)] if places else []

@@ -20,6 +20,8 @@ TINY = 7.0
 """Least side of a face that is reported, pixels of the picture. Nobody is recognised by ten, but boxes are tight."""
 LARGE_SHARE = 0.2
 LARGE_SIDE = 80.0
+MANY = 8
+"""So many faces in one picture, none of them plain, may be a texture: bottles, foliage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,20 @@ class Rules:
     """A small candidate below this, half under the redaction of a plain face of twice its area, is that face again."""
     tiny_picture: float = 0.45
     """BlazeFace's score for a candidate below 80 pixels that takes up most of its picture."""
+
+
+def asked_once_where_none_is_plain(regions: Sequence[Region], rules: Rules) -> list[Region]:
+    """The regions; where :data:`MANY` are hidden and not one has the score of a proof, the largest is asked about.
+
+    Among so many true faces some are plain. What only resembles them, again and again, takes the case away piece by
+    piece, and nobody would be asked: no single piece is large.
+    """
+    hidden = [region for region in regions if region.hidden]
+    plain = any(e.score >= rules.proof for region in hidden for e in region.evidence)
+    if len(hidden) < MANY or plain or any(region.asked for region in hidden):
+        return list(regions)
+    largest = max(hidden, key=lambda region: region.box.area)
+    return [replace(r, action=Action.HIDE_AND_ASK) if r is largest else r for r in regions]
 
 
 def best(detections: Sequence[Detection], name: str) -> float:

@@ -21,7 +21,13 @@ from anonymizer.core.settings import Effort
 from anonymizer.core.types import Action, Box, Detection, Model, Pixels, Region
 from anonymizer.detect.faces import blazeface, centerface, yunet
 from anonymizer.detect.faces.centerface import MULTIPLE
-from anonymizer.detect.faces.decide import TINY, Rules, best, decide
+from anonymizer.detect.faces.decide import (
+    TINY,
+    Rules,
+    asked_once_where_none_is_plain,
+    best,
+    decide,
+)
 from anonymizer.detect.faces.fusion import (
     View,
     clusters,
@@ -151,6 +157,7 @@ class FaceFinder:
         regions = self._decided(pixels, found)
         if self._parts:
             regions = self._parts.judge(pixels, regions)
+        regions = asked_once_where_none_is_plain(regions, self.rules)
         return [region for region in regions if region.action is not Action.LEAVE]
 
     def verification_pass(self, pixels: Pixels) -> list[Region]:

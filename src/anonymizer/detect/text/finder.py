@@ -36,7 +36,7 @@ from anonymizer.detect.text.evidence import (
 )
 from anonymizer.detect.text.faint import stretched
 from anonymizer.detect.text.line_ends import closer
-from anonymizer.detect.text.lines import SURE, line_region, lines_of, resized
+from anonymizer.detect.text.lines import HIGHEST, SURE, line_region, lines_of, resized
 from anonymizer.detect.text.ppocr import Reader, TextLine
 from anonymizer.detect.text.second import SecondDetector, swamped
 from anonymizer.detect.text.strokes import BLOCK, TILE, Window, strokes, windows
@@ -83,6 +83,9 @@ TILE_ROTATIONS = (0, 1)
 """Quarter turns at which a tile is looked at: first upright, and where that saw something dimly and no line, turned by
 one. Small print that runs upwards or downwards is found one time in ten less often than upright; which of the two
 ways round it stands makes no difference."""
+HIGHEST_TURNED = 20.0
+"""Most height of a core there, that of letters of some 25 pixels: at two fifths of the size, in the look at 576, larger
+ones were seen turned. Bars of a lattice are that high."""
 ENDS = 2
 """Times that the ends of what was found last are looked at more closely."""
 VERIFICATION_SCALES: Scales = ((832, 0),)
@@ -317,7 +320,7 @@ class TextFinder:
                 y, x = one.y // BLOCK, one.x // BLOCK
                 place = np.s_[y : y + one.h // BLOCK, x : x + one.w // BLOCK]
                 squares[place] = np.maximum(squares[place], _best_in_squares(chances))
-                lines = lines_of(chances, SURE)
+                lines = lines_of(chances, SURE, HIGHEST_TURNED if rotations else HIGHEST)
                 found += [
                     line_region((quad + np.array((one.x, one.y))) * back, score, size, NAME)
                     for quad, score in lines

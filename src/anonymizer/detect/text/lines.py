@@ -41,10 +41,12 @@ def resized(pixels: Pixels, side: int, source: Pixels | None = None) -> Pixels:
     return np.asarray(cv2.resize(given, (w, h), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
-def lines_of(chances: NDArray[np.float32], least: float) -> list[tuple[NDArray[np.float64], float]]:
+def lines_of(
+    chances: NDArray[np.float32], least: float, highest: float = HIGHEST
+) -> list[tuple[NDArray[np.float64], float]]:
     """Quadrilaterals ``(4, 2)`` of the lines in a map of chances ``(h, w)``, in its pixels, with their scores.
 
-    ``least`` is the score from which a core is text.
+    ``least`` is the score from which a core is text, ``highest`` the most height of one.
     """
     cores = cv2.dilate((chances > CORE).astype(np.uint8), np.ones((2, 2), np.uint8))
     contours, _ = cv2.findContours(cores, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
@@ -52,7 +54,7 @@ def lines_of(chances: NDArray[np.float32], least: float) -> list[tuple[NDArray[n
     for contour in contours:
         rect = cv2.minAreaRect(contour)
         (cx, cy), (w, h), angle = rect
-        if not MIN_SIDE <= min(w, h) <= HIGHEST:
+        if not MIN_SIDE <= min(w, h) <= highest:
             continue
         score = _mean_inside(chances, np.asarray(contour, np.int32))
         if score < least:

@@ -1,6 +1,7 @@
 # make demo   publishable photos from sample_media/, with their reports, in demo/
 # make test   style, types, tests
 # make dist   wheels of the program and of its models, source, list of parts (SBOM), in dist/
+# make site   the documentation as a site, in build/site/
 # make soak   the crash tests at length, twenty minutes: a batch killed 20 times, a watcher and all commands for five minutes each
 # make mutants  the safety-critical code broken in every place: does a test notice? Some ten minutes; ONLY=verify/ for a part
 # All set themselves up first: all they need is Python 3.11 or newer with pip, and a package index.
@@ -12,7 +13,7 @@ STAMP := $(VENV)/.set-up
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup models demo test dist soak mutants bench lock clean
+.PHONY: help setup models demo test dist site soak mutants bench lock clean
 
 help:
 	@sed -n 's/^# //p' $(firstword $(MAKEFILE_LIST))
@@ -58,6 +59,10 @@ dist: models
 	$(BIN)/python .ci/sbom.py dist
 	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
 	$(BIN)/check-wheel-contents dist/*.whl
+
+# The documentation as a site, in build/site.
+site: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 mutants: setup
 	$(BIN)/python tests/mutants.py $(ONLY)

@@ -157,7 +157,7 @@ def test_a_click_opens_the_page_and_what_was_sent_waits_there(
     with subprocess.Popen(command, cwd=home, stdout=subprocess.DEVNULL) as process:
         try:
             opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
-            with opener.open(opened(), timeout=30) as answer:
+            with opener.open(opened(), timeout=15) as answer:
                 assert answer.status == 200 and b"anonymizer" in answer.read()
             assert len(list((home / "out" / "review").glob("*.jpg"))) == 1
         finally:

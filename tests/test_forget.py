@@ -17,7 +17,7 @@ from anonymizer.gate import forgetting
 from anonymizer.gate.decisions import approve, reject
 from anonymizer.gate.folder import Gate
 from anonymizer.gate.forgetting import forget, forgettable, moment
-from anonymizer.gate.records import State, now
+from anonymizer.gate.records import Sighting, State, now
 from anonymizer.release.ledger_check import chain_flaws
 from conftest import FAST, SAMPLES, Ran
 
@@ -55,6 +55,8 @@ def out(tmp_path: Path, made: Path, run: Run) -> Path:
 
 def test_what_is_settled_goes_and_the_chain_tells(out: Path) -> None:
     with Gate(out) as gate:
+        settled = gate.ledger.entries()[0]
+        gate.ledger.sight(Path("/elsewhere/meyer-again.jpg"), Sighting(settled.sha256, 1, 1, settled.id))
         chosen = forgettable(gate, LATER)
         assert [(one.entry.state, one.original, one.output, one.link) for one in chosen] == [
             (State.READY, False, False, True),

@@ -195,3 +195,80 @@ def test_another_windows_decision_is_told_and_the_drawing_kept(opened: Window) -
     page.click(".toast >> text=Show it")
     opened.shown("one.png")
     assert page.locator(".pane").first.locator(".region.drawn").count() == 1
+
+
+FALSE_FILLS, MISSED, CLEAN = 9, 3, 28
+"""Of forty photos: with a question whose fill is false; ready, with a face that nobody found; ready and clean."""
+
+
+@pytest.fixture(scope="module")
+def forty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("forty")
+    patch = pytest.MonkeyPatch()
+    patch.setattr("anonymizer.road.worker.Finder", Scene)
+    with Session(folder / "out", SETTINGS) as session:
+        for number in range(FALSE_FILLS + MISSED + CLEAN):
+            name = f"{number:02}-{'missed' if FALSE_FILLS <= number < FALSE_FILLS + MISSED else 'other'}.png"
+            session.run(photo(folder / name, number, quiet=number >= FALSE_FILLS))
+    yield folder / "out"
+    patch.undo()
+
+
+@in_browser
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_forty_photos_with_twelve_to_correct_counted_in_keys(
+    browser: Any, forty: Path, tmp_path: Path, language: str
+) -> None:
+    """One key for a clean photo, two for a false fill, two actions (a drag, a key) for a missed face."""
+    with serving(shutil.copytree(forty, tmp_path / "out"), SETTINGS, language=language) as client:
+        window = Window(browser, client)
+        page = window.open()
+        window.wait("() => document.querySelectorAll('#items .item').length > 8")
+        page.fill("#initials", "AB")
+        page.keyboard.press("Escape")
+        used: dict[str, int] = {}
+        last = ""
+
+        def next_one() -> str:
+            nonlocal last
+            window.wait(
+                "old => document.querySelector('#medium-title').textContent !== old"
+                " && [...document.querySelectorAll('.pane img')].some(i => i.complete && i.naturalWidth)"
+                " && !document.querySelector('.message')",
+                last,
+            )
+            last = window.title()
+            used[last] = 0
+            return last
+
+        def press(key: str) -> None:
+            used[last] += 1
+            page.keyboard.press(key)
+
+        for _ in range(FALSE_FILLS):
+            next_one()
+            press("l")
+            press("a")
+        count = "n => document.querySelectorAll('#tabs button b')[n[0]].textContent === String(n[1])"
+        window.wait(count, [0, 0])
+        page.locator("#tabs button").nth(1).click()
+        for number in range(MISSED + CLEAN):
+            if number % 10 == 0:
+                window.wait("() => document.querySelector('#look-begin') !== null")
+                page.click("#look-begin")
+                window.wait("() => document.activeElement.id === 'look-good'")
+                last = last if number else ""
+            if "missed" in next_one():
+                drag(window, Box(150, 100, 2, 2))
+                used[last] += 1
+                press("a")
+            else:
+                press("ArrowRight")
+        for tab, left in ((0, 0), (1, FALSE_FILLS + MISSED + CLEAN)):
+            window.wait(count, [tab, left])
+        assert sorted(used.values()) == [1] * CLEAN + [2] * (FALSE_FILLS + MISSED)
+        assert approvals(window).count(("approved", "AB")) == FALSE_FILLS + MISSED
+        unseen = runner(window).call_gate(lambda gate: gate.ledger.unseen())
+        assert unseen == set(), "each was looked at"
+        window.context.close()
+        assert window.errors == []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from anonymizer.cli.language import language, say
+from anonymizer.cli.language import language, say, spoken
 from anonymizer.cli.options import Given, OutFolder, takes_settings
 from anonymizer.cli.output import out_console
 from anonymizer.cli.progress import have_models
@@ -61,7 +61,9 @@ def open_page(
     with listen(port) as listening, JobRunner(out, settings) as runner:
         pictures = Pictures(settings.limits)
         try:
-            page = Page(runner, pictures, language=language(), idle_seconds=60 * idle_minutes)
+            page = Page(
+                runner, pictures, language=language(), spoken=spoken(), idle_seconds=60 * idle_minutes
+            )
             server = Server(page, listening)
             link = address(page, listening)
             runner.warm_up()

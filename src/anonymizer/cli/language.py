@@ -11,11 +11,17 @@ from anonymizer.i18n import chosen, speaker, words
 
 FLAG = "--lang"
 _LANGUAGE: ContextVar[str] = ContextVar("language", default="")
+_ASKED: ContextVar[bool] = ContextVar("asked", default=False)
 
 
 def language() -> str:
     """The language of this call; the system's until :func:`choose` was called."""
     return _LANGUAGE.get() or chosen()
+
+
+def spoken() -> bool:
+    """Whether somebody asked for the language of this call."""
+    return _ASKED.get()
 
 
 def choose(arguments: Sequence[str]) -> None:
@@ -24,6 +30,7 @@ def choose(arguments: Sequence[str]) -> None:
     Raises :class:`anonymizer.core.errors.UsageError` for one that there is no catalogue for.
     """
     _LANGUAGE.set("")
+    _ASKED.set(asked_for(arguments) is not None)
     _LANGUAGE.set(chosen(asked_for(arguments)))
 
 

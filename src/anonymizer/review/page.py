@@ -32,6 +32,8 @@ class Page:
     pictures: Pictures
     keys: Keys = field(default_factory=Keys)
     language: str = "en"
+    spoken: bool = True
+    """Whether somebody asked for that language; else the page speaks the browser's."""
     idle_seconds: float = 1800
     used: float = field(default_factory=time.monotonic)
     uploading: int = 0

@@ -77,6 +77,7 @@ async def _session(request: Request) -> Response:
         {
             "version": __version__,
             "language": page.language,
+            "spoken": page.spoken,
             "languages": languages(),
             "folder": queue.shown(page.runner.out.name),
             "release_folder": queue.shown(str(page.release_folder)),

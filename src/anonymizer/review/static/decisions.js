@@ -31,6 +31,9 @@ export class Decisions {
     });
   }
 
+  /** Where to go once something is decided, if not to the next in the list: whether it went. */
+  onward = () => false;
+
   /** Approve; where something was changed, apply it and approve what comes of it, unless that holds a surprise. */
   approve() {
     const { edits, loaded, running, correctable } = this.opened;
@@ -56,7 +59,7 @@ export class Decisions {
     const at = list.index(medium.id);
     const id = await this.apply({ initials, note: form.note, approve: true });
     // On to the next at once: should something come up, this one waits, and says so.
-    if (!id || opened.medium !== medium || list.items.length < 2) return;
+    if (!id || opened.medium !== medium || this.onward() || list.items.length < 2) return;
     opened.openAt(at + 1 < list.items.length ? at + 1 : 0);
   }
 

@@ -28,6 +28,8 @@ export class Jobs {
   /** @type {Record<string, number>} */
   #fresh = { ready: 0, review: 0 };
   #active = false;
+  /** @type {Set<any>} */
+  #batch = new Set();
   #missed = 0;
   // One at a time: two answers at once would open two pictures.
   /** @type {Promise<void> | null} */
@@ -142,7 +144,12 @@ export class Jobs {
   draw() {
     const all = [...this.#uploads, ...this.#jobs];
     $("jobs").hidden = !all.length;
+    // Of what came in since nothing was to be done.
+    for (const job of all) this.#batch.add(/** @type {any} */ (job).number ?? job);
+    if (!all.length) this.#batch.clear();
+    const [done, total] = [this.#batch.size - all.length, this.#batch.size];
     draw($("jobs"),
+      total > 1 && el("b", { key: "batch", "aria-live": "polite" }, t("jobs.batch", { done, total })),
       all.slice(0, SHOWN).map((job) => line(/** @type {any} */ (job))),
       all.length > SHOWN && el("span", { key: "more", class: "soft" }, `+ ${all.length - SHOWN}`));
   }
@@ -165,6 +172,7 @@ export class Jobs {
         else if (how !== "skipped") note(said, { bad: true });
       } finally {
         this.#uploads.splice(this.#uploads.indexOf(item), 1);
+        this.#batch.delete(item);
         this.draw();
       }
     }

@@ -1,16 +1,18 @@
 // @ts-check
 // What the keys do, and the page that says so.
 
-import { $, draw, el } from "./dom.js";
+import { $, draw, el, icon } from "./dom.js";
 import { ended, remember, remembered } from "./session.js";
 import { t } from "./words.js";
 
 /** @type {[what: string, ...caps: string[]][]} */
 const ROWS = [
   ["approve", "A"], ["reject", "X"], ["skip", "S", "→"], ["back", "B", "←"], ["doubt", "N"], ["doubt.hide", "F"], ["doubt.show", "L"],
-  ["hide", "H"], ["keep", "K"], ["move", "V"], ["views", "1", "2", "3", "4"], ["outlines", "O"], ["zoom", "+", "−", "0"], ["play", "P", "␣"], ["frame", ",", "."],
+  ["hide", "H"], ["keep", "K"], ["move", "V"], ["grid", "G"], ["views", "1", "2", "3", "4"], ["outlines", "O"], ["zoom", "+", "−", "0"], ["play", "P", "␣"], ["frame", ",", "."],
   ["place", "Tab"], ["arrows", "←↑→↓"], ["resize", "Alt ←↑→↓"], ["delete", ""], ["undo", "Ctrl Z", "Ctrl Y"], ["apply", "Ctrl ↵"], ["help", "?"],
 ];
+const VERDICTS = [["ready", "approve"], ["review", "look"], ["rejected", "reject"]];
+const SEEK = [["face", "face"], ["text", "text"], ["body", "marking"], ["room", "grid"], ["rare", "look"], ["case", "keep"]]; // what no program can know
 const DECIDING = /^[axs]$/i; // held down, these would decide about one medium after the other
 
 export class Keys {
@@ -21,8 +23,9 @@ export class Keys {
    * @param {import("./corrections.js").Corrections} corrections
    * @param {import("./decisions.js").Decisions} decisions
    * @param {import("./look.js").Look} look
+   * @param {() => void} grid  show all at once, or one
    */
-  constructor(opened, corrections, decisions, look) {
+  constructor(opened, corrections, decisions, look, grid) {
     this.look = look;
     const { stage } = opened;
     this.opened = opened;
@@ -34,7 +37,7 @@ export class Keys {
       ArrowRight: () => opened.step(1), ArrowLeft: () => opened.step(-1), b: () => opened.step(-1),
       v: () => stage.setTool("move"), h: () => corrections.tool("hide"), k: () => corrections.tool("keep"),
       p: () => opened.film?.toggle(), ",": () => opened.film?.step(-1), ".": () => opened.film?.step(1),
-      n: () => corrections.lookAtNext(), o: () => stage.toggleOutlines(), f: () => corrections.answer("hide"), l: () => corrections.answer("show"),
+      g: grid, n: () => corrections.lookAtNext(), o: () => stage.toggleOutlines(), f: () => corrections.answer("hide"), l: () => corrections.answer("show"),
       1: () => stage.setMode("side"), 2: () => stage.setMode("slider"), 3: () => stage.setMode("original"), 4: () => stage.setMode("result"),
       "+": () => stage.zoom(1.25), "=": () => stage.zoom(1.25), "-": () => stage.zoom(0.8), 0: () => stage.fit(), "?": () => this.help(),
     };
@@ -107,6 +110,10 @@ export class Keys {
   help() {
     draw($("help"),
       el("h2", { id: "help-title" }, t("help.title")),
+      el("div", { class: "guide" }, VERDICTS.map(([state, sign]) => el("div", { class: `verdict ${state}` }, icon(sign), el("div", {}, t(`verdict.${state}`), el("small", {}, t(`help.${state}`)))))),
+      el("h3", {}, t("help.seek")),
+      el("ul", { class: "seek" }, SEEK.map(([what, sign]) => el("li", {}, icon(sign), el("span", {}, t(`help.seek.${what}`))))),
+      el("h3", {}, t("help.keys")),
       el("dl", { class: "keys" }, ROWS.map(([what, ...caps]) => el("div", {},
         el("dt", {}, caps.map((cap) => el("kbd", {}, cap || t(`cap.${what}`)))), el("dd", {}, t(`key.${what}`))))),
       el("div", { class: "dialog-foot" },
@@ -114,6 +121,7 @@ export class Keys {
           el("input", { type: "checkbox", id: "single", checked: this.#single, onchange: (/** @type {any} */ event) => this.#setSingle(event.target.checked) }), t("help.single")),
         el("button", { type: "button", class: "primary", onclick: () => $("help").close() }, t("help.close"))));
     $("help").showModal();
+    $("help").scrollTop = 0;
   }
 
   /** @param {boolean} on */

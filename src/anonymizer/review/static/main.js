@@ -11,6 +11,7 @@ import { Corrections } from "./corrections.js";
 import { Decisions } from "./decisions.js";
 import { $, draw, el, icon } from "./dom.js";
 import * as drafts from "./drafts.js";
+import { Grid } from "./grid.js";
 import { Jobs } from "./jobs.js";
 import { Keys } from "./keys.js";
 import { List } from "./list.js";
@@ -34,7 +35,9 @@ const opened = new Opened(list, stage, (id) => jobs.runningFor(id));
 const corrections = new Corrections(opened, (job) => jobs.begun(job));
 const decisions = new Decisions(opened, () => jobs.poll(), choose, (said) => corrections.apply(said));
 const look = new Look(opened, decisions);
-const keys = new Keys(opened, corrections, decisions, look);
+decisions.onward = () => { if (look.on) look.step(1); return look.on; };
+const grid = new Grid(opened, decisions, (ids) => handOver(ids), () => jobs.poll());
+const keys = new Keys(opened, corrections, decisions, look, () => grid.toggle());
 
 jobs.attach(opened, choose);
 /** @type {Record<string, (...given: any[]) => any>} */
@@ -60,6 +63,7 @@ opened.act = act;
 /** @param {string} state  the tab to open, anew where it is open already */
 async function choose(state) {
   opened.leave();
+  grid.narrow("");
   list.tab = state;
   opened.drop();
   list.drawTabs();
@@ -137,7 +141,7 @@ const detail = (heard) => (event) => heard(/** @type {CustomEvent} */ (event).de
 
 list.addEventListener("pick", detail((id) => opened.open(id)));
 list.addEventListener("tab", detail(choose));
-list.addEventListener("drawn", () => look.draw());
+list.addEventListener("drawn", () => { look.draw(); if (grid.on) grid.draw(); });
 opened.addEventListener("open", () => { if (opened.medium) decisions.form.show(opened.medium); });
 opened.addEventListener("empty", detail(showEmpty));
 stage.addEventListener("view", () => opened.drawZoom());
@@ -152,8 +156,11 @@ $("zoom-out").onclick = () => stage.zoom(0.8);
 $("zoom-fit").onclick = () => stage.fit();
 $("search").oninput = () => list.search($("search").value);
 $("help-open").onclick = () => keys.help();
-$("release-open").onclick = () => askRelease({
-  session, count: list.counts.ready, unseen: list.counts.unseen, initials: decisions.form.initials,
+$("grid-toggle").onclick = () => grid.toggle();
+$("release-open").onclick = () => handOver(null);
+/** @param {string[] | null} ids  null: all that is ready */
+const handOver = (ids) => askRelease({
+  session, ids, count: ids ? ids.length : list.counts.ready, unseen: ids ? list.items.filter((item) => ids.includes(item.id) && !item.seen).length : list.counts.unseen, initials: decisions.form.initials,
   onSigned: (initials) => { decisions.form.sign(initials); decisions.form.draw(); }, onGone: end, onDone: () => jobs.poll(),
 });
 $("add").onclick = () => $("files").click();
@@ -172,8 +179,10 @@ async function start() {
   session = await get("session");
   const mode = remembered("mode", "");
   stage.mode = MODES.includes(mode) ? mode : window.innerWidth < NARROW ? "slider" : "side";
-  const wanted = remembered("language", session.language);
-  await setLanguage(session.languages.includes(wanted) ? wanted : session.language);
+  // What was chosen here before, else what the program was told to speak, else what the browser speaks.
+  const spoken = session.spoken ? [session.language] : navigator.languages.map((one) => one.split("-")[0]);
+  const known = [remembered("language", ""), ...spoken].find((one) => session.languages.includes(one));
+  await setLanguage(known ?? session.language);
   await jobs.beat();
 }
 start().catch(failed);

@@ -42,6 +42,7 @@ export class Opened extends EventTarget {
   #kept = new Map();
   /** @type {string | null} */
   #wanted = null;
+  #opening = 0; // that are on their way: what they replace is not missed
   #changed = () => {
     if (this.medium && this.edits && this.editable) drafts.later(this.medium.id, this.edits);
     this.stage.render();
@@ -73,7 +74,8 @@ export class Opened extends EventTarget {
     if (bare(item)) { this.medium = null; this.list.mark(id); return this.clear(); }
     this.#wanted = id;
     try {
-      const medium = await get(`media/${id}`);
+      this.#opening += 1;
+      const medium = await get(`media/${id}`).finally(() => { this.#opening -= 1; });
       if (this.#wanted !== id) return;
       this.leave();
       const edits = this.#kept.get(id) || new Edits(medium);
@@ -125,6 +127,7 @@ export class Opened extends EventTarget {
     if (!await this.fetch()) return;
     const { list, medium } = this;
     list.draw(medium?.id ?? this.#told?.id ?? null);
+    if (this.#opening) return;
     if (medium && !list.find(medium.id) && !this.running) {
       await this.#lost(medium);
       await this.openAt(list.place);

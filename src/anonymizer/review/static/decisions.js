@@ -57,10 +57,12 @@ export class Decisions {
     if (!medium || !initials) return;
     form.complain("");
     const at = list.index(medium.id);
+    // The list changes while the program is told.
+    const next = [...list.items.slice(at + 1), ...list.items.slice(0, at)].find((item) => !opened.runningFor(item.id));
     const id = await this.apply({ initials, note: form.note, approve: true });
     // On to the next at once: should something come up, this one waits, and says so.
-    if (!id || opened.medium !== medium || this.onward() || list.items.length < 2) return;
-    opened.openAt(at + 1 < list.items.length ? at + 1 : 0);
+    if (!id || opened.medium !== medium || this.onward() || !next) return;
+    opened.open(next.id);
   }
 
   reject() { this.#decide("reject", "done.rejected"); }

@@ -42,7 +42,7 @@ from anonymizer.report.schema import Report
 from anonymizer.report.used import used_settings
 from anonymizer.review import uploads
 from anonymizer.review.edits import to_settings
-from anonymizer.review.foreseen import surprise
+from anonymizer.review.foreseen import let_through
 from anonymizer.review.instructions import Correction
 from anonymizer.review.listing import NOT_TAKEN, Reports, passed_id
 from anonymizer.review.photos import CHANGED
@@ -364,15 +364,9 @@ class JobRunner:
         self, gate: Gate, job: PageJob, word: Correction, before: Report, outcome: Outcome
     ) -> Outcome:
         """Let a corrected photo through on the word that was given with its corrections, if it may be."""
-        try:
-            job.why = surprise(before, read_report(gate, outcome.id))
-            if job.why is None:
-                output = decide.approve(gate, outcome.id, word.initials, word.note)
-                job.approved = True
-                return replace(outcome, verdict=Verdict.READY, output=output, reasons=())
-        except DecisionError as error:
-            job.why = error.message
-        return outcome
+        output, job.why = let_through(gate, before, outcome.id, word.initials, word.note)
+        job.approved = output is not None
+        return replace(outcome, verdict=Verdict.READY, output=output, reasons=()) if output else outcome
 
     def _ready_worker(self, settings: Settings) -> Worker:
         """The worker whose detectors these settings ask for; loading them takes a second or two."""

@@ -12,7 +12,7 @@ from anonymizer.core.geometry import corners_of
 from anonymizer.core.settings import Settings
 from anonymizer.core.types import Action, Box, Detection, Kind, Pixels, Shape, Style
 from anonymizer.detect.codes.bars import are_bars
-from anonymizer.detect.codes.finder import BESIDE_BARS, CodeFinder, _written_beside, merged_region
+from anonymizer.detect.codes.finder import WRITTEN, CodeFinder, _written_beside, merged_region
 from anonymizer.redact.photo import redact
 
 FORMATS = ["QRCode", "DataMatrix", "Aztec", "PDF417", "Code128", "EAN13", "ITF"]
@@ -163,7 +163,7 @@ def test_what_is_written_beside_bars_is_hidden_if_they_are_a_code_and_no_questio
         Box(10, 10, 200, 80), 0.5, Kind.CODE, "opencv-barcode", corners=corners_of(Box(10, 10, 200, 80))
     )
     below = Box(5, 85, 210, 30)
-    written = Detection(below, BESIDE_BARS, Kind.CODE, "opencv-barcode", corners=corners_of(below))
+    written = Detection(below, 0.0, Kind.CODE, WRITTEN, corners=corners_of(below))
     (asked,), (hidden,) = [merged_region([bars], 640 * 480)], [merged_region([bars], 6400 * 4800)]
     assert asked.action is Action.HIDE_AND_ASK and _written_beside([written], [asked]) == []
     assert [region.box for region in _written_beside([written], [hidden])] == [below]

@@ -13,7 +13,7 @@ from anonymizer.core.geometry import inside, outline
 from anonymizer.core.known import parsed
 from anonymizer.core.types import Action, Box, Evidence, Kind, Region
 from anonymizer.detect.models.store import Store
-from anonymizer.detect.text.evidence import MANY, judged
+from anonymizer.detect.text.evidence import MANY, Witnesses, judged
 from anonymizer.detect.text.finder import TextFinder
 from anonymizer.detect.text.ppocr import TextLine
 from scenes import coins, noisy, sutures, teeth
@@ -27,7 +27,7 @@ def line(x: float, y: float, w: float, h: float) -> Region:
 
 
 def decide(lines: Sequence[Region], said: Sequence[TextLine], second: float = 1.0) -> list[Region]:
-    return judged(lines, SIZE, lambda _: said, lambda _: second)
+    return judged(lines, Witnesses(SIZE, lambda _: said, lambda _: second))
 
 
 @pytest.mark.parametrize(
@@ -82,14 +82,14 @@ def test_a_lone_sign_is_no_line(sign: str, mean: float, second: float, beside: b
     """A star on a flag, a ring; but a column of letters is one sign each, too."""
     place = line(100, 100, 40, 30)
     lines = [place, line(100, 140, 30, 10)] if beside else [place]
-    answers = judged(lines, SIZE, lambda _: [TextLine(sign, 0.5, mean)], lambda _: second)
+    answers = judged(lines, Witnesses(SIZE, lambda _: [TextLine(sign, 0.5, mean)], lambda _: second))
     assert (place not in answers) is left
 
 
 def test_a_paragraph_of_read_lines_is_hidden_and_no_question() -> None:
     lines = [line(100, 100 + 20 * n, 200, 19) for n in range(5)]
     whole = line(100, 100, 200, 100)
-    answers = judged([*lines, whole], SIZE, lambda _: NOTHING, lambda _: 1.0)
+    answers = judged([*lines, whole], Witnesses(SIZE, lambda _: NOTHING, lambda _: 1.0))
     assert whole in answers and all(answer.hidden for answer in answers)
 
 
@@ -100,7 +100,7 @@ def test_unread_parts_of_a_large_doubt_are_no_redactions_of_their_own() -> None:
     (answer,) = decide([row, *parts], NOTHING)
     assert answer.action is Action.ASK and answer.box == row.box
     said = {parts[1]: [TextLine("Anna", 0.5, 0.8)]}
-    answers = judged([row, *parts], SIZE, lambda one: said.get(one, NOTHING), lambda _: 1.0)
+    answers = judged([row, *parts], Witnesses(SIZE, lambda one: said.get(one, NOTHING), lambda _: 1.0))
     assert parts[1] in answers and parts[0] in answers, "a third is read: it is text"
 
 
@@ -122,7 +122,8 @@ def test_what_the_practice_knows_is_proof_however_badly_it_is_read() -> None:
     known = parsed("Erika Beispiel\n1.2.1970")
     place = [line(100, 100, 200, 50)]
     for said in ("BEISPlEL", "02/01/70"):
-        assert judged(place, SIZE, lambda _, s=said: [TextLine(s, 0.0, 0.2)], lambda _: 0.0, known)[0].hidden  # type: ignore[misc]
+        witnesses = Witnesses(SIZE, lambda _, s=said: [TextLine(s, 0.0, 0.2)], lambda _: 0.0, known)  # type: ignore[misc]
+        assert judged(place, witnesses)[0].hidden
 
 
 # With the networks ------------------------------------------------------------------------------------

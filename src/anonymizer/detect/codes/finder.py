@@ -48,8 +48,8 @@ SQUAT, SLIM = 0.3, 0.08
 READ, BARS, LIKE_BARS = 0.9, 0.5, 0.4
 """Scores of what OpenCV points at: bars that it reads, bars that it does not, which are asked about as well where they
 are large, and what looks like bars at one size only, such as a row of teeth, which is only asked about then."""
-BESIDE_BARS = 0.0
-"""Of what is written beside bars, which shares their fate."""
+WRITTEN = "written-beside-bars"
+"""The detector's name of what is written beside bars, which shares their fate; it has no score of its own."""
 SMALLER = 0.35
 """Size of the copy in which bars must be bars as well, for half of the sizes at which they are seen: of 16 codes that
 no reader reads 15 are, rows of teeth and of bottles are not."""
@@ -131,9 +131,9 @@ class CodeFinder:
             for detection in new:
                 cv2.fillConvexPoly(grey, np.rint(np.array(detection.corners)).astype(np.int32), 0)
         found = [_scaled(d, back) for d in found]
-        groups = _grouped([d for d in found if d.score > BESIDE_BARS])
+        groups = _grouped([d for d in found if d.detector != WRITTEN])
         regions = [merged_region(group, pixels.shape[0] * pixels.shape[1]) for group in groups]
-        return regions + _written_beside([d for d in found if d.score == BESIDE_BARS], regions)
+        return regions + _written_beside([d for d in found if d.detector == WRITTEN], regions)
 
 
 def _at_size(grey: NDArray[np.uint8], size: int) -> list[Detection]:
@@ -190,7 +190,7 @@ def _read(grey: NDArray[np.uint8], *, small: bool = False) -> list[Detection]:
         score = 1.0 if code.valid else 0.6
         detections.append(_detection(_grown(quad), "zxing-cpp", score))
         if linear:
-            detections += [_detection(one, "zxing-cpp", BESIDE_BARS) for one in digits(grey, quad)]
+            detections += [_detection(one, WRITTEN, 0.0) for one in digits(grey, quad)]
     if max(grey.shape) > QR_SIDE:
         return detections
     along = one_way(grey) if small else None
@@ -208,7 +208,7 @@ def _read(grey: NDArray[np.uint8], *, small: bool = False) -> list[Detection]:
         if _convex(quad) and (text or are_bars(grey, quad)):
             score = READ if text else BARS if _hold_up(grey, quad) else LIKE_BARS
             detections.append(_detection(_grown(quad), "opencv-barcode", score))
-            detections += [_detection(one, "opencv-barcode", BESIDE_BARS) for one in digits(grey, quad)]
+            detections += [_detection(one, WRITTEN, 0.0) for one in digits(grey, quad)]
     return detections
 
 
@@ -234,7 +234,7 @@ def _aslant(grey: NDArray[np.uint8]) -> list[Detection]:
             if code.format in _LINEAR:
                 quad = full_height(level.view, quad)
                 written = (level.placed(one) for one in digits(level.view, quad))
-                found += [_detection(one, "zxing-cpp", BESIDE_BARS) for one in written]
+                found += [_detection(one, WRITTEN, 0.0) for one in written]
             placed = level.placed(_grown(quad))
             found.append(_detection(placed, "zxing-cpp", 1.0))
             bars = level.edges.bars_about(placed)

@@ -116,7 +116,7 @@ def decide(
         closer = close_look(box)
         region = fused([*group, *closer])
         judged.append(replace(region, action=_action(group, closer, rules)))
-    return [*regions, *_each_once(judged)]
+    return [*regions, *_joined(judged)]
 
 
 def _is_ghost(region: Region, regions: Sequence[Region], rules: Rules) -> bool:
@@ -129,7 +129,7 @@ def _is_ghost(region: Region, regions: Sequence[Region], rules: Rules) -> bool:
     )
 
 
-def _each_once(doubts: Sequence[Region]) -> list[Region]:
+def _joined(doubts: Sequence[Region]) -> list[Region]:
     """The doubts; two that are hidden for a person to judge and mean one face are one, about both boxes."""
     kept: list[Region] = []
     for doubt in doubts:

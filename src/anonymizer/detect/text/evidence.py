@@ -10,7 +10,7 @@ that they are the texture.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import reduce
 
 import cv2
@@ -67,6 +67,19 @@ SecondOpinion = Callable[[Region], float]
 """What a detector of other training gives a place, 0 to 1."""
 
 
+@dataclass(frozen=True, slots=True)
+class Witnesses:
+    """Who is asked about the places of one picture: the reader, the second detector, and what the practice knows.
+
+    ``size`` is the picture's height and width.
+    """
+
+    size: tuple[int, int]
+    read: Read
+    second_opinion: SecondOpinion
+    known: KnownNames = field(default_factory=KnownNames)
+
+
 def is_large(region: Region, size: tuple[int, int]) -> bool:
     """Whether a place in a picture of this size (height, width) would destroy the case were it hidden in error."""
     return share(region, size) > LARGE_AREA and least_side(region) > LARGE_HEIGHT * max(size)
@@ -88,21 +101,12 @@ def is_read(reading: TextLine, share: float) -> bool:
     return letters(reading) >= DIFFERENT and reading.mean >= needed
 
 
-def judged(
-    lines: Sequence[Region],
-    size: tuple[int, int],
-    read: Read,
-    second_opinion: SecondOpinion,
-    known: KnownNames | None = None,
-) -> list[Region]:
-    """The lines that are to be hidden, and those to be asked about; groups as one question.
-
-    ``size`` is the picture's height and width.
-    """
-    known = known or KnownNames()
+def judged(lines: Sequence[Region], witnesses: Witnesses) -> list[Region]:
+    """The lines that are to be hidden, and those to be asked about; groups as one question."""
+    size, read, known = witnesses.size, witnesses.read, witnesses.known
     large = [line for line in lines if is_large(line, size)]
     small = [line for line in lines if not is_large(line, size)]
-    small = _without_lone_signs(small, size, read, second_opinion, known)
+    small = _without_lone_signs(small, witnesses)
     kept, asked = _textures(small, size, read, known)
     proved: list[Region] = []
     likely: list[Region] = []
@@ -116,7 +120,7 @@ def judged(
         elif (
             share(line, size) <= VERY_LARGE_AREA
             and any(letters(r) >= DIFFERENT and r.mean >= BARELY_READ for r in readings)
-        ) or second_opinion(line) >= REFUTED:
+        ) or witnesses.second_opinion(line) >= REFUTED:
             doubtful.append(line)
     paragraphs = [line for line in doubtful if _covered(line, [*kept, *proved, *likely], size) >= COVERED]
     doubtful = [line for line in doubtful if line not in paragraphs]
@@ -148,27 +152,21 @@ def _sample(places: Sequence[Region]) -> list[Region]:
     return [places[int(n)] for n in np.linspace(0, len(places) - 1, min(SAMPLE, len(places)))]
 
 
-def judged_faint(
-    lines: Sequence[Region],
-    size: tuple[int, int],
-    read: Read,
-    second_opinion: SecondOpinion,
-    known: KnownNames | None = None,
-) -> list[Region]:
+def judged_faint(lines: Sequence[Region], witnesses: Witnesses) -> list[Region]:
     """Of lines that only a stretch of contrast shows: those to hide, and the large ones that nobody can read to ask
-    about. Everything is as they look in the stretched picture, and ``size`` its height and width."""
-    known = known or KnownNames()
+    about. Everything is of the stretched picture, the witnesses too."""
     hidden: list[Region] = []
     doubtful: list[Region] = []
     for line in lines:
-        readings = read(line)
+        readings = witnesses.read(line)
         if any(
-            (letters(r) >= FAINT_DIFFERENT and r.mean >= FAINT_READ) or known.near(r.text) for r in readings
+            (letters(r) >= FAINT_DIFFERENT and r.mean >= FAINT_READ) or witnesses.known.near(r.text)
+            for r in readings
         ):
             hidden.append(line)
-        elif second_opinion(line) >= FAINT_SECOND:
-            (doubtful if is_large(line, size) else hidden).append(line)
-    return [*hidden, *_apart([line for line in doubtful if _covered(line, hidden, size) < COVERED])]
+        elif witnesses.second_opinion(line) >= FAINT_SECOND:
+            (doubtful if is_large(line, witnesses.size) else hidden).append(line)
+    return [*hidden, *_apart([line for line in doubtful if _covered(line, hidden, witnesses.size) < COVERED])]
 
 
 def _apart(doubtful: Sequence[Region]) -> list[Region]:
@@ -185,31 +183,25 @@ def letters(reading: TextLine) -> int:
     return len({c for c in folded(reading.text) if c.isalnum()})
 
 
-def _without_lone_signs(
-    small: Sequence[Region],
-    size: tuple[int, int],
-    read: Read,
-    second_opinion: SecondOpinion,
-    known: KnownNames,
-) -> list[Region]:
+def _without_lone_signs(small: Sequence[Region], witnesses: Witnesses) -> list[Region]:
     """The small places without those that are one sign each: no letter, or a letter with nothing beside it.
 
     Letters far apart, a column of characters, are places of one sign each, too, but have each other beside them.
     """
-    places = [line for line in small if share(line, size) > SIGN_AREA]
+    places = [line for line in small if share(line, witnesses.size) > SIGN_AREA]
     if len(places) > SIGNS:
         return list(small)
     signs: list[tuple[Region, bool]] = []
     for line in places:
-        readings = read(line)
+        readings = witnesses.read(line)
         surest = max(readings, key=lambda r: r.mean, default=None)
         if (
             surest
             and len(surest.text.strip()) == 1
             and surest.mean >= SIGN
             and not any(letters(r) >= DIFFERENT and r.mean >= BARELY_READ for r in readings)
-            and not any(known.near(r.text) for r in readings)
-            and second_opinion(line) < REFUTED
+            and not any(witnesses.known.near(r.text) for r in readings)
+            and witnesses.second_opinion(line) < REFUTED
         ):
             signs.append((line, surest.text.strip().isalnum()))
     rest = [line for line in small if (line, False) not in signs]

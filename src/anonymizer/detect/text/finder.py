@@ -29,6 +29,7 @@ from anonymizer.detect.text.evidence import (
     BARELY_READ,
     DIFFERENT,
     REFUTED,
+    Witnesses,
     is_read,
     judged,
     judged_faint,
@@ -223,7 +224,9 @@ class TextFinder:
         def read(line: Region) -> list[TextLine]:
             return self._reader.readings(copy.view, line)
 
-        lines = judged_faint(lines, (high, wide), read, self._second.opinion(copy.view), self.known)
+        lines = judged_faint(
+            lines, Witnesses((high, wide), read, self._second.opinion(copy.view), self.known)
+        )
         back = pixels.shape[1] / wide, pixels.shape[0] / high
         return [_placed(line, back, pixels.shape[:2]) for line in self._telling(copy.view, lines)]
 
@@ -243,7 +246,7 @@ class TextFinder:
         def read(line: Region) -> list[TextLine]:
             return self._reader.readings(pixels, line)
 
-        kept = judged(lines, pixels.shape[:2], read, self._second.opinion(pixels), self.known)
+        kept = judged(lines, Witnesses(pixels.shape[:2], read, self._second.opinion(pixels), self.known))
         return self._telling(pixels, kept, lines)
 
     def _telling(self, pixels: Pixels, lines: list[Region], among: Sequence[Region] = ()) -> list[Region]:

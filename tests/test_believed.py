@@ -32,7 +32,10 @@ INSIDE = [
         READ / "clip" / f"{name}.py"
         for name in ("animated", "child", "containers", "frames", "normalise", "sound_child")
     ),
-    *(READ / "photo" / f"{name}.py" for name in ("child", "colour", "decode", "decoded", "dicom", "variant")),
+    *(
+        READ / "photo" / f"{name}.py"
+        for name in ("child", "coded", "colour", "decode", "decoded", "dicom", "tiff", "variant")
+    ),
 ]
 """The modules that speak within a decoding process, and the one function of :mod:`anonymizer.read.sniff` there."""
 AT_OPENING = {"file.empty", "file.gone", "file.link", "file.not-regular", "file.unreadable"}

@@ -24,10 +24,9 @@ BINS = (
 KINDS = {
     "lecture.rm": b".RMF" + bytes(60),
     "theatre.rmvb": b".RMF" + bytes(60),
-    "IMG_3.CR2": b"II*\x00\x10\x00\x00\x00CR" + bytes(60),
-    "IMG_2.JXL": b"\xff\x0a" + bytes(60),
-    "edit.psd": b"8BPS" + bytes(60),
-    "scan.jp2": b"\x00\x00\x00\x0cjP  " + bytes(60),
+    "lesson.swf": b"FWS" + bytes(60),
+    "drawing.xcf": b"gimp xcf" + bytes(60),
+    "poster.psb": b"8BPS" + bytes(60),
 }
 OTHERS = {"consent.pdf": b"%PDF-1.7", "notes.txt": b"notes", "photos.zip": b"PK\x03\x04" + bytes(30)}
 

@@ -67,12 +67,8 @@ def tiff(
 
 
 WHOLE = {
-    "12-bit": jpeg(bits=12),
-    "lossless JPEG": jpeg(marker=0xC3),
-    "32-bit floating-point numbers": tiff(32, kind=3),
-    "64-bit floating-point numbers": tiff(64, kind=3),
-    "24-bit": tiff(24),
-    "32-bit greys in which zero is white": tiff(32, colours=0, samples=1),
+    "hierarchical JPEG": jpeg(marker=0xC5),
+    "complex numbers": tiff(64, kind=6),
     "compression 34887": tiff(compression=34887),
     "a sensor's raw values": tiff(16, colours=32803, samples=1),
 }

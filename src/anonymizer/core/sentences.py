@@ -165,7 +165,9 @@ ENGLISH: dict[str, str | tuple[str, str]] = {
     "photo.too-many-pixels": "The picture has more than {megapixels:.0f} megapixels, the limit; raise limits.max_pixels in the settings file if you trust it.",
     "photo.damaged": "The {format} is damaged or incomplete; copy it from the camera again.",
     "photo.is-clip-format": "{format} is a format of clips, not of photos.",
-    "photo.raw": "The content is a camera's raw picture; export it as JPEG, PNG or TIFF.",
+    "photo.raw": "The content is a camera's raw picture of a kind that is not opened here; export it as JPEG, PNG or TIFF.",
+    "photo.developed": "A camera's raw picture was developed with the camera's own white balance; its preview was not used.",
+    "photo.moves-first": "The source moves; only the first picture was processed.",
     "photo.pictures-which": (
         "The source holds {count} picture; only the {which} was processed.",
         "The source holds {count} pictures; only the {which} was processed.",

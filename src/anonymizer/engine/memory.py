@@ -6,7 +6,22 @@ decoded again by the checks. Measured with benchmarks/scale.py.
 
 from __future__ import annotations
 
-from anonymizer.read.sniff import AVIF, BMP, DICOM, GIF, HEIF, JPEG, PNG, TIFF, WEBP, Format
+from anonymizer.read.sniff import (
+    AVIF,
+    BMP,
+    DICOM,
+    GIF,
+    HEIF,
+    JPEG,
+    JPEG_2000,
+    JPEG_XL,
+    PNG,
+    PSD,
+    RAW,
+    TIFF,
+    WEBP,
+    Format,
+)
 
 WORKER = 1000 << 20
 """A worker and its decoding process with a small picture, bytes."""
@@ -24,6 +39,10 @@ _BYTES_PER_PIXEL = {
     BMP: 3.0,
     GIF: 0.3,
     DICOM: 1.0,
+    JPEG_XL: 0.08,
+    JPEG_2000: 0.1,
+    PSD: 1.0,
+    RAW: 0.7,
 }
 """Bytes of file for each pixel, of a photo that is compressed well."""
 

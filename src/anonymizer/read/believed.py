@@ -30,6 +30,7 @@ CODES = frozenset(
         "file.empty", "file.gone", "file.link", "file.not-regular", "file.unreadable", "photo.damaged",
         "photo.first", "photo.grey-range", "photo.is-clip-format", "photo.no-dicom", "photo.no-memory",
         "photo.pictures-first", "photo.pictures-which", "photo.primary", "photo.profile", "photo.raw",
+        "photo.developed", "photo.moves-first",
         "photo.too-many-pixels", "photo.transparent-white", "photo.variant",
         "photo.variant-named", "variant.arithmetic", "variant.bitmap", "variant.bits", "variant.channels",
         "variant.codec", "variant.complex", "variant.compression", "variant.depths", "variant.floating",
@@ -40,7 +41,8 @@ CODES = frozenset(
 """Everything that a decoding process has to say."""
 WORDS = frozenset(
     {
-        "JPEG", "PNG", "WebP", "TIFF", "BMP", "GIF", "HEIF", "AVIF", "DICOM", "MP4", "Matroska", "AVI", "MPEG-TS",
+        "JPEG", "PNG", "WebP", "TIFF", "BMP", "GIF", "HEIF", "AVIF", "DICOM", "JPEG XL", "JPEG 2000",
+        "PSD", "raw", "MP4", "Matroska", "AVI", "MPEG-TS",
         "MPEG-PS", "MPEG video", "ASF", "FLV", "DV", "MXF", "Ogg", "H.264", "HEVC",
         # The transfer syntaxes of DICOM (PS3.6, table A-1) that a decoder is known for.
         "Implicit VR Little Endian", "Explicit VR Little Endian", "Deflated Explicit VR Little Endian",

@@ -49,6 +49,11 @@ GIF = Format("GIF", pillow="GIF")
 HEIF = Format("HEIF", pillow="HEIF")
 AVIF = Format("AVIF", pillow="AVIF")
 DICOM = Format("DICOM")
+JPEG_XL = Format("JPEG XL")
+JPEG_2000 = Format("JPEG 2000", pillow="JPEG2000")
+PSD = Format("PSD", pillow="PSD")
+RAW = Format("raw")
+"""A camera's raw picture with a beginning of its own; those like a TIFF (NEF, ARW, PEF, DNG) count as TIFF."""
 MP4 = Format("MP4", demuxer="mov")
 MATROSKA = Format("Matroska", demuxer="matroska")
 AVI = Format("AVI", demuxer="avi")
@@ -64,6 +69,17 @@ H264 = Format("H.264", demuxer="h264")
 HEVC = Format("HEVC", demuxer="hevc")
 
 _MAGIC = (
+    (b"\xff\x0a", JPEG_XL),
+    (b"\x00\x00\x00\x0cJXL ", JPEG_XL),
+    (b"\x00\x00\x00\x0cjP  ", JPEG_2000),
+    (b"\xff\x4f\xff\x51", JPEG_2000),
+    (b"8BPS\x00\x01", PSD),
+    (b"II*\x00\x10\x00\x00\x00CR", RAW),
+    (b"IIRO", RAW),
+    (b"IIRS", RAW),
+    (b"IIU\x00", RAW),
+    (b"FUJIFILM", RAW),
+    (b"FOVb", RAW),
     (b"\xff\xd8\xff", JPEG),
     (b"\x89PNG\r\n\x1a\n", PNG),
     (b"GIF87a", GIF),
@@ -109,16 +125,6 @@ _KNOWN_AS = (
     (b"Rar!", "looks.archive"),
     (b"7z\xbc\xaf", "looks.archive"),
     (b"\x1f\x8b", "looks.archive"),
-    (b"\xff\x0a", "looks.jpeg-xl"),
-    (b"\x00\x00\x00\x0cJXL ", "looks.jpeg-xl"),
-    (b"\x00\x00\x00\x0cjP  ", "looks.jpeg-2000"),
-    (b"\xff\x4f\xff\x51", "looks.jpeg-2000"),
-    (b"II*\x00\x10\x00\x00\x00CR", _RAW),
-    (b"IIRO", _RAW),
-    (b"IIRS", _RAW),
-    (b"IIU\x00", _RAW),
-    (b"FUJIFILM", _RAW),
-    (b"FOVb", _RAW),
     (b"FWS", "looks.flash"),
     (b"CWS", "looks.flash"),
     (b"ZWS", "looks.flash"),
@@ -133,8 +139,7 @@ _KNOWN_AS = (
 
 _MEDIA = frozenset(
     {
-        *(_RAW, "looks.photoshop", "looks.gimp", "looks.jpeg-xl", "looks.jpeg-2000"),
-        *("looks.flash", "looks.realmedia"),
+        *("looks.photoshop", "looks.gimp", "looks.flash", "looks.realmedia"),
     }
 )
 """Of what is refused, what is a photo or a clip: somebody would miss it."""
@@ -158,8 +163,6 @@ def sniff(head: bytes) -> Format:
     """
     if not head:
         raise DamagedError("file.empty")
-    if (looks := _known_as(head)) == _RAW:
-        raise _unsupported(looks)
     for magic, form in _MAGIC:
         if head.startswith(magic):
             return form
@@ -186,7 +189,7 @@ def sniff(head: bytes) -> Format:
         return OGG
     if bare := _bare(head):
         return bare
-    raise _unsupported(looks or ("looks.text" if _is_text(head) else "looks.else"))
+    raise _unsupported(_known_as(head) or ("looks.text" if _is_text(head) else "looks.else"))
 
 
 def _bare(head: bytes) -> Format | None:
@@ -266,7 +269,8 @@ def suffix_of_medium(path: Path) -> bool:
 _PICTURE_SUFFIXES = frozenset(
     {
         *(".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"),
-        *(".heic", ".heif", ".hif", ".avif", ".dcm"),
+        *(".heic", ".heif", ".hif", ".avif", ".dcm", ".jxl", ".jp2", ".j2k", ".jpx", ".psd"),
+        *(".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".dng", ".pef", ".srw"),
         *(".mp4", ".mov", ".m4v", ".3gp", ".3g2", ".avi", ".mkv", ".webm", ".mts", ".m2ts", ".ts"),
         *(
             ".mpg",
@@ -326,7 +330,7 @@ def _no_file() -> UnreadableError:
 def _by_brand(head: bytes) -> Format:
     """The format of an ISO base media file (ISO/IEC 14496-12, 4.3): the major brand decides, then the rest."""
     if head[8:12] == b"crx ":
-        raise _unsupported(_RAW)
+        return RAW
     if head[8:12].startswith(_CLIP_BRANDS):
         return MP4
     size = int.from_bytes(head[:4], "big")

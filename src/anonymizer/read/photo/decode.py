@@ -15,9 +15,11 @@ from PIL import (
     GifImagePlugin,  # noqa: F401
     Image,
     ImageFile,
+    Jpeg2KImagePlugin,  # noqa: F401
     JpegImagePlugin,  # noqa: F401
     MpoImagePlugin,  # noqa: F401
     PngImagePlugin,
+    PsdImagePlugin,  # noqa: F401
     TiffImagePlugin,  # noqa: F401
     UnidentifiedImageError,
     WebPImagePlugin,  # noqa: F401
@@ -28,7 +30,7 @@ from anonymizer.core.message import Message
 from anonymizer.read import sniff
 from anonymizer.read.photo.colour import plan
 from anonymizer.read.photo.decoded import DecodedPhoto, Upright, too_many
-from anonymizer.read.photo.variant import variant
+from anonymizer.read.photo.variant import is_raw, needs_another_reader, tiff_numbers, variant
 from anonymizer.read.traces.isobmff import read_heif
 
 TOO_MUCH = Message("photo.no-memory")
@@ -46,6 +48,10 @@ FORMATS = {
         sniff.HEIF,
         sniff.AVIF,
         sniff.DICOM,
+        sniff.JPEG_XL,
+        sniff.JPEG_2000,
+        sniff.PSD,
+        sniff.RAW,
     )
 }
 
@@ -56,8 +62,10 @@ PngImagePlugin.MAX_TEXT_MEMORY = 4 * MAX_TEXT
 Image._initialized = 2
 
 
-def prepare(form: str) -> None:
+def prepare(form: str, rare: bool = False) -> None:
     """Import what decodes this format: afterwards the process can open no file.
+
+    ``rare`` is what :func:`needs_another_reader` says of the content.
 
     Raises :class:`UnsupportedError` where no decoder is installed for it.
     """
@@ -71,6 +79,11 @@ def prepare(form: str) -> None:
         pillow_heif.register_heif_opener(
             thumbnails=False, depth_images=False, aux_images=False, decode_threads=2
         )
+    elif rare and form == "TIFF":
+        import anonymizer.read.photo.coded
+        import anonymizer.read.photo.tiff
+    elif rare or form in ("JPEG XL", "raw"):
+        import anonymizer.read.photo.coded
     elif form == "DICOM":
         try:
             import anonymizer.read.photo.dicom
@@ -101,6 +114,8 @@ def decode(content: bytes, form: str, max_pixels: int) -> DecodedPhoto:
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
+            if form in ("JPEG XL", "raw") or needs_another_reader(content, form):
+                return _by_another_reader(content, form, max_pixels)
             with Image.open(io.BytesIO(content), formats=[FORMATS[form].pillow]) as image:
                 return _first_picture(image, form, max_pixels)
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
@@ -114,6 +129,44 @@ def decode(content: bytes, form: str, max_pixels: int) -> DecodedPhoto:
             LookupError, AttributeError, ArithmeticError, AssertionError, struct.error, zlib.error,
         ) as error:  # fmt: skip
             raise _refused(content, form) or _damaged(form) from error
+
+
+def _by_another_reader(content: bytes, form: str, max_pixels: int) -> DecodedPhoto:
+    """What Pillow has no decoder for, or reads wrongly. Raises as :func:`decode` does, or what its parsers raise."""
+    # Imported for these alone: a good part of a second, and forty libraries.
+    from anonymizer.read.photo import coded
+
+    try:
+        if form == "JPEG XL":
+            return coded.decode_jpeg_xl(content, max_pixels)
+        if form == "raw" or (form == "TIFF" and is_raw(tiff_numbers(content))):
+            return coded.decode_raw(content, max_pixels)
+        notes: list[Message] = []
+        flags: list[str] = []
+        if form == "TIFF":
+            from anonymizer.read.photo import tiff
+
+            image, orientation = tiff.read(content, max_pixels, notes)
+        else:
+            found = coded.decode_rare_jpeg(content, max_pixels)
+            if found is None:
+                raise NotImplementedError
+            image, orientation = found, _orientation_of_jpeg(content)
+    except coded.BROKEN as error:
+        raise _refused(content, form) or _damaged(form) from error
+    profile = image.info.get("icc_profile")
+    convert = plan(image, profile if isinstance(profile, bytes) else None, notes, flags)
+    return DecodedPhoto(Upright(image, orientation, convert), notes, flags)
+
+
+def _orientation_of_jpeg(content: bytes) -> int:
+    """The EXIF orientation of a JPEG whose pixels Pillow cannot read; its header it can, or there is none to find."""
+    start = content.find(b"Exif\0\0", 0, 1 << 17)
+    exif = Image.Exif()
+    if start >= 0:
+        exif.load(content[start : start + (1 << 16)])
+    value = exif.get(0x0112, 1)
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def _refused(content: bytes, form: str) -> UnsupportedError | None:
@@ -146,8 +199,6 @@ def _is_complete(content: bytes, form: str) -> bool:
 def _first_picture(image: Any, form: str, max_pixels: int) -> DecodedPhoto:
     if image.width * image.height > max_pixels:
         raise LimitError(too_many(max_pixels))
-    if form == "TIFF" and _is_raw(image):
-        raise UnsupportedError("photo.raw")
     notes: list[Message] = []
     flags: list[str] = []
     frames = _frames(image)
@@ -179,16 +230,6 @@ def _orientation(image: Any, form: str) -> int:
     except (OSError, ValueError, SyntaxError, TypeError, LookupError, AssertionError, struct.error):
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
-
-
-def _is_raw(image: Any) -> bool:
-    """Whether a TIFF is a camera's raw file, whose first picture is only a preview.
-
-    DNGVersion, or a first directory marked "reduced resolution" (TIFF 6.0, NewSubfileType) with the full
-    picture in a sub-directory, as in NEF and ARW.
-    """
-    tags = image.tag_v2
-    return 0xC612 in tags or (tags.get(254) == 1 and 330 in tags)
 
 
 def _frames(image: Any) -> int:

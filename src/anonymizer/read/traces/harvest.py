@@ -15,9 +15,9 @@ from anonymizer.core.types import Traces
 from anonymizer.read.traces import segments
 from anonymizer.read.traces.collector import TraceCollector
 from anonymizer.read.traces.exif import tiff
-from anonymizer.read.traces.isobmff import Heif, read_heif
+from anonymizer.read.traces.isobmff import Heif, boxes, read_heif
 from anonymizer.read.traces.strings import canaries, path_strings
-from anonymizer.read.traces.xmp import xmp
+from anonymizer.read.traces.xmp import photoshop, xmp
 
 __all__ = ["canaries", "harvest", "path_strings", "union"]
 
@@ -131,6 +131,60 @@ def _dicom(content: bytes, found: TraceCollector) -> None:
     found.strings.update(traces.strings)
 
 
+def _raw(content: bytes, found: TraceCollector) -> None:
+    """A camera's raw picture: the TIFF that it is or holds, and whatever stands at its beginning as text."""
+    start = content[:4096].find(b"Exif\0\0") + 6 if b"Exif\0\0" in content[:4096] else 0
+    found.kind("device make and model")
+    found.binary(content, 1 << 18)
+    if start or content[:2] in (b"II", b"MM"):
+        segments.guarded_tiff(content[start:], found)
+
+
+def _boxed(content: bytes, found: TraceCollector) -> None:
+    """The boxes of a JPEG XL or JPEG 2000 around its codestream (ISO/IEC 18181-2, 15444-1 annex I)."""
+    if content[4:8] not in (b"JXL ", b"jP  "):
+        return
+    end = 0
+    for box in boxes(content, 0, len(content)):
+        body = content[box.body : box.end]
+        end = box.end
+        if box.name == b"Exif":
+            segments.guarded_tiff(body[4 + int.from_bytes(body[:4], "big") :], found)
+        elif box.name == b"xml " or b"<x:xmp" in body[:4096] or b"<rdf" in body[:4096]:
+            xmp(body, found)
+        elif box.name == b"jp2h":
+            for inner in boxes(content, box.body, box.end):
+                if inner.name == b"colr" and content[inner.body] == 2:
+                    segments.profile(content[inner.body + 3 : inner.end], found)
+        elif box.name not in (
+            b"JXL ",
+            b"jP  ",
+            b"ftyp",
+            b"jxlc",
+            b"jxlp",
+            b"jxll",
+            b"jbrd",
+            b"jxli",
+            b"jp2c",
+        ):
+            found.kind(segments.UNKNOWN)
+            found.binary(body)
+    segments.tail(content[end:], found)
+
+
+def _psd(content: bytes, found: TraceCollector) -> None:
+    """The resources of a Photoshop document, and the names of its layers."""
+    at = 26
+    for kind in ("", "Photoshop resources", "embedded preview or second picture"):
+        size = int.from_bytes(content[at : at + 4], "big")
+        body = content[at + 4 : at + 4 + size]
+        if kind and body:
+            found.kind(kind)
+            found.binary(body, 1 << 18)
+            photoshop(body, found)
+        at += 4 + size
+
+
 def _other(content: bytes, found: TraceCollector) -> None:
     found.binary(content, 1 << 18)
 
@@ -145,4 +199,8 @@ _WALKERS: dict[str, Callable[[bytes, TraceCollector], None]] = {
     "HEIF": _heif,
     "AVIF": _heif,
     "DICOM": _dicom,
+    "JPEG XL": _boxed,
+    "JPEG 2000": _boxed,
+    "PSD": _psd,
+    "raw": _raw,
 }

@@ -35,6 +35,7 @@ from anonymizer.core.errors import DamagedError, LimitError, MediumError, Unsupp
 from anonymizer.core.settings import Limits
 from anonymizer.read.photo.dicom import decode
 from anonymizer.read.photo.reader import Decoder, Still, open_still
+from anonymizer.read.sniff import sniff
 from anonymizer.read.source import Source
 from anonymizer.read.traces.dicom import harvest
 from anonymizer.road.pipeline import Session
@@ -49,6 +50,12 @@ PLANES = np.stack(
     ],
     axis=2,
 ).astype(np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def pillows_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What :func:`decode` sets for its process lasts no longer than a test."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
 
 
 def made(values: NDArray[Any], kind: str, syntax: str = ExplicitVRLittleEndian, **more: Any) -> Dataset:
@@ -380,3 +387,70 @@ def test_a_dicom_picture_goes_down_the_road(tmp_path: Path) -> None:
     written = b"".join(path.read_bytes() for path in (tmp_path / "out").glob("[a-z]*/**/*") if path.is_file())
     for text in ("stermann", "PID-4711-0815", "Quacksalber", "SN-998877", "DICM", "1.2.276.0"):
         assert text.encode() not in written
+
+
+def written(dataset: Dataset) -> bytes:
+    file = io.BytesIO()
+    dataset.save_as(file, enforce_file_format=True)
+    return file.getvalue()
+
+
+def test_a_file_without_preamble_or_with_a_tiffs_is_dicom(decoder: Decoder) -> None:
+    content = written(made(PLANES, "RGB"))
+    bare, clothed = content[132:], b"II*\0" + content[4:]
+    for form in (content, bare, clothed):
+        assert sniff(form[:4096]).name == "DICOM"
+        still = open_still(Source(form, "", Path("IM000001")), Limits(), decoder)
+        assert np.array_equal(still.pixels, PLANES)
+
+
+def test_a_file_without_any_head_is_dicom() -> None:
+    for implicit in (True, False):
+        file = io.BytesIO()
+        data = made(PLANES, "RGB")
+        del data.file_meta
+        data.save_as(file, implicit_vr=implicit, little_endian=True, enforce_file_format=False)
+        content = file.getvalue()
+        assert sniff(content[:4096]).name == "DICOM"
+        assert decode(content, 10_000).pixels.shape == (HIGH, WIDE, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "pair", "shape"),
+    [
+        ("PixelAspectRatio", ["1", "2"], (HIGH, 2 * WIDE, 3)),
+        ("PixelAspectRatio", ["2", "1"], (2 * HIGH, WIDE, 3)),
+        ("PixelSpacing", [0.3, 0.2], (round(1.5 * HIGH), WIDE, 3)),
+        ("PixelAspectRatio", ["1", "1"], (HIGH, WIDE, 3)),
+        ("PixelAspectRatio", ["1", "4000"], (HIGH, WIDE, 3)),
+        ("PixelAspectRatio", ["0", "0"], (HIGH, WIDE, 3)),
+    ],
+)
+def test_pixels_that_are_not_square_are_stretched(name: str, pair: list[Any], shape: tuple[int, ...]) -> None:
+    for values, kind in ((PLANES, "RGB"), (PLANES[..., 0], "MONOCHROME2")):
+        done = decode(written(made(values, kind, **{name: pair})), 100_000)
+        assert done.pixels.shape == shape
+        assert (shape[:2] != (HIGH, WIDE)) == ("dicom.not-square" in [note.code for note in done.notes])
+    with pytest.raises(LimitError):
+        decode(written(made(PLANES, "RGB", PixelAspectRatio=["1", "2"])), HIGH * WIDE)
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "inverted"),
+    [
+        ("MONOCHROME2", "IDENTITY", False),
+        ("MONOCHROME2", "INVERSE", True),
+        ("MONOCHROME1", "INVERSE", True),
+    ],
+)
+def test_a_presentation_may_invert_once(kind: str, shape: str, inverted: bool, decoder: Decoder) -> None:
+    values = PLANES[..., 0]
+    content = written(made(values, kind, PresentationLUTShape=shape))
+    still = open_still(Source(content, "", Path("IM1")), Limits(), decoder)
+    assert np.array_equal(still.pixels[..., 0], 255 - values if inverted else values)
+
+
+@pytest.mark.parametrize("said", ["YES", "NO"])
+def test_what_says_that_words_are_burned_in_is_told(said: str) -> None:
+    done = decode(written(made(PLANES, "RGB", BurnedInAnnotation=said)), 100_000)
+    assert ("dicom.burned-in" in [note.code for note in done.notes]) == (said == "YES")

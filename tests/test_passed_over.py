@@ -25,6 +25,7 @@ KINDS = {
     "lecture.rm": b".RMF" + bytes(60),
     "theatre.rmvb": b".RMF" + bytes(60),
     "lesson.swf": b"FWS" + bytes(60),
+    "zipped.swf": b"CWS" + bytes(60),
     "drawing.xcf": b"gimp xcf" + bytes(60),
     "poster.psb": b"8BPS" + bytes(60),
 }

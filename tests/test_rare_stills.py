@@ -33,6 +33,12 @@ COLOUR = np.dstack([RAMP, FALL, np.full((HIGH, WIDE), 0.25)])
 SHOWN = np.rint(COLOUR * 255).astype(np.uint8)
 
 
+@pytest.fixture(autouse=True)
+def pillows_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What :func:`decode` sets for its process lasts no longer than a test."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+
+
 @pytest.fixture(scope="module")
 def decoder() -> Iterator[Decoder]:
     with Decoder(LIMITS) as decoder:

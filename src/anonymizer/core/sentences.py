@@ -203,6 +203,8 @@ ENGLISH: dict[str, str | tuple[str, str]] = {
     "photo.primary": "primary one",
     "photo.first": "first",
     "dicom.damaged": "The DICOM file is damaged or incomplete; export it from the archive again.",
+    "dicom.burned-in": "The DICOM file says that words about the patient are burned into its pixels (BurnedInAnnotation); look whether all of them are hidden.",
+    "dicom.not-square": "Its pixels are not square; the picture was stretched to its true shape.",
     "dicom.overlays": "The source's graphic overlays were left out.",
     "dicom.floating": "its values are floating-point numbers, not a picture",
     "dicom.no-pixels": "it has no pixel data, or ends before them",

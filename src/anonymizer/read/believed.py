@@ -26,6 +26,7 @@ CODES = frozenset(
         "clip.too-long", "clip.too-many-frames", "clip.too-wide", "clip.transparency-unread",
         "clip.transparent-white", "clip.video-tracks", "dicom.compressed", "dicom.damaged", "dicom.floating",
         "dicom.kind-of-pixels", "dicom.no-decoder", "dicom.no-picture", "dicom.no-pixels", "dicom.overlays",
+        "dicom.burned-in", "dicom.not-square",
         "dicom.twelve-bits", "dicom.video",
         "file.empty", "file.gone", "file.link", "file.not-regular", "file.unreadable", "photo.damaged",
         "photo.first", "photo.grey-range", "photo.is-clip-format", "photo.no-dicom", "photo.no-memory",

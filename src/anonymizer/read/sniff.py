@@ -95,6 +95,7 @@ _MAGIC = (
     (b"FLV\x01", FLV),
     (bytes.fromhex("060e2b34020501010d0102010102"), MXF),
 )
+_PREAMBLES = (bytes(4), b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _BMP_HEADERS = {12, 16, 40, 52, 56, 64, 108, 124}
 """Sizes of a BMP's second header: two letters alone would take a text that starts with "BM" for one."""
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"mif2"}
@@ -163,6 +164,8 @@ def sniff(head: bytes) -> Format:
     """
     if not head:
         raise DamagedError("file.empty")
+    if _is_dicom(head):
+        return DICOM
     for magic, form in _MAGIC:
         if head.startswith(magic):
             return form
@@ -190,6 +193,25 @@ def sniff(head: bytes) -> Format:
     if bare := _bare(head):
         return bare
     raise _unsupported(_known_as(head) or ("looks.text" if _is_text(head) else "looks.else"))
+
+
+def _is_dicom(head: bytes) -> bool:
+    """Whether a file is DICOM: with its mark behind a preamble, which may be a TIFF's beginning (PS3.10, 7.1), or, as
+    old devices write it, without either, from the first element on: of group 0002, or of 0008 without a length."""
+    if head[128:132] == b"DICM" and head[:4] in _PREAMBLES:
+        return True
+    group, element = head[:2], head[2:4]
+    if group == b"\x02\0":
+        return (element, head[4:6]) in (
+            (b"\0\0", b"UL"),
+            (b"\x01\0", b"OB"),
+            (b"\x02\0", b"UI"),
+            (b"\x10\0", b"UI"),
+        )
+    first = {b"\0\0": b"UL", b"\x05\0": b"CS", b"\x08\0": b"CS", b"\x16\0": b"UI", b"\x18\0": b"UI"}.get(
+        element
+    )
+    return group == b"\x08\0" and first is not None and (head[4:6] == first or head[5:8] == b"\0\0\0")
 
 
 def _bare(head: bytes) -> Format | None:

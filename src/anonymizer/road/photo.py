@@ -43,6 +43,8 @@ from anonymizer.write.photo import write_photo
 
 MUCH_HIDDEN = 0.4
 """Share of the picture from which on a person is asked whether anything of the case is left to see."""
+BURNED_IN = "dicom.burned-in"
+"""What a source says of itself and a person is asked about: that there are words in its pixels."""
 SAME = 0.5
 """A found region is one that a person took off when the areas drawn over overlap so much (IoU)."""
 
@@ -123,10 +125,11 @@ def process(
         traces=still.traces,
         reasons=(
             *(one.message for one in asked),
+            *(note for note in still.notes if note.code == BURNED_IN),
             *reasons(settings, bool(done.kept), taken_off(seen, settings)),
         ),
         questions=tuple(asked),
-        notes=still.notes,
+        notes=tuple(note for note in still.notes if note.code != BURNED_IN),
         models=tuple(finder.models()),
     )
 

@@ -24,7 +24,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi
-from pydicom.uid import UID
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from anonymizer.core.errors import DamagedError, LimitError, UnsupportedError
 from anonymizer.core.message import Message
@@ -45,6 +45,8 @@ PARSING = (
 DAMAGED = Message("dicom.damaged")
 GREY = ("MONOCHROME1", "MONOCHROME2")
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
+MOST_UNEVEN = 16
+"""How many times longer than wide a pixel may be; what says more is taken for an error."""
 _OVERLAYS = range(0x6000, 0x6020, 2)
 
 
@@ -59,13 +61,22 @@ def decode(content: bytes, max_pixels: int) -> DecodedPhoto:
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            return _picture(pydicom.dcmread(io.BytesIO(content)), max_pixels)
+            return _picture(_dataset(content), max_pixels)
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
             raise LimitError(too_many(max_pixels)) from error
         except (UnsupportedError, LimitError):
             raise
         except PARSING as error:
             raise DamagedError(DAMAGED) from error
+
+
+def _dataset(content: bytes) -> Dataset:
+    """The data set, with or without a preamble; of one without a head as well, its transfer syntax as it turned out."""
+    dataset = pydicom.dcmread(io.BytesIO(content), force=content[128:132] != b"DICM")
+    if "TransferSyntaxUID" not in dataset.file_meta:
+        implicit, _ = dataset.original_encoding
+        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+    return dataset
 
 
 def _picture(dataset: Dataset, max_pixels: int) -> DecodedPhoto:
@@ -87,7 +98,8 @@ def _picture(dataset: Dataset, max_pixels: int) -> DecodedPhoto:
     if values.shape[:2] != (height, width):
         raise DamagedError(DAMAGED)
     if str(meta["photometric_interpretation"]) in GREY:
-        return DecodedPhoto(_on_three(_grey(values, dataset)), notes, flags, frames)
+        grey = Image.fromarray(_grey(values, dataset))
+        return DecodedPhoto(_upright(grey, dataset, max_pixels, None, notes, flags), notes, flags, frames)
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
         pixels = _eight_bits(apply_color_lut(values, dataset), _palette_bits(dataset))
     else:
@@ -96,8 +108,50 @@ def _picture(dataset: Dataset, max_pixels: int) -> DecodedPhoto:
         raise DamagedError(DAMAGED)
     image = Image.fromarray(pixels)
     profile = dataset.get("ICCProfile")
-    convert = plan(image, profile if isinstance(profile, bytes) else None, notes, flags)
-    return DecodedPhoto(Upright(image, 1, convert), notes, flags, frames)
+    profile = profile if isinstance(profile, bytes) else None
+    return DecodedPhoto(_upright(image, dataset, max_pixels, profile, notes, flags), notes, flags, frames)
+
+
+def _upright(
+    image: Image.Image,
+    dataset: Dataset,
+    max_pixels: int,
+    profile: bytes | None,
+    notes: list[Message],
+    flags: list[str],
+) -> Upright:
+    """The picture in the shape and colours in which a viewer shows it. Notes what the file says of its pixels."""
+    if str(dataset.get("BurnedInAnnotation") or "").strip().upper() == "YES":
+        notes.append(Message("dicom.burned-in"))
+    size = _shape(image.width, image.height, dataset)
+    if size != image.size:
+        if size[0] * size[1] > max_pixels:
+            raise LimitError(too_many(max_pixels))
+        image = image.resize(size, Image.Resampling.BICUBIC)
+        notes.append(Message("dicom.not-square"))
+    return Upright(image, 1, plan(image, profile, notes, flags))
+
+
+def _shape(width: int, height: int, dataset: Dataset) -> tuple[int, int]:
+    """Width and height with square pixels, neither smaller than stored.
+
+    A spacing (10.7.1.1) or, where there is none, the aspect ratio (C.7.6.3.1.7): down the picture first, then across.
+    """
+    names = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelAspectRatio")
+    for pair in (dataset.get(name) for name in names):
+        if pair is None or len(pair) != 2:
+            continue
+        down, across = float(pair[0]), float(pair[1])
+        if not (down > 0 and across > 0 and 1 / MOST_UNEVEN <= down / across <= MOST_UNEVEN):
+            return width, height
+        if abs(down / across - 1) < 0.01:
+            return width, height
+        return (
+            (width, round(height * down / across))
+            if down > across
+            else (round(width * across / down), height)
+        )
+    return width, height
 
 
 def _supported(dataset: Dataset) -> UID:
@@ -143,7 +197,8 @@ def _grey(values: NDArray[Any], dataset: Dataset) -> NDArray[np.uint8]:
     else:
         low, high = _range(values, real, dataset)
         shown = (real.astype(np.float64) - low) / max(high - low, 1e-9)
-    if dataset.PhotometricInterpretation == "MONOCHROME1":
+    # C.11.6.1.2: for MONOCHROME1 the shape repeats what the photometric interpretation says.
+    if dataset.PhotometricInterpretation == "MONOCHROME1" or dataset.get("PresentationLUTShape") == "INVERSE":
         shown = 1 - shown
     return np.asarray(np.rint(np.clip(shown, 0, 1) * 255), np.uint8)
 
@@ -202,7 +257,3 @@ def _eight_bits(values: NDArray[Any], bits: int) -> Pixels:
     if bits > 8:
         values = values >> (bits - 8)
     return np.ascontiguousarray(np.clip(values, 0, 255).astype(np.uint8))
-
-
-def _on_three(grey: NDArray[np.uint8]) -> Pixels:
-    return np.ascontiguousarray(np.repeat(grey[:, :, None], 3, axis=2))

@@ -15,7 +15,7 @@ export class Decisions {
    * @param {import("./opened.js").Opened} opened
    * @param {() => Promise<void>} poll  ask the program what is new
    * @param {(state: string) => Promise<void>} choose  open a tab anew
-   * @param {(said: {initials: string, note: string, approve: boolean}) => Promise<number>} apply  what was drawn
+   * @param {(said: {initials: string, note?: string, approve?: boolean}) => Promise<number>} apply  what was drawn
    */
   constructor(opened, poll, choose, apply) {
     this.opened = opened;

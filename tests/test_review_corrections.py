@@ -11,8 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anonymizer.core.settings import Settings
-from anonymizer.core.types import Action, Box, Evidence, Kind, Model, Pixels, QuestionKind, Region
+from anonymizer.core.message import Message
+from anonymizer.core.settings import PERSON, Settings
+from anonymizer.core.types import Action, Box, Evidence, Kind, Model, Pixels, QuestionKind, Region, Result
+from anonymizer.gate.decisions import read_report
+from anonymizer.gate.output import OutputFolder
+from anonymizer.report.schema import EvidenceRecord
+from anonymizer.review.foreseen import surprise
 from anonymizer.road.pipeline import Session
 from chromium import in_browser
 from conftest import QUICK
@@ -326,3 +331,38 @@ def test_all_at_once_in_every_width(
         assert len(rows(window, "released")) == 2, "those that were chosen"
         window.context.close()
         assert window.errors == []
+
+
+def test_what_a_person_can_have_foreseen(made: Path) -> None:
+    """Each way in which a new output may differ from the old one and the corrections, by value."""
+    with OutputFolder(made) as folder:
+        old = read_report(folder, next(e.id for e in folder.ledger.each() if e.source.name == "one.png"))
+    x, y, right, bottom = next(one.box for one in old.regions if one.box[0] >= 200)
+    place = {"rect": [x, y, right - x, bottom - y], "kind": "text"}
+    left = [one for one in old.regions if one.box[0] < 200]
+    done = old.model_copy(
+        update={
+            "regions": left,
+            "questions": [],
+            "reasons": [Message("road.dismissed", count=1)],
+            "settings": old.settings | {"dismiss": [place]},
+        }
+    )
+    assert len(left) == len(old.regions) - 1 and surprise(old, done) is None
+    other = left[0].model_copy(update={"box": (300, 100, 340, 140)})
+    by_hand = other.model_copy(update={"found_by": [EvidenceRecord(detector=PERSON, score=1.0)]})
+    asks = old.questions[0].model_copy(update={"box": (10.0, 100.0, 50.0, 140.0), "message": Message("new")})
+    cases = {
+        "review.look-more": {"regions": [*left, other]},
+        "review.look-less": {"regions": left[1:]},
+        "review.look-new": {"reasons": [Message("road.no-faces")]},
+        "review.look-failed": {"checks": [old.checks[0].model_copy(update={"result": Result.FAIL})]},
+        "review.look-followed": {"medium": old.medium.model_copy(update={"type": "clip"})},
+    }
+    for code, update in cases.items():
+        why = surprise(old, done.model_copy(update=update))
+        assert why is not None and why.code == code
+    asked_anew = {"reasons": [*done.reasons, asks.message], "questions": [asks]}
+    assert surprise(old, done.model_copy(update=asked_anew)) == Message("review.look-new", why=asks.message)
+    drawn = {"regions": [*left, by_hand]}
+    assert surprise(old, done.model_copy(update=drawn)) is None, "what a person drew is theirs"

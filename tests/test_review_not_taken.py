@@ -32,9 +32,9 @@ def names(out: Path, how: Passed) -> set[str]:
 @in_browser
 def test_what_is_not_taken_stays_in_the_list(browser: Any, run: Any, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    long = tmp_path / "theatre.wmv"
+    long = tmp_path / "theatre.rmvb"
     with long.open("wb") as file:
-        file.write(KINDS["theatre.wmv"])
+        file.write(KINDS["theatre.rmvb"])
         file.truncate(60 << 20)
     dropped = tmp_path / "consent.pdf"
     dropped.write_bytes(OTHERS["consent.pdf"])
@@ -46,36 +46,36 @@ def test_what_is_not_taken_stays_in_the_list(browser: Any, run: Any, tmp_path: P
         assert page.locator("#tabs button").count() == 4, "no list of what there is none of"
         page.set_input_files("#files", [long, dropped, tmp_path / "Thumbs.db"])
         window.says("2 files were not taken.")
-        assert names(out, Passed.NOT_TAKEN) == {"theatre.wmv", "consent.pdf"}
+        assert names(out, Passed.NOT_TAKEN) == {"theatre.rmvb", "consent.pdf"}
         assert names(out, Passed.SKIPPED) == {"Thumbs.db"}, "a rule's word, no toast"
         window.flawless("not taken")
         page.click(".toast >> text=Show")
-        window.says("It is a Windows Media clip (WMV): export it as JPEG, PNG or MP4.")
-        assert page.locator("#items .item strong").all_inner_texts() == ["theatre.wmv", "consent.pdf"]
+        window.says("It is a RealMedia clip: export it as JPEG, PNG or MP4.")
+        assert page.locator("#items .item strong").all_inner_texts() == ["theatre.rmvb", "consent.pdf"]
         # It does not go with the toast, the window, or a change of the language.
         page.reload()
         page.locator("#tabs button").nth(4).click()
-        window.says("It is a Windows Media clip (WMV): export it as JPEG, PNG or MP4.")
+        window.says("It is a RealMedia clip: export it as JPEG, PNG or MP4.")
         page.select_option("#language", "fr")
-        window.says("une vidéo Windows Media (WMV)")
+        window.says("une vidéo RealMedia")
         window.says("Non pris")
         page.click("#items >> text=consent.pdf")
         window.wait("() => document.querySelector('.hero p').textContent === 'consent.pdf'")
         page.click("text=Retirer de la liste")
         window.wait("() => document.querySelectorAll('#items .item').length === 1")
-        assert names(out, Passed.NOT_TAKEN) == {"theatre.wmv"}
+        assert names(out, Passed.NOT_TAKEN) == {"theatre.rmvb"}
         # The same file twice is one, another one of its name is not.
         page.set_input_files("#files", [long])
-        window.says("theatre.wmv :")
-        long.write_bytes(KINDS["theatre.wmv"] + b"another")
+        window.says("theatre.rmvb :")
+        long.write_bytes(KINDS["theatre.rmvb"] + b"another")
         page.set_input_files("#files", [long])
         window.wait("() => document.querySelectorAll('#items .item').length === 2")
         window.context.close()
         assert [said for said in window.errors if "409" not in said] == []
     index = (out / "reports" / "index.html").read_text()
-    assert "Windows Media" in index and "theatre" not in index
+    assert "RealMedia" in index and "theatre" not in index
     told: Ran = run("status", out)
-    assert "theatre.wmv" in told.out
+    assert "theatre.rmvb" in told.out
 
 
 def test_the_rules_of_folders_hold_for_what_is_dropped(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_what_another_run_did_not_take_is_listed_with_its_folder(
 ) -> None:
     folder, out = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
-    (folder / "scope.mpg").write_bytes(KINDS["scope.mpg"])
+    (folder / "lesson.swf").write_bytes(KINDS["lesson.swf"])
     assert run("batch", folder, "--out", out, "--workers", "1").code == 6
     with serving(out, QUICK) as client:
         window = Window(browser, client)

@@ -57,11 +57,8 @@ def routes(id: str, *, clip: bool = True) -> list[tuple[str, str]]:
         f"api/media/{id}/{what}"
         for what in ("apply", "draft", "approve", "reject", "reopen", "discard", "seen")
     ]
-    gets = [
-        f"api/media/{id}{what}"
-        for what in ("", "/original", "/result", "/film", "/frame/0", "/small", "/report")
-    ]
-    gets += [f"api/media/{id}/times", f"api/media/{id}/save"] if clip else []
+    gets = [f"api/media/{id}{what}" for what in ("", "/original", "/result", "/film", "/small", "/report")]
+    gets += [f"api/media/{id}/{what}" for what in ("times", "frame/0", "save")] if clip else []
     gets += ["", "static/main.js", "api/session", "api/poll", "api/list/review"]
     return [("GET", path) for path in gets] + [
         ("POST", path) for path in (*posts, "api/release", "api/save", "api/open", "api/uploads")

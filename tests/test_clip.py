@@ -473,7 +473,7 @@ def test_no_room_for_the_output_is_one_sentence_and_leaves_nothing(tmp_path: Pat
     limit = (
         "import resource, signal, sys\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))\n"
         "from anonymizer.cli.main import main\n"
         "main(sys.argv[1:])\n"
     )

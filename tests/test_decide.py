@@ -29,6 +29,7 @@ from anonymizer.gate.ledger import Ledger
 from anonymizer.gate.records import State
 from anonymizer.release.check import verify
 from anonymizer.review.edits import EditPlace, Edits
+from anonymizer.review.instructions import Correction
 from anonymizer.review.jobs import JobRunner
 from anonymizer.road.pipeline import Session
 from anonymizer.road.worker import Worker
@@ -395,7 +396,9 @@ def test_a_correction_does_not_undo_what_somebody_else_decided_meanwhile(
 
     with JobRunner(out, QUICK) as runner:
         monkeypatch.setattr(Worker, "process", slow)
-        job = asyncio.run(runner.correct(id, Edits(regions=(EditPlace(rect=(5, 5, 20, 20)),))))
+        job = asyncio.run(
+            runner.correct(id, Correction(edits=Edits(regions=(EditPlace(rect=(5, 5, 20, 20)),))))
+        )
         while runner.busy:
             time.sleep(0.01)
         assert "somebody else may have decided" in str(job.error)

@@ -65,6 +65,15 @@ def test_a_burned_in_name_is_filled(kind: str, run: Callable[..., Ran], tmp_path
     assert not any(secret.encode() in everything for secret in SECRETS)
 
 
+def test_words_said_to_be_burned_in_are_asked_about(run: Callable[..., Ran], tmp_path: Path) -> None:
+    """Although nothing is found to hide."""
+    source, out = tmp_path / "a.dcm", tmp_path / "out"
+    source.write_bytes(stored(made(PLANES, "RGB", BurnedInAnnotation="YES")))
+    ran = run("blur", source, "--out", out, "--text", "none", *ONLY_TEXT, "--json")
+    assert ran.code == 3 and "BurnedInAnnotation" in ran.out
+    assert not list((out / "ready").iterdir())
+
+
 def test_each_kind_is_clean_or_refused(run: Callable[..., Ran], tmp_path: Path) -> None:
     folder, out = tmp_path / "in", tmp_path / "out"
     folder.mkdir()

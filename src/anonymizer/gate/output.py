@@ -42,6 +42,7 @@ class OutputFolder:
         self.altered = self.private / "altered"
         self.sheets = self.private / "sheets"
         self.drawings = self.private / "drawings"
+        self.inbox = self.private / "inbox"
 
     def contact_sheet(self, id: str) -> bytes:
         """A clip's contact sheet, JPEG; empty where it has none. Raises OSError."""

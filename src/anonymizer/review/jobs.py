@@ -140,7 +140,7 @@ class JobRunner:
             self._work_thread.shutdown()
             self._read_thread.shutdown()
             raise
-        self.inbox = self.gate.private / "inbox"
+        self.inbox = self.gate.inbox
         for source in self.call_gate(uploads.left_over, self.inbox):
             self.call_gate(self._taken, source)
             self.add(source)

@@ -34,7 +34,7 @@ INSIDE = [
     ),
     *(
         READ / "photo" / f"{name}.py"
-        for name in ("child", "coded", "colour", "decode", "decoded", "dicom", "tiff", "variant")
+        for name in ("child", "coded", "colour", "decode", "decoded", "dicom", "numbered", "tiff", "variant")
     ),
 ]
 """The modules that speak within a decoding process, and the one function of :mod:`anonymizer.read.sniff` there."""

@@ -31,7 +31,7 @@ CODES = frozenset(
         "file.empty", "file.gone", "file.link", "file.not-regular", "file.unreadable", "photo.damaged",
         "photo.first", "photo.grey-range", "photo.is-clip-format", "photo.no-dicom", "photo.no-memory",
         "photo.pictures-first", "photo.pictures-which", "photo.primary", "photo.profile", "photo.raw",
-        "photo.developed", "photo.moves-first",
+        "photo.developed", "photo.moves-first", "photo.hdr", "photo.colours-by-number", "photo.gain-map",
         "photo.too-many-pixels", "photo.transparent-white", "photo.variant",
         "photo.variant-named", "variant.arithmetic", "variant.bitmap", "variant.bits", "variant.channels",
         "variant.codec", "variant.complex", "variant.compression", "variant.depths", "variant.floating",

@@ -21,7 +21,8 @@ from anonymizer.core.yuv import AnyPlanes, Colour
 from anonymizer.read.clip.orientation import orientation_of, upright
 from anonymizer.read.clip.picture import ShapeChanged, VideoTrack
 from anonymizer.read.clip.shape import WHOLE, Crop, FrameShape, fitted
-from anonymizer.read.clip.wide_gamut import BT601, BT709, BT2020, MATRICES, NTSC, P3, PRIMARIES, Wide, wide
+from anonymizer.read.clip.wide_gamut import Wide, wide
+from anonymizer.read.colorimetry import BT601, BT709, BT2020, MATRICES, NTSC, P3, PRIMARIES
 
 UNSPECIFIED = 2
 NAMES = {BT709: "bt709", BT601: "bt601", NTSC: "bt601", BT2020: "bt2020"}

@@ -30,7 +30,7 @@ def main() -> int:
     except EOFError:
         return 0
     try:
-        decode.prepare(job["format"], job.get("rare", False))
+        decode.prepare(job["format"], job.get("rare", False), job.get("numbered", False))
     except ImportError:
         return CANNOT_START
     except AnonymizerError as error:

@@ -21,6 +21,7 @@ from anonymizer.read.photo import jpeg_xl
 from anonymizer.read.photo.colour import plan
 from anonymizer.read.photo.decoded import DecodedPhoto, Upright, too_many
 from anonymizer.read.photo.depth import eight_bits
+from anonymizer.read.photo.numbered import Colours, srgb
 from anonymizer.read.photo.variant import jpeg_frame
 
 _LOADED = (
@@ -46,13 +47,17 @@ def decode_jpeg_xl(content: bytes, max_pixels: int) -> DecodedPhoto:
     if header.moves:
         notes.append(Message("photo.moves-first"))
         flags.append("embedded preview or second picture")
-    if not header.srgb:
+    if header.colours:
+        notes.append(header.colours.note)
+    elif not header.srgb:
         notes.append(Message("photo.profile"))
     values = imagecodecs.jpegxl_decode(content, index=0, numthreads=1)
     if values.ndim == 2:
         values = values[..., None]
     if values.ndim != 3 or values.shape[2] > 4:
         raise UnsupportedError("photo.variant", format="JPEG XL")
+    if header.colours:
+        values = _in_srgb(values, header.colours)
     return _shown(values, 8 * values.dtype.itemsize, notes, flags)
 
 
@@ -90,6 +95,19 @@ def decode_raw(content: bytes, max_pixels: int) -> DecodedPhoto:
     if pixels.ndim != 3 or pixels.shape[2] != 3:
         raise UnsupportedError("photo.raw")
     return DecodedPhoto(np.ascontiguousarray(pixels), [Message("photo.developed")])
+
+
+def _in_srgb(values: NDArray[Any], colours: Colours) -> NDArray[np.uint8]:
+    """``(h, w, 1 to 4)`` in colours told by number as 3 or 4 channels of 8 bits."""
+    whole = values if values.dtype.kind == "u" else np.rint(np.clip(values, 0, 1) * 65535).astype(np.uint16)
+    top = int(np.iinfo(whole.dtype).max)
+    plain = whole[..., :3] if whole.shape[2] > 2 else np.repeat(whole[..., :1], 3, axis=2)
+    done = srgb(plain, top, colours)
+    return (
+        done
+        if whole.shape[2] in (1, 3)
+        else np.dstack([done, eight_bits(whole[..., -1:], 8 * whole.itemsize)[0]])
+    )
 
 
 def _shown(values: NDArray[Any], bits: int, notes: list[Message], flags: list[str]) -> DecodedPhoto:

@@ -30,6 +30,7 @@ from anonymizer.core.message import Message
 from anonymizer.read import sniff
 from anonymizer.read.photo.colour import plan
 from anonymizer.read.photo.decoded import DecodedPhoto, Upright, too_many
+from anonymizer.read.photo.numbered import colours_of, has_gain_map
 from anonymizer.read.photo.variant import is_raw, needs_another_reader, tiff_numbers, variant
 from anonymizer.read.traces.isobmff import read_heif
 
@@ -62,16 +63,18 @@ PngImagePlugin.MAX_TEXT_MEMORY = 4 * MAX_TEXT
 Image._initialized = 2
 
 
-def prepare(form: str, rare: bool = False) -> None:
+def prepare(form: str, rare: bool = False, numbered: bool = False) -> None:
     """Import what decodes this format: afterwards the process can open no file.
 
-    ``rare`` is what :func:`needs_another_reader` says of the content.
+    ``rare`` is what :func:`needs_another_reader` says of the content; ``numbered``: its colours are told by number.
 
     Raises :class:`UnsupportedError` where no decoder is installed for it.
     """
     # Python imports a codec when a text first needs it.
     for codec in ("utf-8", "utf-16", "utf-16-le", "utf-16-be", "latin-1", "ascii"):
         codecs.lookup(codec)
+    if numbered:
+        import anonymizer.read.photo.deep
     if form == "HEIF":
         import pillow_heif
 
@@ -117,7 +120,7 @@ def decode(content: bytes, form: str, max_pixels: int) -> DecodedPhoto:
             if form in ("JPEG XL", "raw") or needs_another_reader(content, form):
                 return _by_another_reader(content, form, max_pixels)
             with Image.open(io.BytesIO(content), formats=[FORMATS[form].pillow]) as image:
-                return _first_picture(image, form, max_pixels)
+                return _first_picture(content, image, form, max_pixels)
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
             raise LimitError(too_many(max_pixels)) from error
         except NotImplementedError as error:
@@ -196,7 +199,7 @@ def _is_complete(content: bytes, form: str) -> bool:
     return True
 
 
-def _first_picture(image: Any, form: str, max_pixels: int) -> DecodedPhoto:
+def _first_picture(content: bytes, image: Any, form: str, max_pixels: int) -> DecodedPhoto:
     if image.width * image.height > max_pixels:
         raise LimitError(too_many(max_pixels))
     notes: list[Message] = []
@@ -212,23 +215,37 @@ def _first_picture(image: Any, form: str, max_pixels: int) -> DecodedPhoto:
         # libheif may find another size than the one announced.
         raise LimitError(too_many(max_pixels))
     # Asked after loading: a PNG may hold its EXIF behind the pixels, and Pillow turns a TIFF by itself.
-    orientation = _orientation(image, form)
+    orientation = _orientation(content, image, form)
+    if has_gain_map(content, form):
+        notes.append(Message("photo.gain-map"))
+    if colours := colours_of(content, form):
+        # Imported for these alone: what reads more than eight bits.
+        from anonymizer.read.photo import deep
+
+        notes.append(colours.note)
+        image, profile = deep.in_srgb(content, form, image, colours), None
     convert = plan(image, profile if isinstance(profile, bytes) else None, notes, flags)
     return DecodedPhoto(Upright(image, orientation, convert), notes, flags, frames)
 
 
-def _orientation(image: Any, form: str) -> int:
-    """The EXIF orientation, 1 to 8; 1 where it says nothing sensible.
+def _orientation(content: bytes, image: Any, form: str) -> int:
+    """The EXIF orientation, 1 to 8; 1 where it says nothing sensible. XMP's own is left aside, as browsers do.
 
-    libheif has turned the picture already, and a HEIF's EXIF only repeats that; for AVIF, Pillow leaves the
-    turn to us and reports the container's ``irot`` and ``imir`` as EXIF.
+    libheif turns a picture as its container says (``irot``, ``imir``), and EXIF then only repeats that; some phones
+    turn by EXIF alone. For AVIF, Pillow leaves the turn to us and reports the container's as EXIF.
     """
     if form == "HEIF":
-        return 1
-    try:
-        value = image.getexif().get(0x0112, 1)
-    except (OSError, ValueError, SyntaxError, TypeError, LookupError, AssertionError, struct.error):
-        return 1
+        heif = read_heif(content)
+        if any(box.name in (b"irot", b"imir") for box in heif.properties_of(heif.primary)):
+            return 1
+        value = image.info.get("original_orientation", 1)
+    else:
+        for packet in ("XML:com.adobe.xmp", "xmp"):
+            image.info.pop(packet, None)
+        try:
+            value = image.getexif().get(0x0112, 1)
+        except (OSError, ValueError, SyntaxError, TypeError, LookupError, AssertionError, struct.error):
+            return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 

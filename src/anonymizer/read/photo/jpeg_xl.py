@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from anonymizer.read.photo.numbered import Colours, by_number
 from anonymizer.read.traces.isobmff import boxes
 
+Numbers = tuple[int, int]
+_SRGB = 1, 13
 _RATIOS = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}
 
 
 @dataclass(frozen=True, slots=True)
 class JpegXl:
-    """Width and height in pixels as stored; ``srgb``: whether its colours are surely sRGB's."""
+    """Width and height in pixels as stored; ``srgb``: whether its colours are surely sRGB's; others told by number."""
 
     width: int
     height: int
     moves: bool
     srgb: bool
+    colours: Colours | None = None
 
 
 class _Bits:
@@ -47,10 +51,11 @@ def header(content: bytes) -> JpegXl | None:
     bits = _Bits(stream[2:300])
     try:
         width, height = _size(bits)
-        moves, srgb = _metadata(bits)
+        moves, numbers = _metadata(bits)
     except EOFError:
         return None
-    return JpegXl(width, height, moves, srgb)
+    colours = by_number(*numbers) if numbers else None
+    return JpegXl(width, height, moves, numbers is not None and colours is None, colours)
 
 
 def codestream(content: bytes) -> bytes:
@@ -75,17 +80,17 @@ def _size(bits: _Bits) -> tuple[int, int]:
     return (8 * (bits(5) + 1) if small else bits.one_of(*lengths)), height
 
 
-def _metadata(bits: _Bits) -> tuple[bool, bool]:
-    """Whether it moves, and whether it is in sRGB. What is rare before the colours leaves them unsure."""
+def _metadata(bits: _Bits) -> tuple[bool, Numbers | None]:
+    """Whether it moves, and its primaries and curve. What is rare before the colours leaves them unsure: None."""
     if bits(1):
-        return False, True
+        return False, _SRGB
     moves = False
     if bits(1):
         bits(3)
         if bits(1):
             _size(bits)
         if bits(1):
-            return False, False  # a preview: its header is not read
+            return False, None  # a preview: its header is not read
         moves = bool(bits(1))
         if moves:
             bits.one_of((100, 0), (1000, 0), (1, 10), (1, 30))
@@ -100,23 +105,25 @@ def _metadata(bits: _Bits) -> tuple[bool, bool]:
     bits(1)
     for _ in range(min(8, bits.one_of((0, 0), (1, 0), (2, 4), (1, 12)))):
         if not bits(1):
-            return moves, False  # a channel of another kind than plain transparency
+            return moves, None  # a channel of another kind than plain transparency
     bits(1)
     return moves, _colours(bits)
 
 
-def _colours(bits: _Bits) -> bool:
-    """Whether the colour encoding is sRGB, or a grey with sRGB's curve."""
+def _colours(bits: _Bits) -> Numbers | None:
+    """Primaries and curve of an RGB or grey about D65, by numbers that are H.273's; None for any other."""
     if bits(1):
-        return True
+        return _SRGB
     if bits(1):
-        return False  # an ICC profile
+        return None  # an ICC profile
     space = _enum(bits)
-    if space not in (0, 1) or _enum(bits) != 1:  # RGB or grey; a white point of D65
-        return False
-    if space == 0 and _enum(bits) != 1:  # the primaries of sRGB
-        return False
-    return not bits(1) and _enum(bits) == 13  # no bare exponent; the transfer of sRGB
+    if space not in (0, 1) or _enum(bits) != 1:
+        return None
+    primaries = 1 if space else _enum(bits)
+    if primaries not in (1, 9, 11) or bits(1):  # corners, or an exponent, of its own
+        return None
+    transfer = _enum(bits)
+    return (primaries, transfer) if transfer in (1, 8, 13, 16, 18) else None
 
 
 def _enum(bits: _Bits) -> int:

@@ -18,6 +18,7 @@ from anonymizer.core.streams import fill
 from anonymizer.core.types import Pixels, Traces
 from anonymizer.read import believed
 from anonymizer.read.channel import write_message
+from anonymizer.read.photo.numbered import colours_of
 from anonymizer.read.photo.variant import needs_another_reader
 from anonymizer.read.process import answer, cut_off, end, start
 from anonymizer.read.sniff import HEAD, sniff
@@ -104,6 +105,7 @@ def open_still(source: Source, limits: Limits, decoder: Decoder) -> Still:
     job = {
         "format": form.name,
         "rare": needs_another_reader(source.content, form.name),
+        "numbered": colours_of(source.content, form.name) is not None,
         "bytes": len(source.content),
         "max_pixels": limits.max_pixels,
         "memory": limits.decode_memory,

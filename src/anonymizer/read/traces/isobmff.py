@@ -48,8 +48,15 @@ class Heif:
     """``(kind, from, to)``: ``thmb`` from a thumbnail, ``auxl`` from a depth map, ``dimg`` from a grid."""
     top: list[IsoBox] = field(default_factory=list)
     properties: list[IsoBox] = field(default_factory=list)
+    has: dict[int, list[int]] = field(default_factory=dict)
+    """Which of the properties an item has, counted from 1."""
     tail: int = 0
     complete: bool = True
+
+    def properties_of(self, item: int) -> list[IsoBox]:
+        """The properties of an item, by its number."""
+        numbers = self.has.get(item, [])
+        return [self.properties[number - 1] for number in numbers if 0 < number <= len(self.properties)]
 
     def content(self, data: bytes, item: Item, most: int = 1 << 22) -> bytes:
         """The bytes of an item, at most ``most``."""
@@ -119,6 +126,8 @@ def _meta(data: bytes, meta: IsoBox, heif: Heif) -> None:
                 for part in boxes(data, inner.body, inner.end):
                     if part.name == b"ipco":
                         heif.properties += boxes(data, part.body, min(part.end, inner.end))
+                    elif part.name == b"ipma":
+                        _associations(data, part, heif)
             elif box.name == b"idat":
                 idat = box.body
             elif box.name == b"iloc":
@@ -145,6 +154,21 @@ def _infos(data: bytes, box: IsoBox, heif: Heif) -> None:
         item = heif.items.setdefault(number, Item(number))
         item.type = data[at : at + 4]
         item.name = data[at + 4 : min(info.end, at + 1000)]
+
+
+def _associations(data: bytes, box: IsoBox, heif: Heif) -> None:
+    """``ipma``: which property belongs to which item."""
+    version, flags = data[box.body], data[box.body + 3]
+    number, index = (">I" if version else ">H"), (">H" if flags & 1 else ">B")
+    at = box.body + 8
+    for _ in range(min(struct.unpack_from(">I", data, box.body + 4)[0], MAX_BOXES)):
+        item = struct.unpack_from(number, data, at)[0]
+        at += struct.calcsize(number)
+        count = data[at]
+        indices = struct.unpack_from(f">{count}{index[1]}", data, at + 1)
+        # The highest bit says that a reader must know the property.
+        heif.has.setdefault(item, []).extend(i & (0x7FFF if flags & 1 else 0x7F) for i in indices)
+        at += 1 + count * struct.calcsize(index)
 
 
 def _references(data: bytes, box: IsoBox, heif: Heif) -> None:

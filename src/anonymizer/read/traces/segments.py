@@ -56,6 +56,8 @@ def _segment(marker: int, body: bytes, found: TraceCollector) -> None:
         profile(body[14:], found)
     elif marker == 0xE2 and body.startswith(b"MPF"):
         found.kind(SECOND)
+    elif marker == 0xE2 and body.startswith(b"urn:iso:std:iso:ts:21496:"):
+        found.kind("depth or gain map")
     elif marker == 0xED:
         photoshop(body, found)
     elif marker == 0xEB:

@@ -21,7 +21,7 @@ from anonymizer.read.photo import jpeg_xl
 from anonymizer.read.photo.colour import plan
 from anonymizer.read.photo.decoded import DecodedPhoto, Upright, too_many
 from anonymizer.read.photo.depth import eight_bits
-from anonymizer.read.photo.numbered import Colours, srgb
+from anonymizer.read.photo.numbered import NumberedColours, srgb
 from anonymizer.read.photo.variant import jpeg_frame
 
 _LOADED = (
@@ -97,7 +97,7 @@ def decode_raw(content: bytes, max_pixels: int) -> DecodedPhoto:
     return DecodedPhoto(np.ascontiguousarray(pixels), [Message("photo.developed")])
 
 
-def _in_srgb(values: NDArray[Any], colours: Colours) -> NDArray[np.uint8]:
+def _in_srgb(values: NDArray[Any], colours: NumberedColours) -> NDArray[np.uint8]:
     """``(h, w, 1 to 4)`` in colours told by number as 3 or 4 channels of 8 bits."""
     whole = values if values.dtype.kind == "u" else np.rint(np.clip(values, 0, 1) * 65535).astype(np.uint16)
     top = int(np.iinfo(whole.dtype).max)

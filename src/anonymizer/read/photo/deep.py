@@ -14,13 +14,13 @@ import pillow_heif
 from numpy.typing import NDArray
 from PIL import Image
 
-from anonymizer.read.photo.numbered import Colours, srgb
+from anonymizer.read.photo.numbered import NumberedColours, srgb
 from anonymizer.read.traces.isobmff import read_heif
 
 _LOADED = imagecodecs.png_decode, imagecodecs.avif_decode
 
 
-def in_srgb(content: bytes, form: str, image: Image.Image, colours: Colours) -> Image.Image:
+def in_srgb(content: bytes, form: str, image: Image.Image, colours: NumberedColours) -> Image.Image:
     """The loaded first picture, as stored, in sRGB: RGB, or RGBA where anything may be transparent.
 
     Raises what the decoders raise on damaged bytes, and ValueError where they give another size than Pillow.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from anonymizer.read.photo.numbered import Colours, by_number
+from anonymizer.read.photo.numbered import NumberedColours, by_number
 from anonymizer.read.traces.isobmff import boxes
 
 Numbers = tuple[int, int]
@@ -20,7 +20,7 @@ class JpegXl:
     height: int
     moves: bool
     srgb: bool
-    colours: Colours | None = None
+    colours: NumberedColours | None = None
 
 
 class _Bits:

@@ -39,7 +39,7 @@ _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Colours:
+class NumberedColours:
     """Colours other than sRGB's: the corners' and the white's x and y, and the curve.
 
     ``transfer`` is :data:`hdr.PQ`, :data:`hdr.HLG` or 0; then light is the value to the power of ``exponent``.
@@ -56,17 +56,17 @@ class Colours:
         return Message("photo.hdr") if self.transfer else Message("photo.colours-by-number")
 
 
-def by_number(primaries: int, transfer: int) -> Colours | None:
+def by_number(primaries: int, transfer: int) -> NumberedColours | None:
     """Colours by their numbers; None for sRGB, and for what has none here (as if unspecified)."""
     corners = _PRIMARIES.get(primaries, PRIMARIES[BT709])
     if transfer in (hdr.PQ, hdr.HLG):
-        return Colours(corners, transfer=transfer)
+        return NumberedColours(corners, transfer=transfer)
     exponent = _CURVES.get(transfer, _SRGB)
     usual = corners == PRIMARIES[BT709] and exponent == _SRGB
-    return None if usual else Colours(corners, exponent=exponent)
+    return None if usual else NumberedColours(corners, exponent=exponent)
 
 
-def colours_of(content: bytes, form: str) -> Colours | None:
+def colours_of(content: bytes, form: str) -> NumberedColours | None:
     """The colours of a PNG, AVIF or HEIF that names them by number; None for sRGB's, and where a profile outranks them.
 
     Never raises, whatever the bytes.
@@ -78,7 +78,7 @@ def colours_of(content: bytes, form: str) -> Colours | None:
         return None
 
 
-def _of_png(content: bytes) -> Colours | None:
+def _of_png(content: bytes) -> NumberedColours | None:
     chunks = dict(_chunks(content))
     if len(chunks.get(b"cICP", b"")) == 4:
         # The third is the matrix, which is none for RGB; the fourth says that black is 0.
@@ -90,14 +90,14 @@ def _of_png(content: bytes) -> Colours | None:
     if not 0.1 <= gamma <= 10:
         return None
     exponent = _SRGB if abs(gamma / _USUAL - 1) <= _NEAR else 1 / gamma
-    colours = Colours(exponent=exponent)
+    colours = NumberedColours(exponent=exponent)
     if b"cHRM" in chunks:
         x, y, *rest = (value / 100_000 for value in struct.unpack(">8I", chunks[b"cHRM"]))
         corners = (rest[0], rest[1]), (rest[2], rest[3]), (rest[4], rest[5])
         told, usual = np.array([(x, y), *corners]), np.array([WHITE, *PRIMARIES[BT709]])
         if (told[:, 1] > 0).all() and np.abs(told - usual).max() > _CHRM_NEAR and _sensible(corners, (x, y)):
-            colours = Colours(corners, (x, y), exponent=exponent)
-    return None if colours == Colours() else colours
+            colours = NumberedColours(corners, (x, y), exponent=exponent)
+    return None if colours == NumberedColours() else colours
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -113,7 +113,7 @@ def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
         at += 12 + size
 
 
-def _of_heif(content: bytes) -> Colours | None:
+def _of_heif(content: bytes) -> NumberedColours | None:
     heif = read_heif(content)
     told = [
         content[box.body : min(box.end, box.body + 16)]
@@ -152,7 +152,7 @@ def _xyz(white: tuple[float, float]) -> NDArray[np.float64]:
     return np.array([x / y, 1, (1 - x - y) / y])
 
 
-def srgb(values: NDArray[np.uint8] | NDArray[np.uint16], top: int, colours: Colours) -> Pixels:
+def srgb(values: NDArray[np.uint8] | NDArray[np.uint16], top: int, colours: NumberedColours) -> Pixels:
     """``(h, w, 3)`` values from 0 to ``top`` as 8-bit sRGB: dynamic range as clips map it, other colours cut off."""
     own = to_xyz(colours.corners, colours.white)
     matrix = np.linalg.solve(to_xyz(PRIMARIES[BT709]), _adapted(colours.white) @ own).T.astype(np.float32)
@@ -171,7 +171,7 @@ def srgb(values: NDArray[np.uint8] | NDArray[np.uint16], top: int, colours: Colo
     return done
 
 
-def _light(signal: NDArray[np.float32], colours: Colours) -> NDArray[np.float32]:
+def _light(signal: NDArray[np.float32], colours: NumberedColours) -> NDArray[np.float32]:
     """The light of each value of an ordinary picture, 0 to 1."""
     if colours.exponent != _SRGB:
         return np.asarray(signal**colours.exponent, np.float32)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from anonymizer.core.settings import Described, described
+from anonymizer.core.described import Described, described
 
 PAGE = Path(__file__).parent / "settings.md"
 BEGIN = "<!-- settings: written by docs/settings_table.py -->\n"

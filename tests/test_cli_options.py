@@ -21,8 +21,9 @@ from anonymizer.cli import failures, language
 from anonymizer.cli.main import main, root
 from anonymizer.cli.options import Given, place
 from anonymizer.core import known
+from anonymizer.core.described import described
 from anonymizer.core.errors import SettingsError, UsageError
-from anonymizer.core.settings import Settings, described
+from anonymizer.core.settings import Settings
 from anonymizer.i18n import languages, words
 from conftest import FAST, SAMPLES, Ran
 
@@ -72,6 +73,9 @@ VALUES: dict[str, tuple[list[str], Any]] = {
     "--noise": (["900"], 900.0),
     "--jpeg-quality": (["80"], 80),
     "--crf": (["30"], 30),
+    "--name": (["{case}-{date}-{number:3}"], "{case}-{date}-{number:3}"),
+    "--date": (["2025-01"], "2025-01"),
+    "--case": (["b"], "b"),
 }
 
 
@@ -80,9 +84,10 @@ def test_every_flag_reaches_its_setting_and_wins_over_the_file(
 ) -> None:
     """Each setting once by its own flag, against a file that says something else of some of them."""
     file = tmp_path / "own.toml"
-    file.write_text(
-        'style = "pixelate"\nkeep_name = true\nfaces = false\n[limits]\nmax_bytes = 7\nmax_pixels = 9\n'
-    )
+    text = 'style = "pixelate"\nkeep_name = true\nfaces = false\n[limits]\nmax_bytes = 7\nmax_pixels = 9\n'
+    named = tmp_path / "named.toml"
+    named.write_text('name = "{date}-{case}-{number}"\ndate = "2026"\ncase = "a"\n')
+    file.write_text(text)
     names = tmp_path / "names.txt"
     names.write_text("Dubois\n")
     names.chmod(0o600)
@@ -101,7 +106,8 @@ def test_every_flag_reaches_its_setting_and_wins_over_the_file(
             written, wanted = values.get(one.flag, (["12345"], 12345))
             flags = [word for value in written for word in (one.flag, value)]
         with pytest.raises(SystemExit):
-            main(["blur", "x", "--settings", str(file), *flags])
+            asks = named if one.flag in ("--name", "--date", "--case") else file
+            main(["blur", "x", "--settings", str(asks), *flags])
         monkeypatch.undo()
         settings: Any = got[-1].settings()
         monkeypatch.setattr(Given, "settings", real)

@@ -73,6 +73,9 @@ def test_the_example_settings_load(tmp_path: Path) -> None:
     file.write_text(examples()[0], encoding="utf-8")
     settings = load(file)
     assert (settings.grid, settings.limits.max_pixels) == (3, 50_000_000)
+    file.write_text(examples()[2], encoding="utf-8")
+    named = load(file).output_name
+    assert named and f"{named.with_number(2)}.png" in page("settings.md")
     assert settings.regions[0].rect == (3400, 2900, 632, 124)
 
 

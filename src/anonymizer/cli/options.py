@@ -14,9 +14,10 @@ from typing import Annotated, Any
 import typer
 
 from anonymizer.cli.language import FLAG, language
+from anonymizer.core.described import Described, described
 from anonymizer.core.errors import SettingsError, UsageError
 from anonymizer.core.message import Message
-from anonymizer.core.settings import Described, Settings, described
+from anonymizer.core.settings import Settings
 from anonymizer.core.settings_file import load
 from anonymizer.core.types import Kind
 from anonymizer.i18n import languages

@@ -6,17 +6,16 @@ line, the help of that flag and the row of docs/settings.md. Where they come fro
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator
-from pydantic.fields import FieldInfo
 
 from anonymizer.core import known
 from anonymizer.core.errors import SettingsError
+from anonymizer.core.output_name import NumberedName, output_name
 from anonymizer.core.types import Kind, Shape, Style
 
 SAFE_GRID = 4
@@ -274,6 +273,30 @@ class Settings(BaseModel):
         bool,
         About(Part.WRITE, "Keep the file's name, which may name the patient.", "The report says so."),
     ] = False
+    name: Annotated[
+        str,
+        About(
+            Part.WRITE,
+            "Names of outputs, for example {date}-{number}; default: random ones.",
+            "Of nothing but a number that never comes again, `{date}` and `{case}`, which you give. The number tells "
+            "the order of processing. What holds a word of the original (its name, its folders, its data) is not used: "
+            "such a file gets a random name, and its report says so.",
+            value="TEMPLATE",
+        ),
+    ] = ""
+    date: Annotated[
+        str,
+        About(Part.WRITE, "What {date} is in a name: a year, a month, a day, or 'today'.", value="DATE"),
+    ] = ""
+    case: Annotated[
+        str,
+        About(
+            Part.WRITE,
+            "What {case} is in a name: a label of yours.",
+            "It is published with the name: never a patient's name or number.",
+            value="LABEL",
+        ),
+    ] = ""
     report_time: Annotated[
         bool,
         About(
@@ -352,49 +375,11 @@ class Settings(BaseModel):
             )
         if self.shape is Shape.QUAD:
             raise SettingsError("settings.face-shape")
+        if self.output_name and self.keep_name:
+            raise SettingsError("settings.name-kept")
         return self
 
-
-@dataclass(frozen=True, slots=True)
-class Described:
-    """One setting: its keys from the outermost table inwards, what pydantic knows of it, and what people read."""
-
-    keys: tuple[str, ...]
-    field: FieldInfo
-    about: About
-
     @property
-    def flag(self) -> str:
-        """Its option, for example ``--max-pixels``."""
-        return self.about.flag or "--" + self.keys[-1].replace("_", "-")
-
-    @property
-    def choices(self) -> tuple[str, ...]:
-        """The values of an enumeration; empty for anything else."""
-        kind = self.field.annotation
-        if self.about.choices or not (isinstance(kind, type) and issubclass(kind, StrEnum)):
-            return self.about.choices
-        return tuple(kind)
-
-    @property
-    def bounds(self) -> tuple[float | None, float | None]:
-        """Least and most value; a bound that is itself excluded counts as none."""
-        least = next((one.ge for one in self.field.metadata if hasattr(one, "ge")), None)
-        most = next((one.le for one in self.field.metadata if hasattr(one, "le")), None)
-        return least, most
-
-    @property
-    def many(self) -> bool:
-        """Whether it is a list of places."""
-        return isinstance(self.field.default, tuple) and self.about.value != "FILE"
-
-
-def described(model: type[BaseModel] = Settings, outer: tuple[str, ...] = ()) -> Iterator[Described]:
-    """Every setting, in the order of the class; a table's one by one, in its place."""
-    for name, field in model.model_fields.items():
-        about = next((one for one in field.metadata if isinstance(one, About)), None)
-        if about:
-            yield Described((*outer, name), field, about)
-        else:
-            assert isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel), name
-            yield from described(field.annotation, (*outer, name))
+    def output_name(self) -> NumberedName | None:
+        """The names of outputs that are asked for; None for random ones. Raises :class:`SettingsError`."""
+        return output_name(self.name, self.date, self.case, self.known)

@@ -17,9 +17,10 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from anonymizer.core.described import described
 from anonymizer.core.errors import SettingsError
 from anonymizer.core.message import Message
-from anonymizer.core.settings import DrawnRegion, Limits, Settings, described
+from anonymizer.core.settings import DrawnRegion, Limits, Settings
 
 SIDECAR_KEYS = frozenset({"regions", "keep", "keep_mouth", "dismiss"})
 

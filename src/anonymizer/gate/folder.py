@@ -26,6 +26,7 @@ from anonymizer.core import durable
 from anonymizer.core.errors import OutputError
 from anonymizer.core.message import Message, packed
 from anonymizer.core.noise_secret import own_secret
+from anonymizer.core.output_name import NumberedName
 from anonymizer.core.signing import own_key
 from anonymizer.core.types import Verdict
 from anonymizer.gate import removal
@@ -57,6 +58,7 @@ class Gate(OutputFolder):
         self.run = f"run-{new_id()}"
         self.work = self.private / self.run
         self._listed: dict[Path, tuple[int, set[str]]] = {}
+        self._numbers: dict[tuple[str, str], int] = {}
         try:
             for folder in (self.ready, self.reports):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -142,6 +144,25 @@ class Gate(OutputFolder):
             if name.casefold() not in taken and self.ledger.reserve(id, name, **values):
                 return name
         raise AssertionError("unreachable")
+
+    def take_number(self, id: str, form: NumberedName, suffix: str, **values: str | int) -> str:
+        """A name of this form, with the number after the highest that any output of this folder ever had in it: names
+        never come again. ``values`` as for :meth:`take_name`."""
+
+        def highest() -> int:
+            return max(map(form.number_of, self.ledger.stems(form.before)), default=0)
+
+        folders = (self.ready, self.review, self.rejected)
+        taken = {name.rpartition(".")[0] for folder in folders for name in self._names(folder)}
+        number = self._numbers.get((form.before, form.after)) or highest()
+        while True:
+            number += 1
+            if (stem := form.with_number(number)) in taken:
+                continue
+            if self.ledger.reserve(id, f"{stem}.{suffix}", True, **values):
+                self._numbers[form.before, form.after] = number
+                return f"{stem}.{suffix}"
+            number = max(number, highest())
 
     def _names(self, folder: Path) -> set[str]:
         """The names in a folder, case apart: listed again only where somebody else changed it."""

@@ -96,22 +96,35 @@ class Ledger(FileRecords):
         with self.transaction() as db:
             db.execute(f"UPDATE media SET {columns} WHERE id = ?", (*values.values(), id))
 
-    def reserve(self, id: str, name: str, **values: str | int) -> bool:
+    def reserve(self, id: str, name: str, once: bool = False, /, **values: str | int) -> bool:
         """Give a row the name of its output, and other columns with it: False, and nothing is changed, where
-        another row has that name already, case apart. So no two runs can ever mean the same file."""
+        another row has that name already, case apart. So no two runs can ever mean the same file.
+
+        With ``once`` a name never comes again: nor where any row ever had it, whatever its suffix."""
+        folded = name.casefold()
+        # All names that begin with the stem and a point: "/" comes after ".".
+        stem = folded.rpartition(".")[0]
+        where, wanted = (
+            ("folded >= ? AND folded < ?", (f"{stem}.", f"{stem}/"))
+            if once
+            else ("folded = ? AND state NOT IN (?, ?)", (folded, State.FAILED, State.REPLACED))
+        )
         with self.transaction() as db:
-            taken = db.execute(
-                "SELECT 1 FROM media WHERE folded = ? AND id != ? AND state NOT IN (?, ?) LIMIT 1",
-                (name.casefold(), id, State.FAILED, State.REPLACED),
-            )
-            if taken.fetchone():
+            if db.execute(f"SELECT 1 FROM media WHERE id != ? AND {where} LIMIT 1", (id, *wanted)).fetchone():
                 return False
-            columns = {"name": name, "folded": name.casefold(), **values}
+            columns = {"name": name, "folded": folded, **values}
             db.execute(
                 f"UPDATE media SET {', '.join(f'{column} = ?' for column in columns)} WHERE id = ?",
                 (*columns.values(), id),
             )
             return True
+
+    def stems(self, before: str) -> Iterator[str]:
+        """The names, without suffix, that any row ever had and that begin so; in small letters."""
+        rows = self.rows(
+            "SELECT folded FROM media WHERE folded >= ? AND folded < ?", (before, before + "\U0010ffff")
+        )
+        return (str(row[0]).rpartition(".")[0] for row in rows)
 
     def finish(
         self,

@@ -63,9 +63,10 @@ def verify(path: Path, reports: Path | None = None, keys: PublicKeys | None = No
 
 
 def examine(
-    path: Path, reports: Path | None, keys: PublicKeys, standing: Standing = Standing.COPY
+    path: Path, reports: Path | None, keys: PublicKeys, standing: Standing = Standing.COPY, id: str = ""
 ) -> ExaminedFile:
-    """The same as :func:`verify`, with what the signature says, for a file of any standing."""
+    """The same as :func:`verify`, with what the signature says, for a file of any standing; ``id`` is its report's,
+    where that is known."""
     with open_regular(path) as file:
         head = file.read(4096)
     form = sniff(head)
@@ -73,7 +74,7 @@ def examine(
         raise DamagedError("published.not-ours", format=form.name)
     sha256 = file_sha256(path)
     here = path.absolute().parent
-    found = find_report(sha256, path.name, [reports] if reports else report_folders(here), keys)
+    found = find_report(sha256, path.name, [reports] if reports else report_folders(here), keys, id)
     report = found.read.report if found and found.read else None
     keep_name = bool(report and report.settings.get("keep_name"))
     checks = audit(path, keep_name, standing)
@@ -106,14 +107,16 @@ def report_folders(here: Path) -> list[Path]:
     return [here, here / "reports", here.parent / "reports"]
 
 
-def find_report(sha256: str, name: str, folders: list[Path], keys: PublicKeys) -> FoundReport | None:
+def find_report(
+    sha256: str, name: str, folders: list[Path], keys: PublicKeys, id: str = ""
+) -> FoundReport | None:
     """The report of the file with this hash (hex) and name, in any of the folders; None if there is none.
 
     Two sources may give the same bytes: the report that also has the name is preferred, then one with the
     hash, then one with the name alone, which tells a changed file from an unknown one, then one that is damaged.
     """
     best: tuple[tuple[bool, bool, bool], FoundReport] | None = None
-    for path in _reports(folders, Path(name).stem):
+    for path in _reports(folders, id or Path(name).stem):
         try:
             content = path.read_bytes()
         except OSError:

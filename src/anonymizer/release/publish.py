@@ -155,7 +155,7 @@ def _copied(gate: Gate, entry: LedgerEntry, to: Path) -> bool:
     """Bring one medium and its reports over; False where they are there already. Raises :class:`HeldBackError`."""
     source = gate.folder(entry.state) / entry.name
     names = [f"{entry.id}.json", f"{entry.id}.html"]
-    found = examine(source, gate.reports, gate.key.public)
+    found = examine(source, gate.reports, gate.key.public, id=entry.id)
     if found.signature is not SignatureStatus.VALID or found.report.verdict is not Verdict.READY:
         why = found.report.reasons
         raise HeldBackError(Message("release.reasons", reasons=why) if why else Message("release.no-pass"))
@@ -177,7 +177,7 @@ def _copied(gate: Gate, entry: LedgerEntry, to: Path) -> bool:
     _copy(source, copy)
     for name in names:
         _copy(gate.reports / name, hidden / REPORTS / name)
-    again = examine(copy, hidden / REPORTS, gate.key.public, Standing.NEW)
+    again = examine(copy, hidden / REPORTS, gate.key.public, Standing.NEW, entry.id)
     if again.signature is not SignatureStatus.VALID or again.report.verdict is not Verdict.READY:
         raise HeldBackError("release.copy-failed")
     for name in names:

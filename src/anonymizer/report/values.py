@@ -40,7 +40,8 @@ def _values(report: Report) -> Iterator[str]:
         yield from texts(check.evidence)
         yield from _leaves(check.data)
     yield from report.source_traces
-    yield from _leaves(report.settings)
+    # The date in a name is one that a person gave, whatever dates the source holds.
+    yield from _leaves({key: value for key, value in report.settings.items() if key != "date"})
 
 
 def _leaves(value: Any) -> Iterator[str]:

@@ -16,6 +16,9 @@ from anonymizer.core.version import __version__
 from anonymizer.detect.finder import models_used
 from anonymizer.detect.models.store import Store
 
+_ASIDE = {"limits", "language", "name", "date", "case", "release_seen", "release_answers"}
+"""Settings that nothing is done again for: the language of reports, what a release asks for, and names, for an output
+that may have gone out keeps its own."""
 _PARTS = ("recipe.program", "recipe.settings", "recipe.models")
 
 
@@ -48,11 +51,9 @@ def changed(made: str, wanted: str) -> Message:
 
 
 def _treatment(settings: Settings) -> str:
-    """What decides how the output looks; the language of its report and what a release asks for do not."""
+    """What decides how the output looks."""
     known = "\n".join(settings.known)
-    return _short(
-        settings.model_dump_json(exclude={"limits", "language", "release_seen", "release_answers"}) + known
-    )
+    return _short(settings.model_dump_json(exclude=_ASIDE) + known)
 
 
 def _split(made: str) -> list[Any]:

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from anonymizer.core.errors import AnonymizerError, DefectError, ExitCode, MediumError, UnreadableError
@@ -187,9 +187,9 @@ def admit(gate: Gate, id: str, path: Path, worked: Worked, started: float) -> Ou
     ``id`` is what :meth:`Gate.begin` gave, ``started`` the monotonic second at which the work began. Raises
     :class:`anonymizer.core.errors.OutputError`.
     """
-    processed, settings = worked.processed, worked.settings
-    stem = safe_name(path.stem) if settings.keep_name else id
-    name = gate.take_name(id, stem, processed.path.suffix[1:], sha256=worked.sha256)
+    processed = worked.processed
+    name, settings, notes = _named(gate, id, path, worked)
+    processed = replace(processed, notes=(*processed.notes, *notes))
     sha256 = file_sha256(processed.path)
     size = processed.path.stat().st_size
     # The report, which may be handed out, does not say who; the ledger and what lies in review/ do.
@@ -232,6 +232,24 @@ def admit(gate: Gate, id: str, path: Path, worked: Worked, started: float) -> Ou
     page = gate.reports / f"{id}.html"
     spent = time.monotonic() - started
     return Outcome(path, report.verdict, id, output, page, tuple(reasons), spent, hidden)
+
+
+def _named(gate: Gate, id: str, path: Path, worked: Worked) -> tuple[str, Settings, tuple[Message, ...]]:
+    """The name of an output, the settings that its report may tell, and what it says of a name that was given.
+
+    What a person gave is not used, and told to nobody, where it holds a word of this very source.
+    """
+    settings, suffix = worked.settings, worked.processed.path.suffix[1:]
+    form = settings.output_name
+    notes: tuple[Message, ...] = ()
+    if form and form.holds(worked.processed.traces.strings, path):
+        form, notes = None, (Message("notes.name-not-given"),)
+        settings = settings.model_copy(update={"name": "", "date": "", "case": ""})
+    if form:
+        notes = (Message("notes.name-given"),)
+        return gate.take_number(id, form, suffix, sha256=worked.sha256), settings, notes
+    stem = safe_name(path.stem) if settings.keep_name else id
+    return gate.take_name(id, stem, suffix, sha256=worked.sha256), settings, notes
 
 
 def judge(processed: Processed, checks: list[Check]) -> tuple[Verdict, list[Message]]:

@@ -124,6 +124,9 @@ def test_rows_by_what_is_known_of_them(ledger: Ledger) -> None:
     row(ledger, "e", State.QUEUED, owner="run-2")
     row(ledger, "f")
     assert ids(ledger.most_urgent(9)) == ["b", "a"] and ids(ledger.most_urgent(1)) == ["b"]
+    row(ledger, "g", State.REVIEW, priority=9.0)
+    assert ids(ledger.most_urgent(2)) == ["b", "g"], "of equals the oldest"
+    ledger.forget("g")
     assert ids(ledger.passing()) == ["c"]
     assert ids(ledger.by_source("one")) == ["a", "c"] and ledger.by_source("three") == []
     assert ids(ledger.by_path("/x/b.jpg")) == ids(ledger.by_path(Path("/x/b.jpg"))) == ["b"]

@@ -63,7 +63,7 @@ CREATE INDEX media_by_state ON media (state);
 CREATE INDEX media_by_path ON media (source);
 CREATE INDEX media_by_replaced ON media (replaces);
 CREATE INDEX media_by_name ON media (folded);
-CREATE INDEX media_by_priority ON media (state, priority);
+CREATE INDEX media_by_priority ON media (state, priority DESC);
 CREATE TABLE decisions (
     number    INTEGER PRIMARY KEY,        -- in the order in which they were taken
     medium    TEXT NOT NULL,              -- its id

@@ -331,8 +331,8 @@ class Ledger(FileRecords):
         return [_entry(row[1:]) for row in sorted(rows, key=lambda row: -int(row[0]))[:count]]
 
     def most_urgent(self, count: int) -> list[LedgerEntry]:
-        """What waits for a person and needs it most, at most so many."""
-        return self._query("WHERE state = ? ORDER BY priority DESC LIMIT ?", (State.REVIEW, count))
+        """What waits for a person and needs it most, at most so many; of equals the oldest first."""
+        return self._query("WHERE state = ? ORDER BY priority DESC, rowid LIMIT ?", (State.REVIEW, count))
 
     def passing(self) -> list[LedgerEntry]:
         """Failures that may pass by themselves."""

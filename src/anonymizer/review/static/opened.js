@@ -69,11 +69,16 @@ export class Opened extends EventTarget {
 
   /** @param {string} id */
   async open(id, { keepView = false } = {}) {
-    const item = this.list.find(id);
-    if (!item) return this.clear();
-    if (bare(item)) { this.medium = null; this.list.mark(id); return this.clear(); }
     this.#wanted = id;
     try {
+      // It may have come after the list was fetched last.
+      if (!this.list.find(id) && (!await this.fetch() || this.#wanted !== id)) return;
+      const item = this.list.find(id);
+      if (!item || bare(item)) {
+        this.medium = null;
+        if (item) this.list.mark(id);
+        return this.clear();
+      }
       this.#opening += 1;
       const medium = await get(`media/${id}`).finally(() => { this.#opening -= 1; });
       if (this.#wanted !== id) return;

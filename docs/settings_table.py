@@ -16,7 +16,7 @@ END = "<!-- end of settings -->\n"
 
 def value(one: Described) -> str:
     default = one.field.default
-    if default in ((), ""):
+    if default in ((), "", None):
         return "none"
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"

@@ -255,7 +255,7 @@ def test_frames_are_those_of_the_moment(tmp_path: Path) -> None:
     with av.open(str(source)) as container:
         times = [float(frame.time) for frame in container.decode(video=0)]
     for number in (0, 1, 17, 16, 29):
-        content = films.frame(source, digest, times[number] - times[0] + 0.01, (160, 96))
+        content = films.frame(source, digest, times[number] - times[0] + 0.01, (160, 96), Settings())
         assert number_of(np.asarray(Image.open(io.BytesIO(content)))) == number
     assert films.playable(source, digest) == "video/webm"
     source.write_bytes(source.read_bytes() + b"x")

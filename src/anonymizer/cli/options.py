@@ -158,7 +158,7 @@ def _of_setting(one: Described) -> inspect.Parameter:
         shown = one.flag if default else False
         option = typer.Option(None, f"{one.flag}/{_no(one.flag)}", show_default=shown, **shared)
         return _parameter(_name(one), bool | None, option)
-    shown = _shown_default(one) if not one.many and default != "" else False
+    shown = _shown_default(one) if not one.many and default not in ("", None) else False
     least, most = one.bounds
     option = typer.Option(
         None,
@@ -200,6 +200,8 @@ def _parts(value: Any) -> list[str]:
 
 def _value(one: Described, value: Any) -> Any:
     """What was written, as a settings file would hold it."""
+    if one.keys == ("crop",):
+        return rectangle(value)
     if not one.many:
         return value
     if one.keys == ("keep",):

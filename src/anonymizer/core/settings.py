@@ -63,6 +63,25 @@ class HdrPolicy(StrEnum):
     KEEP = "keep"
 
 
+class Purpose(StrEnum):
+    """What an output is for: its size and quality follow from it."""
+
+    ORIGINAL = "original"
+    WEB = "web"
+    SLIDES = "slides"
+    JOURNAL = "journal"
+
+
+LONGEST = {Purpose.WEB: 1600, Purpose.SLIDES: 1920}
+"""Pixels of the longer side, at most."""
+BEST_JPEG = {Purpose.WEB: 85, Purpose.SLIDES: 90}
+"""Quality of a JPEG, at most. A journal takes all there is."""
+
+
+JOURNAL_DPI = 300
+"""What journals ask of photographs."""
+
+
 class Part(StrEnum):
     """A heading of the command line's help."""
 
@@ -243,6 +262,18 @@ class Settings(BaseModel):
         ),
     ] = ()
 
+    crop: Annotated[
+        RectValue | None,
+        About(
+            Part.PLACES,
+            "Hand out this part of the picture alone.",
+            "In pixels of the upright source. A photo is searched with a margin about it, of which nothing is written; "
+            "where it shows a part of a face, and for a clip always, the file waits in review/. All other places are "
+            "then in pixels of what is left.",
+            value="X,Y,W,H",
+        ),
+    ] = None
+
     known: Annotated[
         tuple[str, ...],
         Field(exclude=True, repr=False),
@@ -327,6 +358,25 @@ class Settings(BaseModel):
             "Release only with all five questions answered: consent, caption, colleagues, use, account.",
         ),
     ] = False
+    purpose: Annotated[
+        Purpose,
+        About(
+            Part.WRITE,
+            "What it is for; its size follows from it.",
+            "`web`: 1600 pixels on the longer side at most, and a JPEG's quality 85; `slides`: 1920 and 90; `journal`: "
+            "all there is, 300 dots per inch noted in a JPEG. All places are in pixels of the output.",
+            flag="--for",
+        ),
+    ] = Purpose.ORIGINAL
+    max_side: Annotated[
+        int,
+        Field(ge=0, le=65_500),
+        About(
+            Part.WRITE,
+            "Pixels of the longer side, at most; 0: as it comes.",
+            "A smaller picture shows less of what nobody has thought of. All places are in pixels of the output.",
+        ),
+    ] = 0
     jpeg_quality: Annotated[int, Field(ge=70, le=100), About(Part.WRITE, "Quality of a written JPEG.")] = 95
     crf: Annotated[
         int,
@@ -356,6 +406,21 @@ class Settings(BaseModel):
     @classmethod
     def _known(cls, value: Any) -> Any:
         return known.read(Path(value)).entries if isinstance(value, str | Path) else value
+
+    @property
+    def longest_side(self) -> int:
+        """Pixels of the output's longer side at most; 0: as it comes."""
+        return self.max_side or LONGEST.get(self.purpose, 0)
+
+    @property
+    def quality(self) -> int:
+        """Quality of a written JPEG."""
+        return min(self.jpeg_quality, BEST_JPEG.get(self.purpose, 100))
+
+    @property
+    def dots_per_inch(self) -> int:
+        """That are noted in a photo; 0: none."""
+        return JOURNAL_DPI if self.purpose is Purpose.JOURNAL else 0
 
     def below_safe_bound(self) -> list[str]:
         """The names of the strength settings that are weaker than the measured safe bound."""

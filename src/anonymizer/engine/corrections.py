@@ -27,7 +27,14 @@ def carried(gate: Gate, prior: LedgerEntry, settings: Settings) -> tuple[Setting
         used = used_settings(Report.model_validate_json(text))
     except (OSError, ValidationError, DecisionError):
         return settings, LOST
+    if settings.crop not in (None, used.crop):
+        # What was drawn lies in the pixels of another crop.
+        return settings, LOST
+    # Who corrected an output saw what was left of the picture then: never more of it comes out by itself.
     update = {
+        "crop": used.crop,
+        "max_side": used.max_side,
+        "purpose": used.purpose,
         "regions": tuple(dict.fromkeys((*settings.regions, *used.regions))),
         "dismiss": tuple(dict.fromkeys((*settings.dismiss, *used.dismiss))),
         "keep": tuple(dict.fromkeys((*settings.keep, *used.keep))),

@@ -16,8 +16,8 @@ import numpy as np
 from PIL import Image
 
 from anonymizer.core.errors import DamagedError, UnreadableError
-from anonymizer.core.settings import Limits
-from anonymizer.read.clip.reader import Reading, open_clip, search_frames, small_size
+from anonymizer.core.settings import Limits, Settings
+from anonymizer.read.clip.reader import Reading, open_clip, opened, search_frames, small_size
 from anonymizer.read.sniff import MATROSKA, MP4, open_regular, sniff_file
 from anonymizer.review.photos import CHANGED, THUMB, jpeg
 from anonymizer.verify import mp4
@@ -79,10 +79,13 @@ class Films:
         self._same(path, sha256)
         return PLAYED.get(sniff_file(path).name, "application/octet-stream")
 
-    def frame(self, path: Path, sha256: str, seconds: float, size: tuple[int, int]) -> bytes:
+    def frame(
+        self, path: Path, sha256: str, seconds: float, size: tuple[int, int], settings: Settings
+    ) -> bytes:
         """The frame that a clip shows ``seconds`` after its first one: JPEG bytes, at most :data:`SIDE` wide.
 
-        ``size`` (width, height) is that of the clip as it was written: all frames are fitted into it.
+        ``size`` (width, height) is that of the clip as it was written: all frames are fitted into it, or cropped
+        as the ``settings`` say.
 
         Raises :class:`anonymizer.core.errors.MediumError`.
         """
@@ -90,7 +93,7 @@ class Films:
         with self._lock:
             if held := self._shown(sha256, seconds):
                 return held
-            self._decode(path, sha256, seconds, size)
+            self._decode(path, sha256, seconds, size, settings)
             held = self._shown(sha256, seconds, end=True)
         if held is None:
             raise UnreadableError("review.clip-no-picture")
@@ -120,14 +123,18 @@ class Films:
         number, _, picture = max(before)
         return picture if end or (sha256, number + 1) in self._frames else None
 
-    def _decode(self, path: Path, sha256: str, seconds: float, canvas: tuple[int, int]) -> None:
-        clip = open_clip(path, sniff_file(path), self.limits, canvas=canvas)
-        size = small_size(clip, SIDE)
+    def _decode(
+        self, path: Path, sha256: str, seconds: float, canvas: tuple[int, int], settings: Settings
+    ) -> None:
+        form = sniff_file(path)
+        # A crop is given its size by itself.
+        more: dict[str, Any] = {"crop": settings.crop} if settings.crop else {"canvas": canvas}
         # Another clip's frames are of no use any more.
         self._frames.clear()
         first: int | None = None
         recent: OrderedDict[int, tuple[float, Image.Image]] = OrderedDict()
-        with Reading(path, clip.form, self.limits, "search", small=SIDE, canvas=canvas) as reading:
+        with opened(path, form, self.limits, "search", small=SIDE, **more) as (clip, reading):
+            size = small_size(clip, SIDE)
             for frame in search_frames(clip, reading, size):
                 first = frame.pts if first is None else first
                 at = float((frame.pts - first) * clip.time_base)

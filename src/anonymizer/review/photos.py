@@ -12,9 +12,10 @@ from PIL import Image
 
 from anonymizer.core.errors import UnreadableError
 from anonymizer.core.message import Message
-from anonymizer.core.settings import Limits
+from anonymizer.core.settings import Limits, Settings
 from anonymizer.read.photo.reader import Decoder, open_still
 from anonymizer.read.source import read
+from anonymizer.road.framing import framed
 
 THUMB = 320
 """Longest side of a small view, pixels."""
@@ -37,8 +38,9 @@ class Pictures:
     def close(self) -> None:
         self.decoder.close()
 
-    def original(self, path: Path, sha256: str) -> bytes:
-        """A source as the road saw it, upright and in sRGB: JPEG bytes.
+    def original(self, path: Path, sha256: str, settings: Settings) -> bytes:
+        """What was taken of a source, as the road saw it, upright and in sRGB, in the crop and size of these settings:
+        JPEG bytes.
 
         Raises :class:`anonymizer.core.errors.MediumError`; :class:`UnreadableError` where it is gone or is not the
         file that was processed.
@@ -49,9 +51,10 @@ class Pictures:
                 source = read(path, self.limits.max_bytes)
                 if source.sha256 != sha256:
                     raise UnreadableError(CHANGED)
-                return jpeg(Image.fromarray(open_still(source, self.limits, self.decoder).pixels))
+                still = open_still(source, self.limits, self.decoder)
+                return jpeg(Image.fromarray(framed(still.pixels, settings).output))
 
-        return self._once(f"original {sha256}", decoded)
+        return self._once(f"original {sha256} {settings.crop} {settings.longest_side}", decoded)
 
     def small(self, path: Path, version: str) -> bytes:
         """A small view of a written photo: JPEG bytes. Raises :class:`UnreadableError`."""

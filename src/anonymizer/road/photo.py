@@ -36,6 +36,7 @@ from anonymizer.redact.residual import (
     under_faces,
     unredacted,
 )
+from anonymizer.road.framing import Framing, framed, shifted
 from anonymizer.road.known import known_check
 from anonymizer.verify import strength
 from anonymizer.verify.photo import Expected, decode, examine
@@ -69,23 +70,29 @@ def process(
     secret: bytes,
     before: Sequence[Region] | None = None,
 ) -> Processed:
-    """Detect, redact, write, search again, examine: ``staged`` (without suffix) is where the clean file goes.
+    """Frame, detect, redact, write, search again, examine: ``staged`` (without suffix) is where the clean file goes.
 
     ``sha256`` (hex) is the source's, ``secret`` the installation's, from which the noise follows; ``before`` what
-    ``finder`` says of the picture, where it was asked already.
-    Raises :class:`anonymizer.core.errors.OutputError` where it cannot be written.
+    ``finder`` says of the whole picture, where it was asked already: a crop, or a smaller picture, is searched anew.
+    Raises :class:`anonymizer.core.errors.OutputError` where it cannot be written and
+    :class:`anonymizer.core.errors.MediumError` where the crop lies outside of it.
     """
-    height, width = still.pixels.shape[:2]
+    frame = framed(still.pixels, settings)
+    height, width = frame.output.shape[:2]
     form = "PNG" if still.format_name == "PNG" else "JPEG"
     staged = staged.with_suffix(".png" if form == "PNG" else ".jpg")
 
     def attempt(regions: Sequence[Region], *, again: bool) -> _Attempt:
         """Redact, write and search what was written."""
-        redactions, kept = _write(still.pixels, regions, settings, staged, form, secret)
+        redactions, kept = _write(frame.output, regions, settings, staged, form, secret)
         written = decode(staged)
-        return _Attempt(redactions, kept, written, _search_again(finder, written, redactions, again=again))
+        seen = _search_again(finder, frame, margin, written, redactions, again=again)
+        return _Attempt(redactions, kept, written, seen)
 
-    seen = list(before) if before is not None else finder.find(still.pixels)
+    known = before is not None and not frame.cropped and not frame.smaller
+    in_view = list(before or ()) if known else finder.find(frame.view)
+    margin = _redacted_margin(frame, in_view, settings)
+    seen = frame.inside(in_view)
     regions = heeded(seen, settings) + drawn_regions(settings)
     done = attempt(regions, again=False)
     seen += done.seen
@@ -109,7 +116,7 @@ def process(
         traces=still.traces,
         keep_name=settings.keep_name,
         bound=strength.Bound(settings.grid, settings.noise),
-        source=still.pixels,
+        source=frame.output,
     )
     examined = examine(staged, expected, done.written)
     asked = questions(to_ask([*regions, *found], redactions))
@@ -129,15 +136,32 @@ def process(
             *reasons(settings, bool(done.kept), taken_off(seen, settings)),
         ),
         questions=tuple(asked),
-        notes=tuple(note for note in still.notes if note.code != BURNED_IN),
+        notes=(*(note for note in still.notes if note.code != BURNED_IN), *frame.notes()),
         models=tuple(finder.models()),
     )
 
 
+def _redacted_margin(frame: Framing, in_view: Sequence[Region], settings: Settings) -> Pixels:
+    """The view with what was found in it hidden: what the margin about a written crop is searched with. Not handed
+    out."""
+    if not frame.cropped:
+        return frame.view
+    drawn = [shifted(region, frame.left, frame.top) for region in drawn_regions(settings)]
+    return redact(frame.view, to_draw([*in_view, *drawn], settings), settings)[0]
+
+
 def _search_again(
-    finder: RegionFinder, written: Pixels, redactions: Sequence[Redaction], *, again: bool
+    finder: RegionFinder,
+    frame: Framing,
+    margin: Pixels,
+    written: Pixels,
+    redactions: Sequence[Redaction],
+    *,
+    again: bool,
 ) -> list[Region]:
-    found = finder.verification_pass(written) if written.size else []
+    if not written.size:
+        return left_over([], redactions, written, finder.verification_pass, again=again)
+    found = frame.inside(finder.verification_pass(frame.around(written, margin)))
     return left_over(found, redactions, written, finder.verification_pass, again=again)
 
 
@@ -235,7 +259,7 @@ def _write(
     clean, redactions = redact(pixels, to_draw(regions, settings), settings, secret)
     kept = [box.pixels(width, height) for box in kept_boxes(regions, settings)]
     changed = restore(clean, pixels, kept_boxes(regions, settings))
-    write_photo(clean, staged, form, settings.jpeg_quality)
+    write_photo(clean, staged, form, settings.quality, settings.dots_per_inch)
     return redactions, kept if changed else []
 
 
@@ -252,9 +276,11 @@ def to_draw(regions: Sequence[Region], settings: Settings) -> list[Region]:
     return [region for region in wanted if not under_faces(region, faces)]
 
 
-def reasons(settings: Settings, kept: bool, dismissed: int = 0) -> list[Message]:
+def reasons(settings: Settings, kept: bool, dismissed: int = 0, *, cropped: bool = False) -> list[Message]:
     """What the settings themselves send to a person."""
     said = []
+    if cropped:
+        said.append(Message("road.clip-cropped"))
     if dismissed:
         said.append(Message("road.dismissed", count=dismissed))
     if kept:

@@ -15,8 +15,11 @@ from anonymizer.core.message import Message
 EOI, SOS, APP0, DQT, DHT = 0xD9, 0xDA, 0xE0, 0xDB, 0xC4
 FRAMES = {0xC0}
 """Baseline alone: what the writer writes. A progressive picture may replace its tables as it goes."""
-JFIF = re.compile(rb"JFIF\x00\x01[\x00-\x02][\x00-\x02]\x00\x01\x00\x01\x00\x00", re.DOTALL)
-"""Version 1.0 to 1.2, density 1 by 1 (no resolution of the source's device), no thumbnail."""
+JFIF = re.compile(
+    rb"JFIF\x00\x01[\x00-\x02](?:[\x00-\x02]\x00\x01\x00\x01|\x01\x01\x2c\x01\x2c)\x00\x00", re.DOTALL
+)
+"""Version 1.0 to 1.2, density 1 by 1 (no resolution of the source's device) or the 300 dots per inch
+that journals ask for, no thumbnail."""
 _MARKER = re.compile(rb"\xff[^\x00]", re.DOTALL)
 _NAMES = {0xFE: "jpeg.comment", 0xE1: "jpeg.app1", 0xE2: "jpeg.app2",
           0xED: "jpeg.app13", 0xEE: "jpeg.app14", 0xD8: "jpeg.second-picture",

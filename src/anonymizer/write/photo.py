@@ -35,12 +35,13 @@ class _Bytes:
         self._file.flush()
 
 
-def write_photo(pixels: Pixels, path: Path, form: str, quality: int) -> None:
+def write_photo(pixels: Pixels, path: Path, form: str, quality: int, dots_per_inch: int = 0) -> None:
     """Write a picture ``(h, w, 3)`` uint8 RGB as ``JPEG`` or ``PNG``, from its pixels alone.
 
-    JPEG is written without chroma subsampling, so that ``quality`` 95 shows no loss. ``path`` must not exist
-    yet (never an existing file's bytes, never through a link). The file can be read by its owner alone while
-    it grows, is fsynced, and has neutral time and no extended attributes; on any failure it is removed.
+    JPEG is written without chroma subsampling, so that ``quality`` 95 shows no loss; ``dots_per_inch`` are noted in
+    it, unless 0. ``path`` must not exist yet (never an existing file's bytes, never through a link). The file can be
+    read by its owner alone while it grows, is fsynced, and has neutral time and no extended attributes; on any failure
+    it is removed.
     Raises :class:`OutputError`, and :class:`LimitError` for a side longer than JPEG can hold.
     """
     if form == "JPEG" and max(pixels.shape[:2]) > JPEG_SIDE:
@@ -52,7 +53,7 @@ def write_photo(pixels: Pixels, path: Path, form: str, quality: int) -> None:
             if form == "PNG":
                 image.save(target, "PNG", compress_level=PNG_LEVEL)
             else:
-                image.save(target, "JPEG", quality=quality, subsampling=0)
+                image.save(target, "JPEG", quality=quality, subsampling=0, dpi=(dots_per_inch,) * 2)
             # Whatever is written later would set its time anew.
             sync(file)
             neutralise(path)

@@ -93,6 +93,7 @@ def _prepare(job: dict[str, Any]) -> None:
         "read.clip.containers",
         "read.clip.crop",
         "read.clip.frames",
+        "read.clip.part",
         "read.clip.sound_child",
         "read.clip.traces",
         "core.yuv",
@@ -139,14 +140,18 @@ def _frames(file: BinaryIO, job: dict[str, Any], outside: IO[bytes]) -> None:
     # A clock that begins anew, or jumps, makes a container announce any length.
     if job["demuxer"] not in RESTARTING:
         _check_seconds(track.seconds, job)
-    write_message(outside, _description(file, job, track))
+    from anonymizer.read.clip.part import PicturePart
+
+    wanted = PicturePart.of(track.width, track.height, job["crop"], job["longest"])
+    write_message(outside, _description(file, job, track, wanted.size))
     with _refusing(outside):
         for number, picture in enumerate(chain(first, pictures)):
             _check_seconds(float(picture.pts * track.time_base), job)
             flags = CORRUPT if picture.corrupt else 0
             parts = []
+            picture = wanted.taken(picture)
             if search:
-                small, extra = search.at(number, picture, track)
+                small, extra = search.at(number, picture, track, wanted.size)
                 flags |= extra
                 parts = [small.data]
             else:
@@ -191,13 +196,13 @@ def _check_seconds(seconds: float, job: dict[str, Any]) -> None:
         raise LimitError("clip.too-long", seconds=job["max_seconds"])
 
 
-def _description(file: BinaryIO, job: dict[str, Any], track: Any) -> dict[str, Any]:
+def _description(file: BinaryIO, job: dict[str, Any], track: Any, size: tuple[int, int]) -> dict[str, Any]:
     """What the parent must know before the first frame."""
     from anonymizer.read.clip import traces as clip_traces
 
     told = {
-        "width": track.width,
-        "height": track.height,
+        "width": size[0],
+        "height": size[1],
         "time_base": [track.time_base.numerator, track.time_base.denominator],
         "rate": [track.rate.numerator, track.rate.denominator],
         "aspect": [track.aspect.numerator, track.aspect.denominator],
@@ -233,13 +238,13 @@ class _SearchMode:
         self.due = self.full_due = 0.0
         self.shot: Any = None
 
-    def at(self, number: int, picture: Any, track: Any) -> tuple[Any, int]:
+    def at(self, number: int, picture: Any, track: Any, whole: tuple[int, int]) -> tuple[Any, int]:
         """``(small RGB copy, flags)``."""
         import numpy as np
 
         from anonymizer.core.yuv import reduction
 
-        size = reduction(track.width, track.height, self.side / max(track.width, track.height))
+        size = reduction(*whole, self.side / max(whole))
         small = picture.small(size)
         outline = _outline(small)
         cut = False

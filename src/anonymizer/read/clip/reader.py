@@ -144,6 +144,8 @@ class Reading:
             "traces": False,
             "keep_hdr": False,
             "canvas": None,
+            "crop": None,
+            "longest": 0,
             "joins": [],
             "rate": SOUND_RATE,
             "small": 640,

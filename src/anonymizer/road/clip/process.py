@@ -144,7 +144,7 @@ def process(
             traces=traces_with(clip.traces, settings),
             reasons=tuple(_reasons(clip, searched, plan, written, asked)),
             questions=tuple(asked),
-            notes=tuple(_notes(searched, written)),
+            notes=tuple(_notes(searched, written, settings)),
             models=(*finder.models(), *(listener.models() if listener else ())),
             tracks=tuple(_summary(one, clip, plan, _seconds(clip, searched)) for one in plan.redactions),
             contact_sheet=verified.sheet,
@@ -257,7 +257,7 @@ def _reasons(
         )
     elif written.sound:
         said.append(Message("clip.sound-kept"))
-    return said + reasons(settings, written.kept, len(plan.dismissed))
+    return said + reasons(settings, written.kept, len(plan.dismissed), cropped=bool(settings.crop))
 
 
 def _damaged(searched: Searched, written: Written) -> int:
@@ -274,9 +274,11 @@ def _followed(clip: Clip, searched: Searched, settings: Settings) -> list[Messag
     return [drawn.said(one, tracks.get(one), seconds) for one in wanted]
 
 
-def _notes(searched: Searched, written: Written) -> list[Message]:
+def _notes(searched: Searched, written: Written, settings: Settings) -> list[Message]:
     ending = searched.ending
     notes = [*ending.notes, *written.notes]
+    if settings.crop:
+        notes.append(Message("notes.cropped"))
     if broken := _damaged(searched, written):
         notes.append(Message("clip.frames-concealed", count=broken))
     if ending.retimed:

@@ -143,6 +143,8 @@ def begun(
         full_every=FULL_EVERY,
         keep_hdr=settings.hdr is HdrPolicy.KEEP,
         canvas=canvas,
+        crop=settings.crop,
+        longest=settings.longest_side,
     )
 
 

@@ -118,6 +118,8 @@ def write(
             "full",
             keep_hdr=settings.hdr is HdrPolicy.KEEP,
             canvas=clip.canvas,
+            crop=settings.crop,
+            longest=settings.longest_side,
         ) as reading,
         ahead(_painted(clip, reading, plan, out)) as painted,
     ):

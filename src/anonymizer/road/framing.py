@@ -1,0 +1,150 @@
+"""What of a photo is handed out: all of it, or a crop, at the size that it is wanted in.
+
+A crop is searched with a margin about it: a face or a name that its edge cuts is not known by what is left of it
+alone. The margin stays in memory; nothing of it is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from anonymizer.core.errors import UnsupportedError
+from anonymizer.core.geometry import scaled_size
+from anonymizer.core.message import Message
+from anonymizer.core.settings import Settings
+from anonymizer.core.types import Action, Box, Kind, Pixels, QuestionKind, Region
+
+MARGIN = 0.5
+"""Width of the margin on each side, in longer sides of the crop: a face of which a third is left lies in it whole."""
+LEAST_MARGIN = 64
+"""Pixels of it at least."""
+LEAST = 16
+"""Pixels that a crop must have of the picture, both ways."""
+PART = 0.5
+"""A crop shows a part of a face, and is no picture of it, where less than this share of the face is in it, and the face
+takes up more than this share of it: hidden, nothing would be left, so a person is asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """``output``, the pixels that are handed out, not yet redacted, lies at ``(left, top)`` of ``view``, the pixels
+    that are searched. ``cropped`` and ``smaller`` tell whether it is less than the source."""
+
+    view: Pixels
+    output: Pixels
+    left: int
+    top: int
+    cropped: bool
+    smaller: bool
+
+    def inside(self, regions: Sequence[Region]) -> list[Region]:
+        """The regions of the view that reach into the output, in its pixels."""
+        if not self.cropped:
+            return list(regions)
+        height, width = self.output.shape[:2]
+        crop = Box(0, 0, width, height)
+        found = []
+        for one in regions:
+            moved = shifted(one, -self.left, -self.top)
+            if moved.box.intersection(crop).area > 0:
+                found.append(_part(moved, crop))
+        return found
+
+    def around(self, written: Pixels, view: Pixels) -> Pixels:
+        """A picture that was written in the place from which it comes, in a view whose margin is redacted."""
+        if not self.cropped or written.shape != self.output.shape:
+            return written
+        height, width = written.shape[:2]
+        whole = view.copy()
+        whole[self.top : self.top + height, self.left : self.left + width] = written
+        return whole
+
+    def notes(self) -> list[Message]:
+        """What a reader of the report should know."""
+        return [
+            *([Message("notes.cropped")] if self.cropped else []),
+            *([Message("notes.smaller")] if self.smaller else []),
+        ]
+
+
+def framed(pixels: Pixels, settings: Settings) -> Framing:
+    """What the settings ask for of a picture ``(h, w, 3)``; a crop that reaches beyond it ends at its edge.
+
+    Raises :class:`UnsupportedError` where the crop lies outside of it.
+    """
+    height, width = pixels.shape[:2]
+    whole = 0, 0, width, height
+    left, top, right, bottom = crop_of(settings, width, height) or whole
+    cropped = (left, top, right, bottom) != whole
+    part = pixels[top:bottom, left:right]
+    longest = max(right - left, bottom - top)
+    factor = min(1.0, settings.longest_side / longest) if settings.longest_side else 1.0
+    output = _resized(part, factor)
+    if not cropped:
+        return Framing(output, output, 0, 0, cropped, factor < 1)
+    margin = max(LEAST_MARGIN, round(MARGIN * longest))
+    x0, y0 = max(0, left - margin), max(0, top - margin)
+    view = _resized(pixels[y0 : min(height, bottom + margin), x0 : min(width, right + margin)], factor)
+    at = [
+        min(round((inner - outer) * factor), most)
+        for inner, outer, most in (
+            (left, x0, view.shape[1] - output.shape[1]),
+            (top, y0, view.shape[0] - output.shape[0]),
+        )
+    ]
+    return Framing(view, np.ascontiguousarray(output), max(0, at[0]), max(0, at[1]), cropped, factor < 1)
+
+
+def crop_of(settings: Settings, width: int, height: int) -> tuple[int, int, int, int] | None:
+    """``(left, top, right, bottom)`` of the crop in a picture of this size, in whole pixels; None without one.
+
+    Raises :class:`UnsupportedError` where it lies outside of it.
+    """
+    if settings.crop is None:
+        return None
+    left, top, right, bottom = Box(*settings.crop).pixels(width, height)
+    if right - left < min(LEAST, width) or bottom - top < min(LEAST, height):
+        raise UnsupportedError(
+            "road.crop-outside", crop=Box(*settings.crop), width=width, height=height, least=LEAST
+        )
+    return left, top, right, bottom
+
+
+def shifted(region: Region, dx: float, dy: float) -> Region:
+    """The region elsewhere, landmarks and corners with it."""
+    box = region.box
+    return replace(
+        region,
+        box=Box(box.x + dx, box.y + dy, box.w, box.h),
+        landmarks=tuple((x + dx, y + dy) for x, y in region.landmarks),
+        corners=tuple((x + dx, y + dy) for x, y in region.corners),
+    )
+
+
+def _part(region: Region, crop: Box) -> Region:
+    """A face of which the crop shows a part is asked about as a part."""
+    if (
+        region.kind is not Kind.FACE
+        or not region.hidden
+        or region.box.covered_by(crop) >= PART
+        or crop.covered_by(region.box) <= PART
+    ):
+        return region
+    return Region(
+        region.box.intersection(crop),
+        Kind.FACE,
+        region.evidence,
+        action=Action.ASK,
+        question=QuestionKind.FACE_PART,
+    )
+
+
+def _resized(pixels: Pixels, factor: float) -> Pixels:
+    if factor >= 1:
+        return np.ascontiguousarray(pixels)
+    size = scaled_size(pixels.shape[1], pixels.shape[0], factor)
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -66,6 +66,7 @@ def test_every_setting_has_its_flag_in_every_command_that_runs_the_road(name: st
 VALUES: dict[str, tuple[list[str], Any]] = {
     "--region": (["face:1,2,3,4@1-2.5"], None),
     "--keep": (["1,2,3,4"], ((1, 2, 3, 4),)),
+    "--crop": (["1,2,3,4"], (1, 2, 3, 4)),
     "--dismiss": (["text:1,2,3,4"], None),
     "--lang": (["fr"], "fr"),
     "--grid": (["3"], 3),

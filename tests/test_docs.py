@@ -51,7 +51,7 @@ def test_every_setting_is_described_with_its_default() -> None:
     expected = keys(Settings, "") | keys(Limits, "limits.")
     assert rows.keys() == expected.keys()
     for name, default in expected.items():
-        if default in ((), ""):
+        if default in ((), "", None):
             assert rows[name] == "none"
         else:
             assert type(default)(tomllib.loads(f"x = {quoted(rows[name])}")["x"]) == default, name

@@ -73,7 +73,7 @@ def process(
     """Frame, detect, redact, write, search again, examine: ``staged`` (without suffix) is where the clean file goes.
 
     ``sha256`` (hex) is the source's, ``secret`` the installation's, from which the noise follows; ``before`` what
-    ``finder`` says of the whole picture, where it was asked already: a crop, or a smaller picture, is searched anew.
+    ``finder`` says of the view that is searched (:mod:`anonymizer.road.framing`), where it was asked already.
     Raises :class:`anonymizer.core.errors.OutputError` where it cannot be written and
     :class:`anonymizer.core.errors.MediumError` where the crop lies outside of it.
     """
@@ -89,8 +89,7 @@ def process(
         seen = _search_again(finder, frame, margin, written, redactions, again=again)
         return _Attempt(redactions, kept, written, seen)
 
-    known = before is not None and not frame.cropped and not frame.smaller
-    in_view = list(before or ()) if known else finder.find(frame.view)
+    in_view = list(before) if before is not None else finder.find(frame.view)
     margin = _redacted_margin(frame, in_view, settings)
     seen = frame.inside(in_view)
     regions = heeded(seen, settings) + drawn_regions(settings)

@@ -22,6 +22,7 @@ from anonymizer.read.photo.reader import Decoder, Still, open_still
 from anonymizer.read.sniff import Format, sniff_file
 from anonymizer.read.source import Source, read
 from anonymizer.road import photo
+from anonymizer.road.framing import framed
 from anonymizer.road.known import traces_with
 
 
@@ -103,7 +104,9 @@ class Worker:
         if not opened.photo or own_threads() == 1:
             return opened
         keep_memory(True)
-        return replace(opened, found=tuple(self.finder.find(opened.photo[1].pixels)))
+        return replace(
+            opened, found=tuple(self.finder.find(framed(opened.photo[1].pixels, opened.settings).view))
+        )
 
     def process(
         self, path: Path, staged: Path, progress: Progress | None = None, settings: Settings | None = None

@@ -15,9 +15,12 @@ from anonymizer.core.errors import UnsupportedError
 from anonymizer.core.settings import Purpose, Settings
 from anonymizer.core.settings_file import with_sidecar
 from anonymizer.core.types import Action, Box, Evidence, Kind, Model, Pixels, Processed, Region, Traces
+from anonymizer.gate.output import OutputFolder
 from anonymizer.read.clip.part import PicturePart
 from anonymizer.read.clip.picture import ClipPicture
 from anonymizer.read.photo.reader import Still
+from anonymizer.report.schema import Report
+from anonymizer.report.used import used_settings
 from anonymizer.road.framing import framed
 from anonymizer.road.photo import process
 from clips import make_clip
@@ -157,8 +160,11 @@ def test_from_the_command_line(run: Callable[..., Ran], tmp_path: Path) -> None:
     with Image.open(written) as image:
         assert image.size == (120, 90) and image.info["dpi"] == (300, 300)
     (report,) = [json.loads(path.read_text()) for path in (out / "reports").glob("*.json")]
-    assert report["notes"][0]["code"] == "notes.cropped"
+    assert report["notes"][0]["code"] == "notes.cropped" and "crop" not in report["settings"]
     assert all(check["result"] in ("pass", "skipped") for check in report["checks"]), report["checks"]
+    with OutputFolder(out) as folder:
+        (entry,) = folder.ledger.entries()
+    assert used_settings(Report.model_validate(report), entry.crop).crop == (100, 80, 120, 90)
     wrong = run("blur", tmp_path / "a.jpg", "--out", out, "--crop", "900,80,120,90", *FAST)
     assert wrong.code == 4 and "a.jpg" in wrong.err + wrong.out
     assert "choose a crop inside it" in " ".join((wrong.err + wrong.out).split())

@@ -24,7 +24,7 @@ def carried(gate: Gate, prior: LedgerEntry, settings: Settings) -> tuple[Setting
         return settings, None
     try:
         text = (gate.reports / f"{prior.id}.json").read_bytes()
-        used = used_settings(Report.model_validate_json(text))
+        used = used_settings(Report.model_validate_json(text), prior.crop)
     except (OSError, ValidationError, DecisionError):
         return settings, LOST
     if settings.crop not in (None, used.crop):

@@ -56,7 +56,8 @@ CREATE TABLE media (
     passing   INTEGER NOT NULL DEFAULT 0, -- 1: a failure that may pass by itself
     priority  REAL NOT NULL DEFAULT 1000, -- how urgently a person should look at it
     mirrored  TEXT NOT NULL DEFAULT '',   -- what of it lies at which address
-    pending   TEXT NOT NULL DEFAULT ''    -- the decision that is being carried out, JSON
+    pending   TEXT NOT NULL DEFAULT '',   -- the decision that is being carried out, JSON
+    crop      TEXT NOT NULL DEFAULT ''    -- what was taken of the source, JSON: no report says from where
 );
 CREATE INDEX media_by_source ON media (sha256, settings);
 CREATE INDEX media_by_state ON media (state);

@@ -59,6 +59,8 @@ class LedgerEntry:
     mirrored: str = ""
     pending: str = ""
     """The decision that is being carried out, JSON; empty once it is recorded or given up."""
+    crop: str = ""
+    """The crop among the settings that it was made with, JSON; empty without one. It stands in no report."""
 
 
 class Beginning(TypedDict, total=False):

@@ -89,7 +89,7 @@ def build(
             ModelRecord(name=m.name, sha256=m.sha256, licence=m.licence, device=m.device)
             for m in processed.models
         ],
-        settings=settings.model_dump(mode="json", exclude={"limits"}),
+        settings=settings.model_dump(mode="json", exclude={"limits", "crop"}),
         not_checked=[*NOT_CHECKED, *(NOT_CHECKED_CLIP if clip else ()), *_switched_off(settings)],
     )
 

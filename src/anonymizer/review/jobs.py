@@ -276,7 +276,7 @@ class JobRunner:
             raise DecisionError("review.names-unknown")
         # Limits are the machine's and this run's; the names of the case are in no report.
         own = {"limits": self.settings.limits, "known": self.settings.known}
-        settings = to_settings(said.edits, used_settings(report)).model_copy(update=own)
+        settings = to_settings(said.edits, used_settings(report, entry.crop)).model_copy(update=own)
         if entry.state is not State.REVIEW:
             if not entry.source.is_file():
                 raise DecisionError("file.gone")

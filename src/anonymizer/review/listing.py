@@ -163,7 +163,7 @@ def _decision(gate: OutputFolder, report: Report) -> dict[str, Any] | None:
 def detail(gate: OutputFolder, reports: Reports, entry: LedgerEntry, inbox: Path) -> dict[str, Any]:
     """One medium: what was hidden and by whom, what a person changed, every check."""
     report = reports.of(gate, entry.id)
-    settings = used_settings(report)
+    settings = used_settings(report, entry.crop)
     draft = drafts.kept(gate, entry.id)
     edits = from_settings(settings)
     doubts = [

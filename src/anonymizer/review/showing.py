@@ -9,6 +9,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from anonymizer.core.settings import Settings
+from anonymizer.gate.records import LedgerEntry
 from anonymizer.report.used import used_settings
 from anonymizer.review import listing as queue
 from anonymizer.review.clips import frame_size, frame_times
@@ -45,7 +46,7 @@ async def _detail(request: Request) -> Response:
 async def _original(request: Request) -> Response:
     entry = await entry_of(request, *SEEN)
     page = page_of(request)
-    settings = await _used(page, entry.id)
+    settings = await _used(page, entry)
     content = await run_in_threadpool(page.pictures.original, entry.source, entry.sha256, settings)
     return Response(content, media_type="image/jpeg")
 
@@ -61,16 +62,16 @@ async def _result(request: Request) -> Response:
 async def _film(request: Request) -> Response:
     """A clip's original as it lies on the disk, any range of it; the browser plays it if it can."""
     entry = await entry_of(request, *SEEN)
-    if (await _used(page_of(request), entry.id)).crop:
+    if (await _used(page_of(request), entry)).crop:
         # What was cropped is shown frame by frame: as it lies on the disk it is another picture.
         raise HTTPException(404)
     kind = await run_in_threadpool(page_of(request).films.playable, entry.source, entry.sha256)
     return FileResponse(entry.source, media_type=kind)
 
 
-async def _used(page: Page, id: str) -> Settings:
+async def _used(page: Page, entry: LedgerEntry) -> Settings:
     """The settings that an output was made with."""
-    return used_settings(await page.runner.read(page.runner.reports.of, id))
+    return used_settings(await page.runner.read(page.runner.reports.of, entry.id), entry.crop)
 
 
 async def _times(request: Request) -> Response:
@@ -85,7 +86,7 @@ async def _frame(request: Request) -> Response:
     """What a clip's original shows at a moment, milliseconds, decoded by the program's own reader."""
     page = page_of(request)
     entry = await entry_of(request, *SEEN)
-    settings = await _used(page, entry.id)
+    settings = await _used(page, entry)
     moment = request.path_params["moment"] / 1000
     written = await page.runner.read(medium_file, entry)
     size = await run_in_threadpool(frame_size, written)

@@ -5,6 +5,7 @@ Every way in (a file, a folder, the Python API) goes through :class:`Session`.
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -240,6 +241,7 @@ def _named(gate: Gate, id: str, path: Path, worked: Worked) -> tuple[str, Settin
     What a person gave is not used, and told to nobody, where it holds a word of this very source.
     """
     settings, suffix = worked.settings, worked.processed.path.suffix[1:]
+    crop = json.dumps(settings.crop) if settings.crop else ""
     form = settings.output_name
     notes: tuple[Message, ...] = ()
     if form and form.holds(worked.processed.traces.strings, path):
@@ -247,9 +249,9 @@ def _named(gate: Gate, id: str, path: Path, worked: Worked) -> tuple[str, Settin
         settings = settings.model_copy(update={"name": "", "date": "", "case": ""})
     if form:
         notes = (Message("notes.name-given"),)
-        return gate.take_number(id, form, suffix, sha256=worked.sha256), settings, notes
+        return gate.take_number(id, form, suffix, sha256=worked.sha256, crop=crop), settings, notes
     stem = safe_name(path.stem) if settings.keep_name else id
-    return gate.take_name(id, stem, suffix, sha256=worked.sha256), settings, notes
+    return gate.take_name(id, stem, suffix, sha256=worked.sha256, crop=crop), settings, notes
 
 
 def judge(processed: Processed, checks: list[Check]) -> tuple[Verdict, list[Message]]:

@@ -10,9 +10,10 @@ import pytest
 from numpy.typing import NDArray
 
 from anonymizer.core.geometry import inside
-from anonymizer.core.settings import Settings
-from anonymizer.core.types import Action, Box, Evidence, Kind, Pixels, Region
+from anonymizer.core.settings import Settings, TextPolicy
+from anonymizer.core.types import Action, Box, Evidence, Kind, Model, Pixels, Region
 from anonymizer.detect.base import Proof
+from anonymizer.detect.finder import Finder
 from anonymizer.redact.clip import paint, redaction_at, track_redaction
 from anonymizer.road.clip.frames_to_check import wanted_frames
 from anonymizer.road.clip.plan import RedactionPlan
@@ -188,6 +189,31 @@ def test_a_label_that_no_closer_look_confirms_is_left_and_a_large_one_asked_abou
 
 
 # Shots
+
+
+class LargeInItsPart:
+    """A detector that sees one line of fixed size in whatever it is shown, and asks about it."""
+
+    def verification_pass(self, pixels: Pixels) -> list[Region]:
+        return [Region(Box(20, 40, 80, 30), Kind.TEXT, (Evidence("text", 0.8),), action=Action.HIDE_AND_ASK)]
+
+    find = verification_pass
+
+    def proof(self, pixels: Pixels, region: Region) -> Proof:
+        return Proof.READ
+
+    def models(self) -> list[Model]:
+        return []
+
+
+@pytest.mark.parametrize(("size", "said"), [((1920, 1080), Action.HIDE), ((400, 240), Action.HIDE_AND_ASK)])
+def test_a_place_that_is_large_only_in_the_part_that_is_looked_at_is_no_question(
+    size: tuple[int, int], said: Action
+) -> None:
+    finder = Finder(Settings(faces=False, text=TextPolicy.NONE, codes=False, marks=False))
+    finder.finders.append(LargeInItsPart())
+    found = finder.labels_near(np.zeros((size[1], size[0], 3), np.uint8), [Box(130, 90, 60, 30)])
+    assert [region.action for region in found] == [said]
 
 
 def test_what_looked_like_cuts_may_be_a_flash_or_a_camera_that_is_swung_round() -> None:

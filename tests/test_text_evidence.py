@@ -16,6 +16,7 @@ from anonymizer.detect.models.store import Store
 from anonymizer.detect.text.evidence import MANY, Witnesses, judged
 from anonymizer.detect.text.finder import TextFinder
 from anonymizer.detect.text.ppocr import TextLine
+from anonymizer.detect.text.second import SecondDetector
 from scenes import coins, noisy, sutures, teeth
 
 SIZE = (480, 640)
@@ -155,3 +156,27 @@ def test_a_name_out_of_focus_is_hidden(finder: TextFinder, height: int, softness
     name = Region(Box(left, top, right - left, bottom - top), Kind.TEXT, ())
     found = [region for region in finder.find(noisy(picture, height * softness)) if region.hidden]
     assert max((inside(outline(name), outline(region)) for region in found), default=0.0) > 0.8
+
+
+def test_a_close_opinion_tells_print_from_a_wall_and_is_asked_at_sizes_that_no_place_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    second = SecondDetector(Store(), "CPU")
+    shown: set[tuple[int, ...]] = set()
+    look = second._chances
+    monkeypatch.setattr(second, "_chances", lambda view: (shown.add(view.shape[:2]), look(view))[1])
+    picture = Image.new("RGB", (900, 400), (150, 140, 120))
+    pen = ImageDraw.Draw(picture)
+    places = []
+    for right, y, height in ((900, 380, 24), (880, 100, 60)):
+        font = ImageFont.load_default(height)
+        pen.text((right, y), "MARTIN JEANNE", fill=(30, 30, 40), font=font, anchor="rm")
+        left, top, right, bottom = (
+            int(side) for side in pen.textbbox((right, y), "MARTIN JEANNE", font, "rm")
+        )
+        places.append(Region(Box(left, top, right - left, bottom - top), Kind.TEXT, ()))
+    pixels = np.asarray(picture)
+    wall, beyond = (Region(box, Kind.TEXT, ()) for box in (Box(40, 180, 120, 30), Box(950, 10, 40, 20)))
+    assert min(second.close_opinion(pixels, place) for place in places) > 0.3
+    assert max(second.close_opinion(pixels, place) for place in (wall, beyond)) < 0.01
+    assert shown == {(224, 224), (320, 320)}

@@ -13,7 +13,7 @@ import numpy as np
 from anonymizer.core.known import KnownNames
 from anonymizer.core.machine import own_threads
 from anonymizer.core.settings import AudioPolicy, Settings, TextPolicy
-from anonymizer.core.types import Box, Model, Pixels, Question, Region
+from anonymizer.core.types import Action, Box, Model, Pixels, Question, Region
 from anonymizer.detect.base import (
     FaceRegionFinder,
     FindsBeside,
@@ -24,6 +24,7 @@ from anonymizer.detect.base import (
 )
 from anonymizer.detect.models.store import Store
 from anonymizer.detect.runtime import hand_back
+from anonymizer.detect.text.evidence import LARGE_AREA, share
 
 
 def _faces(settings: Settings, store: Store) -> list[RegionFinder]:
@@ -176,7 +177,7 @@ class Finder:
             left, top, right, bottom = part.pixels(pixels.shape[1], pixels.shape[0])
             view = np.ascontiguousarray(pixels[top:bottom, left:right])
             seen = [r for finder in self._of_labels() for r in finder.verification_pass(view)]
-            found += [_shifted(r, left, top) for r in seen]
+            found += [_of_whole(_shifted(r, left, top), pixels) for r in seen]
         # What stands at the edge of a part is cut off by it, and not what was asked for.
         return [r for r in found if any(r.box.intersection(place).area > 0 for place in places)]
 
@@ -234,6 +235,12 @@ def _parts(places: Sequence[Box], width: int, height: int) -> list[Box]:
         else:
             done.append(box)
     return done
+
+
+def _of_whole(region: Region, pixels: Pixels) -> Region:
+    """What was found in a part of a picture, as it is in the whole: what is large in the part alone is no question."""
+    small = share(region, pixels.shape[:2]) <= LARGE_AREA
+    return replace(region, action=Action.HIDE) if small and region.hidden else region
 
 
 def _shifted(region: Region, x: int, y: int) -> Region:

@@ -99,8 +99,6 @@ FAINT_TILES = 4
 """The work at most at the size of the stretched copy, in whole tiles."""
 DIM = 0.3
 """Mean chance from which a line is read where there are known names to compare it with."""
-PROOF_GROUND = 0.25
-"""Ground about a place that is looked at closely, as a share of its longer side."""
 NAME = "ppocr-detection"
 
 
@@ -187,13 +185,7 @@ class TextFinder:
             return Proof.READ
         if any(letters(r) >= DIFFERENT and r.mean >= BARELY_READ for r in readings):
             return Proof.SEEN
-        # With so little about it a line is as high for that detector as those of a large place are.
-        left, top, right, bottom = region.box.padded(PROOF_GROUND * max(region.box.w, region.box.h)).pixels(
-            pixels.shape[1], pixels.shape[0]
-        )
-        own = tuple((x - left, y - top) for x, y in outline(region))
-        view = np.ascontiguousarray(pixels[top:bottom, left:right])
-        opinion = self._second.opinion(view)(replace(region, corners=own)) if view.size else 0.0
+        opinion = self._second.close_opinion(pixels, region)
         return Proof.SEEN if opinion >= REFUTED else Proof.NONE
 
     def _faint(

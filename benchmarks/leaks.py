@@ -1,6 +1,7 @@
 """In how many frames is a face left uncovered: by this program and by deface at its defaults, in one run.
 
     python benchmarks/leaks.py ../shared/media/video [--clips d11 d19 …|all] [--variants plain turned …] [--every 4]
+        [--keep FOLDER]
 
 The reference is a stronger search than either program makes: every frame (or every n-th, said in the table) of
 the clip as it is given to both, at full size, with the whole ensemble at all rotations and the effort
@@ -9,6 +10,9 @@ face (below, collars and chins begin: both programs' misses at .15 to .24 were l
 It is left uncovered when more than :data:`RETAINED` of its
 detail is still there: the frame of the output at the same time is compared with the source, both band-passed
 between one pixel and an eighth of the face's width, inside the ellipse of 0.7 of its box.
+
+The reference takes most of the time and does not depend on what is compared with it: ``--keep`` names a folder in which
+what it saw of a clip is kept for the next run.
 
 Beside it stands the share of the picture that was changed where no face, text or code is, mean and worst of every
 :data:`AREA_EVERY`. frame that is looked at: cells of a hundred-and-sixtieth of the long side whose colours differ by
@@ -19,6 +23,8 @@ more than :data:`CHANGED` on average. A face is whatever the reference would hid
 from __future__ import annotations
 
 import argparse
+import hashlib
+import pickle
 import subprocess
 import sys
 import tempfile
@@ -131,16 +137,17 @@ class Seen:
     reduced to cells; None where the area is not measured."""
 
     number: int
-    seconds: float
-    picture: Pixels
     faces: list[Box]
     places: NDArray[np.bool_] | None
 
 
-def reference(path: Path, finder: FaceFinder, labels: Finder, every: int) -> list[Seen]:
-    """What the stronger search finds in each frame it looks at."""
+def reference(path: Path, finder: FaceFinder, labels: Finder, every: int, keep: Path | None) -> list[Seen]:
+    """What the stronger search finds in each frame it looks at, as it was kept of this very clip if it was."""
+    kept = keep / f"{hashlib.sha256(path.read_bytes()).hexdigest()[:32]}-{every}.pickle" if keep else None
+    if kept and kept.is_file():
+        return list(pickle.loads(kept.read_bytes()))
     seen: list[Seen] = []
-    for number, (seconds, picture) in enumerate(frames(path)):
+    for number, (_, picture) in enumerate(frames(path)):
         if number % every:
             continue
         found = finder.find(picture)
@@ -150,7 +157,9 @@ def reference(path: Path, finder: FaceFinder, labels: Finder, every: int) -> lis
             lines = [r for r in labels.others(picture) if labels.proof(picture, r) >= Proof.READ]
             grown += [r.box.padded(evidence.least_side(r)) for r in lines]
             places = cells_of(grown, picture)
-        seen.append(Seen(number, seconds, picture, [r.box for r in found if is_face(r)], places))
+        seen.append(Seen(number, [r.box for r in found if is_face(r)], places))
+    if kept:
+        kept.write_bytes(pickle.dumps(seen))
     return seen
 
 
@@ -209,14 +218,18 @@ def retained(source: Pixels, output: Pixels, box: Box) -> float:
     return float((before[inside] * after[inside]).sum()) / whole if whole > 0 else 0.0
 
 
-def score(seen: Sequence[Seen], output: Path) -> Score:
+def score(seen: Sequence[Seen], source: Path, output: Path) -> Score:
     """Compare an output with the reference; a frame that is not there is compared with the nearest in time."""
     result = Score()
     written = iter(frames(output))
     now = next(written)
     ahead = next(written, None)
-    for one in seen:
-        number, seconds, picture, boxes = one.number, one.seconds, one.picture, one.faces
+    looked_at = {one.number: one for one in seen}
+    for number, (seconds, picture) in enumerate(frames(source)):
+        if number not in looked_at:
+            continue
+        one = looked_at[number]
+        boxes = one.faces
         while ahead and abs(ahead[0] - seconds) <= abs(now[0] - seconds):
             now, ahead = ahead, next(written, None)
         height, width = picture.shape[:2]
@@ -260,6 +273,7 @@ def main() -> None:
     parser.add_argument("--clips", nargs="*", default=CLIPS)
     parser.add_argument("--variants", nargs="*", choices=tuple(VARIANTS), default=tuple(VARIANTS))
     parser.add_argument("--every", type=int, default=1, help="reference: look at every n-th frame only")
+    parser.add_argument("--keep", type=Path, help="folder for what the reference saw")
     parser.add_argument("--no-rival", action="store_true")
     parser.add_argument("--where", action="store_true", help="list the frames that were left uncovered")
     options = parser.parse_args()
@@ -270,6 +284,8 @@ def main() -> None:
         raise SystemExit(
             f"{', '.join(missing)}: not in {options.folder}; the clips are not part of the project."
         )
+    if options.keep:
+        options.keep.mkdir(parents=True, exist_ok=True)
     finder = FaceFinder(Store(), Effort.THOROUGH)
     labels = Finder(Settings(faces=False, marks=False))
     python = None if options.no_rival else rivals.environment(cache_folder().parent / "deface")
@@ -288,9 +304,9 @@ def main() -> None:
         for number, source in enumerate(sources):
             for name in options.variants:
                 clip = make(source, name, folder, sources[(number + 1) % len(sources)])
-                seen = reference(clip, finder, labels, options.every)
-                own = score(seen, ours(clip, folder)[0])
-                rival = score(seen, theirs(python, clip, folder)[0]) if python else None
+                seen = reference(clip, finder, labels, options.every, options.keep)
+                own = score(seen, clip, ours(clip, folder)[0])
+                rival = score(seen, clip, theirs(python, clip, folder)[0]) if python else None
                 own_beside += own.beside
                 rivals_beside += rival.beside if rival else []
                 theirs_said = f"{rival.said} | {rival.said_beside}" if rival else "– | –"

@@ -188,6 +188,21 @@ def test_a_label_that_no_closer_look_confirms_is_left_and_a_large_one_asked_abou
         assert all(region.action is Action.ASK and frame_ == 0 for frame_, region in tracker.asked())
 
 
+def test_what_was_not_found_where_it_is_followed_back_to_is_asked_about() -> None:
+    large: Quad = np.array([(150, 100), (450, 100), (450, 220), (150, 220)], np.float64)
+    asked = []
+    for first in (0, 24):
+        tracker = Tracker(SIZE, SMALL, 25.0, 4, 1.4)
+        for number in range(40):
+            seen = [line(large)] if number == first else []
+            tracker.add(frame(large), seen, cut=False, searched=LABELS if number % 8 == 0 else frozenset())
+            if number >= first:
+                tracker.prove(lambda _: Proof.READ)
+        tracker.tracks()
+        asked.append(len(tracker.asked()))
+    assert asked == [1, 1]  # One of five searches found it, whichever it was.
+
+
 # Shots
 
 

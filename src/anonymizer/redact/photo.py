@@ -25,7 +25,7 @@ from anonymizer.redact.noise import SIDE, look, noise
 
 MIN_CELL = 5
 """Least side of a grid cell, pixels: a small face gets fewer cells, so that each still averages an area."""
-FEATHER = 0.08
+FEATHER = 0.04
 """Width of the soft rim of an ellipse, as a share of the grown box; it lies outside the ellipse."""
 DRAWN_NOISE = 12.0
 """Standard deviation, of 255, of the noise as it is drawn: faint enough to look at, far above rounding and JPEG."""

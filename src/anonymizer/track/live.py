@@ -66,7 +66,8 @@ class Live:
     refuted: int = 0
     """How many of a face's sightings a closer look did not confirm."""
     searches: int = 0
-    """How often its kind was looked for since it began."""
+    """How often labels were looked for everywhere in its frames, known at the end: what is followed back through
+    frames in which it was looked for was not found there."""
     proof: Proof = Proof.NONE
     """The best that closer looks at a label have said …"""
     looks: int = 0
@@ -212,7 +213,7 @@ def bridged(
         best.boxes += late.boxes
         best.marks += late.marks
         best.mouths += late.mouths
-        best.searches, best.refuted = best.searches + late.searches, best.refuted + late.refuted
+        best.refuted += late.refuted
         best.proof = max(best.proof, late.proof)
         best.looks, best.reads = best.looks + late.looks, best.reads + late.reads
         best.best, best.sightings = max(best.best, late.best), best.sightings + late.sightings

@@ -71,6 +71,7 @@ class Tracker:
         self._past: deque[Grey] = deque(maxlen=REMEMBERED)
         self._cuts = Cuts(self.frames_of(FLASH))
         self._frame = -1
+        self._searches: list[int] = []  # The frames in which labels were looked for everywhere.
         # Frames from one sighting to the next of a face in steady view, at most.
         self._lately = max(2, self.frames_of(QUICK_EVERY))
 
@@ -91,9 +92,9 @@ class Tracker:
             self._cuts.add(self._frame, self._past[-1] if self._past else grey, grey)
             self._close(self._live)
             self._past.clear()
+        self._searches += [self._frame] if searched & LABELS else []
         for live in self._live:
             self._carry(live, grey)
-            live.searches += live.kind in searched
         for region in sorted(self._linked(sightings, small, grey), key=lambda region: -region.box.area):
             # Larger ones first: what lies in one that has just begun is known.
             if not self._known(region, small, grey):
@@ -184,6 +185,9 @@ class Tracker:
         self._done = bridged(
             [trimmed(live, self.frames_of) for live in self._done], self.frames_of, self._cuts.between
         )
+        for live in self._done:
+            last = live.first + len(live.boxes) - 1
+            live.searches = sum(live.first <= frame <= last for frame in self._searches)
         hidden = (live for live in self._done if labels.verdict(live, self.size) is Action.HIDE)
         return [self._finished(live) for live in hidden if not refuted(live)]
 

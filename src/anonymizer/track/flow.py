@@ -21,8 +21,10 @@ Quad = NDArray[np.float64]
 Points = NDArray[np.float32]
 """``(n, 2)``."""
 Matrix = NDArray[np.float64]
-POINTS = 60
+POINTS = 40
 """Corners that are followed at most."""
+REACH = 56
+"""How far about a place a frame is looked at, pixels: as far as the widest window sees."""
 LEAST_POINTS = 6
 """How many of them must agree on one map, …"""
 AGREE = 0.5
@@ -43,7 +45,11 @@ AFFINE_POINTS = 12
 """Points from which a map may also shear, or be a homography …"""
 BETTER = 0.6
 """… if that leaves less than this share of the square distances: points along one line of print fit many."""
+EXACT = 0.01
+"""A mean square distance, in square pixels, that no better map is looked for: flow is no more exact than that."""
 WINDOW, LEVELS = (15, 15), 3
+ENOUGH = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 15, 0.03)
+"""A point is followed on each level for so many steps at most, until one is shorter than so many pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +75,21 @@ def moved(before: Grey, now: Grey, quad: Quad) -> Moved | None:
     start = _corners(before, quad)
     if len(start) < LEAST_POINTS:
         return None
+    # The pyramids of whole frames would take half of the time.
+    left, top, right, bottom = _bounds(quad, width, height, REACH)
+    before, now = before[top:bottom, left:right], now[top:bottom, left:right]
+    corner = np.array((left, top), np.float32)
+    start -= corner
     end, known, _ = cv2.calcOpticalFlowPyrLK(
-        before, now, start, np.empty_like(start), winSize=WINDOW, maxLevel=LEVELS
+        before, now, start, np.empty_like(start), winSize=WINDOW, maxLevel=LEVELS, criteria=ENOUGH
     )
     back, again, _ = cv2.calcOpticalFlowPyrLK(
-        now, before, end, np.empty_like(start), winSize=WINDOW, maxLevel=LEVELS
+        now, before, end, np.empty_like(start), winSize=WINDOW, maxLevel=LEVELS, criteria=ENOUGH
     )
     good = (known[:, 0] == 1) & (again[:, 0] == 1) & (np.abs(back - start).max(axis=1) < ASTRAY)
     if int(good.sum()) < LEAST_POINTS:
         return None
-    start, end = start[good], end[good]
+    start, end = start[good] + corner, end[good] + corner
     if float(np.median(np.abs(end - start).max(axis=1))) < UNMOVED:
         return Moved(quad, still=True)
     fitted = _fitted(start, end)
@@ -132,13 +143,11 @@ def _fitted(start: Points, end: Points) -> Matrix | None:
     if agreed >= AFFINE_POINTS:
         inner = inliers[:, 0] == 1
         start, end = start[inner], end[inner]
-        sheared, _ = cv2.estimateAffine2D(start, end, method=cv2.RANSAC, ransacReprojThreshold=ASTRAY)
-        if sheared is not None:
-            best = _whole(sheared)
-        found, _ = cv2.findHomography(start, end)
-        tilted = best if found is None else np.asarray(found, np.float64)
-        if _residual(tilted, start, end) < BETTER * _residual(best, start, end):
-            best = tilted
+        best = _whole(np.linalg.lstsq(np.column_stack([start, np.ones(len(start))]), end, rcond=None)[0].T)
+        left = _residual(best, start, end)
+        found = cv2.findHomography(start, end)[0] if left > EXACT else None
+        if found is not None and _residual(np.asarray(found, np.float64), start, end) < BETTER * left:
+            best = np.asarray(found, np.float64)
     return best
 
 

@@ -45,6 +45,8 @@ AFFINE_POINTS = 12
 """Points from which a map may also shear, or be a homography …"""
 BETTER = 0.6
 """… if that leaves less than this share of the square distances: points along one line of print fit many."""
+THIN = 0.02
+"""Points lie on one line that are spread less than so many times as far across it as along it."""
 EXACT = 0.01
 """A mean square distance, in square pixels, that no better map is looked for: flow is no more exact than that."""
 WINDOW, LEVELS = (15, 15), 3
@@ -76,7 +78,7 @@ def moved(before: Grey, now: Grey, quad: Quad) -> Moved | None:
     if len(start) < LEAST_POINTS:
         return None
     # The pyramids of whole frames would take half of the time.
-    left, top, right, bottom = _bounds(quad, width, height, REACH)
+    left, top, right, bottom = _bounds(quad, width, height, REACH + _about(quad))
     before, now = before[top:bottom, left:right], now[top:bottom, left:right]
     corner = np.array((left, top), np.float32)
     start -= corner
@@ -110,11 +112,16 @@ def scaled(quad: Quad, factor: float) -> Quad:
     return np.asarray(middle + (quad - middle) * factor, np.float64)
 
 
+def _about(quad: Quad) -> float:
+    """How far about a quadrilateral what is seen moves with it."""
+    sides = np.linalg.norm(quad - np.roll(quad, 1, axis=0), axis=1)
+    return max(LEAST_ABOUT, ABOUT * float(sides.min()))
+
+
 def _corners(grey: Grey, quad: Quad) -> NDArray[np.float32]:
     """Corners in a quadrilateral and close about it, ``(n, 2)``."""
     height, width = grey.shape
-    sides = np.linalg.norm(quad - np.roll(quad, 1, axis=0), axis=1)
-    about = max(LEAST_ABOUT, ABOUT * float(sides.min()))
+    about = _about(quad)
     left, top, right, bottom = _bounds(quad, width, height, about)
     mask: NDArray[np.uint8] = np.zeros((bottom - top, right - left), np.uint8)
     cv2.fillConvexPoly(mask, np.rint(quad - (left, top)).astype(np.int32), 255)
@@ -143,12 +150,22 @@ def _fitted(start: Points, end: Points) -> Matrix | None:
     if agreed >= AFFINE_POINTS:
         inner = inliers[:, 0] == 1
         start, end = start[inner], end[inner]
-        best = _whole(np.linalg.lstsq(np.column_stack([start, np.ones(len(start))]), end, rcond=None)[0].T)
+        best = _affine(start, end)
         left = _residual(best, start, end)
         found = cv2.findHomography(start, end)[0] if left > EXACT else None
         if found is not None and _residual(np.asarray(found, np.float64), start, end) < BETTER * left:
             best = np.asarray(found, np.float64)
     return best
+
+
+def _affine(start: Points, end: Points) -> Matrix:
+    """The affine map of least squares. Across points that all but lie on one line, of which they say nothing, it
+    stretches nothing."""
+    here, there = start.mean(axis=0), end.mean(axis=0)
+    about = start - here
+    stretch, _, _, _ = np.linalg.lstsq(about, end - there - about, rcond=THIN)
+    linear = np.eye(2) + stretch.T
+    return _whole(np.column_stack([linear, there - linear @ here]))
 
 
 def _whole(affine: Any) -> Matrix:

@@ -13,7 +13,7 @@ from anonymizer.core.geometry import inside
 from anonymizer.core.settings import Settings, TextPolicy
 from anonymizer.core.types import Action, Box, Evidence, Kind, Model, Pixels, Region
 from anonymizer.detect.base import Proof
-from anonymizer.detect.finder import Finder
+from anonymizer.detect.finder import Finder, parts_about
 from anonymizer.redact.clip import paint, redaction_at, track_redaction
 from anonymizer.road.clip.frames_to_check import wanted_frames
 from anonymizer.road.clip.plan import RedactionPlan
@@ -229,6 +229,22 @@ def test_a_place_that_is_large_only_in_the_part_that_is_looked_at_is_no_question
     finder.finders.append(LargeInItsPart())
     found = finder.labels_near(np.zeros((size[1], size[0], 3), np.uint8), [Box(130, 90, 60, 30)])
     assert [region.action for region in found] == [said]
+
+
+def test_places_are_looked_at_whole_and_in_few_shapes() -> None:
+    rng = np.random.default_rng(3)
+    width, height, shapes = 1920, 1080, set()
+    for _ in range(300):
+        places = [
+            Box(*(rng.random(2) * (width, height)), *(10 + rng.random(2) * (300, 80))) for _ in range(3)
+        ]
+        parts = parts_about(places, width, height)
+        for left, top, right, bottom in (part.pixels(width, height) for part in parts):
+            shapes.add((right - left, bottom - top))
+        for place in places:
+            seen = place.within(width, height)
+            assert max((seen.covered_by(part) for part in parts), default=0.0) > 0.999 or not seen.area
+    assert len(shapes) < 40  # The sides of 128 to 1080 pixels, and the widths of joined places.
 
 
 def test_what_looked_like_cuts_may_be_a_flash_or_a_camera_that_is_swung_round() -> None:

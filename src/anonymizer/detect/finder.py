@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -173,7 +174,7 @@ class Finder:
     def labels_near(self, pixels: Pixels, places: Sequence[Box]) -> list[Region]:
         """Quick detection of text and codes at these places alone, each with some ground about it."""
         found: list[Region] = []
-        for part in _parts(places, pixels.shape[1], pixels.shape[0]):
+        for part in parts_about(places, pixels.shape[1], pixels.shape[0]):
             left, top, right, bottom = part.pixels(pixels.shape[1], pixels.shape[0])
             view = np.ascontiguousarray(pixels[top:bottom, left:right])
             seen = [r for finder in self._of_labels() for r in finder.verification_pass(view)]
@@ -214,27 +215,36 @@ class Finder:
         return [finder for finder in self.finders if not isinstance(finder, FaceRegionFinder)]
 
 
-NEAR_GROUND, NEAR_LEAST = 0.3, 128.0
-"""Ground about a place, on each side, as a share of its longer side; the least side of what is looked at, pixels."""
+NEAR_GROUND = 0.3
+"""Ground about a place, on each side, as a share of its longer side."""
+NEAR_SIDES = (128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096)
+"""Sides of what is looked at, pixels: a network prepares itself for each new shape, which takes longer than the look,
+and keeps what it prepared."""
 
 
-def _parts(places: Sequence[Box], width: int, height: int) -> list[Box]:
+def parts_about(places: Sequence[Box], width: int, height: int) -> list[Box]:
     """The parts of a picture that hold these places with some ground about them; parts that meet are one."""
     waiting = [place.padded(NEAR_GROUND * max(place.w, place.h)) for place in places]
-    waiting = [
-        box.padded(max(0.0, (NEAR_LEAST - min(box.w, box.h)) / 2)).within(width, height) for box in waiting
-    ]
+    waiting = [box for box in waiting if box.within(width, height).area]
     done: list[Box] = []
     while waiting:
         box = waiting.pop()
-        if not box.area:
-            continue
         if meets := [other for other in done if box.intersection(other).area > 0]:
             done = [other for other in done if other not in meets]
             waiting.append(reduce(Box.union, meets, box))
         else:
             done.append(box)
-    return done
+    return [_in_steps(box, width, height) for box in done]
+
+
+def _in_steps(box: Box, width: int, height: int) -> Box:
+    """What holds a place of a picture, with sides of :data:`NEAR_SIDES` or the picture's own."""
+    sides = []
+    for start, side, whole in ((box.x, box.w, width), (box.y, box.h, height)):
+        grown = min(whole, next((step for step in NEAR_SIDES if step >= math.ceil(side) + 1), whole))
+        sides.append((min(max(0, math.floor(start + side / 2 - grown / 2)), whole - grown), grown))
+    (x, w), (y, h) = sides
+    return Box(x, y, w, h)
 
 
 def _of_whole(region: Region, pixels: Pixels) -> Region:

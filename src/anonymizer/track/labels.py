@@ -183,24 +183,27 @@ def attest(
     stood = quads[-1]
     quad = aligned(quad_of(region), stood)
     agreed = outline_iou(quad.tolist(), stood.tolist()) >= 0.5
+    confirmed = not live.doubtful and inside(quad.tolist(), stood.tolist()) >= AGREED
     both = joined(quad, stood)
     if live.marks[-1] != "H" and area(both.tolist()) < ROOMY * area(quad.tolist()):
         quad = aligned(both, stood)
     gap = frame - live.since
     live.anchor = grey, np.asarray(quad * scale, np.float64)
     if gap > 1:
-        _between(live, quad, gap, past, scale, agreed=agreed)
+        # Where it was followed surely, and is found in the very place, the way back would say the same.
+        back = _way_back(live, gap, past, scale) if live.restless and not confirmed else []
+        _between(live, quad, gap, back, agreed=agreed)
     quads[-1] = quad
     live.restless = live.doubtful = False
 
 
-def _between(
-    live: Live, quad: Quad, gap: int, past: Sequence[Grey], scale: tuple[float, float], *, agreed: bool
-) -> None:
-    """Hide the frames between two sightings wherever the label may have been: forwards, backwards, or in between."""
+def _between(live: Live, quad: Quad, gap: int, back: Sequence[Quad], *, agreed: bool) -> None:
+    """Hide the frames between two sightings wherever the label may have been: forwards, backwards, or in between.
+
+    ``back``: where it was by the way back, the latest frame first.
+    """
     quads, start = standing(live), live.since - live.first
     first = quads[start]
-    back = _way_back(live, gap, past, scale) if live.restless else []
     for step in range(1, gap):
         at = start + step
         behind = back[gap - step - 1] if gap - step <= len(back) else None

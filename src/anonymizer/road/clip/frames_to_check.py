@@ -22,7 +22,8 @@ UNSEEN_EVERY = 0.25
 """Seconds between frames in which a track that was not seen is searched for about its place, upright and at one
 other rotation, each time the next; where its place was guessed, the others get a quick detection."""
 LABELS_EVERY = 0.5
-"""Seconds between frames in which text and codes are searched for about the place of a label that moves."""
+"""Seconds between frames in which text and codes are searched for about the place of a label that moves, but where
+the first search itself sighted it."""
 STANDS = 0.5
 """A label stands still whose middle moves by less than this share of its least side."""
 FEW = 3
@@ -120,7 +121,12 @@ def _labels(plan: RedactedFrames, length: int, step: int) -> dict[int, list[Box]
         track = one.track
         if track.kind not in LEGIBLE or _stands(track):
             continue
-        regular = range(track.first + -track.first % step, track.last + 1, step)
+        sighted = np.flatnonzero(track.seen) + track.first
+        regular = [
+            frame
+            for frame in range(track.first + -track.first % step, track.last + 1, step)
+            if np.abs(sighted - frame).min(initial=step) > step // 4
+        ]
         for frame in {*regular, track.first - 1, track.first, track.last, track.last + 1}:
             if 0 <= frame < length:
                 places.setdefault(frame, []).append(track.box(min(max(frame, track.first), track.last)))

@@ -196,6 +196,6 @@ def test_a_decision_cut_off_at_any_step_is_whole_or_none() -> None:
 
 
 LedgerMachine.TestCase.settings = settings(
-    max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=12, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestLedger = pytest.mark.skipif(sys.platform != "linux", reason="needs fork")(LedgerMachine.TestCase)

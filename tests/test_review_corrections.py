@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ from chromium import in_browser
 from conftest import QUICK
 from review_server import serving
 from review_window import AXE, AXE_TAGS, Window, reports, rows, runner
+from watching import eventually
 
 SETTINGS = QUICK.model_copy(update={"faces": True})
 SIZE = (400, 300)
@@ -30,6 +32,7 @@ FILL = Box(240, 200, 60, 24)
 """Where text was hidden and perhaps is none."""
 LOGO = tuple(Box(20.0 + 14 * k, 20, 12, 16) for k in range(6))
 """One logo, found in six pieces."""
+WIDTHS = ((1440, 900), (1024, 768), (390, 844), (683, 384))
 MARK = 200
 """The red of a photo's first pixel above which nothing is asked of it."""
 
@@ -210,8 +213,10 @@ def test_another_windows_decision_is_told_and_the_drawing_kept(opened: Window) -
     assert page.locator(".pane").first.locator(".region.drawn").count() == 1
 
 
-FALSE_FILLS, MISSED, CLEAN = 9, 3, 28
-"""Of forty photos: with a question whose fill is false; ready, with a face that nobody found; ready and clean."""
+SHARE = 1 if os.environ.get("ANONYMIZER_LONG_TESTS") else 3
+FALSE_FILLS, MISSED, CLEAN = 9 // SHARE, 3 // SHARE, 28 // SHARE
+"""Of forty photos, or of a third of them: with a question whose fill is false; ready, with a face that nobody found;
+ready and clean. ``ANONYMIZER_LONG_TESTS=1`` for all forty."""
 
 
 @pytest.fixture(scope="module")
@@ -236,7 +241,7 @@ def test_forty_photos_with_twelve_to_correct_counted_in_keys(
     with serving(shutil.copytree(forty, tmp_path / "out"), SETTINGS, language=language) as client:
         window = Window(browser, client)
         page = window.open()
-        window.wait("() => document.querySelectorAll('#items .item').length > 8")
+        window.wait("() => document.querySelectorAll('#items .item').length > 2")
         page.fill("#initials", "AB")
         page.keyboard.press("Escape")
         used: dict[str, int] = {}
@@ -277,12 +282,14 @@ def test_forty_photos_with_twelve_to_correct_counted_in_keys(
                 press("a")
             else:
                 press("ArrowRight")
+        # The last that were drawn on are still being made anew.
+        eventually(lambda: approvals(window).count(("approved", "AB")) == FALSE_FILLS + MISSED)
         for tab, left in ((0, 0), (1, FALSE_FILLS + MISSED + CLEAN)):
             window.wait(count, [tab, left])
         assert sorted(used.values()) == [1] * CLEAN + [2] * (FALSE_FILLS + MISSED)
-        assert approvals(window).count(("approved", "AB")) == FALSE_FILLS + MISSED
-        unseen = runner(window).call_gate(lambda gate: gate.ledger.unseen())
-        assert unseen == set(), "each was looked at"
+        eventually(
+            lambda: runner(window).call_gate(lambda gate: gate.ledger.unseen()) == set(), "not looked at"
+        )
         window.context.close()
         assert window.errors == []
 
@@ -301,7 +308,8 @@ def test_all_at_once_in_every_width(
         page.evaluate("script => { if (!window.axe) (0, eval)(script); }", axe.AXE_SCRIPT)
 
         def flawless(where: str) -> None:
-            for width, height in ((1440, 900), (1024, 768), (390, 844), (683, 384)):
+            # Where words are longest all widths; colours are the same in each.
+            for width, height in WIDTHS if language == "fr" else WIDTHS[:1]:
                 page.set_viewport_size({"width": width, "height": height})
                 assert page.evaluate(AXE, AXE_TAGS) == [], (where, width)
                 assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (where, width)

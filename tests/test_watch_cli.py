@@ -149,7 +149,7 @@ def test_status_says_in_words_what_a_watcher_does() -> None:
 
 def test_soak(tmp_path: Path) -> None:
     """``ANONYMIZER_SOAK_SECONDS=300`` for the long one (``make soak``)."""
-    seconds = float(os.environ.get("ANONYMIZER_SOAK_SECONDS", "8"))
+    seconds = float(os.environ.get("ANONYMIZER_SOAK_SECONDS", "4"))
     found = soak(tmp_path, seconds, seed=1)
     print(found)
     assert found["kills"] >= (20 if seconds >= 300 else 1) and found["contents"] >= 5

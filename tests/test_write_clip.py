@@ -223,7 +223,7 @@ def stored_otherwise(one: Path, other: Path) -> set[int]:
 @example(changed={0}, last=3600)
 @example(changed={199}, last=1)
 @example(changed={0, 100, 199}, last=9000)
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=1, deadline=None)
 def test_written_again_only_groups_with_a_change_are_coded_anew(
     tmp_path_factory: pytest.TempPathFactory, changed: set[int], last: int
 ) -> None:

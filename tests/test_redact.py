@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anonymizer.core.geometry import mouth_box
 from anonymizer.core.pixels import averages
 from anonymizer.core.settings import DrawnRegion, Settings
 from anonymizer.core.types import Box, Evidence, Kind, Pixels, Point, Region, Shape, Style
@@ -232,28 +231,6 @@ def test_restore_puts_back_exactly_the_rectangle_and_says_whether_it_changed_any
     assert np.array_equal(after, redacted)
     assert not restore(after, before, [Box(100, 75, 10, 10)]), "nothing was hidden there"
     assert not restore(after, before, [Box(500, 500, 10, 10)])
-
-
-def test_mouth_box_holds_lips_and_not_the_nose() -> None:
-    upright = Region(
-        Box(0, 0, 100, 120), Kind.FACE, EVIDENCE, ((30, 40), (70, 40), (50, 65), (35, 90), (65, 90))
-    )
-    mouth = mouth_box(upright)
-    assert mouth is not None
-    assert mouth.x < 35 and mouth.right > 65 and mouth.y < 90 < mouth.bottom
-    assert mouth.y > 65, "the nose tip stays hidden"
-    assert mouth_box(region(0, 0, 100, 100)) is None
-    assert mouth_box(Region(Box(0, 0, 9, 9), Kind.TEXT, EVIDENCE, upright.landmarks)) is None
-
-
-def test_mouth_box_of_a_head_on_its_side() -> None:
-    turned = Region(
-        Box(0, 0, 120, 100), Kind.FACE, EVIDENCE, ((80, 30), (80, 70), (55, 50), (30, 35), (30, 65))
-    )
-    mouth = mouth_box(turned)
-    assert mouth is not None
-    assert mouth.h > mouth.w and mouth.x < 30 < mouth.right < 55
-    assert mouth.y < 35 and mouth.bottom > 65
 
 
 def test_what_a_person_drew_is_filled_as_drawn_unless_it_is_called_a_face() -> None:

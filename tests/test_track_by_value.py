@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from anonymizer.core.types import Box, Evidence, Kind, Pixels, Region
 from anonymizer.track import template as look
 from anonymizer.track.labels import ROOMY
-from anonymizer.track.live import SURE, Live, between, bridged, mouths, nearness, seen, trimmed
+from anonymizer.track.live import SURE, Live, between, bridged, nearness, seen, trimmed
 from anonymizer.track.template import follow, template
 from anonymizer.track.tracker import Tracker
 from anonymizer.track.tracks import Track, steady
@@ -161,10 +161,10 @@ def test_the_nearest_of_several_goes_on_and_of_equal_ones_the_first() -> None:
 
 
 def test_what_was_known_of_both_is_known_of_the_one() -> None:
-    early = live(evidence={"a": 0.5, "b": 0.9}, mouths=[(0, (0, 0, 1, 1))])
-    late = live(first=1, evidence={"a": 0.7, "c": 0.2}, mouths=[(1, (0, 0, 1, 1))])
+    early = live(evidence={"a": 0.5, "b": 0.9})
+    late = live(first=1, evidence={"a": 0.7, "c": 0.2})
     (found,) = bridging(early, late)
-    assert found.evidence == {"a": 0.7, "b": 0.9, "c": 0.2} and [frame for frame, _ in found.mouths] == [0, 1]
+    assert found.evidence == {"a": 0.7, "b": 0.9, "c": 0.2}
 
 
 @pytest.mark.parametrize(
@@ -304,18 +304,6 @@ def test_what_is_sighted_is_recorded() -> None:
     assert (one.best, one.added) == (0.6, 2) and (one.total == 180).all()
 
 
-def test_a_mouth_is_recorded_by_its_place_in_the_box() -> None:
-    landmarks = ((10, 10), (30, 10), (20, 20), (12, 30), (28, 30))
-    one = live("F", first=100, since=100)
-    tracker(one)._attest(one, region(Box(0, 0, 40, 40), landmarks=landmarks), PICTURE, GREY)
-    ((frame, (x, y, w, h)),) = one.mouths
-    assert frame == 100 and 0 < x < 12 / 40 and 0 < y < 30 / 40 and 0.4 < w < 1 and 0 < h < 1
-    none = live("F", first=100, since=100)
-    tracker(none)._attest(none, region(Box(0, 0, 0, 40), landmarks=landmarks), PICTURE, GREY)
-    tracker(none)._attest(none, region(BOX), PICTURE, GREY)
-    assert none.mouths == []
-
-
 @pytest.mark.parametrize(("x", "y"), [(-90, 100), (700, 100), (300, -90), (300, 400)])
 def test_beside_the_picture_there_are_no_colours(x: int, y: int) -> None:
     one = live(box=Box(x, y, 40, 40))
@@ -427,22 +415,11 @@ def test_between_two_near_sightings_it_is_seen() -> None:
     assert seen("SFFSFFFS", 3).tolist() == [True] * 4 + [False] * 3 + [True]
 
 
-def test_the_mouth_lies_in_every_frame_where_it_lies_in_the_box() -> None:
-    one = live("SFS", boxes=[Box(0, 0, 10, 10), Box(0, 0, 20, 10), Box(0, 0, 10, 10)], first=5)
-    assert mouths(one) is None
-    one.mouths = [(5, (0.2, 0.5, 0.4, 0.2)), (7, (0.4, 0.5, 0.4, 0.2))]
-    found = mouths(one)
-    assert found is not None
-    assert np.allclose(found, [[2, 5, 4, 2], [6, 5, 8, 2], [4, 5, 4, 2]])
-
-
 def test_what_a_track_says_of_a_frame() -> None:
     boxes = np.array([[1, 2, 3, 4], [5, 6, 7, 8]], np.float32)
     seen: NDArray[np.bool_] = np.ones(2, np.bool_)
     track = Track(Kind.FACE, 10, boxes, seen, (), np.zeros((1, 1, 3), np.float32))
-    assert (track.last, track.box(11), track.mouth(11)) == (11, Box(5, 6, 7, 8), None)
-    with_mouth = Track(Kind.FACE, 10, boxes, seen, (), np.zeros((1, 1, 3), np.float32), boxes + 1)
-    assert with_mouth.mouth(11) == Box(6, 7, 8, 9)
+    assert (track.last, track.box(11)) == (11, Box(5, 6, 7, 8))
     assert len(steady(boxes[:0], 3)) == 0
 
 

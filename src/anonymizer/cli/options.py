@@ -204,6 +204,8 @@ def _value(one: Described, value: Any) -> Any:
         return rectangle(value)
     if not one.many:
         return value
+    if one.keys == ("keep_part",):
+        return tuple(value)
     if one.keys == ("keep",):
         return tuple(rectangle(text) for text in value)
     places = tuple(place(text) for text in value)

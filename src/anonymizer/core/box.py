@@ -81,6 +81,15 @@ class Box:
         """The part that lies inside a picture of this size."""
         return self.intersection(Box(0, 0, width, height))
 
+    def holds(self, x: float, y: float) -> bool:
+        """Whether a point lies in it."""
+        return self.x <= x <= self.right and self.y <= y <= self.bottom
+
+    @classmethod
+    def between(cls, left: float, top: float, right: float, bottom: float) -> Box:
+        """The box with these edges."""
+        return cls(left, top, right - left, bottom - top)
+
     def pixels(self, width: int, height: int) -> tuple[int, int, int, int]:
         """``(left, top, right, bottom)`` of the whole pixels touched, clipped to a picture of this size."""
         left, top = max(0, math.floor(self.x)), max(0, math.floor(self.y))

@@ -1,4 +1,4 @@
-"""Outlines and boxes: areas, overlaps, the mouth inside a face."""
+"""Outlines and boxes: areas and overlaps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer.core.types import Box, Kind, Point, Region
+from anonymizer.core.types import Box, Point, Region
 
 
 def outline(region: Region) -> tuple[Point, ...]:
@@ -48,23 +48,3 @@ def outline_iou(one: Sequence[Point], other: Sequence[Point]) -> float:
 
 def _hull(points: Sequence[Point]) -> NDArray[np.float32]:
     return np.asarray(cv2.convexHull(np.array(points, np.float32).reshape(-1, 1, 2)), np.float32)
-
-
-def mouth_box(region: Region) -> Box | None:
-    """The mouth inside a face, from the landmarks; None where the detectors gave none.
-
-    Width 1.8 times the distance of the mouth's corners, from half way up to the nose tip to as far below
-    the corners: lips and teeth, not the nose.
-    """
-    if region.kind is not Kind.FACE or len(region.landmarks) < 5:
-        return None
-    (_, _), (_, _), (nx, ny), (rx, ry), (lx, ly) = region.landmarks[:5]
-    cx, cy = (rx + lx) / 2, (ry + ly) / 2
-    across = float(np.hypot(lx - rx, ly - ry))
-    down = float(np.hypot(cx - nx, cy - ny))
-    half_w, half_h = 0.9 * across, max(0.5 * down, 0.45 * across)
-    angle = float(np.arctan2(ly - ry, lx - rx))
-    # A turned head: the upright box around the turned rectangle.
-    c, s = abs(np.cos(angle)), abs(np.sin(angle))
-    w, h = 2 * float(half_w * c + half_h * s), 2 * float(half_w * s + half_h * c)
-    return Box(cx - w / 2, cy - h / 2, w, h)

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator
 
 from anonymizer.core import known
 from anonymizer.core.errors import SettingsError
+from anonymizer.core.face_parts import FacePart, KeptPart
 from anonymizer.core.output_name import NumberedName, output_name
 from anonymizer.core.types import Kind, Shape, Style
 
@@ -226,9 +227,25 @@ class Settings(BaseModel):
         bool,
         About(Part.HIDE, "Allow a redaction that is weaker than the safe bound; the file waits in review/."),
     ] = False
+    keep_part: Annotated[
+        tuple[KeptPart, ...],
+        About(
+            Part.HIDE,
+            "Keep a part of each face in view, or of the one at a place; the file waits in review/. Repeatable.",
+            "`mouth` is the lips with a little skin about them, `teeth` what is seen between them, an eye has its "
+            "lids; right and left are the patient's. Everything else of the face is hidden. Where a part is not found "
+            "surely (a mask, a hand, a face half turned away), the face stays hidden whole and a person is asked.",
+            value="PART[@X,Y]",
+            choices=tuple(FacePart),
+        ),
+    ] = ()
     keep_mouth: Annotated[
         bool,
-        About(Part.HIDE, "Keep the mouth visible in each face, for dentists; the file waits in review/."),
+        About(
+            Part.HIDE,
+            "Keep the mouth visible in each face, for dentists; the file waits in review/.",
+            'A short word for `keep_part = ["mouth"]`.',
+        ),
     ] = False
 
     regions: Annotated[
@@ -406,6 +423,12 @@ class Settings(BaseModel):
     @classmethod
     def _known(cls, value: Any) -> Any:
         return known.read(Path(value)).entries if isinstance(value, str | Path) else value
+
+    @property
+    def kept_parts(self) -> tuple[KeptPart, ...]:
+        """The parts of faces that are to stay in view, the short word's among them."""
+        mouth = (KeptPart(part=FacePart.MOUTH),) if self.keep_mouth else ()
+        return tuple(dict.fromkeys((*self.keep_part, *mouth)))
 
     @property
     def longest_side(self) -> int:

@@ -22,7 +22,7 @@ from anonymizer.core.errors import SettingsError
 from anonymizer.core.message import Message
 from anonymizer.core.settings import DrawnRegion, Limits, Settings
 
-SIDECAR_KEYS = frozenset({"regions", "keep", "keep_mouth", "dismiss", "crop"})
+SIDECAR_KEYS = frozenset({"regions", "keep", "keep_mouth", "keep_part", "dismiss", "crop"})
 
 
 def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
@@ -74,6 +74,7 @@ def with_sidecar(settings: Settings, photo: Path) -> Settings:
             "keep": (*settings.keep, *own.keep),
             "dismiss": (*settings.dismiss, *own.dismiss),
             "keep_mouth": settings.keep_mouth or own.keep_mouth,
+            "keep_part": tuple(dict.fromkeys((*settings.keep_part, *own.keep_part))),
             "crop": own.crop or settings.crop,
         }
     )

@@ -77,7 +77,8 @@ def models_needed(settings: Settings) -> list[str]:
     text = ["ppocr-detection", "ppocr-detection-v4", "ppocr-recognition"] if wanted else []
     marks = ["centerface", "ink"] if settings.marks else []
     speech = ["silero-vad"] if settings.audio is AudioPolicy.MUTE_SPEECH else []
-    return list(dict.fromkeys(faces + text + marks + speech))
+    parts = ["face-mesh"] if settings.kept_parts and settings.faces else []
+    return list(dict.fromkeys(faces + text + marks + speech + parts))
 
 
 def models_used(settings: Settings, store: Store) -> list[str]:

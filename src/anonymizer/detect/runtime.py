@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from anonymizer.core.errors import ModelError, NotReadyError
 from anonymizer.core.machine import own_threads
+from anonymizer.detect import mediapipe_ops
 
 DEVICE_VARIABLE = "ANONYMIZER_DEVICE"
 TFLITE = b"TFL3"
@@ -183,6 +184,8 @@ def _read(core: Any, content: bytes) -> Any:
     with tempfile.TemporaryDirectory(prefix="anonymizer-", ignore_cleanup_errors=True) as folder:
         file = Path(folder) / "network.tflite"
         file.write_bytes(content)
+        if any(name in content for name in mediapipe_ops.NAMES):
+            return mediapipe_ops.read(openvino(), file)
         return core.read_model(file)
 
 

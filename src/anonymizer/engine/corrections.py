@@ -39,5 +39,6 @@ def carried(gate: Gate, prior: LedgerEntry, settings: Settings) -> tuple[Setting
         "dismiss": tuple(dict.fromkeys((*settings.dismiss, *used.dismiss))),
         "keep": tuple(dict.fromkeys((*settings.keep, *used.keep))),
         "keep_mouth": settings.keep_mouth or used.keep_mouth,
+        "keep_part": tuple(dict.fromkeys((*settings.keep_part, *used.keep_part))),
     }
     return settings.model_copy(update=update), None

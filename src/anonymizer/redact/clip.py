@@ -17,7 +17,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer.core import hdr
+from anonymizer.core import hdr, kept
+from anonymizer.core.kept import KeptArea
 from anonymizer.core.settings import Settings
 from anonymizer.core.types import Box, Kind, Redaction, Region, Shape, Style
 from anonymizer.core.yuv import AnyPlane, AnyPlanes, Plane, colours
@@ -110,22 +111,22 @@ def paint(
     redactions: Sequence[TrackRedaction],
     frame: int,
     settings: Settings,
-    keep: Sequence[Box],
+    keep: Sequence[KeptArea],
 ) -> int:
     """Hide tracks of this frame in ``planes``, in place and in the order given; how many redactions were drawn.
 
     ``keep`` stays as it was.
     """
     height, width = planes[0].shape
-    kept = _kept(planes, keep)
+    stay = _kept(planes, keep)
     count = 0
     for one in redactions:
         found = redaction_at(one, frame, (width, height))
         if found:
             _draw(planes, one, found)
             count += 1
-    for plane, (top, bottom, left, right), part in kept:
-        plane[top:bottom, left:right] = part
+    for plane, (top, bottom, left, right), part, inside in stay:
+        plane[top:bottom, left:right][inside] = part[inside]
     return count
 
 
@@ -293,16 +294,24 @@ def _patch(grid: bytes, cells: tuple[int, int], size: tuple[int, int], style: St
     return drawn(values, *size, style)[:, :, 0]
 
 
-def _kept(planes: AnyPlanes, keep: Sequence[Box]) -> list[tuple[AnyPlane, Rect, AnyPlane]]:
-    """Copies of what must stay clear; of colour only samples that lie wholly inside."""
+def _kept(
+    planes: AnyPlanes, keep: Sequence[KeptArea]
+) -> list[tuple[AnyPlane, Rect, AnyPlane, NDArray[np.bool_]]]:
+    """Copies of what must stay clear and which samples of them; of colour only those that lie wholly inside."""
     height, width = planes[0].shape
-    parts: list[tuple[AnyPlane, Rect, AnyPlane]] = []
-    for box in keep:
-        left, top, right, bottom = box.pixels(width, height)
+    parts: list[tuple[AnyPlane, Rect, AnyPlane, NDArray[np.bool_]]] = []
+    for area in keep:
+        left, top, right, bottom = Box.between(*kept.bounds(area)).pixels(width, height)
+        # Whole samples of colour, of which some may lie outside of the area.
+        left, top, right, bottom = left // 2 * 2, top // 2 * 2, (right + 1) // 2 * 2, (bottom + 1) // 2 * 2
+        inside = kept.mask([area], (left, top, right, bottom))
+        halves = inside.reshape(inside.shape[0] // 2, 2, inside.shape[1] // 2, 2).all(axis=(1, 3))
         for number, plane in enumerate(planes):
-            rows = (top, bottom) if number == 0 else ((top + 1) // 2, bottom // 2)
-            columns = (left, right) if number == 0 else ((left + 1) // 2, right // 2)
-            if rows[1] > rows[0] and columns[1] > columns[0]:
-                part = plane[rows[0] : rows[1], columns[0] : columns[1]].copy()
-                parts.append((plane, (*rows, *columns), part))
+            rows, columns = (top, bottom), (left, right)
+            if number:
+                rows, columns = (top // 2, bottom // 2), (left // 2, right // 2)
+            part = plane[rows[0] : rows[1], columns[0] : columns[1]].copy()
+            mask = np.asarray(halves if number else inside)[: part.shape[0], : part.shape[1]]
+            if mask.any():
+                parts.append((plane, (*rows, *columns), part, mask))
     return parts

@@ -18,6 +18,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymizer.core import kept
+from anonymizer.core.kept import KeptArea
 from anonymizer.core.pixels import averages
 from anonymizer.core.settings import Settings
 from anonymizer.core.types import Box, Kind, Pixels, Point, Redaction, Region, Shape, Style
@@ -188,15 +190,16 @@ def redact(
     return out, redactions
 
 
-def restore(redacted: Pixels, original: Pixels, keep: Iterable[Box]) -> bool:
-    """Put the original pixels back inside each ``keep`` box, in place; True if that changed any pixel."""
+def restore(redacted: Pixels, original: Pixels, keep: Iterable[KeptArea]) -> bool:
+    """Put the original pixels back inside each ``keep`` area, in place; True if that changed any pixel."""
     height, width = redacted.shape[:2]
     changed = False
-    for box in keep:
-        left, top, right, bottom = box.pixels(width, height)
+    for area in keep:
+        left, top, right, bottom = Box.between(*kept.bounds(area)).pixels(width, height)
+        inside = kept.mask([area], (left, top, right, bottom))
         new, old = redacted[top:bottom, left:right], original[top:bottom, left:right]
-        changed = changed or not np.array_equal(new, old)
-        new[...] = old
+        changed = changed or bool((new != old).any(axis=2)[inside].any())
+        new[inside] = old[inside]
     return changed
 
 

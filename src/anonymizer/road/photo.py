@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 
-from anonymizer.core.geometry import mouth_box
+from anonymizer.core.face_outlines import Outline
+from anonymizer.core.kept import KeptArea
 from anonymizer.core.message import Message
 from anonymizer.core.settings import PERSON, Settings
 from anonymizer.core.types import (
@@ -36,6 +37,7 @@ from anonymizer.redact.residual import (
     under_faces,
     unredacted,
 )
+from anonymizer.road.face_parts import PartsOfFaces
 from anonymizer.road.framing import Framing, framed, shifted
 from anonymizer.road.known import known_check
 from anonymizer.verify import strength
@@ -56,7 +58,9 @@ class _Attempt:
     still to be found in them."""
 
     redactions: list[Redaction]
-    kept: list[tuple[int, int, int, int]]
+    kept: list[KeptArea]
+    unsure: list[Message]
+    """What is said of parts of faces that were to stay in view and were not found."""
     written: Pixels
     seen: list[Region]
 
@@ -69,11 +73,13 @@ def process(
     staged: Path,
     secret: bytes,
     before: Sequence[Region] | None = None,
+    parts: PartsOfFaces | None = None,
 ) -> Processed:
     """Frame, detect, redact, write, search again, examine: ``staged`` (without suffix) is where the clean file goes.
 
     ``sha256`` (hex) is the source's, ``secret`` the installation's, from which the noise follows; ``before`` what
-    ``finder`` says of the view that is searched (:mod:`anonymizer.road.framing`), where it was asked already.
+    ``finder`` says of the view that is searched (:mod:`anonymizer.road.framing`), where it was asked already. ``parts``
+    finds the parts of faces that are to stay in view; without it none does.
     Raises :class:`anonymizer.core.errors.OutputError` where it cannot be written and
     :class:`anonymizer.core.errors.MediumError` where the crop lies outside of it.
     """
@@ -84,10 +90,11 @@ def process(
 
     def attempt(regions: Sequence[Region], *, again: bool) -> _Attempt:
         """Redact, write and search what was written."""
-        redactions, kept = _write(frame.output, regions, settings, staged, form, secret)
+        outlines, unsure = kept_outlines(frame, regions, settings, parts)
+        redactions, kept = _write(frame.output, regions, settings, staged, form, secret, outlines)
         written = decode(staged)
         seen = _search_again(finder, frame, margin, written, redactions, again=again)
-        return _Attempt(redactions, kept, written, seen)
+        return _Attempt(redactions, kept, unsure, written, seen)
 
     in_view = list(before) if before is not None else finder.find(frame.view)
     margin = _redacted_margin(frame, in_view, settings)
@@ -132,11 +139,12 @@ def process(
         reasons=(
             *(one.message for one in asked),
             *(note for note in still.notes if note.code == BURNED_IN),
+            *done.unsure,
             *reasons(settings, bool(done.kept), taken_off(seen, settings)),
         ),
         questions=tuple(asked),
         notes=(*(note for note in still.notes if note.code != BURNED_IN), *frame.notes()),
-        models=tuple(finder.models()),
+        models=(*finder.models(), *(parts.models() if parts else ())),
     )
 
 
@@ -231,12 +239,13 @@ def _dismissed(region: Region, settings: Settings) -> list[int]:
     ]
 
 
-def kept_boxes(regions: Sequence[Region], settings: Settings) -> list[Box]:
-    """What must stay visible for the clinical subject, even inside a face."""
-    mouths = [mouth_box(region) for region in regions if region.kind is Kind.FACE and region.hidden]
-    return [Box(*rect) for rect in settings.keep] + [
-        mouth for mouth in mouths if settings.keep_mouth and mouth
-    ]
+def kept_outlines(
+    frame: Framing, regions: Sequence[Region], settings: Settings, parts: PartsOfFaces | None
+) -> tuple[list[Outline], list[Message]]:
+    """The parts of faces that stay in view, by the source's own pixels, and what a person is told of the others."""
+    if parts is None:
+        return [], []
+    return parts.kept(frame.view, regions, settings, frame.left, frame.top)
 
 
 def residual(found: Sequence[Region], searched: Message) -> Check:
@@ -251,13 +260,18 @@ def residual(found: Sequence[Region], searched: Message) -> Check:
 
 
 def _write(
-    pixels: Pixels, regions: Sequence[Region], settings: Settings, staged: Path, form: str, secret: bytes
-) -> tuple[list[Redaction], list[tuple[int, int, int, int]]]:
-    """Redact and write; the redactions, and the whole-pixel rectangles that were kept clear inside them."""
-    height, width = pixels.shape[:2]
+    pixels: Pixels,
+    regions: Sequence[Region],
+    settings: Settings,
+    staged: Path,
+    form: str,
+    secret: bytes,
+    outlines: Sequence[Outline],
+) -> tuple[list[Redaction], list[KeptArea]]:
+    """Redact and write; the redactions, and the areas that were kept clear inside them."""
     clean, redactions = redact(pixels, to_draw(regions, settings), settings, secret)
-    kept = [box.pixels(width, height) for box in kept_boxes(regions, settings)]
-    changed = restore(clean, pixels, kept_boxes(regions, settings))
+    kept: list[KeptArea] = [*(Box(*rect) for rect in settings.keep), *outlines]
+    changed = restore(clean, pixels, kept)
     write_photo(clean, staged, form, settings.quality, settings.dots_per_inch)
     return redactions, kept if changed else []
 

@@ -16,12 +16,15 @@ from anonymizer.core.noise_secret import own_secret
 from anonymizer.core.settings import Settings
 from anonymizer.core.settings_file import with_sidecar
 from anonymizer.core.types import Processed, Progress, Region
+from anonymizer.detect.faces.mesh import FaceMesh
 from anonymizer.detect.finder import Finder
+from anonymizer.detect.models.store import Store
 from anonymizer.detect.runtime import keep_memory
 from anonymizer.read.photo.reader import Decoder, Still, open_still
 from anonymizer.read.sniff import Format, sniff_file
 from anonymizer.read.source import Source, read
 from anonymizer.road import photo
+from anonymizer.road.face_parts import PartsOfFaces
 from anonymizer.road.framing import framed
 from anonymizer.road.known import traces_with
 
@@ -64,6 +67,10 @@ class Worker:
         try:
             self.secret = own_secret()
             self.finder = Finder(self.settings)
+            self.parts = PartsOfFaces(lambda: FaceMesh(Store()))
+            if self.settings.kept_parts and self.settings.faces:
+                # Said now, and not of the first face.
+                self.parts.mesh  # noqa: B018
         except BaseException:
             self.decoder.close()
             raise
@@ -131,7 +138,14 @@ class Worker:
             from anonymizer.road.clip import process as clip
 
             processed, sha256 = clip.process(
-                opened.path, opened.form, self.finder, opened.settings, staged, self.secret, progress
+                opened.path,
+                opened.form,
+                self.finder,
+                opened.settings,
+                staged,
+                self.secret,
+                progress,
+                self.parts,
             )
         return Worked(processed, sha256, opened.settings)
 
@@ -150,5 +164,7 @@ class Worker:
     ) -> Worked:
         keep_memory(True)
         still = replace(still, traces=traces_with(still.traces, settings))
-        processed = photo.process(still, sha256, self.finder, settings, staged, self.secret, found)
+        processed = photo.process(
+            still, sha256, self.finder, settings, staged, self.secret, found, self.parts
+        )
         return Worked(processed, sha256, settings)

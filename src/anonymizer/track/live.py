@@ -52,7 +52,6 @@ class Live:
     evidence: dict[str, float] = field(default_factory=dict)
     total: NDArray[np.float64] | None = None
     added: int = 0
-    mouths: list[tuple[int, tuple[float, float, float, float]]] = field(default_factory=list)
     over: bool = False
     """Its ends are settled."""
     quads: list[Quad] = field(default_factory=list)
@@ -83,25 +82,6 @@ class Live:
 def trust(live: Live) -> float:
     """Seconds that a face is followed by its look beyond its sightings."""
     return FOLLOWED if live.best >= SURE else min(FOLLOWED, WEAK + PER_SIGHTING * live.sightings)
-
-
-def mouths(live: Live) -> NDArray[np.float32] | None:
-    """The mouth in every frame: where it is in the box, interpolated between the frames that tell."""
-    if not live.mouths:
-        return None
-    at = [frame - live.first for frame, _ in live.mouths]
-    known = np.array([place for _, place in live.mouths], np.float64)
-    steps = np.arange(len(live.boxes))
-    place = np.column_stack([np.interp(steps, at, known[:, i]) for i in range(4)])
-    raw = np.array([(b.x, b.y, b.w, b.h) for b in live.boxes], np.float64).reshape(-1, 4)
-    return np.column_stack(
-        [
-            raw[:, 0] + place[:, 0] * raw[:, 2],
-            raw[:, 1] + place[:, 1] * raw[:, 3],
-            place[:, 2] * raw[:, 2],
-            place[:, 3] * raw[:, 3],
-        ]
-    ).astype(np.float32)
 
 
 def seen(marks: Sequence[str], apart: int) -> NDArray[np.bool_]:
@@ -212,7 +192,6 @@ def bridged(
             best.quads += late.quads
         best.boxes += late.boxes
         best.marks += late.marks
-        best.mouths += late.mouths
         best.refuted += late.refuted
         best.proof = max(best.proof, late.proof)
         best.looks, best.reads = best.looks + late.looks, best.reads + late.reads

@@ -17,7 +17,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer.core.geometry import mouth_box
 from anonymizer.core.pixels import averages
 from anonymizer.core.types import Action, Box, Evidence, Kind, Pixels, Region
 from anonymizer.detect.base import Proof
@@ -33,7 +32,6 @@ from anonymizer.track.live import (
     Live,
     between,
     bridged,
-    mouths,
     nearness,
     refuted,
     seen,
@@ -265,15 +263,6 @@ class Tracker:
             live.evidence[e.detector] = max(live.evidence.get(e.detector, 0.0), e.score)
         live.appearance = template(grey, self._small(region.box))
         self._take_colours(live, small)
-        if (mouth := mouth_box(region)) and region.box.area > 0:
-            box = region.box
-            relative = (
-                (mouth.x - box.x) / box.w,
-                (mouth.y - box.y) / box.h,
-                mouth.w / box.w,
-                mouth.h / box.h,
-            )
-            live.mouths.append((self._frame, relative))
 
     def _take_colours(self, live: Live, small: Pixels) -> None:
         """Add what the grid averages in this frame to the track's sum."""
@@ -394,7 +383,6 @@ class Tracker:
             seen(live.marks, self._lately),
             evidence,
             colours.astype(np.float32),
-            mouths(live),
             np.array([mark == "H" for mark in live.marks], np.bool_),
             quads,
         )

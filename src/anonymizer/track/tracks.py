@@ -21,7 +21,7 @@ class Track:
     ``boxes`` float32 ``(n, 4)``: x, y, w, h in frame ``first + i``. ``seen`` bool ``(n,)``: a detector saw it
     there, or in the frames before and after; otherwise it was followed by its appearance, or its place is ``guessed``:
     held or interpolated. ``colours`` float32 ``(rows, columns, 3)``: the grid's RGB averages over the whole track.
-    ``mouths`` as ``boxes``, or None. ``quads`` float32 ``(n, 4, 2)``: the corners, in order, of a label that does not
+    ``quads`` float32 ``(n, 4, 2)``: the corners, in order, of a label that does not
     stand upright in all of its frames; its boxes are those about them.
     """
 
@@ -31,7 +31,6 @@ class Track:
     seen: NDArray[np.bool_]
     evidence: tuple[Evidence, ...]
     colours: NDArray[np.float32]
-    mouths: NDArray[np.float32] | None = None
     guessed: NDArray[np.bool_] | None = None
     quads: NDArray[np.float32] | None = None
 
@@ -49,13 +48,6 @@ class Track:
         if self.quads is None:
             return ()
         return tuple((float(x), float(y)) for x, y in self.quads[frame - self.first])
-
-    def mouth(self, frame: int) -> Box | None:
-        """Where its mouth is, for faces whose landmarks were seen."""
-        if self.mouths is None:
-            return None
-        x, y, w, h = (float(v) for v in self.mouths[frame - self.first])
-        return Box(x, y, w, h)
 
 
 def steady(boxes: NDArray[np.float32], half: int) -> NDArray[np.float32]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from anonymizer.core.kept import KeptArea
 from anonymizer.core.message import Message
 from anonymizer.core.types import Check, Pixels, Redaction, Result, Traces
 from anonymizer.verify import canary, exiftool, integrity, jpeg, naming, png, strength
@@ -26,7 +27,7 @@ class Expected:
     format: str
     size: tuple[int, int]
     redactions: Sequence[Redaction]
-    kept: Sequence[tuple[int, int, int, int]]
+    kept: Sequence[KeptArea]
     source_sha256: str
     traces: Traces
     keep_name: bool

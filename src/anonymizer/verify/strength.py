@@ -20,6 +20,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymizer.core.kept import KeptArea
+from anonymizer.core.kept import mask as kept_mask
 from anonymizer.core.message import Message
 from anonymizer.core.types import Check, Pixels, Redaction, Result, Style
 from anonymizer.verify import outline
@@ -95,12 +97,12 @@ class Remainder:
 def check(
     pixels: Pixels,
     redactions: Sequence[Redaction],
-    kept: Sequence[tuple[int, int, int, int]],
+    kept: Sequence[KeptArea],
     bound: Bound,
     sources: Sequence[SourceAverages | None],
     edge: int = 0,
 ) -> Check:
-    """Every redaction against its bound; ``kept`` rectangles, which a person must judge anyway, are left out.
+    """Every redaction against its bound; ``kept`` areas, which a person must judge anyway, are left out.
 
     ``sources``: what the source holds in the place of each redaction, see :func:`brightness`; None where that is not
     compared: for a fill. ``edge`` is how many pixels at a region's edge are left out: none for a photo, some for a
@@ -184,7 +186,7 @@ def _told(
     redaction: Redaction,
     source: NDArray[np.float32],
     later: Sequence[Redaction],
-    kept: Sequence[tuple[int, int, int, int]],
+    kept: Sequence[KeptArea],
     edge: int,
 ) -> _Told | None:
     """What the drawn averages tell of the source's; None where too few of them are seen."""
@@ -227,7 +229,7 @@ def remainder(
     pixels: Pixels,
     redaction: Redaction,
     later: Sequence[Redaction],
-    kept: Sequence[tuple[int, int, int, int]],
+    kept: Sequence[KeptArea],
     edge: int = 0,
 ) -> Remainder | None:
     """What the redaction's model leaves unexplained of ``pixels`` ``(h, w, 3)``; None where nothing is seen of it.
@@ -262,7 +264,7 @@ def _seen_part(
     pixels: Pixels,
     redaction: Redaction,
     later: Sequence[Redaction],
-    kept: Sequence[tuple[int, int, int, int]],
+    kept: Sequence[KeptArea],
     edge: int,
 ) -> _Part | None:
     """The pixels that are looked at, float32 ``(h, w, c)``, which of them count, and how much each row and column of
@@ -276,9 +278,9 @@ def _seen_part(
     inside = outline.inside(redaction, (left, top, right, bottom), ys, xs, edge)
     for one in later:
         inside &= ~outline.touched(one, ys, xs, edge)
-    for box in kept:
-        across = (xs >= box[0]) & (xs < box[2])
-        inside &= ~(((ys >= box[1]) & (ys < box[3]))[:, None] & across[None, :])
+    if kept:
+        stays = kept_mask(kept, (left, top, right, bottom), edge)
+        inside &= ~stays[np.ix_(ys - top, xs - left)]
     if not inside.any():
         return None
     rows = _basis(redaction.grid[1], bottom - top, redaction.style)[ys - top]

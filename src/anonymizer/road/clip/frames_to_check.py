@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from anonymizer.core.kept import KeptArea
 from anonymizer.core.settings import Settings
 from anonymizer.core.types import Box, Kind, Redaction
 from anonymizer.redact.clip import TrackRedaction
@@ -44,7 +45,7 @@ class RedactedFrames(Protocol):
 
     def at(self, frame: int) -> list[TrackRedaction]: ...
     def redactions_at(self, frame: int) -> list[Redaction]: ...
-    def keep(self, frame: int) -> list[Box]: ...
+    def keep(self, frame: int) -> list[KeptArea]: ...
 
 
 @dataclass(frozen=True, slots=True)

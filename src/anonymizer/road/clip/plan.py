@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymizer.core.kept import KeptArea
 from anonymizer.core.settings import DrawnRegion, Settings
 from anonymizer.core.types import Box, Kind, Redaction, Region, Style
 from anonymizer.read.clip.reader import Clip
 from anonymizer.redact.clip import TrackRedaction, redaction_at, track_redaction
 from anonymizer.redact.residual import LEGIBLE, under_faces
+from anonymizer.road.clip.face_parts import FollowedParts
 from anonymizer.road.clip.search import Searched
 from anonymizer.track import hand_drawn as drawn
 from anonymizer.track.tracks import Track
@@ -33,6 +35,8 @@ class RedactionPlan:
     """The curve of high dynamic range (:mod:`anonymizer.core.hdr`) in which frames are written; 0: ordinary video."""
     dismissed: tuple[Track, ...] = ()
     """Tracks that a person knows to be harmless: they stay visible."""
+    parts: tuple[FollowedParts, ...] = ()
+    """The parts of faces that stay in view."""
     _near: dict[int, list[TrackRedaction]] = field(init=False, default_factory=dict)
     """The redactions of each :data:`NEAR` frames: an hour has thousands, a frame a few."""
 
@@ -57,13 +61,10 @@ class RedactionPlan:
         found = (redaction_at(one, frame, self.size) for one in self.at(frame))
         return [one for one in found if one]
 
-    def keep(self, frame: int) -> list[Box]:
+    def keep(self, frame: int) -> list[KeptArea]:
         """What must stay visible in a frame for the clinical subject."""
-        boxes = [Box(*rect) for rect in self.settings.keep]
-        if self.settings.keep_mouth:
-            mouths = (one.track.mouth(frame) for one in self.at(frame))
-            boxes += [mouth for mouth in mouths if mouth]
-        return boxes
+        areas: list[KeptArea] = [Box(*rect) for rect in self.settings.keep]
+        return areas + [outline for one in self.parts for outline in one.at(frame)]
 
 
 def planned(
@@ -90,7 +91,8 @@ def planned(
         before.get(_identity(track)) or track_redaction(track, settings, size, secret, transfer)
         for track in tracks
     )
-    return RedactionPlan(to_draw(redactions, size), settings, size, transfer, dismissed)
+    parts = earlier.parts if earlier else ()
+    return RedactionPlan(to_draw(redactions, size), settings, size, transfer, dismissed, parts)
 
 
 def to_draw(redactions: Sequence[TrackRedaction], size: tuple[int, int]) -> tuple[TrackRedaction, ...]:
@@ -124,7 +126,7 @@ def differing(one: RedactionPlan, other: RedactionPlan) -> set[int]:
 
 def _identity(track: Track) -> tuple[object, ...]:
     """What two tracks have in common that are covered alike."""
-    arrays = (track.boxes, track.colours, track.seen, track.mouths, track.quads)
+    arrays = (track.boxes, track.colours, track.seen, track.quads)
     return track.kind, track.first, *(None if one is None else one.tobytes() for one in arrays)
 
 

@@ -33,12 +33,14 @@ from anonymizer.read.clip.reader import Clip, Reshaped
 from anonymizer.read.sniff import Format
 from anonymizer.redact.clip import TrackRedaction, shown
 from anonymizer.report.keyframes import keyframes
+from anonymizer.road.clip.face_parts import followed_parts
 from anonymizer.road.clip.plan import RedactionPlan, differing, lies_inside, planned, union
 from anonymizer.road.clip.questions import questions
 from anonymizer.road.clip.search import Doubt, Searched, begun, search
 from anonymizer.road.clip.speech import mutes, searched_again, speech_in, to_listen
 from anonymizer.road.clip.verification import Verification, verification_pass
 from anonymizer.road.clip.writing import Written, write, write_again
+from anonymizer.road.face_parts import PartsOfFaces
 from anonymizer.road.known import known_check, traces_with
 from anonymizer.road.photo import reasons, residual
 from anonymizer.track import hand_drawn as drawn
@@ -60,9 +62,10 @@ def process(
     staged: Path,
     secret: bytes,
     progress: Progress | None = None,
+    parts: PartsOfFaces | None = None,
 ) -> tuple[Processed, str]:
     """Take a clip down the road; ``staged`` (without suffix) is where the clean MP4 is written. The noise
-    follows from ``secret``, the installation's.
+    follows from ``secret``, the installation's. ``parts`` finds the parts of faces that are to stay in view.
 
     Returns it with the source's SHA-256 (hex). Raises :class:`anonymizer.core.errors.MediumError` where it cannot
     be decoded or changes meanwhile, :class:`anonymizer.core.errors.OutputError` where it cannot be written.
@@ -73,6 +76,11 @@ def process(
     clip, searched = _searched(path, form, finder, settings, progress)
     doubts, searched_frames = list(searched.doubts), list[int]()
     plan = planned(clip, searched, settings, secret)
+    unsure: list[Message] = []
+    if parts and settings.kept_parts:
+        tracks = [one.track for one in plan.redactions]
+        in_view, unsure = followed_parts(clip, tracks, settings, parts, progress)
+        plan = replace(plan, parts=in_view)
     among: set[int] | None = None
     finder.rest()  # The encoder takes as much.
     listener = SpeechFinder() if mutes(settings) and "sound" in clip.traces.kinds else None
@@ -142,10 +150,14 @@ def process(
             redactions=(),
             checks=(*checks, *known_check(settings)),
             traces=traces_with(clip.traces, settings),
-            reasons=tuple(_reasons(clip, searched, plan, written, asked)),
+            reasons=(*unsure, *_reasons(clip, searched, plan, written, asked)),
             questions=tuple(asked),
             notes=tuple(_notes(searched, written, settings)),
-            models=(*finder.models(), *(listener.models() if listener else ())),
+            models=(
+                *finder.models(),
+                *(listener.models() if listener else ()),
+                *(parts.models() if parts else ()),
+            ),
             tracks=tuple(_summary(one, clip, plan, _seconds(clip, searched)) for one in plan.redactions),
             contact_sheet=verified.sheet,
             frames=len(searched.pts),

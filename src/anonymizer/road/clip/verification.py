@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from anonymizer.core import hdr
+from anonymizer.core import hdr, kept
+from anonymizer.core.kept import KeptArea
 from anonymizer.core.message import Message
 from anonymizer.core.pixels import averages
 from anonymizer.core.prefetch import ahead
@@ -114,8 +115,7 @@ def verification_pass(
             if not redactions_in_place(planes, plan, number):
                 verified.bare.append(number)
             if number in wanted.measured:
-                kept = [box.pixels(*plan.size) for box in plan.keep(number)]
-                measured.append(strength_of(planes, plan, number, kept))
+                measured.append(strength_of(planes, plan, number, plan.keep(number)))
             if plan.transfer:
                 # From here on for detectors and for the eye.
                 planes = hdr.ordinary(planes[0], plan.transfer), *planes[1:]
@@ -153,7 +153,7 @@ def redactions_in_place(planes: Planes, plan: RedactedFrames, frame: int) -> boo
     height, width = planes[0].shape
     redactions = plan.at(frame)
     placed = [(one, found) for one in redactions if (found := redaction_at(one, frame, plan.size))]
-    kept = [box.padded(2).pixels(width, height) for box in plan.keep(frame)]
+    stays = plan.keep(frame)
     rects = np.array([found.box for _, found in placed], np.int64).reshape(-1, 4)
     # What a redaction may have changed, its rim included.
     rims = 2 + np.ceil(0.1 * (rects[:, 2:] - rects[:, :2]).min(axis=1)).astype(np.int64)
@@ -162,11 +162,11 @@ def redactions_in_place(planes: Planes, plan: RedactedFrames, frame: int) -> boo
         left, top, right, bottom = _box(found).pixels(width, height)
         side = (min(COMPARED, right - left), min(COMPARED, bottom - top))
         # What lies under a redaction that is drawn later is that one's to check.
-        later = [
-            rect for rect in reach[number + 1 :].tolist() + kept if _meet(rect, (left, top, right, bottom))
-        ]
+        here = left, top, right, bottom
+        later = [rect for rect in reach[number + 1 :].tolist() if _meet(rect, here)]
+        clear = [area for area in stays if _meet(kept.bounds(area), here)]
         mask: NDArray[np.bool_] | None = None
-        if later or found.shape is not Shape.BOX:
+        if later or clear or found.shape is not Shape.BOX:
             x, y = found.box[0] - left, found.box[1] - top
             own = x, y, found.box[2] - left, found.box[3] - top
             if found.shape is Shape.QUAD:
@@ -175,6 +175,9 @@ def redactions_in_place(planes: Planes, plan: RedactedFrames, frame: int) -> boo
                 mask = _middle(found.shape, own, (right - left, bottom - top), side)
             for over in later:
                 mask = mask & ~_cells(over, (left, top, right, bottom), side)
+            if clear:
+                covered = kept.mask(clear, here, 2).astype(np.uint8)
+                mask = mask & (cv2.resize(255 * covered, side, interpolation=cv2.INTER_AREA) == 0)
             if not mask.any():
                 continue
         # A hundred lines of it tell as much as a thousand.
@@ -205,14 +208,14 @@ def _expected(one: TrackRedaction, size: tuple[int, int], side: tuple[int, int])
     return np.asarray(cv2.resize(shown, side, interpolation=cv2.INTER_AREA), np.uint8).reshape(side[::-1])
 
 
-def strength_of(planes: Planes, plan: RedactedFrames, frame: int, kept: Sequence[Rect]) -> Check:
+def strength_of(planes: Planes, plan: RedactedFrames, frame: int, stays: Sequence[KeptArea]) -> Check:
     """Every redaction against its bound, brightness and colour each at their own size: nothing is interpolated."""
     y, u, v = planes
     here = [(one, redaction_at(one, frame, plan.size)) for one in plan.at(frame)]
     redactions = [found for _, found in here if found]
     sources = [_source(one, plan.transfer) for one, found in here if found]
     bound = strength.Bound(plan.settings.grid, plan.settings.noise)
-    luma = strength.check(y[:, :, None], redactions, kept, bound, sources, EDGE)
+    luma = strength.check(y[:, :, None], redactions, stays, bound, sources, EDGE)
     if luma.result is not Result.PASS or not redactions:
         return luma
     halves = [
@@ -220,7 +223,8 @@ def strength_of(planes: Planes, plan: RedactedFrames, frame: int, kept: Sequence
         for one in redactions
     ]
     blind = [None] * len(halves)  # All noise is in the brightness.
-    colour = strength.check(np.dstack([u, v]), halves, [halved(rect) for rect in kept], bound, blind, EDGE)
+    smaller = [kept.halved(area) for area in stays]
+    colour = strength.check(np.dstack([u, v]), halves, smaller, bound, blind, EDGE)
     worse = float(colour.data.get("rms", 0.0)) > float(luma.data.get("rms", 0.0))
     return colour if colour.result is not Result.PASS or worse else luma
 

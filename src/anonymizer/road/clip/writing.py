@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.core.errors import UnreadableError
+from anonymizer.core.kept import KeptArea, bounds
 from anonymizer.core.message import Message
 from anonymizer.core.prefetch import ahead
 from anonymizer.core.settings import HdrPolicy
@@ -165,10 +166,10 @@ def _painted(
         yield frame, count, bool(keep and _reveals(keep, plan.redactions_at(frame.number)))
 
 
-def _reveals(keep: Sequence[Box], redactions: Sequence[Redaction]) -> bool:
-    return any(box.intersection(_extent(one)).area > 0 for box in keep for one in redactions)
+def _reveals(keep: Sequence[KeptArea], redactions: Sequence[Redaction]) -> bool:
+    boxes = [Box.between(*bounds(area)) for area in keep]
+    return any(box.intersection(_extent(one)).area > 0 for box in boxes for one in redactions)
 
 
 def _extent(one: Redaction) -> Box:
-    left, top, right, bottom = one.box
-    return Box(left, top, right - left, bottom - top)
+    return Box.between(*one.box)

@@ -130,10 +130,6 @@ EXPLAINED: dict[str, tuple[str, ...]] = {
     "No key is both known and unknown, so the last decision of one is not the last of the other.": (
         "gate/chain:decision_flaws «number > vouched» as *",
     ),
-    "Nothing is kept of an empty rectangle, and put back it changes nothing.": (
-        "redact/clip:_kept «rows[1] > rows[0]*",
-        "redact/clip:_kept «columns[1] > columns[0]» as *",
-    ),
     "A redaction that lies beside the points is over none of them: not to ask it is quicker, no more.": (
         "redact/residual:_over «left <= xs[-1] and *» as *",
         "redact/residual:_over «right > xs[0]» as *",

@@ -23,6 +23,7 @@ from anonymizer.cli.options import Given, place
 from anonymizer.core import known
 from anonymizer.core.described import described
 from anonymizer.core.errors import SettingsError, UsageError
+from anonymizer.core.face_parts import FacePart, KeptPart
 from anonymizer.core.settings import Settings
 from anonymizer.i18n import languages, words
 from conftest import FAST, SAMPLES, Ran
@@ -67,6 +68,7 @@ VALUES: dict[str, tuple[list[str], Any]] = {
     "--region": (["face:1,2,3,4@1-2.5"], None),
     "--keep": (["1,2,3,4"], ((1, 2, 3, 4),)),
     "--crop": (["1,2,3,4"], (1, 2, 3, 4)),
+    "--keep-part": (["nose@3,4"], (KeptPart(part=FacePart.NOSE, at=(3, 4)),)),
     "--dismiss": (["text:1,2,3,4"], None),
     "--lang": (["fr"], "fr"),
     "--grid": (["3"], 3),
@@ -100,7 +102,7 @@ def test_every_flag_reaches_its_setting_and_wins_over_the_file(
         default = one.field.default
         if isinstance(default, bool):
             flags, wanted = [one.flag.replace("--", "--no-", 1)] if default else [one.flag], not default
-        elif one.choices:
+        elif one.choices and not one.many:
             choice = next(choice for choice in one.choices if choice != default)
             flags, wanted = [one.flag, choice], choice
         else:

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 import anonymizer
 from anonymizer.core.box import Box
 from anonymizer.core.errors import AnonymizerError, MediumError
+from anonymizer.core.face_parts import FacePart
 from anonymizer.core.message import (
     Message,
     Value,
@@ -64,6 +65,7 @@ FROM_ENUMERATIONS = {
         for kept in ("key", "noise")
         for why in ("in-output", "is-folder", "readable", "unusable")
     ),
+    *(f"part.{part}" for part in FacePart),
     *(f"report.month.{month}" for month in range(1, 13)),
     *(f"report.{column}" for column in ("number", "kind", "drawn", "seconds", "found-by")),
     *(f"log.{head}" for head in ("number", "when", "what", "who", "file", "source", "changed", "note")),

@@ -388,6 +388,11 @@ ENGLISH: dict[str, str | tuple[str, str]] = {
     "road.searched.two": "two searches of the output, the second after adding what the first had found",
     "road.crop-outside": "The crop ({crop}) lies outside of this picture, which is {width} by {height} pixels, or leaves less than {least} pixels of it: choose a crop inside it.",
     "road.clip-cropped": "The clip was cropped, and only what is left was searched: a person must look whether somebody at its edge can be known.",
+    "road.head-guessed": "Hair, ears and neck could not be told from what is about the face {where}, so as much is hidden there as heads have: please look whether it is enough, and not too much.",
+    "notes.heads": (
+        "A head was hidden with its hair, ears and neck, as requested.",
+        "{count} heads were hidden with their hair, ears and neck, as requested.",
+    ),
     "road.part-unsure": "What was to stay in view of the face {where} ({parts}) could not be found surely, so it stays hidden: please look, and keep the place by hand if it may be seen.",
     "road.part-no-face": "No face was found of which the {part} could stay in view: please look.",
     "road.part-no-face-at": "No face was found at {x:g}, {y:g} of which the {part} could stay in view: please look, and give a place within a face.",

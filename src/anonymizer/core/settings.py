@@ -64,6 +64,13 @@ class HdrPolicy(StrEnum):
     KEEP = "keep"
 
 
+class Cover(StrEnum):
+    """How much of a person's head is hidden."""
+
+    FACE = "face"
+    HEAD = "head"
+
+
 class Purpose(StrEnum):
     """What an output is for: its size and quality follow from it."""
 
@@ -206,6 +213,15 @@ class Settings(BaseModel):
     shape: Annotated[
         Shape, About(Part.HIDE, "Outline of a hidden face.", choices=(Shape.ELLIPSE, Shape.BOX))
     ] = Shape.ELLIPSE
+    cover: Annotated[
+        Cover,
+        About(
+            Part.HIDE,
+            "What of a head is hidden: the face, or also hair, ears and neck.",
+            "`head` asks a network how far the person reaches about each face. Where it is not sure, as much is hidden "
+            "as heads have, and the file waits in review/.",
+        ),
+    ] = Cover.FACE
     margin: Annotated[
         float,
         Field(ge=1.0, le=4.0),

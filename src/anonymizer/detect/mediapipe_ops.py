@@ -260,7 +260,7 @@ LEFT_EYE = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Cut:
+class _PartCut:
     """What a face's part is cut out by: the points of the mesh about which, and the two that lie on its axis."""
 
     points: tuple[int, ...]
@@ -270,9 +270,9 @@ class _Cut:
 
 _MATRIX = "landmarks_to_transform_matrix_v2"
 _CUTS = {
-    _MATRIX: _Cut(LIPS, 61, 291),
-    f"{_MATRIX}_1": _Cut(RIGHT_EYE, 33, 133),
-    f"{_MATRIX}_2": _Cut(LEFT_EYE, 362, 263),
+    _MATRIX: _PartCut(LIPS, 61, 291),
+    f"{_MATRIX}_1": _PartCut(RIGHT_EYE, 33, 133),
+    f"{_MATRIX}_2": _PartCut(LEFT_EYE, 362, 263),
 }
 
 
@@ -308,7 +308,7 @@ def _operation(name: str) -> Callable[[Any, list[Any]], Any] | None:
     return None
 
 
-def _transform_matrix(ov: Any, landmarks: Any, cut: _Cut) -> Any:
+def _transform_matrix(ov: Any, landmarks: Any, cut: _PartCut) -> Any:
     """``(1, 4, 4)``: from places of the cut, 16 × 16, to those of the map; of landmarks ``(1, 468, 3)``.
 
     The cut is turned as its axis is, and :data:`SCALE` times as large as the upright box about its points there.

@@ -10,7 +10,7 @@ from pathlib import Path
 from anonymizer.core.face_outlines import Outline
 from anonymizer.core.kept import KeptArea
 from anonymizer.core.message import Message
-from anonymizer.core.settings import PERSON, Settings
+from anonymizer.core.settings import PERSON, Cover, Settings
 from anonymizer.core.types import (
     Action,
     Box,
@@ -39,6 +39,7 @@ from anonymizer.redact.residual import (
 )
 from anonymizer.road.face_parts import PartsOfFaces
 from anonymizer.road.framing import Framing, framed, shifted
+from anonymizer.road.heads import Heads
 from anonymizer.road.known import known_check
 from anonymizer.verify import strength
 from anonymizer.verify.photo import Expected, decode, examine
@@ -74,12 +75,14 @@ def process(
     secret: bytes,
     before: Sequence[Region] | None = None,
     parts: PartsOfFaces | None = None,
+    heads: Heads | None = None,
 ) -> Processed:
     """Frame, detect, redact, write, search again, examine: ``staged`` (without suffix) is where the clean file goes.
 
     ``sha256`` (hex) is the source's, ``secret`` the installation's, from which the noise follows; ``before`` what
     ``finder`` says of the view that is searched (:mod:`anonymizer.road.framing`), where it was asked already. ``parts``
-    finds the parts of faces that are to stay in view; without it none does.
+    finds the parts of faces that are to stay in view; without it none does. ``heads`` finds the heads that are hidden
+    whole; without it faces alone are.
     Raises :class:`anonymizer.core.errors.OutputError` where it cannot be written and
     :class:`anonymizer.core.errors.MediumError` where the crop lies outside of it.
     """
@@ -91,6 +94,9 @@ def process(
     def attempt(regions: Sequence[Region], *, again: bool) -> _Attempt:
         """Redact, write and search what was written."""
         outlines, unsure = kept_outlines(frame, regions, settings, parts)
+        if heads:
+            regions, guessed = heads.whole(frame.view, regions, settings, frame.left, frame.top)
+            unsure = [*unsure, *guessed]
         redactions, kept = _write(frame.output, regions, settings, staged, form, secret, outlines)
         written = decode(staged)
         seen = _search_again(finder, frame, margin, written, redactions, again=again)
@@ -143,8 +149,16 @@ def process(
             *reasons(settings, bool(done.kept), taken_off(seen, settings)),
         ),
         questions=tuple(asked),
-        notes=(*(note for note in still.notes if note.code != BURNED_IN), *frame.notes()),
-        models=(*finder.models(), *(parts.models() if parts else ())),
+        notes=(
+            *(note for note in still.notes if note.code != BURNED_IN),
+            *frame.notes(),
+            *heads_told(redactions, settings),
+        ),
+        models=(
+            *finder.models(),
+            *(parts.models() if parts else ()),
+            *(heads.models() if heads else ()),
+        ),
     )
 
 
@@ -230,13 +244,26 @@ def taken_off(regions: Sequence[Region], settings: Settings) -> int:
 
 def _dismissed(region: Region, settings: Settings) -> list[int]:
     """Which dismissed places this region is: of its kind, and about the area that was drawn over for it."""
-    left, top, right, bottom = redaction_box(region, settings)
-    redaction = Box(left, top, right - left, bottom - top)
+    redaction = Box.between(*redaction_box(region, settings))
+
+    def same(place: Box) -> bool:
+        # Of a head that was hidden whole more was drawn over than its face.
+        whole = (
+            settings.cover is Cover.HEAD and region.kind is Kind.FACE and redaction.covered_by(place) > SAME
+        )
+        return whole or redaction.iou(place) >= SAME
+
     return [
         number
         for number, place in enumerate(settings.dismiss)
-        if place.kind is region.kind and redaction.iou(Box(*place.rect)) >= SAME
+        if place.kind is region.kind and same(Box(*place.rect))
     ]
+
+
+def heads_told(redactions: Sequence[Redaction], settings: Settings) -> list[Message]:
+    """That heads were hidden whole, and how many."""
+    count = sum(one.kind is Kind.FACE for one in redactions) if settings.cover is Cover.HEAD else 0
+    return [Message("notes.heads", count=count)] if count else []
 
 
 def kept_outlines(

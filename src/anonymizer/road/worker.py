@@ -13,9 +13,10 @@ from pathlib import Path
 from anonymizer.core.errors import MediumError, SettingsError
 from anonymizer.core.machine import own_threads
 from anonymizer.core.noise_secret import own_secret
-from anonymizer.core.settings import Settings
+from anonymizer.core.settings import Cover, Settings
 from anonymizer.core.settings_file import with_sidecar
 from anonymizer.core.types import Processed, Progress, Region
+from anonymizer.detect.faces.head import HeadFinder
 from anonymizer.detect.faces.mesh import FaceMesh
 from anonymizer.detect.finder import Finder
 from anonymizer.detect.models.store import Store
@@ -26,6 +27,7 @@ from anonymizer.read.source import Source, read
 from anonymizer.road import photo
 from anonymizer.road.face_parts import PartsOfFaces
 from anonymizer.road.framing import framed
+from anonymizer.road.heads import Heads
 from anonymizer.road.known import traces_with
 
 
@@ -68,9 +70,12 @@ class Worker:
             self.secret = own_secret()
             self.finder = Finder(self.settings)
             self.parts = PartsOfFaces(lambda: FaceMesh(Store()))
+            self.heads = Heads(lambda: HeadFinder(Store()))
             if self.settings.kept_parts and self.settings.faces:
                 # Said now, and not of the first face.
                 self.parts.mesh  # noqa: B018
+            if self.settings.cover is Cover.HEAD and self.settings.faces:
+                self.heads.finder  # noqa: B018
         except BaseException:
             self.decoder.close()
             raise
@@ -146,6 +151,7 @@ class Worker:
                 self.secret,
                 progress,
                 self.parts,
+                self.heads,
             )
         return Worked(processed, sha256, opened.settings)
 
@@ -165,6 +171,6 @@ class Worker:
         keep_memory(True)
         still = replace(still, traces=traces_with(still.traces, settings))
         processed = photo.process(
-            still, sha256, self.finder, settings, staged, self.secret, found, self.parts
+            still, sha256, self.finder, settings, staged, self.secret, found, self.parts, self.heads
         )
         return Worked(processed, sha256, settings)

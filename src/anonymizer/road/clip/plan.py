@@ -15,6 +15,7 @@ from anonymizer.read.clip.reader import Clip
 from anonymizer.redact.clip import TrackRedaction, redaction_at, track_redaction
 from anonymizer.redact.residual import LEGIBLE, under_faces
 from anonymizer.road.clip.face_parts import FollowedParts
+from anonymizer.road.clip.heads import SeenHeads
 from anonymizer.road.clip.search import Searched
 from anonymizer.track import hand_drawn as drawn
 from anonymizer.track.tracks import Track
@@ -73,17 +74,18 @@ def planned(
     settings: Settings,
     secret: bytes,
     earlier: RedactionPlan | None = None,
+    heads: SeenHeads | None = None,
 ) -> RedactionPlan:
     """A redaction for every track of the search and every region that a person drew.
 
     Tracks that are what they were in an ``earlier`` plan keep their redactions, noise and all. The noise of the
-    others follows from ``secret``, the installation's.
+    others follows from ``secret``, the installation's. With ``heads`` each face's redaction hides its head.
     """
     size = clip.width, clip.height
     seconds = np.asarray(searched.pts * float(clip.time_base), np.float64)
     found = searched.tracker.tracks()
     dismissed = tuple(track for track in found if _is_dismissed(track, settings, seconds))
-    tracks = [track for track in found if track not in dismissed]
+    tracks = [heads.whole(track) if heads else track for track in found if track not in dismissed]
     tracks += [track for _, track in searched.follower.tracks(seconds)]
     transfer = clip.colour.transfer if clip.colour else 0
     before = {_identity(one.track): one for one in earlier.redactions} if earlier else {}

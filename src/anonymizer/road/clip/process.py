@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from anonymizer.core.errors import DamagedError, UnreadableError
 from anonymizer.core.message import Message
-from anonymizer.core.settings import Settings
+from anonymizer.core.settings import Cover, Settings
 from anonymizer.core.types import (
     Check,
+    Kind,
     Processed,
     Progress,
     Question,
@@ -34,6 +35,7 @@ from anonymizer.read.sniff import Format
 from anonymizer.redact.clip import TrackRedaction, shown
 from anonymizer.report.keyframes import keyframes
 from anonymizer.road.clip.face_parts import followed_parts
+from anonymizer.road.clip.heads import SeenHeads, seen_heads
 from anonymizer.road.clip.plan import RedactionPlan, differing, lies_inside, planned, union
 from anonymizer.road.clip.questions import questions
 from anonymizer.road.clip.search import Doubt, Searched, begun, search
@@ -41,6 +43,7 @@ from anonymizer.road.clip.speech import mutes, searched_again, speech_in, to_lis
 from anonymizer.road.clip.verification import Verification, verification_pass
 from anonymizer.road.clip.writing import Written, write, write_again
 from anonymizer.road.face_parts import PartsOfFaces
+from anonymizer.road.heads import Heads
 from anonymizer.road.known import known_check, traces_with
 from anonymizer.road.photo import reasons, residual
 from anonymizer.track import hand_drawn as drawn
@@ -63,9 +66,11 @@ def process(
     secret: bytes,
     progress: Progress | None = None,
     parts: PartsOfFaces | None = None,
+    heads: Heads | None = None,
 ) -> tuple[Processed, str]:
     """Take a clip down the road; ``staged`` (without suffix) is where the clean MP4 is written. The noise
-    follows from ``secret``, the installation's. ``parts`` finds the parts of faces that are to stay in view.
+    follows from ``secret``, the installation's. ``parts`` finds the parts of faces that are to stay in view, ``heads``
+    the heads that are hidden whole.
 
     Returns it with the source's SHA-256 (hex). Raises :class:`anonymizer.core.errors.MediumError` where it cannot
     be decoded or changes meanwhile, :class:`anonymizer.core.errors.OutputError` where it cannot be written.
@@ -81,6 +86,12 @@ def process(
         tracks = [one.track for one in plan.redactions]
         in_view, unsure = followed_parts(clip, tracks, settings, parts, progress)
         plan = replace(plan, parts=in_view)
+    whole: SeenHeads | None = None
+    if heads and settings.cover is Cover.HEAD:
+        tracks = [one.track for one in plan.redactions]
+        whole = seen_heads(clip, tracks, settings, heads.finder, _rate(clip, searched.pts), progress)
+        unsure += whole.said(clip, _seconds(clip, searched))
+        plan = planned(clip, searched, settings, secret, plan, whole)
     among: set[int] | None = None
     finder.rest()  # The encoder takes as much.
     listener = SpeechFinder() if mutes(settings) and "sound" in clip.traces.kinds else None
@@ -109,7 +120,7 @@ def process(
         for one in left:
             searched.tracker.sight(one.frame, one.region, one.colours, len(searched.pts))
         # All else of the next writing is what this one's was, and was searched.
-        earlier, plan = plan, planned(clip, searched, settings, secret, plan)
+        earlier, plan = plan, planned(clip, searched, settings, secret, plan, whole)
         among = differing(earlier, plan)
         finder.rest()
         written = write_again(clip, plan, staged, progress, written, among)
@@ -152,11 +163,12 @@ def process(
             traces=traces_with(clip.traces, settings),
             reasons=(*unsure, *_reasons(clip, searched, plan, written, asked)),
             questions=tuple(asked),
-            notes=tuple(_notes(searched, written, settings)),
+            notes=(*_notes(searched, written, settings), *_heads_told(plan)),
             models=(
                 *finder.models(),
                 *(listener.models() if listener else ()),
                 *(parts.models() if parts else ()),
+                *(heads.models() if heads else ()),
             ),
             tracks=tuple(_summary(one, clip, plan, _seconds(clip, searched)) for one in plan.redactions),
             contact_sheet=verified.sheet,
@@ -270,6 +282,11 @@ def _reasons(
     elif written.sound:
         said.append(Message("clip.sound-kept"))
     return said + reasons(settings, written.kept, len(plan.dismissed), cropped=bool(settings.crop))
+
+
+def _heads_told(plan: RedactionPlan) -> list[Message]:
+    faces = sum(one.track.kind is Kind.FACE for one in plan.redactions)
+    return [Message("notes.heads", count=faces)] if faces and plan.settings.cover is Cover.HEAD else []
 
 
 def _damaged(searched: Searched, written: Written) -> int:

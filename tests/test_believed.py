@@ -30,7 +30,7 @@ READ = Path(anonymizer.read.__file__).parent
 INSIDE = [
     *(
         READ / "clip" / f"{name}.py"
-        for name in ("animated", "child", "containers", "frames", "normalise", "sound_child")
+        for name in ("animated", "child", "containers", "dicom", "frames", "normalise", "sound_child")
     ),
     *(
         READ / "photo" / f"{name}.py"
@@ -83,7 +83,7 @@ def test_nothing_else_is_believed(said: Any) -> None:
 def test_what_is_on_the_lists_is_believed() -> None:
     said = Message("photo.pictures-which", count=2, which=Message("photo.first"))
     assert believed.messages([as_json(said)]) == (said,)
-    said = Message("dicom.compressed", name="RLE Lossless")
+    said = Message("photo.damaged", format="JPEG 2000")
     assert believed.message(as_json(said)) == said
 
 

@@ -20,7 +20,7 @@ ONLY_TEXT = ("--no-faces", "--no-codes", "--no-marks")
 
 
 def burned_in(kind: str) -> Dataset:
-    """A grey picture of 600 by 400 with a name in it: of 16 bits, in three frames, by palette or as a JPEG."""
+    """A grey picture of 600 by 400 with a name in it: of 16 bits, by palette or as a JPEG."""
     field = Image.new("L", (600, 400), 60)
     ImageDraw.Draw(field).text(
         (60, 60), "MUSTERMANN, MARTHA 01.02.1970", fill=235, font=ImageFont.load_default(28)
@@ -31,10 +31,6 @@ def burned_in(kind: str) -> Dataset:
     size = {"Rows": 400, "Columns": 600}
     if kind == "16 bits":
         return made(grey.astype(np.uint16) * 200, "MONOCHROME2", **size)
-    if kind == "frames":
-        data = made(grey, "MONOCHROME2", NumberOfFrames=3, **size)
-        data.PixelData = 3 * grey.tobytes()
-        return data
     if kind == "palette":
         data = palette(256, 8)
         data.Rows, data.Columns, data.PixelData = 400, 600, grey.tobytes()
@@ -51,7 +47,7 @@ def burned_in(kind: str) -> Dataset:
     return data
 
 
-@pytest.mark.parametrize("kind", ["16 bits", "frames", "palette", "JPEG"])
+@pytest.mark.parametrize("kind", ["16 bits", "palette", "JPEG"])
 def test_a_burned_in_name_is_filled(kind: str, run: Callable[..., Ran], tmp_path: Path) -> None:
     source, out = tmp_path / "Muestermann.dcm", tmp_path / "out"
     source.write_bytes(stored(burned_in(kind)))

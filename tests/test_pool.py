@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,10 @@ import hostile
 from anonymizer.core.errors import NotReadyError
 from anonymizer.core.settings import Limits
 from anonymizer.core.types import Verdict
-from anonymizer.engine import pool
+from anonymizer.engine import memory, pool
 from anonymizer.engine.scheduler import Engine
 from anonymizer.engine.worker_process import End, Job, answer
+from anonymizer.read import sniff
 from anonymizer.road.worker import Worked
 from conftest import QUICK, sentences
 from folders import photos, tree
@@ -81,3 +83,14 @@ def test_a_source_that_does_not_fit_into_memory_is_said() -> None:
         str(found.said)
         == "It does not fit into this machine's memory; close other programs or make it smaller."
     )
+
+
+def test_the_memory_of_every_format_is_known() -> None:
+    """A format that is taken and not on this list would end a batch."""
+    formats = [one for one in vars(sniff).values() if isinstance(one, sniff.Format)]
+    assert len(formats) > 25
+    for form in formats:
+        assert memory.estimate(form, 10_000_000) > memory.estimate(form, 0) or form.is_clip
+        assert form.is_clip or memory._BYTES_PER_PIXEL[form] > 0
+    moving = replace(sniff.DICOM, moves=True)
+    assert memory.estimate(moving, 10_000_000) > memory.estimate(moving, 0)

@@ -107,6 +107,47 @@ def test_a_grey_tiff_is_neither_inverted_nor_dark(
     assert off(got, np.repeat(SHOWN[..., :1], 3, axis=2)) <= 1
 
 
+def _pillow(mode: str, **how: Any) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(SHOWN).convert(mode).save(file, "TIFF", **how)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("mode", "coding"),
+    [
+        *((mode, coding) for mode in ("L", "P", "RGB", "RGBA", "LA", "CMYK")
+          for coding in (None, "packbits", "tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", "zstd", "lzma")),
+        *(("1", coding) for coding in (None, "packbits", "tiff_ccitt", "group3", "group4")),
+        ("RGB", "jpeg"), ("L", "jpeg"), ("I;16", None), ("I;16B", None), ("I;16", "tiff_lzw"),
+    ],
+)  # fmt: skip
+def test_two_readers_see_the_same_in_a_usual_tiff(mode: str, coding: str | None) -> None:
+    """What Pillow keeps to read, by tifffile and imagecodecs."""
+    if mode.startswith("I"):
+        content = tiff(whole(16)[..., 0], photometric="minisblack", byteorder=">" if "B" in mode else "<",
+                       compression="lzw" if coding else None)  # fmt: skip
+    else:
+        content = _pillow(mode, compression=coding)
+    page: Any = tifffile.TiffFile(io.BytesIO(content)).pages[0]
+    seen = page.asarray()
+    if mode == "P":
+        seen = (page.colormap >> 8).T[seen]
+    elif mode == "1":
+        # White is 0 in what a fax machine writes.
+        seen = np.where(seen.astype(bool) ^ (page.photometric == 0), 255, 0)
+    elif mode == "CMYK":
+        seen = (255 - seen[..., :3].astype(int)) * (255 - seen[..., 3:].astype(int)) / 255
+    elif seen.dtype == np.uint16:
+        seen = seen >> 8
+    elif mode in ("RGBA", "LA"):
+        seen = seen[..., :-1]
+    seen = seen if seen.ndim == 3 else seen[..., None]
+    wanted = np.repeat(seen, 3, axis=2) if seen.shape[2] == 1 else seen
+    # JPEG: each has its own way to round, and to make colours as large as brightness.
+    assert off(pixels(content, "TIFF"), wanted) <= (2 if coding == "jpeg" else 1)
+
+
 @pytest.mark.parametrize("bits", [10, 12, 14])
 @pytest.mark.parametrize("samples", [1, 3])
 def test_values_packed_into_their_bits_keep_their_brightness(bits: int, samples: int) -> None:

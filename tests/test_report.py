@@ -305,7 +305,7 @@ def test_a_name_that_is_also_a_word_of_the_program_is_found(name: str) -> None:
     made = processed(traces=Traces((), frozenset({name})))
     for said in (
         Message("clip.drawn-outside", rect=f"of {name}", seconds=1.0),
-        Message("check.report-canaries", why=Message("dicom.compressed", name=name)),
+        Message("check.report-canaries", why=Message("photo.damaged", format=name)),
     ):
         told = report().model_copy(update={"notes": [said]})
         assert scan_report(told, made).result is Result.FAIL

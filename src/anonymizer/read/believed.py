@@ -24,10 +24,10 @@ CODES = frozenset(
         "clip.no-decoder", "clip.no-frame", "clip.no-frame-animation", "clip.no-memory", "clip.no-video",
         "clip.size-changed", "clip.sound-alone", "clip.sound-no-decoder", "clip.sound-tracks", "clip.too-large",
         "clip.too-long", "clip.too-many-frames", "clip.too-wide", "clip.transparency-unread",
-        "clip.transparent-white", "clip.video-tracks", "dicom.compressed", "dicom.damaged", "dicom.floating",
+        "clip.transparent-white", "clip.video-tracks", "dicom.damaged", "dicom.floating",
         "dicom.kind-of-pixels", "dicom.no-decoder", "dicom.no-picture", "dicom.no-pixels", "dicom.overlays",
         "dicom.burned-in", "dicom.not-square",
-        "dicom.twelve-bits", "dicom.video",
+        "dicom.slices", "dicom.video",
         "file.empty", "file.gone", "file.link", "file.not-regular", "file.unreadable", "photo.damaged",
         "photo.first", "photo.grey-range", "photo.is-clip-format", "photo.no-dicom", "photo.no-memory",
         "photo.pictures-first", "photo.pictures-which", "photo.primary", "photo.profile", "photo.raw",
@@ -45,16 +45,6 @@ WORDS = frozenset(
         "JPEG", "PNG", "WebP", "TIFF", "BMP", "GIF", "HEIF", "AVIF", "DICOM", "JPEG XL", "JPEG 2000",
         "PSD", "raw", "MP4", "Matroska", "AVI", "MPEG-TS",
         "MPEG-PS", "MPEG video", "ASF", "FLV", "DV", "MXF", "Ogg", "H.264", "HEVC",
-        # The transfer syntaxes of DICOM (PS3.6, table A-1) that a decoder is known for.
-        "Implicit VR Little Endian", "Explicit VR Little Endian", "Deflated Explicit VR Little Endian",
-        "Explicit VR Big Endian", "JPEG Baseline (Process 1)", "JPEG Extended (Process 2 and 4)",
-        "JPEG Lossless, Non-Hierarchical (Process 14)",
-        "JPEG Lossless, Non-Hierarchical, First-Order Prediction (Process 14 [Selection Value 1])",
-        "JPEG-LS Lossless Image Compression", "JPEG-LS Lossy (Near-Lossless) Image Compression",
-        "JPEG 2000 Image Compression (Lossless Only)", "JPEG 2000 Image Compression",
-        "High-Throughput JPEG 2000 Image Compression (Lossless Only)",
-        "High-Throughput JPEG 2000 with RPCL Options Image Compression (Lossless Only)",
-        "High-Throughput JPEG 2000 Image Compression", "RLE Lossless",
     }
 )  # fmt: skip
 """Everything that may fill a place in it, beside numbers and what the system says when a file cannot be opened."""

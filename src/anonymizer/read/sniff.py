@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 from anonymizer.core.errors import DamagedError, UnreadableError, UnsupportedError
 from anonymizer.core.message import Message
+from anonymizer.read import dicom_head
 from anonymizer.read.moving_image import is_moving
 
 HEAD = 4096
@@ -268,9 +269,12 @@ def sniff_file(path: Path) -> Format:
 
 
 def identify(file: BinaryIO) -> Format:
-    """The format of an open file: as :func:`sniff`, and a GIF, WebP, PNG or AVIF that moves is a clip."""
+    """The format of an open file: as :func:`sniff`, and a GIF, WebP, PNG, AVIF or DICOM that moves is a clip."""
     form = sniff(file.read(HEAD))
-    return replace(form, moves=True) if form in (GIF, WEBP, PNG, AVIF) and is_moving(file) else form
+    moves = (form in (GIF, WEBP, PNG, AVIF) and is_moving(file)) or (
+        form is DICOM and dicom_head.is_moving(file)
+    )
+    return replace(form, moves=True) if moves else form
 
 
 def is_medium(path: Path) -> bool:

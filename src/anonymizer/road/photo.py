@@ -47,8 +47,8 @@ from anonymizer.write.photo import write_photo
 
 MUCH_HIDDEN = 0.4
 """Share of the picture from which on a person is asked whether anything of the case is left to see."""
-BURNED_IN = "dicom.burned-in"
-"""What a source says of itself and a person is asked about: that there are words in its pixels."""
+ASKED = frozenset({"dicom.burned-in", "dicom.slices"})
+"""What a source says of itself and a person is asked about: words in its pixels; slices that make up a head."""
 SAME = 0.5
 """A found region is one that a person took off when the areas drawn over overlap so much (IoU)."""
 
@@ -144,13 +144,13 @@ def process(
         traces=still.traces,
         reasons=(
             *(one.message for one in asked),
-            *(note for note in still.notes if note.code == BURNED_IN),
+            *(note for note in still.notes if note.code in ASKED),
             *done.unsure,
             *reasons(settings, bool(done.kept), taken_off(seen, settings)),
         ),
         questions=tuple(asked),
         notes=(
-            *(note for note in still.notes if note.code != BURNED_IN),
+            *(note for note in still.notes if note.code not in ASKED),
             *frame.notes(),
             *heads_told(redactions, settings),
         ),

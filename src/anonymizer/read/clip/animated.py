@@ -18,6 +18,7 @@ from PIL import (
 
 from anonymizer.core.errors import DamagedError, LimitError
 from anonymizer.core.message import Message
+from anonymizer.core.types import Pixels
 from anonymizer.core.yuv import Planes
 from anonymizer.read.clip.containers import MAX_SIDE
 from anonymizer.read.clip.frames import MAX_FRAMES
@@ -83,11 +84,15 @@ def _frames(image: Any, hidden: int, lasting: list[Fraction], track: VideoTrack)
 
 def _planes(image: Any, width: int, height: int) -> Planes:
     """The current frame over white as planes."""
-    import av
-
     over = Image.new("RGBA", image.size, (255, 255, 255, 255))
     over.alpha_composite(image.convert("RGBA"))
-    pixels = np.asarray(over.convert("RGB"))
+    return planes_of(np.asarray(over.convert("RGB")), width, height)
+
+
+def planes_of(pixels: Pixels, width: int, height: int) -> Planes:
+    """RGB ``(h, w, 3)`` as planes of a size that is at most a row and a column more."""
+    import av
+
     pixels = np.pad(
         pixels, ((0, height - pixels.shape[0]), (0, width - pixels.shape[1]), (0, 0)), mode="edge"
     )

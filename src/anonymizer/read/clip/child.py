@@ -99,6 +99,9 @@ def _prepare(job: dict[str, Any]) -> None:
         "core.yuv",
     ):
         importlib.import_module(f"anonymizer.{own}")
+    if job["format"] == "DICOM":
+        importlib.import_module("anonymizer.read.clip.dicom")
+        importlib.import_module("anonymizer.read.traces.dicom")
     # PyAV imports a kind of stream, codec or side data when it first meets one.
     for module in pkgutil.walk_packages(av.__path__, "av."):
         if not module.name.endswith(("__main__", "datasets")):
@@ -107,6 +110,19 @@ def _prepare(job: dict[str, Any]) -> None:
 
 
 def _pictures(file: BinaryIO, job: dict[str, Any], track: Any) -> Iterator[Any]:
+    canvas = tuple(job["canvas"]) if job["canvas"] else None
+    if job["format"] == "DICOM":
+        from anonymizer.read.clip import dicom
+
+        return dicom.pictures(
+            file,
+            job["max_pixels"],
+            job["threads"],
+            track,
+            keep_hdr=job["keep_hdr"],
+            deep=job["keep_hdr"] and job["mode"] == "full",
+            canvas=canvas,
+        )
     if job["demuxer"]:
         from anonymizer.read.clip import frames as clip_frames
 
@@ -118,7 +134,7 @@ def _pictures(file: BinaryIO, job: dict[str, Any], track: Any) -> Iterator[Any]:
             track,
             keep_hdr=job["keep_hdr"],
             deep=job["keep_hdr"] and job["mode"] == "full",
-            canvas=tuple(job["canvas"]) if job["canvas"] else None,
+            canvas=canvas,
         )
     from anonymizer.read.clip import animated
 

@@ -54,11 +54,13 @@ def pictures(
     keep_hdr: bool = False,
     deep: bool = False,
     canvas: tuple[int, int] | None = None,
+    rate: Fraction | None = None,
 ) -> Iterator[ClipPicture]:
     """Every presented frame, in order; ``track`` is complete when the iterator ends.
 
     ``keep_hdr``: high dynamic range is to be kept; ``deep``: its frames come as they are, with 10 bits. ``canvas``
-    (width, height) is what all frames are fitted into; without, the first one's size.
+    (width, height) is what all frames are fitted into; without, the first one's size. ``rate``: frames a second, by
+    what holds a bare stream.
     Raises :class:`DamagedError` where not one frame decodes, :class:`UnsupportedError` for a codec or a
     picture that cannot be handled, :class:`LimitError` beyond the limits, and :class:`ShapeChanged` where a frame
     does not have the first one's size and no canvas was given.
@@ -70,7 +72,11 @@ def pictures(
         if stream.codec_context is None:
             raise UnsupportedError("clip.no-decoder")
         track.rate = _rate(stream) or _measured(file, demuxer, max_pixels)
+        told = rate if demuxer in CLOCKLESS else None
+        track.rate = told or track.rate
         _announce(container, stream, track, demuxer)
+        if told:
+            track.notes.pop(Message("clip.no-clock", rate=float(told)), None)
         decoder = decoder_of(file, demuxer, max_pixels, stream, threads)
         clock = _Clock(track, demuxer)
         decoded = _within_limits(_decoded(file, container, stream, decoder, track), max_pixels)

@@ -17,6 +17,7 @@ from anonymizer.core.types import Traces
 from anonymizer.read.clip.containers import is_cover, open_container
 from anonymizer.read.traces.collector import TraceCollector
 from anonymizer.read.traces.harvest import harvest as harvest_picture
+from anonymizer.read.traces.harvest import union
 from anonymizer.read.traces.isobmff import boxes, walk
 
 MOST = 1 << 22
@@ -49,7 +50,10 @@ def harvest(file: BinaryIO, form: str, demuxer: str, max_pixels: int) -> Traces:
     """The traces of a clip; ``file`` is left at any place. Never raises for what the file holds."""
     if not demuxer:
         file.seek(0)
-        return harvest_picture(file.read(1 << 28), form)
+        found_outside = harvest_picture(file.read(1 << 28), form)
+        if form == "DICOM" and (inside := _video_inside(file)):
+            return union([found_outside, harvest(*inside, max_pixels)])
+        return found_outside
     found = TraceCollector()
     try:
         if demuxer == "mov":
@@ -67,6 +71,15 @@ def harvest(file: BinaryIO, form: str, demuxer: str, max_pixels: int) -> Traces:
     except (FFmpegError, AnonymizerError, ValueError, OSError):
         found.kind("damaged metadata")
     return Traces(tuple(found.kinds), frozenset(found.strings))
+
+
+def _video_inside(file: BinaryIO) -> tuple[BinaryIO, str, str] | None:
+    """The video that a DICOM file holds, its form (of no account) and its demuxer."""
+    # Imported for DICOM alone: a good part of a second.
+    from anonymizer.read.clip.dicom import stream_of
+
+    found = stream_of(file)
+    return (found[0], "", found[1]) if found and found[1] else None
 
 
 def _tags(container: Any, found: TraceCollector) -> None:

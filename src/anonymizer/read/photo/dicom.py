@@ -11,7 +11,7 @@ import io
 import struct
 import warnings
 import zlib
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pydicom
@@ -29,17 +29,20 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from anonymizer.core.errors import DamagedError, LimitError, UnsupportedError
 from anonymizer.core.message import Message
 from anonymizer.core.types import Pixels
+from anonymizer.read.dicom_head import is_video
+from anonymizer.read.photo import dicom_codecs
 from anonymizer.read.photo.colour import plan
 from anonymizer.read.photo.decoded import DecodedPhoto, Upright, too_many
 
 _LOADED = (Jpeg2KImagePlugin, JpegImagePlugin)
 for _name in set(python_encoding.values()):
     codecs.lookup(_name)
+dicom_codecs.register()
 
 PARSING = (
     BytesLengthException,
     InvalidDicomError, OSError, EOFError, ValueError, TypeError, LookupError, AttributeError, RuntimeError,
-    NotImplementedError, ArithmeticError, AssertionError, struct.error, zlib.error,
+    NotImplementedError, ArithmeticError, AssertionError, struct.error, zlib.error, *dicom_codecs.BROKEN,
 )  # fmt: skip
 """What pydicom and Pillow raise on damaged bytes; MemoryError is the caller's."""
 DAMAGED = Message("dicom.damaged")
@@ -61,7 +64,7 @@ def decode(content: bytes, max_pixels: int) -> DecodedPhoto:
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            return _picture(_dataset(content), max_pixels)
+            return _picture(dataset_of(io.BytesIO(content)), max_pixels)
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
             raise LimitError(too_many(max_pixels)) from error
         except (UnsupportedError, LimitError):
@@ -70,9 +73,11 @@ def decode(content: bytes, max_pixels: int) -> DecodedPhoto:
             raise DamagedError(DAMAGED) from error
 
 
-def _dataset(content: bytes) -> Dataset:
+def dataset_of(file: BinaryIO) -> Dataset:
     """The data set, with or without a preamble; of one without a head as well, its transfer syntax as it turned out."""
-    dataset = pydicom.dcmread(io.BytesIO(content), force=content[128:132] != b"DICM")
+    head = file.read(132)
+    file.seek(0)
+    dataset = pydicom.dcmread(file, force=head[128:] != b"DICM")
     if "TransferSyntaxUID" not in dataset.file_meta:
         implicit, _ = dataset.original_encoding
         dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
@@ -80,56 +85,72 @@ def _dataset(content: bytes) -> Dataset:
 
 
 def _picture(dataset: Dataset, max_pixels: int) -> DecodedPhoto:
-    syntax = _supported(dataset)
-    width, height = int(dataset.Columns), int(dataset.Rows)
-    if width < 1 or height < 1:
-        raise DamagedError(DAMAGED)
-    if width * height > max_pixels:
-        raise LimitError(too_many(max_pixels))
+    syntax, video = supported(dataset, max_pixels)
+    if video:
+        raise UnsupportedError("dicom.video")
     notes: list[Message] = []
     flags: list[str] = []
     frames = int(dataset.get("NumberOfFrames") or 1)
     if frames > 1:
         notes.append(Message("photo.pictures-first", count=frames))
         flags.append("embedded preview or second picture")
+    notes += remarks(dataset)
+    image = shown(*get_decoder(syntax).as_array(dataset, index=0), dataset)
+    shaped = square(image, dataset, max_pixels)
+    if shaped is not image:
+        notes.append(Message("dicom.not-square"))
+    profile = dataset.get("ICCProfile")
+    profile = profile if isinstance(profile, bytes) and image.mode == "RGB" else None
+    return DecodedPhoto(Upright(shaped, 1, plan(shaped, profile, notes, flags)), notes, flags, frames)
+
+
+def remarks(dataset: Dataset) -> list[Message]:
+    """What the file says of its pixels that a person should know."""
+    notes = []
     if any((group, 0x3000) in dataset for group in _OVERLAYS):
         notes.append(Message("dicom.overlays"))
-    values, meta = get_decoder(syntax).as_array(dataset, index=0)
+    if str(dataset.get("BurnedInAnnotation") or "").strip().upper() == "YES":
+        notes.append(Message("dicom.burned-in"))
+    return notes
+
+
+def shown(
+    values: NDArray[Any], meta: dict[str, Any], dataset: Dataset, span: tuple[float, float] | None = None
+) -> Image.Image:
+    """One decoded frame as a viewer first shows it, in mode L or RGB, its pixels as stored.
+
+    ``span``: the modality's values that become black and white where the file names none, and not the frame's own.
+    Raises :class:`DamagedError` where it is not of the announced size.
+    """
+    height, width = int(dataset.Rows), int(dataset.Columns)
     if values.shape[:2] != (height, width):
         raise DamagedError(DAMAGED)
     if str(meta["photometric_interpretation"]) in GREY:
-        grey = Image.fromarray(_grey(values, dataset))
-        return DecodedPhoto(_upright(grey, dataset, max_pixels, None, notes, flags), notes, flags, frames)
+        return Image.fromarray(_grey(values, dataset, span))
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
         pixels = _eight_bits(apply_color_lut(values, dataset), _palette_bits(dataset))
     else:
         pixels = _eight_bits(values, int(dataset.BitsStored))
     if pixels.shape != (height, width, 3):
         raise DamagedError(DAMAGED)
-    image = Image.fromarray(pixels)
-    profile = dataset.get("ICCProfile")
-    profile = profile if isinstance(profile, bytes) else None
-    return DecodedPhoto(_upright(image, dataset, max_pixels, profile, notes, flags), notes, flags, frames)
+    return Image.fromarray(pixels)
 
 
-def _upright(
-    image: Image.Image,
-    dataset: Dataset,
-    max_pixels: int,
-    profile: bytes | None,
-    notes: list[Message],
-    flags: list[str],
-) -> Upright:
-    """The picture in the shape and colours in which a viewer shows it. Notes what the file says of its pixels."""
-    if str(dataset.get("BurnedInAnnotation") or "").strip().upper() == "YES":
-        notes.append(Message("dicom.burned-in"))
+def span_of(values: NDArray[Any], dataset: Dataset) -> tuple[float, float] | None:
+    """What of a grey frame becomes black and white where the file names no window; None where it does."""
+    if dataset.get("VOILUTSequence") or _window(dataset) is not None:
+        return None
+    return _range(values, apply_modality_lut(values, dataset), dataset)
+
+
+def square(image: Image.Image, dataset: Dataset, max_pixels: int) -> Image.Image:
+    """The picture with square pixels: itself, where they are. Raises :class:`LimitError` beyond ``max_pixels``."""
     size = _shape(image.width, image.height, dataset)
-    if size != image.size:
-        if size[0] * size[1] > max_pixels:
-            raise LimitError(too_many(max_pixels))
-        image = image.resize(size, Image.Resampling.BICUBIC)
-        notes.append(Message("dicom.not-square"))
-    return Upright(image, 1, plan(image, profile, notes, flags))
+    if size == image.size:
+        return image
+    if size[0] * size[1] > max_pixels:
+        raise LimitError(too_many(max_pixels))
+    return image.resize(size, Image.Resampling.BICUBIC)
 
 
 def _shape(width: int, height: int, dataset: Dataset) -> tuple[int, int]:
@@ -154,8 +175,11 @@ def _shape(width: int, height: int, dataset: Dataset) -> tuple[int, int]:
     return width, height
 
 
-def _supported(dataset: Dataset) -> UID:
-    """The transfer syntax, once everything that decides whether we can decode has been looked at."""
+def supported(dataset: Dataset, max_pixels: int) -> tuple[UID, bool]:
+    """The transfer syntax, once everything that decides whether we can decode has been looked at; whether a video's.
+
+    Raises :class:`UnsupportedError`, :class:`LimitError` beyond ``max_pixels``, and :class:`DamagedError`.
+    """
     if "PixelData" not in dataset:
         said = (
             Message("dicom.floating")
@@ -164,29 +188,30 @@ def _supported(dataset: Dataset) -> UID:
         )
         raise UnsupportedError("dicom.no-picture", why=said)
     syntax = UID(dataset.file_meta.TransferSyntaxUID)
-    if "MPEG" in syntax.name or "HEVC" in syntax.name:
-        raise UnsupportedError("dicom.video")
+    if is_video(syntax):
+        return syntax, True
     try:
-        decoder = get_decoder(syntax)
+        get_decoder(syntax)
     except NotImplementedError as error:
         raise UnsupportedError("dicom.no-decoder") from error
     bits, samples = int(dataset.BitsAllocated), int(dataset.SamplesPerPixel)
-    twelve = syntax.name.startswith("JPEG Extended") and int(dataset.BitsStored) != 8
-    if not decoder.is_available or twelve:
-        name = Message("dicom.twelve-bits") if twelve else syntax.name
-        raise UnsupportedError("dicom.compressed", name=name)
     kind = str(dataset.PhotometricInterpretation)
     grey = kind in GREY or kind == "PALETTE COLOR"
     if not (grey or kind in COLOUR) or samples != (1 if grey else 3) or bits not in (1, 8, 16, 32):
         raise UnsupportedError("dicom.kind-of-pixels")
-    return syntax
+    width, height = int(dataset.Columns), int(dataset.Rows)
+    if width < 1 or height < 1:
+        raise DamagedError(DAMAGED)
+    if width * height > max_pixels:
+        raise LimitError(too_many(max_pixels))
+    return syntax, False
 
 
-def _grey(values: NDArray[Any], dataset: Dataset) -> NDArray[np.uint8]:
+def _grey(values: NDArray[Any], dataset: Dataset, span: tuple[float, float] | None) -> NDArray[np.uint8]:
     """Stored values ``(h, w)`` to display values: modality, then VOI transformation, then inversion.
 
     The VOI look-up table where there is one, else the first window; a picture of 8 bits without either as it
-    is, a deeper one over the range of its values, without its padding.
+    is, a deeper one over ``span`` or the range of its values, without its padding.
     """
     real = apply_modality_lut(values, dataset)
     if dataset.get("VOILUTSequence"):
@@ -195,7 +220,7 @@ def _grey(values: NDArray[Any], dataset: Dataset) -> NDArray[np.uint8]:
     elif (window := _window(dataset)) is not None:
         shown = _windowed(real, *window, str(dataset.get("VOILUTFunction") or "LINEAR"))
     else:
-        low, high = _range(values, real, dataset)
+        low, high = span or _range(values, real, dataset)
         shown = (real.astype(np.float64) - low) / max(high - low, 1e-9)
     # C.11.6.1.2: for MONOCHROME1 the shape repeats what the photometric interpretation says.
     if dataset.PhotometricInterpretation == "MONOCHROME1" or dataset.get("PresentationLUTShape") == "INVERSE":

@@ -45,7 +45,7 @@ from anonymizer.road.clip.writing import Written, write, write_again
 from anonymizer.road.face_parts import PartsOfFaces
 from anonymizer.road.heads import Heads
 from anonymizer.road.known import known_check, traces_with
-from anonymizer.road.photo import reasons, residual
+from anonymizer.road.photo import ASKED, reasons, residual
 from anonymizer.track import hand_drawn as drawn
 from anonymizer.verify.clip import ExpectedClip, examine
 
@@ -256,7 +256,7 @@ def _reasons(
     clip: Clip, searched: Searched, plan: RedactionPlan, written: Written, asked: Sequence[Question]
 ) -> list[Message]:
     settings = plan.settings
-    said = []
+    said = [note for note in searched.ending.notes if note.code in ASKED]
     if searched.ending.broken_off:
         said.append(Message("clip.broken-off", count=len(searched.pts)))
     if searched.ending.late:
@@ -305,7 +305,7 @@ def _followed(clip: Clip, searched: Searched, settings: Settings) -> list[Messag
 
 def _notes(searched: Searched, written: Written, settings: Settings) -> list[Message]:
     ending = searched.ending
-    notes = [*ending.notes, *written.notes]
+    notes = [*(note for note in ending.notes if note.code not in ASKED), *written.notes]
     if settings.crop:
         notes.append(Message("notes.cropped"))
     if broken := _damaged(searched, written):

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import reduce
+from functools import partial, reduce
 
 import numpy as np
 
@@ -123,7 +123,8 @@ class Finder:
         self.finders: list[RegionFinder] = [finder for some in built for finder in some]
 
     def find(self, pixels: Pixels) -> list[Region]:
-        return _side_by_side(self.faces, self.others, pixels)
+        faces, others = _side_by_side([partial(self.faces, pixels), partial(self.others, pixels)])
+        return faces + others
 
     def faces(self, pixels: Pixels) -> list[Region]:
         """What :meth:`find` says of faces alone."""
@@ -171,16 +172,14 @@ class Finder:
 
     def quick_find_others(self, pixels: Pixels) -> list[Region]:
         """Quick detection of everything but faces, between full searches."""
-        return [r for finder in self._of_others() for r in finder.verification_pass(pixels)]
+        calls = [partial(finder.verification_pass, pixels) for finder in self._of_others()]
+        return [r for found in _side_by_side(calls) for r in found]
 
     def labels_near(self, pixels: Pixels, places: Sequence[Box]) -> list[Region]:
         """Quick detection of text and codes at these places alone, each with some ground about it."""
-        found: list[Region] = []
-        for part in parts_about(places, pixels.shape[1], pixels.shape[0]):
-            left, top, right, bottom = part.pixels(pixels.shape[1], pixels.shape[0])
-            view = np.ascontiguousarray(pixels[top:bottom, left:right])
-            seen = [r for finder in self._of_labels() for r in finder.verification_pass(view)]
-            found += [_of_whole(_shifted(r, left, top), pixels) for r in seen]
+        parts = parts_about(places, pixels.shape[1], pixels.shape[0])
+        calls = [partial(_found_in, finder, pixels, parts) for finder in self._of_labels()]
+        found = [_of_whole(r, pixels) for some in _side_by_side(calls) for r in some]
         # What stands at the edge of a part is cut off by it, and not what was asked for.
         return [r for r in found if any(r.box.intersection(place).area > 0 for place in places)]
 
@@ -190,7 +189,9 @@ class Finder:
         return max((one for one in told if one is not None), default=Proof.SEEN)
 
     def verification_pass(self, pixels: Pixels) -> list[Region]:
-        return _side_by_side(self.verification_pass_faces, self.quick_find_others, pixels)
+        searches = self.verification_pass_faces, self.quick_find_others
+        faces, others = _side_by_side([partial(search, pixels) for search in searches])
+        return faces + others
 
     def verification_pass_faces(self, pixels: Pixels) -> list[Region]:
         """What :meth:`verification_pass` says of faces alone."""
@@ -260,16 +261,24 @@ def _shifted(region: Region, x: int, y: int) -> Region:
     return replace(region, box=box, corners=tuple((px + x, py + y) for px, py in region.corners))
 
 
-def _side_by_side(
-    faces: Callable[[Pixels], list[Region]], others: Callable[[Pixels], list[Region]], pixels: Pixels
-) -> list[Region]:
-    """What both searches find. They run at once, for each alone leaves a core idle much of the time; but one after
-    the other in a process that was told to keep to one thread."""
-    if own_threads() == 1:
-        return faces(pixels) + others(pixels)
-    with ThreadPoolExecutor(1) as beside:
-        found = beside.submit(others, pixels)
-        return faces(pixels) + found.result()
+def _found_in(finder: ProvesLabels, pixels: Pixels, parts: Sequence[Box]) -> list[Region]:
+    """What a quick detection finds in each of some parts of a picture."""
+    found: list[Region] = []
+    for part in parts:
+        left, top, right, bottom = part.pixels(pixels.shape[1], pixels.shape[0])
+        view = np.ascontiguousarray(pixels[top:bottom, left:right])
+        found += [_shifted(r, left, top) for r in finder.verification_pass(view)]
+    return found
+
+
+def _side_by_side(searches: Sequence[Callable[[], list[Region]]]) -> list[list[Region]]:
+    """What each of several searches finds. They run at once, for each alone leaves a core idle much of the time; but
+    one after the other in a process that was told to keep to one thread."""
+    if own_threads() == 1 or len(searches) < 2:
+        return [search() for search in searches]
+    with ThreadPoolExecutor(len(searches) - 1) as beside:
+        others = [beside.submit(search) for search in searches[1:]]
+        return [searches[0](), *(other.result() for other in others)]
 
 
 def question(region: Region, seconds: float | None = None, *, hidden: bool | None = None) -> Question:

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
 
 from anonymizer.core.geometry import area, corners_of, inside, outline, outline_iou
+from anonymizer.core.machine import own_threads
 from anonymizer.core.types import Action, Box, Evidence, Kind, Region
 from anonymizer.detect.base import Proof
 from anonymizer.detect.codes.finder import LARGE_HELD as LARGE_CODE
@@ -36,6 +38,8 @@ PROOFS, PROVED_AREA = 12, 0.0005
 """… at so many labels in one frame at most; nobody misses what takes up less than this share of it."""
 FOUND = 1 / 3
 """Share of the searches in which a large label is found."""
+SIDE_BY_SIDE = 4
+"""So many labels are followed by two threads: what that takes is the library's time, not Python's."""
 UPRIGHT = 0.02
 """A side is level or plumb that leaves its direction by less than this share of its length."""
 
@@ -98,6 +102,17 @@ def carry(live: Live, grey: Grey, scale: tuple[float, float]) -> bool:
     live.boxes.append(box_of(quads[-1]))
     live.marks.append("H" if found is None else "F")
     return found is not None
+
+
+def carry_all(lives: Sequence[Live], grey: Grey, scale: tuple[float, float], frame: int) -> None:
+    """Add where labels are in the next frame, whose number is ``frame``: see :func:`carry`."""
+    if len(lives) < SIDE_BY_SIDE or own_threads() == 1:
+        followed = [carry(live, grey, scale) for live in lives]
+    else:
+        with ThreadPoolExecutor(2) as beside:
+            followed = list(beside.map(lambda live: carry(live, grey, scale), lives))
+    for live, found in zip(lives, followed, strict=True):
+        live.good = frame if found else live.good
 
 
 def _followed(live: Live, grey: Grey) -> tuple[Quad, bool] | None:

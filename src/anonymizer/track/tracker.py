@@ -91,8 +91,10 @@ class Tracker:
             self._close(self._live)
             self._past.clear()
         self._searches += [self._frame] if searched & LABELS else []
+        labels.carry_all([live for live in self._live if live.kind in LABELS], grey, self.scale, self._frame)
         for live in self._live:
-            self._carry(live, grey)
+            if live.kind not in LABELS:
+                self._carry(live, grey)
         for region in sorted(self._linked(sightings, small, grey), key=lambda region: -region.box.area):
             # Larger ones first: what lies in one that has just begun is known.
             if not self._known(region, small, grey):
@@ -308,10 +310,6 @@ class Tracker:
 
     def _carry(self, live: Live, grey: Grey) -> None:
         """Where a live thing is in this frame, before anybody has looked."""
-        if live.kind in LABELS:
-            if labels.carry(live, grey, self.scale):
-                live.good = self._frame
-            return
         correlation = 0.0
         box = live.box
         if live.appearance:

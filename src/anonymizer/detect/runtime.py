@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +163,17 @@ def keep_memory(kept: bool) -> None:
     has some thirty blocks of 4 to 40 MB, and fresh pages for them cost a tenth of the time (mallopt of glibc)."""
     _libc("mallopt", _M_MMAP_THRESHOLD, (1 << 30) if kept else 1 << 17)
     _libc("mallopt", _M_TRIM_THRESHOLD, (1 << 29) if kept else 1 << 17)
+
+
+@contextlib.contextmanager
+def keeping_memory() -> Iterator[None]:
+    """Within the block the C library keeps what is freed: see :func:`keep_memory`."""
+    keep_memory(True)
+    try:
+        yield
+    finally:
+        keep_memory(False)
+        hand_back()
 
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3

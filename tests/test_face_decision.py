@@ -51,6 +51,24 @@ def test_a_small_face_is_hidden_on_little_evidence_and_nobody_looks_closer() -> 
     assert region.action is Action.HIDE
 
 
+MIDDLING = Box(300, 200, 84, 90)
+
+
+@pytest.mark.parametrize(
+    ("search", "close", "action"),
+    [
+        ([0.2], 0.1, Action.LEAVE),
+        ([0.2], 0.3, Action.HIDE),
+        ([0.2, 0.17], 0.1, Action.HIDE),
+        ([0.4], 0.1, Action.HIDE),
+    ],
+)
+def test_a_middling_face_that_one_look_half_sees_needs_a_closer_look(
+    search: list[float], close: float, action: Action
+) -> None:
+    assert actions([seen(score, MIDDLING) for score in search], [seen(close, MIDDLING)]) == [action]
+
+
 def test_what_another_network_is_sure_of_stays_a_question() -> None:
     search = [seen(0.7, detector=blazeface.SHORT)]
     assert actions(search, [seen(0.85, detector=blazeface.SHORT)]) == [Action.ASK]

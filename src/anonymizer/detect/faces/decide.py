@@ -20,6 +20,9 @@ TINY = 7.0
 """Least side of a face that is reported, pixels of the picture. Nobody is recognised by ten, but boxes are tight."""
 LARGE_SHARE = 0.2
 LARGE_SIDE = 80.0
+MIDDLING_SHARE = 0.01
+"""A candidate of less than this share of the picture is hidden on one look's word: nobody misses so little. A true face
+that is not small in pixels either, :data:`LARGE_SIDE`, is seen at more than one of the sizes and turns …"""
 MANY = 8
 """So many faces in one picture, none of them plain, may be a texture: bottles, foliage."""
 
@@ -43,7 +46,7 @@ class Rules:
     likely: float = 0.45
     """Search and close look together: hidden, and asked about …"""
     seen: float = 0.25
-    """… where the close look gives this at least, or …"""
+    """… where the close look gives this at least (and so it must of a middling one that one look sees), or …"""
     strong: float = 0.40
     """… the search this by itself."""
     alone: float = 0.80
@@ -92,13 +95,16 @@ def decide(
     width, height = size
     regions: list[Region] = []
     doubts: list[list[Detection]] = []
+    once: list[list[Detection]] = []
     for group in clusters(candidates):
         side = min(group[0].box.w, group[0].box.h)
         if side < TINY or fused(group).box.within(width, height).area <= 0:
             continue
         large = side >= LARGE_SIDE and side >= LARGE_SHARE * min(width, height)
         main, second = best(group, centerface.NAME), best_other(group)
-        if main >= (rules.proof if large else rules.small):
+        if not large and _by_one_look(group, size, rules):
+            once.append(group)
+        elif main >= (rules.proof if large else rules.small):
             region = fused(group)
             if not (main < rules.ghost and _is_ghost(region, regions, rules)):
                 regions.append(region)
@@ -106,6 +112,10 @@ def decide(
             doubts.append(group)
         elif side < LARGE_SIDE and side >= 0.5 * min(width, height) and second >= rules.tiny_picture:
             regions.append(fused(group))
+    for group in once:
+        closer = close_look(fused(group).box)
+        seen = best(closer, centerface.NAME) >= rules.seen
+        regions.append(fused([*group, *closer], Action.HIDE if seen else Action.LEAVE))
     judged: list[Region] = []
     for group in doubts:
         box = fused(group).box
@@ -117,6 +127,18 @@ def decide(
         region = fused([*group, *closer])
         judged.append(replace(region, action=_action(group, closer, rules)))
     return [*regions, *_joined(judged)]
+
+
+def _by_one_look(group: Sequence[Detection], size: tuple[int, int], rules: Rules) -> bool:
+    """Whether a weak candidate that a mistake would be seen of was seen by one look of CenterFace's alone."""
+    box = group[0].box
+    looks = [d for d in group if d.detector == centerface.NAME]
+    return (
+        len(looks) == 1
+        and rules.small <= looks[0].score < rules.plain
+        and min(box.w, box.h) >= LARGE_SIDE
+        and box.area > MIDDLING_SHARE * size[0] * size[1]
+    )
 
 
 def _is_ghost(region: Region, regions: Sequence[Region], rules: Rules) -> bool:

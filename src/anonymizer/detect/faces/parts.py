@@ -37,8 +37,9 @@ MIDDLE = 0.85
 """Share of both sides of the picture's middle, which is looked at alone as well: what is a part of a face stays one."""
 ASK, ASK_ROTATED = 0.70, 0.90
 """The network's score at which a person is asked; of a picture that stands on its side or head, which is rare …"""
-ASK_OPEN, OPEN = 0.60, 0.20
-"""… and the score of the whole picture that is enough where CenterFace's is this, and its close look sees nothing."""
+ASK_OPEN, OPEN = 0.60, 0.15
+"""… and the score of the whole picture that is enough where CenterFace's is what hides a small face, and its close look
+sees nothing."""
 SUPPORT, AGREES = 0.30, 0.60
 """The network's score, of a place alone, and BlazeFace's or YuNet's, of which one is needed to ask about a large face
 of which CenterFace is not sure, or BlazeFace alone is."""
@@ -144,10 +145,8 @@ class FaceParts:
     def _with_part(self, pixels: Pixels, regions: list[Region]) -> list[Region]:
         scores = self.scores(pixels)
         score, box = scores.sure, scores.box
-        left = next((region for region in regions if region.action is Action.LEAVE), None)
-        half_seen = left is not None and any(
-            e.detector == centerface.NAME and e.score >= OPEN for e in left.evidence
-        )
+        left = max((region for region in regions if region.action is Action.LEAVE), key=_main, default=None)
+        half_seen = left is not None and _main(left) >= OPEN
         if score < ASK and half_seen and scores.whole >= ASK_OPEN:
             score = scores.whole
         elif score < ASK:
@@ -159,6 +158,11 @@ class FaceParts:
         asked = _question(left.box, NAME, score)
         asked = replace(asked, evidence=(*asked.evidence, *left.evidence))
         return [asked if region is left else region for region in regions]
+
+
+def _main(region: Region) -> float:
+    """CenterFace's score of a region, 0 if it saw nothing."""
+    return max((e.score for e in region.evidence if e.detector == centerface.NAME), default=0.0)
 
 
 def _plain(region: Region, side: int) -> bool:

@@ -150,6 +150,24 @@ def test_a_bar_on_even_ground_is_not_left_over_by_itself() -> None:
         assert left_over([redacted, wider], redactions, written, never, again=again) == []
 
 
+@pytest.mark.parametrize("legible", [True, False])
+def test_a_fill_that_is_found_for_a_sign_is_left_over_where_something_is_found_without_it(
+    legible: bool,
+) -> None:
+    """It is found larger than it is; what is about it counts at once only where a letter has room beside it."""
+    written, redactions = redact(field(), [line(400, 300, 120, 80, 20)], Settings())
+    sign = line(404, 306, 210, 170, 20)
+    assert 0 < hidden(sign, redactions) < 0.5
+    found = [line(400, 360, 60, 20, 20)] if legible else []
+    assert left_over([sign], redactions, written, lambda _: found, again=False) == ([sign] if legible else [])
+    for more in (line(400, 300, 340, 40, 20), line(480, 330, 200, 160, 20)):
+        assert hidden(more, redactions) < 0.5
+        assert left_over([more], redactions, written, never, again=False) == [more]
+    face = Region(Box(340, 240, 130, 130), Kind.FACE, EVIDENCE)
+    written, redactions = redact(field(), [face], Settings())
+    assert left_over([line(404, 306, 280, 260, 20)], redactions, written, never, again=False)
+
+
 def test_what_no_redaction_touches_is_left_over_whatever_a_second_search_says() -> None:
     """Letters in plain view are no dark bar: they need not be found once more."""
     hidden_line = line(400, 300, 200, 30, 0)

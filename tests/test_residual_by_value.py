@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -59,6 +60,13 @@ def test_nothing_is_hidden_by_nothing_and_nothing_of_nothing() -> None:
 def test_of_a_large_place_the_share_is_the_same() -> None:
     assert hidden(region(Box(0, 0, 4000, 3000)), [drawn((0, 0, 4000, 750))]) == pytest.approx(0.25, abs=0.01)
     assert share_hidden([drawn((0, 0, 4000, 750))], 4000, 3000) == pytest.approx(0.25, abs=0.01)
+
+
+@pytest.mark.parametrize(("style", "rim"), [(Style.BLUR, 4), (Style.PIXELATE, 0)])
+def test_a_soft_ellipse_takes_away_to_the_middle_of_its_rim(style: Style, rim: int) -> None:
+    ellipse = replace(drawn((100, 100, 300, 300), Shape.ELLIPSE), style=style)
+    expected = np.pi * (100 + rim) ** 2 / 400**2
+    assert share_hidden([ellipse], 400, 400) == pytest.approx(expected, rel=0.01)
 
 
 @pytest.mark.parametrize(("right", "bare"), [(0, True), (49, True), (50, False), (51, False)])

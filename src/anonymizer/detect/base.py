@@ -70,6 +70,14 @@ class ProvesLabels(Protocol):
 
 
 @runtime_checkable
+class FindsOthers(Protocol):
+    """A finder that can leave out faces."""
+
+    def quick_find_others(self, pixels: Pixels) -> list[Region]:
+        """What ``verification_pass`` says of everything but faces."""
+
+
+@runtime_checkable
 class FindsBeside(Protocol):
     """A finder that spares itself a close search of places that are known to be hidden."""
 

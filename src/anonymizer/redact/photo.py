@@ -190,6 +190,13 @@ def redact(
     return out, redactions
 
 
+def rim_of(box: tuple[int, int, int, int], shape: Shape, style: Style) -> int:
+    """Width in pixels of the rim that fades outside what is drawn over; 0 where the edge is hard."""
+    if shape is not Shape.ELLIPSE or style is Style.PIXELATE:
+        return 0
+    return max(1, round(FEATHER * min(box[2] - box[0], box[3] - box[1])))
+
+
 def restore(redacted: Pixels, original: Pixels, keep: Iterable[KeptArea]) -> bool:
     """Put the original pixels back inside each ``keep`` area, in place; True if that changed any pixel."""
     height, width = redacted.shape[:2]
@@ -219,8 +226,7 @@ def _blend(
 ) -> None:
     """Draw ``drawing`` over the visible rectangle, and its rim outside where the shape is a soft ellipse."""
     height, width = out.shape[:2]
-    soft = shape is Shape.ELLIPSE and style is not Style.PIXELATE
-    feather = max(1, round(FEATHER * min(box[2] - box[0], box[3] - box[1]))) if soft else 0
+    feather = rim_of(box, shape, style)
     alpha = coverage(shape, box, corners, feather)
     left, top = max(0, box[0] - feather), max(0, box[1] - feather)
     right, bottom = min(width, box[2] + feather), min(height, box[3] + feather)
@@ -232,7 +238,7 @@ def _blend(
     drawing = np.pad(drawing, ((above, below), (before, after), (0, 0)), mode="edge")
     target = out[top:bottom, left:right]
     inside = (alpha >= 1).astype(np.uint8)
-    if soft:
+    if feather:
         # OpenCV's own blending: a face that fills twelve megapixels took a tenth of a second with arrays.
         target[...] = cv2.blendLinear(np.ascontiguousarray(drawing), target.copy(), alpha.copy(), 1 - alpha)
     hidden = cv2.copyTo(np.ascontiguousarray(drawing), inside, target.copy())

@@ -7,6 +7,7 @@ whoever compares boxes takes a line in plain sight for a hidden one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -14,8 +15,8 @@ from numpy.typing import NDArray
 
 from anonymizer.core.geometry import inside, outline, scaled_size
 from anonymizer.core.settings import PERSON
-from anonymizer.core.types import Box, Kind, Pixels, Redaction, Region, Shape
-from anonymizer.redact.photo import coverage
+from anonymizer.core.types import Box, Kind, Pixels, Redaction, Region, Shape, Style
+from anonymizer.redact.photo import coverage, rim_of
 
 MEASURED = 256
 """Longer side, pixels, of the copy in which a place is measured, whatever its size."""
@@ -30,6 +31,10 @@ LEAST = 64
 """Pixels, at least, in which there can be anything to read."""
 STROKE, STROKES = 0.3, (5, 31)
 """Most width of a stroke, as a share of its line's height, and its bounds in pixels."""
+GROWN = 1.6
+"""A detector of text gives the core of a line, grown by area times this over circumference on each side."""
+A_BAR = 0.6
+"""Share of every piece of a core, each as long as it is high, under fills from which what was found is these fills."""
 CONTRAST, DENSE = 40, 0.06
 """Least difference between a stroke and what is beside it, of 255, and share of the rest that strokes cover."""
 
@@ -44,13 +49,15 @@ def hidden(region: Region, redactions: Sequence[Redaction]) -> float:
 
 
 def share_hidden(redactions: Sequence[Redaction], width: int, height: int) -> float:
-    """The share of a picture, 0 to 1, that lies under the redactions as they were drawn, each pixel once."""
+    """The share of a picture, 0 to 1, of which the redactions take the greater part away, each pixel once.
+
+    So a soft ellipse counts to the middle of its rim.
+    """
     if not redactions:
         return 0.0
     step = max(1.0, max(width, height) / MEASURED)
-    return float(
-        _over(redactions, np.arange(step / 2, width, step), np.arange(step / 2, height, step)).mean()
-    )
+    across, down = np.arange(step / 2, width, step), np.arange(step / 2, height, step)
+    return float(_over([_with_half_its_rim(one) for one in redactions], across, down).mean())
 
 
 def unredacted(regions: Sequence[Region], redactions: Sequence[Redaction]) -> list[Region]:
@@ -69,12 +76,60 @@ def left_over(
     """Of what was found in a written picture, what the redactions do not hide: bare, or legible beside them.
 
     ``again``: what an earlier search of the output had found is hidden by now. Of what is then still legible beside
-    the redactions, only what ``detect`` finds without them counts: see :func:`still_legible`. Not so the first time:
-    it passes over one half-covered line in twenty.
+    the redactions, only what ``detect`` finds without them counts: see :func:`still_legible`. Not so the first time,
+    but for a fill that was itself found for a line: it passes over one half-covered line in twenty.
     """
     bare = unredacted(found, redactions)
     beside = [r for r in found if r not in bare and legible_beside(r, redactions, pixels)]
-    return bare + (still_legible(beside, redactions, pixels, detect) if again else beside)
+    if again:
+        return bare + still_legible(beside, redactions, pixels, detect)
+    fills = [r for r in [*bare, *beside] if _is_a_fill(r, redactions)]
+    sure = [r for r in [*bare, *beside] if r not in fills]
+    return sure + still_legible(fills, redactions, pixels, detect)
+
+
+def _is_a_fill(region: Region, redactions: Sequence[Redaction]) -> bool:
+    """Whether what was found for text is what was drawn over text: there is no room in it for a letter that shows.
+
+    A black bar on a light ground, or one between two lines, is a sign to the detector, larger than itself.
+    """
+    fills = [one for one in redactions if one.style is Style.FILL and one.kind in LEGIBLE]
+    if region.kind is not Kind.TEXT or len(region.corners) != 4:
+        return False
+    points = np.array(region.corners)
+    sides = points[1] - points[0], points[3] - points[0]
+    along, down = sorted(sides, key=lambda side: -float(np.linalg.norm(side)))
+    length, height = float(np.linalg.norm(along)), float(np.linalg.norm(down))
+    if not height or not any(region.box.intersection(_box_of(one)).area for one in fills):
+        return False
+    core_length, core_height = _core(length, height)
+    along, down = along / length * core_length, down / height * core_height
+    count = max(1, round(core_length / core_height))
+    first = points.mean(axis=0) - (along + down) / 2
+    for number in range(count):
+        start, end = first + along * (number / count), first + along * ((number + 1) / count)
+        corners = tuple((float(x), float(y)) for x, y in (start, end, end + down, start + down))
+        xs, ys = [x for x, _ in corners], [y for _, y in corners]
+        box = Box(min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys))
+        if hidden(replace(region, box=box, corners=corners), fills) < A_BAR:
+            return False
+    return True
+
+
+def _core(length: float, height: float) -> tuple[float, float]:
+    """Length and height of a line's core, of which the line was grown: ``length = w + 2 g``, ``height = h + 2 g``
+    with ``g = w h · GROWN / (2 (w + h))``."""
+    low, high = 0.0, height
+    for _ in range(30):
+        h = (low + high) / 2
+        w = length - height + h
+        low, high = (h, high) if h + w * h * GROWN / (w + h) < height else (low, h)
+    return length - height + low, low
+
+
+def _box_of(redaction: Redaction) -> Box:
+    left, top, right, bottom = redaction.box
+    return Box(left, top, right - left, bottom - top)
 
 
 def under_faces(region: Region, faces: Sequence[Redaction]) -> bool:
@@ -182,6 +237,12 @@ def _over(
         if left <= xs[-1] and right > xs[0] and top <= ys[-1] and bottom > ys[0]:
             over |= _under(redaction, xs, ys)
     return over
+
+
+def _with_half_its_rim(redaction: Redaction) -> Redaction:
+    rim = round(rim_of(redaction.box, redaction.shape, redaction.style) / 2)
+    left, top, right, bottom = redaction.box
+    return replace(redaction, box=(left - rim, top - rim, right + rim, bottom + rim))
 
 
 def _under(redaction: Redaction, xs: NDArray[np.float64], ys: NDArray[np.float64]) -> NDArray[np.bool_]:

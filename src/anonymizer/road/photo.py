@@ -26,7 +26,7 @@ from anonymizer.core.types import (
     Result,
     Style,
 )
-from anonymizer.detect.base import RegionFinder
+from anonymizer.detect.base import FindsOthers, RegionFinder
 from anonymizer.detect.finder import questions
 from anonymizer.read.photo.reader import Still
 from anonymizer.redact.photo import redact, redaction_box, restore, shape_of, style_of
@@ -180,10 +180,10 @@ def _search_again(
     *,
     again: bool,
 ) -> list[Region]:
-    if not written.size:
-        return left_over([], redactions, written, finder.verification_pass, again=again)
-    found = frame.inside(finder.verification_pass(frame.around(written, margin)))
-    return left_over(found, redactions, written, finder.verification_pass, again=again)
+    found = frame.inside(finder.verification_pass(frame.around(written, margin))) if written.size else []
+    # A closer look is at text and codes alone.
+    labels = finder.quick_find_others if isinstance(finder, FindsOthers) else finder.verification_pass
+    return left_over(found, redactions, written, labels, again=again)
 
 
 def to_ask(regions: Sequence[Region], redactions: Sequence[Redaction]) -> list[Region]:

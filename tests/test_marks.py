@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 from anonymizer.core.settings import Settings, TextPolicy
 from anonymizer.core.types import Box, Kind, Pixels, QuestionKind
 from anonymizer.detect.finder import Finder, questions
+from anonymizer.detect.marks import network
 from anonymizer.detect.marks.finder import MarkFinder
 from anonymizer.detect.marks.skin import skin
 from anonymizer.detect.models.store import Store
@@ -122,6 +123,28 @@ def test_a_sleeve_and_ink_that_the_edge_cuts_off_are_asked_about_once(cut: bool)
     picture, place = arm(cut)
     (region,) = MarkFinder(Store()).find(picture)
     assert region.asked and not region.hidden and region.box.iou(place) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("colour", "shadow"),
+    [
+        ((92, 58, 38), True),
+        ((6, 5, 5), True),
+        ((70, 70, 76), False),
+        ((150, 40, 60), False),
+        ((60, 80, 60), False),
+    ],
+)
+def test_skin_with_less_light_is_no_ink_however_sure_the_network_is(
+    colour: tuple[int, int, int], shadow: bool
+) -> None:
+    picture = np.array(body(size=(320, 240)))
+    picture[80:160, 96:200] = np.array(colour) + picture[80:160, 96:200] // 16 - 10
+    sure = np.zeros((30, 40), np.float32)
+    sure[10:20, 12:25] = 0.95
+    found, shadows = network.places(sure, picture)
+    place = [Box(96, 80, 104, 80)]
+    assert ([box for box, _ in found], shadows) == (([], place) if shadow else (place, []))
 
 
 def test_a_picture_without_skin_has_no_marks() -> None:

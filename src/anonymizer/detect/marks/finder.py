@@ -94,10 +94,13 @@ class MarkFinder:
         small = network.reduced(shown)
         seen = self._network.map(small)
         back = size[0] / small.shape[1], size[1] / small.shape[0]
-        by_network = [(box.times(*back), score) for box, score in network.places(seen, small)]
+        sure, shadows = network.places(seen, small)
+        by_network = [(box.times(*back), score) for box, score in sure]
+        # A piece of a shadow is none either.
+        refuted = [(box.times(*back), 0.0) for box in shadows]
         cell = network.STRIDE * back[0], network.STRIDE * back[1]
         by_rules = [one for one in suggestions(shown) if _highest(seen, one[0], cell) >= SEEN_TOO]
-        chosen = [(box, NAME, score) for box, score in by_rules if _own_place(box, by_network)]
+        chosen = [(box, NAME, score) for box, score in by_rules if _own_place(box, by_network + refuted)]
         chosen += [
             (box, network.NAME, score)
             for box, score in by_network

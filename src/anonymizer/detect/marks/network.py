@@ -26,6 +26,14 @@ SUREST = 4
 """… so many of them, for in a shadow one cell is sure and the others waver."""
 LEAST = 0.015
 """Share of the picture's cells that a place takes up."""
+SHADOW_SATURATION, SHADOW_HUE = 1.2, 10.0
+"""A shadow on skin, a gap between fingers, a lip are skin with less light: their darker half has skin's hue, within so
+many degrees, and chroma over lightness (CIE Lab) so many times skin's or more. Ink has less, or another hue: of 130
+tattoos none is taken for a shadow."""
+GAP = 0.2
+"""What is darker than this share of skin's lightness is a gap or cloth, by the rules as well: ink lies under skin."""
+FEWEST = 30
+"""Pixels of skin around a place from which its colour is known; with fewer, that of all skin counts."""
 AROUND, ON_SKIN = 33, 0.2
 """Width, pixels of the copy, of what is around a place, and the share of it (or of the place) that is skin."""
 
@@ -79,23 +87,53 @@ def reduced(pixels: Pixels) -> Pixels:
     return np.asarray(cv2.resize(pixels, size, interpolation=how), np.uint8)
 
 
-def places(ink: NDArray[np.float32], shown: Pixels) -> list[tuple[Box, float]]:
-    """The places that :meth:`InkNetwork.map` is sure of, in pixels of the copy, with their scores."""
+def places(ink: NDArray[np.float32], shown: Pixels) -> tuple[list[tuple[Box, float]], list[Box]]:
+    """The places that :meth:`InkNetwork.map` is sure of, in pixels of the copy, with their scores; and those of them
+    that are shadows."""
     height, width = shown.shape[:2]
     # One tattoo has gaps of skin: pieces with a cell or two between them are one place.
     joined = cv2.morphologyEx((ink > MAY_BE).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(joined)
     skinned = skin(shown) if count > 1 else np.zeros((height, width), bool)
-    found = []
+    lab = np.asarray(cv2.cvtColor(shown.astype(np.float32) / 255, cv2.COLOR_RGB2Lab), np.float32)
+    found: list[tuple[Box, float]] = []
+    shadows: list[Box] = []
     for label in range(1, count):
         x, y, w, h, area = (int(v) for v in stats[label])
         own = labels == label
         score = float(np.sort(ink[own])[-SUREST:].mean())
-        if area < LEAST * ink.size or score < SURE:
+        if area < LEAST * ink.size:
             continue
         solid = finer(own.astype(np.uint8)[None], STRIDE)[0, :height, :width]
         ring = (cv2.dilate(solid, np.ones((AROUND, AROUND), np.uint8)) > 0) & (solid == 0)
         around = float(skinned[ring].mean()) if ring.any() else 0.0
-        if max(around, float(skinned[solid > 0].mean())) >= ON_SKIN:
-            found.append((Box(x, y, w, h).times(STRIDE, STRIDE).within(width, height), score))
-    return found
+        beside = skinned & ring
+        if beside.sum() < FEWEST:
+            beside = skinned & (solid == 0)
+        if max(around, float(skinned[solid > 0].mean())) < ON_SKIN:
+            continue
+        box = Box(x, y, w, h).times(STRIDE, STRIDE).within(width, height)
+        if _is_shadow(lab[solid > 0], lab[beside]):
+            shadows.append(box)
+        elif score >= SURE:
+            found.append((box, score))
+    return found, shadows
+
+
+def _is_shadow(own: NDArray[np.floating], beside: NDArray[np.floating]) -> bool:
+    """Whether pixels ``(n, 3)`` of a place, CIE Lab, are the skin ``beside`` it with less light, or none."""
+    if len(beside) < FEWEST:
+        return False
+    dark = own[own[:, 0] <= np.median(own[:, 0])]
+    if np.median(dark[:, 0]) < GAP * np.median(beside[:, 0]):
+        return True
+    turn = (_hue(dark) - _hue(beside) + 180) % 360 - 180
+    return bool(abs(turn) <= SHADOW_HUE) and _saturation(dark) >= SHADOW_SATURATION * _saturation(beside)
+
+
+def _hue(lab: NDArray[np.floating]) -> float:
+    return float(np.degrees(np.arctan2(np.median(lab[:, 2]), np.median(lab[:, 1]))))
+
+
+def _saturation(lab: NDArray[np.floating]) -> float:
+    return float(np.median(np.hypot(lab[:, 1], lab[:, 2]) / np.maximum(lab[:, 0], 5)))

@@ -100,7 +100,7 @@ def _is_a_fill(region: Region, redactions: Sequence[Redaction]) -> bool:
     sides = points[1] - points[0], points[3] - points[0]
     along, down = sorted(sides, key=lambda side: -float(np.linalg.norm(side)))
     length, height = float(np.linalg.norm(along)), float(np.linalg.norm(down))
-    if not height or not any(region.box.intersection(_box_of(one)).area for one in fills):
+    if not height or not any(region.box.intersection(Box.between(*one.box)).area for one in fills):
         return False
     core_length, core_height = _core(length, height)
     along, down = along / length * core_length, down / height * core_height
@@ -125,11 +125,6 @@ def _core(length: float, height: float) -> tuple[float, float]:
         w = length - height + h
         low, high = (h, high) if h + w * h * GROWN / (w + h) < height else (low, h)
     return length - height + low, low
-
-
-def _box_of(redaction: Redaction) -> Box:
-    left, top, right, bottom = redaction.box
-    return Box(left, top, right - left, bottom - top)
 
 
 def under_faces(region: Region, faces: Sequence[Redaction]) -> bool:

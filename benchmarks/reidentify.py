@@ -55,7 +55,7 @@ import rivals
 from anonymizer.core.face_outlines import Outline, outlines
 from anonymizer.core.face_parts import FacePart
 from anonymizer.core.pixels import averages
-from anonymizer.core.settings import SAFE_GRID, SAFE_NOISE, Settings
+from anonymizer.core.settings import SAFE_GRID, SAFE_NOISE, FillColour, Settings
 from anonymizer.core.types import Box, Pixels, Region, Style
 from anonymizer.detect.faces.finder import FaceFinder
 from anonymizer.detect.faces.head import HeadFinder
@@ -137,11 +137,13 @@ def main() -> None:
     )
     print(HEAD, flush=True)
     if options.in_view:
+        lab.row(ours(Style.FILL, FillColour.TONE))
         for way in in_view(Store(folders=user_folders())):
             lab.row(way)
         return
     for style in (Style.BLUR, Style.PIXELATE, Style.FILL):
         lab.row(ours(style))
+    lab.row(ours(Style.FILL, FillColour.TONE))
     lab.row(NOTHING_OF_IT)
     if not options.no_rival:
         python = options.rival_python or rivals.environment(cache_folder().parent / "rival-deface")
@@ -239,9 +241,9 @@ def cut(photo: Photo) -> Photo:
     return Photo(photo.person, part, tuple(map(moved, photo.regions)), moved(photo.face))
 
 
-def ours(style: Style) -> Way:
+def ours(style: Style, colour: FillColour = FillColour.BLACK) -> Way:
     """This program at its defaults. Negative secrets: no noise at all, which it refuses without --unsafe-strength."""
-    with_noise = Settings(style=style)
+    with_noise = Settings(style=style, fill=colour)
     bare = with_noise.model_copy(update={"noise": 0.0})
 
     def hide(photos: Sequence[Photo], secret: int) -> Iterator[Pixels]:
@@ -250,6 +252,7 @@ def ours(style: Style) -> Way:
             yield redact(photo.pixels, photo.regions, bare if secret < 0 else with_noise, value)[0]
 
     name = f"{style} (default)" if style is Settings().style else style.value
+    name += ", its mean colour" if colour is FillColour.TONE else ""
     return Way(name, hide, fixed=style is Style.FILL)
 
 

@@ -15,12 +15,18 @@ from anonymizer.core.errors import UnsupportedError
 from anonymizer.core.settings import Purpose, Settings
 from anonymizer.core.settings_file import with_sidecar
 from anonymizer.core.types import Action, Box, Evidence, Kind, Model, Pixels, Processed, Region, Traces
+from anonymizer.detect.faces.mesh import FaceMesh
+from anonymizer.detect.finder import Finder
+from anonymizer.detect.models.store import Store
 from anonymizer.gate.output import OutputFolder
 from anonymizer.read.clip.part import PicturePart
 from anonymizer.read.clip.picture import ClipPicture
 from anonymizer.read.photo.reader import Still
+from anonymizer.read.sniff import sniff_file
 from anonymizer.report.schema import Report
 from anonymizer.report.used import used_settings
+from anonymizer.road.clip.process import _cropped
+from anonymizer.road.face_parts import PartsOfFaces
 from anonymizer.road.framing import framed
 from anonymizer.road.photo import process
 from clips import make_clip
@@ -171,10 +177,73 @@ def test_from_the_command_line(run: Callable[..., Ran], tmp_path: Path) -> None:
     assert run("blur", tmp_path / "a.jpg", "--out", out, "--crop", "a,b", *FAST).code == 2
 
 
+def test_to_a_part_of_a_face(run: Callable[..., Ran], portrait: Pixels, tmp_path: Path) -> None:
+    Image.fromarray(portrait[:512, 192:704]).save(tmp_path / "a.png")
+    out = tmp_path / "out"
+    options = ("--out", out, "--text", "none", "--no-codes", "--no-marks")
+    assert run("blur", tmp_path / "a.png", *options, "--crop", "mouth", "--keep-mouth").code == 3
+    (written,) = (out / "review").rglob("*.png")
+    with Image.open(written) as image:
+        shown = np.asarray(image.convert("RGB"), np.uint8)
+    (report,) = [json.loads(path.read_text()) for path in (out / "reports").glob("*.json")]
+    with OutputFolder(out) as folder:
+        (entry,) = folder.ledger.entries()
+    left, top, right, bottom = Box(*json.loads(entry.crop)).pixels(512, 512)
+    x, y, w, h = left, top, right - left, bottom - top
+    assert shown.shape == (h, w, 3)
+    # The mouth's middle, and neither eyes nor chin.
+    assert x < 447 - 192 < x + w and y < 287 < y + h and y > 225 and y + h < 350 and 0.55 < h / w < 0.7
+    source = portrait[:512, 192:704][y : y + h, x : x + w].astype(int)
+    assert np.abs(shown - source)[3:-3, 3:-3].mean() < 12
+    assert (
+        "notes.cropped" in [one["code"] for one in report["notes"]]
+        and report["settings"]["crop_to"] == "mouth"
+    )
+    assert [one["kind"] for one in report["questions"]] == ["face-part"]
+    # The same once more: nothing is to be done.
+    assert run("blur", tmp_path / "a.png", *options, "--crop", "mouth", "--keep-mouth").code == 3
+    assert len(list((out / "review").rglob("*.png"))) == 1
+    Image.fromarray(noise()).save(tmp_path / "b.png")
+    refused = run("blur", tmp_path / "b.png", *options, "--crop", "eyes")
+    assert refused.code == 4 and "pair of eyes that this was to be cropped to" in refused.err + refused.out
+
+
+def test_a_clip_to_a_part_of_a_face(
+    finders: Callable[[Settings], Finder], portrait: Pixels, tmp_path: Path
+) -> None:
+    part = portrait[64:320, 320:576]
+    frames = [np.ascontiguousarray(np.roll(part, 2 * number, axis=1)) for number in range(8)]
+    source = make_clip(tmp_path / "a.mp4", frames)
+    settings = Settings.model_validate({"crop": "mouth", "text": "none", "codes": False, "marks": False})
+    assert settings.crop is None and settings.crop_to == "mouth"
+    parts = PartsOfFaces(lambda: FaceMesh(Store()))
+    x, y, w, h = _cropped(source, sniff_file(source), finders(settings), settings, None, parts).crop or (
+        0,
+        0,
+        0,
+        0,
+    )
+    # From the mouth of the first frame to that of the last, seven steps of two pixels on.
+    assert x < 447 - 320 - 35 and x + w > 447 - 320 + 35 + 14 and y < 287 - 64 < y + h and w < 180 and h < 120
+    nobody = make_clip(tmp_path / "b.mp4", [np.full_like(part, 90)] * 3)
+    with pytest.raises(UnsupportedError, match="nose"):
+        _cropped(
+            nobody,
+            sniff_file(nobody),
+            finders(settings),
+            settings.model_copy(update={"crop_to": "nose"}),
+            None,
+            parts,
+        )
+
+
 def test_the_photo_s_own_file(tmp_path: Path) -> None:
     (tmp_path / "a.jpg.toml").write_text("crop = [1, 2, 30, 40]\n")
     assert with_sidecar(Settings(crop=(9, 9, 99, 99)), tmp_path / "a.jpg").crop == (1, 2, 30, 40)
     assert with_sidecar(Settings(crop=(9, 9, 99, 99)), tmp_path / "b.jpg").crop == (9, 9, 99, 99)
+    (tmp_path / "c.jpg.toml").write_text('crop = "nose"\n')
+    named = with_sidecar(Settings(crop=(9, 9, 99, 99)), tmp_path / "c.jpg")
+    assert named.crop is None and named.crop_to == "nose"
 
 
 def test_planes_of_a_clip_shrink_to_whole_samples_of_colour() -> None:

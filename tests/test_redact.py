@@ -244,3 +244,19 @@ def test_what_a_person_drew_is_filled_as_drawn_unless_it_is_called_a_face() -> N
     assert not out[20:45, 10:40].any()
     _, (face,) = redact(before, [region(10, 20, 30, 25, Kind.FACE)], Settings())
     assert face.style is Style.BLUR and face.shape is Shape.ELLIPSE
+
+
+def test_a_face_filled_with_its_tone_has_one_coarse_colour_and_a_soft_rim() -> None:
+    before = np.full((100, 100, 3), 200, np.uint8)
+    before[20:80, 20:80] = np.random.default_rng(2).integers(90, 130, (60, 60, 3))
+    settings = Settings(style=Style.FILL, fill="tone")
+    after, (one,) = redact(before, [region(30, 30, 40, 40)], settings)
+    inside = coverage(one.shape, one.box, (), 0) > 0
+    left, top, right, bottom = one.box
+    colours = np.unique(after[top:bottom, left:right][inside], axis=0)
+    assert (
+        one.grid == (1, 1) and len(colours) == 1 and (colours % 16 == 0).all() and 90 < colours.mean() < 150
+    )
+    assert (after != before).any(axis=2).sum() > inside.sum() + 50, "the rim fades outwards"
+    text, _ = redact(before, [Region(Box(30, 30, 20, 9), Kind.TEXT, EVIDENCE)], settings)
+    assert (text[32:38, 32:48] == 0).all()

@@ -99,6 +99,35 @@ def page_and_report(out: Path, chromium: str) -> None:
             app.terminate()
 
 
+def in_view() -> None:
+    """The portrait with parts kept, the whole head hidden, and cropped to the mouth."""
+    ways = {
+        "--keep-part mouth": {"keep_part": ("mouth",)},
+        "--keep-part left-eye": {"keep_part": ("left-eye",)},
+        "--cover head, mouth kept": {"cover": "head", "keep_part": ("mouth",)},
+        "--crop mouth": {"crop": "mouth"},
+    }
+    with Image.open(SAMPLES / "portrait.jpg") as picture:
+        pictures = [
+            picture.convert("RGB").crop((180, 0, 740, 520)).resize((452, HEIGHT), Image.Resampling.LANCZOS)
+        ]
+    with tempfile.TemporaryDirectory() as folder:
+        for number, values in enumerate(ways.values()):
+            with Session(Path(folder) / str(number), Settings.model_validate(values)) as session:
+                (outcome,) = session.run_all([SAMPLES / "portrait.jpg"])
+            print(values, outcome.verdict, *outcome.reasons)
+            if outcome.output is None:
+                raise SystemExit(f"portrait.jpg: {outcome.reasons[0]}")
+            with Image.open(outcome.output) as made:
+                shown = made.convert("RGB")
+            if "crop" in values:
+                pictures.append(shown.resize((2 * shown.width, 2 * shown.height), Image.Resampling.LANCZOS))
+            else:
+                part = shown.crop((180, 0, 740, 520))
+                pictures.append(part.resize((452, HEIGHT), Image.Resampling.LANCZOS))
+    save(row(pictures, ["before", *ways]), "in-view.jpg")
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
 
@@ -116,6 +145,7 @@ def main() -> None:
         faces = [fitted(SAMPLES / "portrait-turned.jpg")]
         faces += [done("portrait-turned.jpg", Settings(style=style)) for style in Style]
         save(row(faces, ["before", *(f"style = {style}" for style in Style)]), "styles.jpg")
+        in_view()
         if chromium := shutil.which("chromium"):
             page_and_report(Path(folder) / "page", chromium)
 

@@ -17,7 +17,7 @@ from anonymizer.cli.language import FLAG, language
 from anonymizer.core.described import Described, described
 from anonymizer.core.errors import SettingsError, UsageError
 from anonymizer.core.message import Message
-from anonymizer.core.settings import Settings
+from anonymizer.core.settings import CropPart, Settings
 from anonymizer.core.settings_file import load
 from anonymizer.core.types import Kind
 from anonymizer.i18n import languages
@@ -201,7 +201,7 @@ def _parts(value: Any) -> list[str]:
 def _value(one: Described, value: Any) -> Any:
     """What was written, as a settings file would hold it."""
     if one.keys == ("crop",):
-        return rectangle(value)
+        return value if value in tuple(CropPart) else rectangle(value)
     if not one.many:
         return value
     if one.keys == ("keep_part",):

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator, model_validator
 
 from anonymizer.core import known
 from anonymizer.core.errors import SettingsError
@@ -64,11 +64,26 @@ class HdrPolicy(StrEnum):
     KEEP = "keep"
 
 
+class FillColour(StrEnum):
+    """What a face is filled with."""
+
+    BLACK = "black"
+    TONE = "tone"
+
+
 class Cover(StrEnum):
     """How much of a person's head is hidden."""
 
     FACE = "face"
     HEAD = "head"
+
+
+class CropPart(StrEnum):
+    """A part of a face that is cropped to."""
+
+    MOUTH = "mouth"
+    EYES = "eyes"
+    NOSE = "nose"
 
 
 class Purpose(StrEnum):
@@ -210,6 +225,15 @@ class Settings(BaseModel):
     style: Annotated[
         Style, About(Part.HIDE, "How a face is hidden.", "Text and codes are always filled.")
     ] = Style.BLUR
+    fill: Annotated[
+        FillColour,
+        About(
+            Part.HIDE,
+            "What a face is filled with, where its style is fill.",
+            "`tone` is the one mean colour of the place, which `blur` shows too, in steps of 16. Text and codes are "
+            "always black.",
+        ),
+    ] = FillColour.BLACK
     shape: Annotated[
         Shape, About(Part.HIDE, "Outline of a hidden face.", choices=(Shape.ELLIPSE, Shape.BOX))
     ] = Shape.ELLIPSE
@@ -302,8 +326,18 @@ class Settings(BaseModel):
             "Hand out this part of the picture alone.",
             "In pixels of the upright source. A photo is searched with a margin about it, of which nothing is written; "
             "where it shows a part of a face, and for a clip always, the file waits in review/. All other places are "
-            "then in pixels of what is left.",
+            "then in pixels of what is left. `mouth`, `eyes` and `nose` stand for `crop_to`.",
             value="X,Y,W,H",
+        ),
+    ] = None
+    crop_to: Annotated[
+        CropPart | None,
+        About(
+            Part.PLACES,
+            "Hand out what is about this part of the largest face alone, unless a crop is given.",
+            "Where it is not found surely, the file fails with a sentence. A clip has one crop, which holds the part "
+            "in all its frames.",
+            choices=tuple(CropPart),
         ),
     ] = None
 
@@ -434,6 +468,16 @@ class Settings(BaseModel):
     ] = HdrPolicy.MAP
 
     limits: Limits = Limits()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _crop_by_name(cls, values: Any) -> Any:
+        """A crop may be given by the name of a part."""
+        if isinstance(values, dict) and isinstance(values.get("crop"), str):
+            return {key: value for key, value in values.items() if key != "crop"} | {
+                "crop_to": values["crop"]
+            }
+        return values
 
     @field_validator("known", mode="before")
     @classmethod

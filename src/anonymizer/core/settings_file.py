@@ -22,7 +22,7 @@ from anonymizer.core.errors import SettingsError
 from anonymizer.core.message import Message
 from anonymizer.core.settings import DrawnRegion, Limits, Settings
 
-SIDECAR_KEYS = frozenset({"regions", "keep", "keep_mouth", "keep_part", "dismiss", "crop"})
+SIDECAR_KEYS = frozenset({"regions", "keep", "keep_mouth", "keep_part", "dismiss", "crop", "crop_to"})
 
 
 def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
@@ -75,7 +75,8 @@ def with_sidecar(settings: Settings, photo: Path) -> Settings:
             "dismiss": (*settings.dismiss, *own.dismiss),
             "keep_mouth": settings.keep_mouth or own.keep_mouth,
             "keep_part": tuple(dict.fromkeys((*settings.keep_part, *own.keep_part))),
-            "crop": own.crop or settings.crop,
+            "crop": own.crop or (None if own.crop_to else settings.crop),
+            "crop_to": own.crop_to or settings.crop_to,
         }
     )
 

@@ -267,6 +267,8 @@ class Processed:
     frames: int = 1
     duration: float | None = None
     """Seconds, for a clip."""
+    crop: tuple[float, float, float, float] | None = None
+    """What was taken of the source: x, y, w, h in its pixels. For the ledger: no report tells it."""
 
 
 @dataclass(frozen=True, slots=True)

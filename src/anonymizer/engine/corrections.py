@@ -33,6 +33,7 @@ def carried(gate: Gate, prior: LedgerEntry, settings: Settings) -> tuple[Setting
     # Who corrected an output saw what was left of the picture then: never more of it comes out by itself.
     update = {
         "crop": used.crop,
+        "crop_to": used.crop_to,
         "max_side": used.max_side,
         "purpose": used.purpose,
         "regions": tuple(dict.fromkeys((*settings.regions, *used.regions))),

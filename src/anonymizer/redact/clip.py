@@ -24,11 +24,11 @@ from anonymizer.core.types import Box, Kind, Redaction, Region, Shape, Style
 from anonymizer.core.yuv import AnyPlane, AnyPlanes, Plane, colours
 from anonymizer.redact.photo import (
     FEATHER,
-    FILL_COLOUR,
     TEXT_PAD,
     bounded,
     coverage,
     drawn,
+    fill_of,
     grid_size,
     redaction_boxes,
     shape_of,
@@ -75,7 +75,8 @@ def track_redaction(
     if style is Style.FILL and track.quads is not None:
         shape, boxes = Shape.QUAD, _boxes_about(track.quads)
     if style is Style.FILL:
-        return TrackRedaction(track, style, shape, planes(np.array([[FILL_COLOUR]], np.float32)), boxes)
+        colour = fill_of(track.kind, track.colours, settings).astype(np.float32)
+        return TrackRedaction(track, style, shape, planes(colour.reshape(1, 1, 3)), boxes)
     largest = int((track.boxes[:, 2] * track.boxes[:, 3]).argmax())
     left, top, right, bottom = _seen(_rect(boxes[largest]), size)
     cells = grid_size(right - left, bottom - top, settings.grid)

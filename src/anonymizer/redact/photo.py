@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from anonymizer.core import kept
 from anonymizer.core.kept import KeptArea
 from anonymizer.core.pixels import averages
-from anonymizer.core.settings import Settings
+from anonymizer.core.settings import FillColour, Settings
 from anonymizer.core.types import Box, Kind, Pixels, Point, Redaction, Region, Shape, Style
 from anonymizer.redact.noise import SIDE, look, noise
 
@@ -37,6 +37,8 @@ BRIGHTNESS = np.array([0.299, 0.587, 0.114])
 """Of red, green and blue (ITU-R BT.601). Together 1: grey stays grey."""
 FILL_COLOUR = (0, 0, 0)
 """Codes and text: a constant that says nothing about what was there."""
+TONE_STEP = 16
+"""Steps, of 255, in which a mean colour is told."""
 TEXT_PAD = 0.15
 """Growth of a text or code box on each side, as a share of its height: ascenders and quiet zones."""
 
@@ -83,6 +85,15 @@ def shape_of(region: Region, settings: Settings) -> Shape:
     if region.kind in (Kind.FACE, Kind.MARK):
         return settings.shape
     return Shape.QUAD if region.kind in (Kind.TEXT, Kind.CODE) and len(region.corners) == 4 else Shape.BOX
+
+
+def fill_of(kind: Kind, seen: NDArray[np.floating], settings: Settings) -> NDArray[np.uint8]:
+    """The one colour, RGB, of a fill over a place with these averages ``(rows, columns, 3)``: black, or of a face its
+    mean, coarsely, where the settings ask for that."""
+    if kind not in (Kind.FACE, Kind.MARK) or settings.fill is not FillColour.TONE:
+        return np.array(FILL_COLOUR, np.uint8)
+    mean = seen.reshape(-1, 3).mean(axis=0)
+    return np.asarray(np.clip(np.rint(mean / TONE_STEP) * TONE_STEP, 0, 255), np.uint8)
 
 
 def grid_size(width: int, height: int, limit: int) -> tuple[int, int]:
@@ -176,7 +187,7 @@ def redact(
         patch = pixels[visible[1] : visible[3], visible[0] : visible[2]]
         if style is Style.FILL:
             size = (1, 1)
-            colour = np.array(FILL_COLOUR, np.uint8)
+            colour = fill_of(region.kind, averages(patch, (1, 1)), settings)
             drawing = np.broadcast_to(colour, patch.shape)
         else:
             size = grid_size(visible[2] - visible[0], visible[3] - visible[1], settings.grid)

@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from anonymizer.core.errors import UnsupportedError
 from anonymizer.core.face_outlines import Outline, outlines
 from anonymizer.core.face_parts import FacePart, KeptPart
 from anonymizer.core.message import Message
-from anonymizer.core.settings import Settings
+from anonymizer.core.settings import CropPart, Settings
 from anonymizer.core.types import Box, Kind, Model, Pixels, Region
 from anonymizer.detect.faces.mesh import LEAST, FaceMesh, sure
-from anonymizer.road.framing import shifted
+from anonymizer.road.framing import about, shifted
 
 T = TypeVar("T")
 REACH = 1.4
@@ -71,6 +72,21 @@ class PartsOfFaces:
             if missing:
                 said.append(unsure(missing, Message("ask.at", box=box)))
         return kept, said
+
+    def crop(
+        self, pixels: Pixels, regions: Sequence[Region], part: CropPart
+    ) -> tuple[float, float, float, float]:
+        """The crop about a part of the largest face: x, y, w, h in pixels.
+
+        Raises :class:`UnsupportedError` where there is no face, or the part is not surely found.
+        """
+        faces = [one for one in regions if one.kind is Kind.FACE and one.hidden]
+        face = max(faces, key=lambda one: one.box.area, default=None)
+        mesh = self.mesh.look(pixels, face) if face else None
+        parts = single(FacePart(part))
+        if face is None or mesh is None or not all(sure(pixels, face, mesh, one) for one in parts):
+            raise UnsupportedError("road.crop-no-part", part=Message(f"part.{part}"))
+        return about([outline for one in parts for outline in outlines(mesh.points, one)])
 
 
 def single(part: FacePart) -> tuple[FacePart, ...]:

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from anonymizer.core.errors import UnsupportedError
+from anonymizer.core.face_outlines import Outline
 from anonymizer.core.geometry import scaled_size
 from anonymizer.core.message import Message
 from anonymizer.core.settings import Settings
@@ -24,6 +25,10 @@ LEAST_MARGIN = 64
 """Pixels of it at least."""
 LEAST = 16
 """Pixels that a crop must have of the picture, both ways."""
+AROUND = 1.4
+"""Size of a crop to a part of a face, in sizes of the part."""
+SHAPE = 0.6
+"""Its shorter side, at least, in longer sides."""
 PART = 0.5
 """A crop shows a part of a face, and is no picture of it, where less than this share of the face is in it, and the face
 takes up more than this share of it: hidden, nothing would be left, so a person is asked."""
@@ -148,3 +153,12 @@ def _resized(pixels: Pixels, factor: float) -> Pixels:
         return np.ascontiguousarray(pixels)
     size = scaled_size(pixels.shape[1], pixels.shape[0], factor)
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def about(shown: Sequence[Outline]) -> tuple[float, float, float, float]:
+    """The crop about the outlines of a part: x, y, w, h in pixels, in the shape of a slide, more or less."""
+    corners = np.array([corner for outline in shown for corner in outline])
+    (left, top), (right, bottom) = corners.min(axis=0), corners.max(axis=0)
+    wide, high = (AROUND * float(side) for side in (right - left, bottom - top))
+    wide, high = max(wide, SHAPE * high, LEAST), max(high, SHAPE * wide, LEAST)
+    return float(left + right - wide) / 2, float(top + bottom - high) / 2, wide, high

@@ -241,7 +241,7 @@ def _named(gate: Gate, id: str, path: Path, worked: Worked) -> tuple[str, Settin
     What a person gave is not used, and told to nobody, where it holds a word of this very source.
     """
     settings, suffix = worked.settings, worked.processed.path.suffix[1:]
-    crop = json.dumps(settings.crop) if settings.crop else ""
+    crop = json.dumps(worked.processed.crop) if worked.processed.crop else ""
     form = settings.output_name
     notes: tuple[Message, ...] = ()
     if form and form.holds(worked.processed.traces.strings, path):

@@ -52,6 +52,8 @@ class Opened:
     settings: Settings
     photo: tuple[str, Still] | None
     found: tuple[Region, ...] | None = None
+    crop: tuple[float, float, float, float] | None = None
+    """Where it was searched so: what is to be taken of it."""
 
 
 class Worker:
@@ -116,9 +118,9 @@ class Worker:
         if not opened.photo or own_threads() == 1:
             return opened
         keep_memory(True)
-        return replace(
-            opened, found=tuple(self.finder.find(framed(opened.photo[1].pixels, opened.settings).view))
-        )
+        cropped = self._cropped(opened.photo[1], opened.settings)
+        found = tuple(self.finder.find(framed(opened.photo[1].pixels, cropped).view))
+        return replace(opened, found=found, crop=cropped.crop)
 
     def process(
         self, path: Path, staged: Path, progress: Progress | None = None, settings: Settings | None = None
@@ -134,7 +136,7 @@ class Worker:
         """Take a source down the road that is open already. Raises as :meth:`process`."""
         if opened.photo:
             sha256, still = opened.photo
-            return self._photo(still, sha256, staged, opened.settings, opened.found)
+            return self._photo(still, sha256, staged, opened.settings, opened.found, opened.crop)
         from anonymizer.read.clip.reader import following
 
         keep_memory(False)
@@ -167,10 +169,19 @@ class Worker:
         staged: Path,
         settings: Settings,
         found: Sequence[Region] | None = None,
+        crop: tuple[float, float, float, float] | None = None,
     ) -> Worked:
         keep_memory(True)
         still = replace(still, traces=traces_with(still.traces, settings))
+        used = settings.model_copy(update={"crop": crop}) if crop else self._cropped(still, settings)
         processed = photo.process(
-            still, sha256, self.finder, settings, staged, self.secret, found, self.parts, self.heads
+            still, sha256, self.finder, used, staged, self.secret, found, self.parts, self.heads
         )
-        return Worked(processed, sha256, settings)
+        return Worked(replace(processed, crop=used.crop), sha256, settings)
+
+    def _cropped(self, still: Still, settings: Settings) -> Settings:
+        """The settings with a crop to a part of a face in pixels. Raises :class:`MediumError` where there is none."""
+        if settings.crop or not settings.crop_to:
+            return settings
+        crop = self.parts.crop(still.pixels, self.finder.find(still.pixels), settings.crop_to)
+        return settings.model_copy(update={"crop": crop})

@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer.core.errors import DamagedError, UnreadableError
+from anonymizer.core.errors import DamagedError, UnreadableError, UnsupportedError
+from anonymizer.core.face_parts import FacePart, KeptPart
 from anonymizer.core.message import Message
-from anonymizer.core.settings import Cover, Settings
+from anonymizer.core.settings import Cover, Purpose, Settings
 from anonymizer.core.types import (
     Check,
     Kind,
@@ -43,6 +44,7 @@ from anonymizer.road.clip.speech import mutes, searched_again, speech_in, to_lis
 from anonymizer.road.clip.verification import Verification, verification_pass
 from anonymizer.road.clip.writing import Written, write, write_again
 from anonymizer.road.face_parts import PartsOfFaces
+from anonymizer.road.framing import about
 from anonymizer.road.heads import Heads
 from anonymizer.road.known import known_check, traces_with
 from anonymizer.road.photo import ASKED, reasons, residual
@@ -53,6 +55,8 @@ MANY_DAMAGED = 0.05
 """Share of damaged frames from which a person must look."""
 ATTEMPTS = 5
 """How often a clip is written at most: what the search of the output finds is hidden too."""
+SEEN_LEAST = 0.5
+"""Share of a face's frames in which a part must be seen that a clip is cropped to."""
 MOST_TOLD = 12
 """Doubtful places that a report names one by one."""
 
@@ -78,6 +82,8 @@ def process(
     staged = staged.with_suffix(".mp4")
     before = _identity(path)
     sha256 = file_sha256(path)
+    if settings.crop_to and not settings.crop and parts:
+        settings = _cropped(path, form, finder, settings, progress, parts)
     clip, searched = _searched(path, form, finder, settings, progress)
     doubts, searched_frames = list(searched.doubts), list[int]()
     plan = planned(clip, searched, settings, secret)
@@ -174,6 +180,7 @@ def process(
             contact_sheet=verified.sheet,
             frames=len(searched.pts),
             duration=float((written.pts[-1] + written.durations[-1]) * clip.time_base),
+            crop=settings.crop,
         ),
         sha256,
     )
@@ -193,6 +200,33 @@ def _searched(
             if canvas is not None:
                 raise DamagedError("clip.gave-up") from changed
             canvas = changed.canvas
+
+
+def _cropped(
+    path: Path,
+    form: Format,
+    finder: Finder,
+    settings: Settings,
+    progress: Progress | None,
+    parts: PartsOfFaces,
+) -> Settings:
+    """The settings with a crop that holds a part of the largest face in all frames in which it is seen.
+
+    Raises :class:`anonymizer.core.errors.UnsupportedError` where that is less than half of the face's.
+    """
+    assert settings.crop_to
+    part = FacePart(settings.crop_to)
+    whole = settings.model_copy(update={"max_side": 0, "purpose": Purpose.ORIGINAL})
+    clip, searched = _searched(path, form, finder, whole, progress)
+    faces = [track for track in searched.tracker.tracks() if track.kind is Kind.FACE]
+    largest = max(faces, key=lambda one: float(one.boxes[:, 2:].prod(axis=1).sum()), default=None)
+    wanted = whole.model_copy(update={"keep_part": (KeptPart(part=part),), "keep_mouth": False})
+    followed, _ = followed_parts(clip, [largest] if largest else [], wanted, parts, progress)
+    if not followed or followed[0].shown.all(axis=1).mean() < SEEN_LEAST:
+        raise UnsupportedError("road.crop-no-part", part=Message(f"part.{part}"))
+    one = followed[0]
+    shown = [outline for frame in range(one.first, one.first + len(one.shown)) for outline in one.at(frame)]
+    return settings.model_copy(update={"crop": about(shown)})
 
 
 def coverage(plan: RedactionPlan, written: Written, verified: Verification) -> Check:

@@ -181,7 +181,7 @@ def test_to_a_part_of_a_face(run: Callable[..., Ran], portrait: Pixels, tmp_path
     Image.fromarray(portrait[:512, 192:704]).save(tmp_path / "a.png")
     out = tmp_path / "out"
     options = ("--out", out, "--text", "none", "--no-codes", "--no-marks")
-    assert run("blur", tmp_path / "a.png", *options, "--crop", "mouth", "--keep-mouth").code == 3
+    assert run("blur", tmp_path / "a.png", *options, "--crop", "mouth").code == 3
     (written,) = (out / "review").rglob("*.png")
     with Image.open(written) as image:
         shown = np.asarray(image.convert("RGB"), np.uint8)
@@ -200,9 +200,6 @@ def test_to_a_part_of_a_face(run: Callable[..., Ran], portrait: Pixels, tmp_path
         and report["settings"]["crop_to"] == "mouth"
     )
     assert [one["kind"] for one in report["questions"]] == ["face-part"]
-    # The same once more: nothing is to be done.
-    assert run("blur", tmp_path / "a.png", *options, "--crop", "mouth", "--keep-mouth").code == 3
-    assert len(list((out / "review").rglob("*.png"))) == 1
     Image.fromarray(noise()).save(tmp_path / "b.png")
     refused = run("blur", tmp_path / "b.png", *options, "--crop", "eyes")
     assert refused.code == 4 and "pair of eyes that this was to be cropped to" in refused.err + refused.out

@@ -25,7 +25,6 @@ from anonymizer.detect.base import (
 )
 from anonymizer.detect.models.store import Store
 from anonymizer.detect.runtime import hand_back
-from anonymizer.detect.text.evidence import LARGE_AREA, share
 
 
 def _faces(settings: Settings, store: Store) -> list[RegionFinder]:
@@ -252,6 +251,9 @@ def _in_steps(box: Box, width: int, height: int) -> Box:
 
 def _of_whole(region: Region, pixels: Pixels) -> Region:
     """What was found in a part of a picture, as it is in the whole: what is large in the part alone is no question."""
+    # Imported here: the doctor, which reads this module, must be able to say that OpenCV does not load.
+    from anonymizer.detect.text.evidence import LARGE_AREA, share
+
     small = share(region, pixels.shape[:2]) <= LARGE_AREA
     return replace(region, action=Action.HIDE) if small and region.hidden else region
 

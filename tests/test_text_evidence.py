@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from anonymizer.core.geometry import inside, outline
 from anonymizer.core.known import parsed
 from anonymizer.core.types import Action, Box, Evidence, Kind, Region
+from anonymizer.detect.base import Proof
 from anonymizer.detect.models.store import Store
 from anonymizer.detect.text.evidence import MANY, Witnesses, judged
 from anonymizer.detect.text.finder import TextFinder
@@ -180,3 +181,15 @@ def test_a_close_opinion_tells_print_from_a_wall_and_is_asked_at_sizes_that_no_p
     assert min(second.close_opinion(pixels, place) for place in places) > 0.3
     assert max(second.close_opinion(pixels, place) for place in (wall, beyond)) < 0.01
     assert shown == {(224, 224), (320, 320)}
+
+
+def test_networks_that_were_let_go_are_there_when_they_are_asked_next(finder: TextFinder) -> None:
+    picture = Image.new("RGB", (400, 120), (240, 240, 230))
+    ImageDraw.Draw(picture).text(
+        (20, 30), "MARTIN JEANNE", fill=(30, 30, 40), font=ImageFont.load_default(40)
+    )
+    pixels, place = np.asarray(picture), Region(Box(15, 25, 330, 60), Kind.TEXT, ())
+    before = finder.verification_pass(pixels), finder.proof(pixels, place)
+    finder.let_go()
+    assert (finder.verification_pass(pixels), finder.proof(pixels, place)) == before
+    assert before[0] and before[1] is Proof.READ

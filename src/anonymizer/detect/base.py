@@ -89,3 +89,10 @@ class ReleasesMemory(Protocol):
     """A finder that can give back the memory that a search takes."""
 
     def rest(self) -> None: ...
+
+
+@runtime_checkable
+class LetsGo(Protocol):
+    """A finder that can give back its networks, with all that they keep, until they are asked next."""
+
+    def let_go(self) -> None: ...

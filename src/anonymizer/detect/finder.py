@@ -18,6 +18,7 @@ from anonymizer.core.types import Action, Box, Model, Pixels, Question, Region
 from anonymizer.detect.base import (
     FaceRegionFinder,
     FindsBeside,
+    LetsGo,
     Proof,
     ProvesLabels,
     RegionFinder,
@@ -145,6 +146,13 @@ class Finder:
             if isinstance(finder, ReleasesMemory):
                 finder.rest()
         hand_back()
+
+    def let_go(self) -> None:
+        """What :meth:`rest` does, and give back what networks keep for pictures of every shape that they were shown."""
+        for finder in self.finders:
+            if isinstance(finder, LetsGo):
+                finder.let_go()
+        self.rest()
 
     def make_room(self) -> None:
         """Let finders take turns with the memory: :meth:`rest` where several take as much, nothing for one alone."""

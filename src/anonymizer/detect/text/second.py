@@ -98,6 +98,10 @@ class SecondDetector:
         if self._network:
             self._network.rest()
 
+    def let_go(self) -> None:
+        """Give back the network; it is loaded again when it is asked next."""
+        self._network = None
+
     def _chances(self, view: Pixels) -> NDArray[np.float32]:
         with self._turn:
             if self._network is None:

@@ -99,7 +99,7 @@ def process(
         unsure += whole.said(clip, _seconds(clip, searched))
         plan = planned(clip, searched, settings, secret, plan, whole)
     among: set[int] | None = None
-    finder.rest()  # The encoder takes as much.
+    finder.let_go()  # The encoder takes as much.
     listener = SpeechFinder() if mutes(settings) and "sound" in clip.traces.kinds else None
     silent = (
         speech_in(clip, settings, listener, float(searched.ending.last * clip.time_base)) if listener else ()
@@ -128,7 +128,7 @@ def process(
         # All else of the next writing is what this one's was, and was searched.
         earlier, plan = plan, planned(clip, searched, settings, secret, plan, whole)
         among = differing(earlier, plan)
-        finder.rest()
+        finder.let_go()
         written = write_again(clip, plan, staged, progress, written, among)
     if _identity(path) != before:
         raise UnreadableError("file.changed")

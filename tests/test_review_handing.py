@@ -14,14 +14,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from anonymizer.core.message import Message
 from anonymizer.core.settings import Settings
+from anonymizer.gate.folder import Gate
 from anonymizer.gate.output import OutputFolder
-from anonymizer.gate.records import State
+from anonymizer.gate.records import State, now
+from anonymizer.i18n import page_words
 from anonymizer.road.pipeline import Session
+from anonymizer.watch import status
+from anonymizer.watch.locks import take_output
 from chromium import in_browser
 from conftest import QUICK
 from review_server import Client, serving
-from review_window import Window
+from review_window import Window, page_strings
 
 SETTINGS = QUICK.model_copy(update={"faces": True})
 NAMES = ("IMG_0413.png", "IMG_0414.png", "Muster_Anna.png")
@@ -139,6 +144,97 @@ def test_chosen_ones_alone_are_released(client: Client, out: Path) -> None:
     assert (done["copied"], done["held"]) == (1, [])
     with OutputFolder(out) as folder:
         assert [entry.id for entry in folder.ledger.each(State.RELEASED)] == [one["id"]]
+
+
+def test_names_that_a_person_gives_hold_for_what_is_added_from_then_on(client: Client, out: Path) -> None:
+    def added(seed: int) -> str:
+        data = io.BytesIO()
+        Image.fromarray(np.full((30, 40, 3), seed, np.uint8)).save(data, "PNG")
+        assert client.upload(f"{seed}.png", data.getvalue()).status == 202
+        job = client.finish()[-1]
+        with OutputFolder(out) as folder:
+            entry = folder.ledger.get(job["id"])
+        assert entry is not None
+        return entry.name
+
+    assert client.get("api/session").json()["names"]["example"] == ""
+    wanted = {"name": "{date}-{case}-{number:03}", "date": "2026", "case": "Implant Été"}
+    assert client.post("api/names/try", wanted).json()["example"] == "2026-implant-ete-001.jpg"
+    assert client.post("api/names/try", wanted | {"case": "a/b"}).json()["error"].startswith("case: 'a/b'")
+    assert len(added(71)) == len("abcdefghijkm.png"), "trying changes nothing"
+    assert client.post("api/names", wanted | {"name": "x"}).status == 409
+    assert client.post("api/names", wanted).json() == client.get("api/session").json()["names"]
+    assert added(72) == "2026-implant-ete-001.png"
+    assert client.post("api/names", {}).json()["example"] == ""
+    assert client.post("api/names", wanted | {"path": "/"}).status == 400
+    assert len(added(73)) == len("abcdefghijkm.png")
+
+
+def watched(out: Path, doing: status.Doing, **more: Any) -> None:
+    """What a watcher beside the page writes of itself."""
+    status.write(out / ".anonymizer", status.Status(doing, since=now(), updated=now(), **more))
+
+
+def test_the_page_says_what_the_watcher_beside_it_does(client: Client, out: Path) -> None:
+    assert client.get("api/poll").json()["watcher"] is None and client.get("api/watcher").json() is None
+    with Gate(out) as gate:
+        gate.ledger.remember_mount(Path("/in/box"), "/")
+        gate.ledger.wait_for({Path("/in/box/a/b.mp4"): Message("wait.unfinished")})
+    watched(out, status.Doing.PAUSED, waiting=1, said=Message("fault.full"))
+    assert client.get("api/poll").json()["watcher"]["doing"] == "stopped", (
+        "it was killed: nobody holds its lock"
+    )
+    assert client.get("api/watcher").json()["files"] == []
+    lock = take_output(out)
+    try:
+        told = client.get("api/poll").json()["watcher"]
+        assert (told["doing"], told["waiting"]) == ("paused", 1)
+        full = client.get("api/watcher").json()
+        assert full["said"] and full["inboxes"] == ["/in/box"]
+        assert [one["name"] for one in full["files"]] == ["a/b.mp4"]
+        assert full["files"][0]["reason"] == str(Message("wait.unfinished"))
+    finally:
+        lock.release()
+
+
+@in_browser
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_names_and_the_watcher_at_every_size(browser: Any, out: Path, language: str) -> None:
+    words = page_words(language, page_strings())
+    with Gate(out) as gate:
+        gate.ledger.wait_for({Path("/in/box/a/b.mp4"): Message("wait.unfinished")})
+    watched(out, status.Doing.IDLE, waiting=1)
+    lock = take_output(out)
+    with serving(out, SETTINGS, language=language) as client:
+        window = Window(browser, client)
+        page = window.open()
+        for width, height in ((1440, 900), (1024, 768), (390, 844)):
+            page.set_viewport_size({"width": width, "height": height})
+            window.wait("() => document.querySelector('#below .watcher b')?.textContent === '1'")
+            page.click("#below .watcher")
+            window.wait("() => document.querySelector('#watcher[open]')")
+            window.says("a/b.mp4")
+            window.says(words["watcher.waiting.one"].replace("{n}", "1"))
+            if width == 390:
+                window.flawless("watcher")
+            page.click("#watcher .primary")
+            page.click("#below button:first-child")
+            page.select_option("#names-template", index=3)
+            page.fill("#names-case", "")
+            window.says(words["names.missing"])
+            assert page.is_disabled("#names-go")
+            page.fill("#names-case", f"Cas {width}.")
+            window.wait("() => document.querySelector('#names-said.error')")
+            page.fill("#names-case", f"Cas {width}")
+            window.says(words["names.example"].replace("{example}", f"cas-{width}-001.jpg"))
+            if width == 390:
+                window.flawless("names")
+            page.click("#names-go")
+            window.says(words["names.now"].replace("{example}", f"cas-{width}-001.jpg"))
+        window.context.close()
+        assert window.errors == []
+        assert client.page.runner.settings.case == "Cas 390"
+    lock.release()
 
 
 @in_browser

@@ -46,6 +46,10 @@ class FileRecords(Database):
         rows = self.rows("SELECT path, reason, since FROM waiting ORDER BY since, path LIMIT ?", (count,))
         return [(Path(os.fsdecode(raw)), unpacked(reason)[0], since) for raw, reason, since in rows]
 
+    def inboxes(self) -> list[Path]:
+        """The folders that were ever watched into this one."""
+        return [Path(os.fsdecode(raw)) for (raw,) in self.rows("SELECT path FROM inboxes ORDER BY path", ())]
+
     def mount_of(self, inbox: Path) -> str:
         """Where the disk or share of a watched folder was mounted when it was last seen; empty if it never was."""
         rows = self.rows("SELECT mount FROM inboxes WHERE path = ?", (os.fsencode(inbox),))

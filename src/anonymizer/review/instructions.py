@@ -68,6 +68,16 @@ class Looked(BaseModel):
     initials: Annotated[str, StringConstraints(max_length=12)] = ""
 
 
+class Naming(BaseModel):
+    """The names of what is added from now on: :attr:`anonymizer.core.settings.Settings.name` and its values."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, StringConstraints(max_length=200)] = ""
+    date: Annotated[str, StringConstraints(max_length=200)] = ""
+    case: Annotated[str, StringConstraints(max_length=200)] = ""
+
+
 class SystemFolder(BaseModel):
     """A folder of this program's own to be opened by the system."""
 

@@ -68,10 +68,12 @@ class Stage(StrEnum):
 
 @dataclass
 class PageJob:
-    """One medium on its way down the road. ``replaces`` is the id of the output that it corrects."""
+    """One medium on its way down the road, under the page's settings of the moment in which it came, ``rules``, or
+    under ``settings`` of its own. ``replaces`` is the id of the output that it corrects."""
 
     number: int
     source: Path
+    rules: Settings
     settings: Settings | None = None
     replaces: str = ""
     sha256: str = ""
@@ -189,7 +191,7 @@ class JobRunner:
 
     def add(self, source: Path) -> PageJob:
         """Queue a source that nobody has seen yet."""
-        return self._queue(PageJob(next(self._numbers), source))
+        return self._queue(PageJob(next(self._numbers), source, self.settings))
 
     async def receive(self, name: str, within: str, chunks: AsyncIterator[bytes]) -> PageJob:
         """Store a dropped file and queue it; ``within`` are the folders that it was dropped with.
@@ -249,9 +251,14 @@ class JobRunner:
         if said.approve:
             decide.person(said.initials)
         entry, settings = await self.ask_gate(self._correctable, id, said)
-        job = PageJob(next(self._numbers), entry.source, settings, id, entry.sha256)
+        job = PageJob(next(self._numbers), entry.source, self.settings, settings, id, entry.sha256)
         job.approval = said if said.approve else None
         return self._queue(job)
+
+    def named(self, name: str, date: str, case: str) -> Settings:
+        """The settings with other names of outputs. Raises :class:`anonymizer.core.errors.SettingsError`."""
+        update = {"name": name, "date": date, "case": case}
+        return self.settings.model_copy(update=update).checked()
 
     def free(self, id: str) -> None:
         """Raises :class:`DecisionError` where a correction of this medium is under way."""
@@ -311,8 +318,11 @@ class JobRunner:
             raise _StoppedError
         job.stage, job.what = Stage.WORKING, "loading"
         started = time.monotonic()
-        settings = job.settings or self.settings
+        settings = job.settings or job.rules
         worker = self._ready_worker(settings)
+        if not job.settings:
+            # Other names, the same detectors.
+            worker.settings = settings
 
         def progress(what: str, done: int, total: int) -> None:
             if self._stop.is_set():

@@ -19,7 +19,7 @@ from anonymizer.gate.output import OutputFolder
 from anonymizer.gate.records import State
 from anonymizer.i18n import languages
 from anonymizer.read.walk import Passed
-from anonymizer.review import deciding, handing, showing
+from anonymizer.review import deciding, handing, inflow, showing
 from anonymizer.review import listing as queue
 from anonymizer.review import uploads as inbox
 from anonymizer.review.instructions import Nothing, told
@@ -42,6 +42,7 @@ def build(page: Page, port: int) -> Starlette:
         *showing.routes(media),
         *deciding.routes(media),
         *handing.routes(media),
+        *inflow.routes(),
     ]
     app = Starlette(
         routes=[Mount(page.keys.path, routes=routes)],
@@ -83,6 +84,7 @@ async def _session(request: Request) -> Response:
             "release_folder": queue.shown(str(page.release_folder)),
             "release_answers": page.runner.settings.release_answers,
             "release_seen": page.runner.settings.release_seen,
+            "names": inflow.names(page.runner.settings),
             "idle_seconds": page.idle_seconds,
             "max_bytes": limits.max_bytes,
             "max_clip_bytes": limits.max_clip_bytes,
@@ -94,9 +96,10 @@ async def _poll(request: Request) -> Response:
     """Counts and jobs. A page that only asks this is not in use, unless it says that somebody does something there."""
     page = page_of(request, used="active" in request.query_params)
     counts, revision = await page.runner.read(_counts, len(page.runner.unwritten))
+    watcher = await page.runner.read(inflow.watcher)
     left = max(0.0, page.idle_seconds - (time.monotonic() - page.used))
     jobs = [job.facts() for job in list(page.runner.jobs.values())]
-    known = {"counts": counts, "revision": revision, "jobs": jobs, "left": round(left)}
+    known = {"counts": counts, "revision": revision, "jobs": jobs, "left": round(left), "watcher": watcher}
     return JSONResponse(spoken(request, known))
 
 

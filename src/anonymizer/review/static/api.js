@@ -5,7 +5,9 @@
 import { language } from "./words.js";
 
 /** @typedef {[number, number, number, number]} Rect */
-/** @typedef {{version: string, language: string, spoken: boolean, languages: string[], folder: string, release_folder: string, release_answers: boolean, release_seen: boolean}} Session */
+/** @typedef {{version: string, language: string, spoken: boolean, languages: string[], folder: string, release_folder: string, release_answers: boolean, release_seen: boolean, names: Names}} Session */
+/** @typedef {{name: string, date: string, case: string, example: string}} Names  of outputs; empty: random ones */
+/** @typedef {{doing: string, since: string, said: string | null, queued: number, waiting: number}} Watcher */
 /** @typedef {{text: string, kind?: string, question?: string, rect?: Rect, failed?: boolean}} Reason */
 /** @typedef {{initials: string, decided: string, reasons: string[]}} Decision */
 /** @typedef {{id: string, state: string, source: string, uploaded: boolean, version: string, type: string, weight: number, name: string, added: string, seen?: boolean, released?: boolean, regions: number, reasons: Reason[], decision: Decision | null}} Item */

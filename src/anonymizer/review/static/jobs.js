@@ -38,9 +38,11 @@ export class Jobs {
   /**
    * @param {import("./opened.js").Opened} opened
    * @param {(state: string) => Promise<void>} choose  open a tab
+   * @param {import("./inflow.js").Inflow} inflow
    */
-  attach(opened, choose) {
+  attach(opened, choose, inflow) {
     this.choose = choose;
+    this.inflow = inflow;
     this.opened = opened;
     this.list = opened.list;
   }
@@ -77,6 +79,8 @@ export class Jobs {
       const now = await get(active ? "poll?active" : "poll");
       this.#missed = 0;
       list.counts = now.counts;
+      if (this.inflow) this.inflow.untaken = now.counts["not-taken"] ?? 0;
+      if (this.inflow?.hear(now.watcher) && !opened.medium) opened.clear();
       list.drawTabs();
       await this.#hear(now.jobs);
       if (now.revision !== list.revision) {

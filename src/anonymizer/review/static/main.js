@@ -2,6 +2,7 @@
 // The page: its parts, put together.
 //
 //   list.js         what waits                       jobs.js       what is on its way in, and the talk with the program
+//   inflow.js       its names, and the watcher
 //   opened.js       what is on the stage             stage.js      the pictures, and the hand on them
 //   corrections.js  what is changed about it         edits.js      the changes themselves, with undo
 //   decisions.js    what is signed                   keys.js       all of it by keyboard
@@ -12,6 +13,7 @@ import { Decisions } from "./decisions.js";
 import { $, draw, el, icon } from "./dom.js";
 import * as drafts from "./drafts.js";
 import { Grid } from "./grid.js";
+import { Inflow } from "./inflow.js";
 import { Jobs } from "./jobs.js";
 import { Keys } from "./keys.js";
 import { List } from "./list.js";
@@ -39,7 +41,8 @@ decisions.onward = () => { if (look.on) look.step(1); return look.on; };
 const grid = new Grid(opened, decisions, (ids) => handOver(ids), () => jobs.poll());
 const keys = new Keys(opened, corrections, decisions, look, () => grid.toggle());
 
-jobs.attach(opened, choose);
+const inflow = new Inflow(choose);
+jobs.attach(opened, choose, inflow);
 /** @type {Record<string, (...given: any[]) => any>} */
 const act = {
   look: (doubt) => corrections.look(doubt),
@@ -98,6 +101,7 @@ function showEmpty(item) {
     el("div", { key: "zone", class: "zone" }, icon("drop", { viewBox: "0 0 48 48" }), el("strong", {}, t("hero.zone")),
       el("button", { type: "button", class: "primary", id: "choose", onclick: () => $("files").click() }, t("hero.choose")),
       el("span", { class: "soft" }, t("hero.private"))),
+    list.blank && el("div", { key: "inflow", class: "below" }, inflow.buttons("hero")),
     !list.begun && !item && el("ol", { key: "steps", class: "steps" }, [1, 2, 3].map((k) => el("li", {}, el("b", {}, `${k}. ${t(`step.${k}`)}`), el("span", {}, t(`step.${k}.text`)))))));
 }
 
@@ -118,6 +122,7 @@ async function setLanguage(wanted) {
   list.drawTabs();
   list.draw();
   jobs.draw();
+  inflow.draw();
   decisions.form.draw();
   opened.reword();
 }
@@ -177,6 +182,7 @@ jobs.listen();
 
 async function start() {
   session = await get("session");
+  inflow.names = session.names;
   const mode = remembered("mode", "");
   stage.mode = MODES.includes(mode) ? mode : window.innerWidth < NARROW ? "slider" : "side";
   // What was chosen here before, else what the program was told to speak, else what the browser speaks.

@@ -3,7 +3,9 @@ a release."""
 
 from __future__ import annotations
 
+import base64
 import io
+import re
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -15,11 +17,13 @@ import pytest
 from PIL import Image
 
 from anonymizer.core.message import Message
-from anonymizer.core.settings import Settings
+from anonymizer.core.settings import DrawnRegion, Settings
+from anonymizer.gate.decisions import reopen
 from anonymizer.gate.folder import Gate
 from anonymizer.gate.output import OutputFolder
 from anonymizer.gate.records import State, now
 from anonymizer.i18n import page_words
+from anonymizer.report.thumbnail import LARGEST, SIDE
 from anonymizer.road.pipeline import Session
 from anonymizer.watch import status
 from anonymizer.watch.locks import take_output
@@ -168,6 +172,66 @@ def test_names_that_a_person_gives_hold_for_what_is_added_from_then_on(client: C
     assert client.post("api/names", {}).json()["example"] == ""
     assert client.post("api/names", wanted | {"path": "/"}).status == 400
     assert len(added(73)) == len("abcdefghijkm.png")
+
+
+def pictures(text: str) -> list[bytes]:
+    return [base64.b64decode(one) for one in re.findall(r'src="data:image/jpeg;base64,([^"]+)"', text)]
+
+
+def test_the_overview_has_pictures_of_what_is_ready_and_of_nothing_else(client: Client, out: Path) -> None:
+    runner, overview = client.page.runner, out / "reports" / "index.html"
+
+    def written() -> list[bytes]:
+        runner.touched()
+        runner.call_gate(runner.write_index)
+        return pictures(overview.read_text())
+
+    small = written()
+    assert len(small) == 3 and all(len(one) <= LARGEST for one in small)
+    with Image.open(io.BytesIO(small[0])) as picture:
+        assert max(picture.size) == SIDE and not picture.getexif()
+    one, two, _ = ready(client)
+    taken = (out / ".anonymizer" / "thumbnails" / f"{one['id']}.jpg").read_bytes()
+    assert taken in small
+    client.post(f"api/media/{one['id']}/reopen", {"initials": "AB"})
+    assert not overview.exists() or taken not in pictures(overview.read_text()), "before it left ready/"
+    assert sorted(written()) == sorted(set(small) - {taken})
+    client.post(f"api/media/{one['id']}/reject", {"initials": "AB"})
+    assert taken not in written()
+    # Taken back by somebody else while the page was written: it is written again, without it.
+    real = Gate.write_index
+    turns: list[int] = []
+
+    def meanwhile(gate: Gate, content: bytes) -> Path:
+        path = real(gate, content)
+        turns.append(len(pictures(content.decode())))
+        if len(turns) == 1:
+            reopen(gate, two["id"], "CD")
+            real(gate, content)
+        return path
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Gate, "write_index", meanwhile)
+        assert len(written()) == 1 and turns == [2, 1]
+
+
+def test_a_picture_on_the_overview_is_made_of_the_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("anonymizer.road.worker.Finder", Nothing)
+    pixels = np.full((224, 224, 3), 255, np.uint8)
+    pixels[::2] = 0
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    settings = SETTINGS.model_copy(update={"regions": (DrawnRegion(rect=(0, 0, 224, 112)),)})
+    with Session(tmp_path / "out", settings) as session:
+        outcome = session.run(tmp_path / "a.png")
+        small = session.gate.thumbnail(outcome.id)
+    with Image.open(io.BytesIO(small)) as picture:
+        shown = np.asarray(picture.convert("L"))
+    with Image.open(str(outcome.output)) as picture:
+        hidden = np.asarray(picture.convert("L"))[:108]
+    assert shown.shape == (112, 112) and hidden.std() == 0
+    assert abs(shown[:54].astype(int) - hidden[0, 0]).max() < 12
 
 
 def watched(out: Path, doing: status.Doing, **more: Any) -> None:

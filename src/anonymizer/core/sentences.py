@@ -758,6 +758,7 @@ ENGLISH: dict[str, str | tuple[str, str]] = {
     "index.review": "Needs review",
     "index.failed": "Not processed",
     "index.not-taken": "Not taken",
+    "index.picture": "Picture",
     "index.verdict": "Verdict",
     "index.file": "File",
     "index.hidden": "Hidden",

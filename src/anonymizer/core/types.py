@@ -264,6 +264,8 @@ class Processed:
     tracks: tuple[TrackSummary, ...] = ()
     contact_sheet: bytes = b""
     """A clip's contact sheet of redacted frames, JPEG bytes written from pixels only; empty for a photo."""
+    thumbnail: bytes = b""
+    """A small picture of the written file, JPEG bytes, for the overview."""
     frames: int = 1
     duration: float | None = None
     """Seconds, for a clip."""

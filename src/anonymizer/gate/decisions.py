@@ -24,6 +24,7 @@ from anonymizer.gate.files import file_sha256
 from anonymizer.gate.folder import Gate
 from anonymizer.gate.output import OutputFolder
 from anonymizer.gate.records import APPROVED, REJECTED, REOPENED, Decision, LedgerEntry, State, now
+from anonymizer.gate.removal import drop_overview
 from anonymizer.report.file import read, signed_files
 from anonymizer.report.schema import ChangesRecord, DecisionRecord, Report
 from anonymizer.verify.photo import audit
@@ -165,6 +166,8 @@ def _decide(gate: Gate, entry: LedgerEntry, to: State, old: Report, new: Report,
         raise DecisionError("decision.gone")
     reasons = gate.review / f"{entry.id}.reasons.txt"
     try:
+        if to is not State.READY:
+            drop_overview(gate)
         _write(gate, new, careful_first=to is not State.READY)
         if to is State.REVIEW:
             gate.publish_reasons(entry.id, new.reasons, str(new.settings.get("language", "")))

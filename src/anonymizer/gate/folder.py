@@ -32,8 +32,8 @@ from anonymizer.core.types import Verdict
 from anonymizer.gate import removal
 from anonymizer.gate.files import NEUTRAL_TIME, digest, is_id, new_id, place
 from anonymizer.gate.ledger import Ledger
-from anonymizer.gate.output import LEDGER, OutputFolder, output_error
-from anonymizer.gate.permissions import ANYBODY, PRIVATE_FOLDER, private_folder, usual
+from anonymizer.gate.output import LEDGER, OVERVIEW, OutputFolder, output_error
+from anonymizer.gate.permissions import ANYBODY, PRIVATE_FOLDER, private_folder, restrict, usual
 from anonymizer.gate.records import Beginning, State
 from anonymizer.gate.recovery import settle_dead_runs
 from anonymizer.i18n import ENGLISH, speaker
@@ -200,13 +200,15 @@ class Gate(OutputFolder):
         *,
         language: str = ENGLISH,
         contact_sheet: bytes = b"",
+        thumbnail: bytes = b"",
     ) -> Path:
         """Publish the report, then the medium, to where the verdict sends it; the medium's final path.
 
         ``report`` maps suffixes (``json``, ``html``) to bytes; ``sha256`` (hex) is the medium's, ``regions`` how
         many places are hidden in it, ``priority`` how urgently a person should look at it. The reasons are written
         beside what needs review, in ``language``; a clip's ``contact_sheet`` (JPEG) is kept for the day on which its
-        page is written again. An existing file is never replaced: where ``name`` is taken meanwhile,
+        page is written again, a ``thumbnail`` (JPEG) for the overview. An existing file is never replaced: where
+        ``name`` is taken meanwhile,
         :class:`OutputError`.
         """
         final = (self.ready if verdict is Verdict.READY else self.review) / name
@@ -216,6 +218,12 @@ class Gate(OutputFolder):
             if contact_sheet:
                 self.sheets.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
                 self.publish(contact_sheet, self.sheets / f"{id}.jpg")
+            if thumbnail:
+                self.thumbnails.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+                # Lost, it is missed on the overview alone: nothing waits for the disk.
+                (self.work / f"{id}.jpg").write_bytes(thumbnail)
+                restrict(self.work / f"{id}.jpg", durable.PRIVATE)
+                (self.work / f"{id}.jpg").replace(self.thumbnails / f"{id}.jpg")
             for suffix, content in report.items():
                 self.publish(content, self.reports / f"{id}.{suffix}")
             if verdict is not Verdict.READY:
@@ -257,10 +265,10 @@ class Gate(OutputFolder):
     def write_index(self, content: bytes) -> Path:
         """Replace the run's overview page."""
         try:
-            self.publish(content, self.reports / "index.html")
+            self.publish(content, self.reports / OVERVIEW)
         except OSError as error:
             raise output_error(self.root, error) from error
-        return self.reports / "index.html"
+        return self.reports / OVERVIEW
 
     def publish(self, content: bytes, path: Path) -> None:
         """Write a file whole and durable, or not at all, in place of what may stand there."""

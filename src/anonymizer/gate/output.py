@@ -15,6 +15,7 @@ from anonymizer.gate.ledger import Ledger
 from anonymizer.gate.records import LedgerEntry, State
 
 LEDGER = "ledger.sqlite"
+OVERVIEW = "index.html"
 
 
 class OutputFolder:
@@ -41,6 +42,7 @@ class OutputFolder:
         self.rejected = self.private / "rejected"
         self.altered = self.private / "altered"
         self.sheets = self.private / "sheets"
+        self.thumbnails = self.private / "thumbnails"
         self.drawings = self.private / "drawings"
         self.inbox = self.private / "inbox"
 
@@ -48,6 +50,13 @@ class OutputFolder:
         """A clip's contact sheet, JPEG; empty where it has none. Raises OSError."""
         path = self.sheets / f"{id}.jpg"
         return path.read_bytes() if path.is_file() else b""
+
+    def thumbnail(self, id: str) -> bytes:
+        """The small picture of an output, JPEG; empty where it has none."""
+        try:
+            return (self.thumbnails / f"{id}.jpg").read_bytes()
+        except OSError:
+            return b""
 
     @cached_property
     def public_keys(self) -> PublicKeys:

@@ -68,6 +68,7 @@ def _settle(folder: OutputFolder, entry: LedgerEntry) -> None:
         return
     state, carried_out = _reported(folder, entry)
     final = folder.folder(state) / entry.name
+    removal.drop_overview(folder)
     if final not in ours:
         place(ours[0], final, folder.mode(final))
     for other in set(ours) - {final}:

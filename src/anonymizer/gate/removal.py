@@ -8,7 +8,7 @@ from pathlib import Path
 from anonymizer.core import durable
 from anonymizer.core.errors import OutputError
 from anonymizer.gate.files import file_sha256, new_id
-from anonymizer.gate.output import OutputFolder, output_error
+from anonymizer.gate.output import OVERVIEW, OutputFolder, output_error
 from anonymizer.gate.permissions import PRIVATE_FOLDER, restrict
 from anonymizer.gate.records import LedgerEntry, State
 
@@ -16,7 +16,12 @@ from anonymizer.gate.records import LedgerEntry, State
 def withdraw(folder: OutputFolder, id: str) -> None:
     """Remove what the gate wrote about a medium that did not get through."""
     left = [folder.reports / f"{id}.json", folder.reports / f"{id}.html", folder.review / f"{id}.reasons.txt"]
-    for path in (*left, folder.sheets / f"{id}.jpg", folder.drawings / f"{id}.json"):
+    for path in (
+        *left,
+        folder.sheets / f"{id}.jpg",
+        folder.thumbnails / f"{id}.jpg",
+        folder.drawings / f"{id}.json",
+    ):
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
 
@@ -38,6 +43,8 @@ def retire(folder: OutputFolder, run: str, id: str, held: State | None = None) -
         return
     medium = folder.folder(stood) / entry.name
     try:
+        if stood in (State.READY, State.RELEASED):
+            drop_overview(folder)
         if medium.is_file() and (found := file_sha256(medium)) not in of_others(folder, entry):
             if found != entry.output:
                 set_aside(folder, medium)
@@ -48,6 +55,12 @@ def retire(folder: OutputFolder, run: str, id: str, held: State | None = None) -
         raise output_error(folder.root, error) from error
     withdraw(folder, id)
     folder.ledger.update(id, state=State.REPLACED)
+
+
+def drop_overview(folder: OutputFolder) -> None:
+    """Remove the overview, which shows what is ready, before any of that leaves ``ready/``: it is written again with
+    the next change, and a run that is killed meanwhile leaves none behind that shows too much. Raises OSError."""
+    (folder.reports / OVERVIEW).unlink(missing_ok=True)
 
 
 def of_others(folder: OutputFolder, entry: LedgerEntry) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -29,6 +30,8 @@ class IndexLine:
     hidden: int = 0
     reasons: tuple[Message, ...] = ()
     reported: bool = True
+    thumbnail: bytes = b""
+    """A JPEG of the output; of what is ready alone."""
 
 
 def render_index(
@@ -52,6 +55,7 @@ def render_index(
             (say("index.not-taken"), str(left)),
         ],
         lines=[_line(line, say) for line in lines],
+        pictured=any(line.thumbnail for line in lines),
         more=sum(counts.values()) - len(lines),
         passed=[(number, say(reason)) for reason, number in (passed or {}).items()],
     )
@@ -68,4 +72,5 @@ def _line(line: IndexLine, say: Say) -> dict[str, str]:
         "hidden": str(line.hidden) if line.reported else "–",
         "why": " ".join(say(one) for one in line.reasons),
         "report": f"{quote(line.id)}.html" if line.reported else "",
+        "picture": base64.b64encode(line.thumbnail).decode(),
     }

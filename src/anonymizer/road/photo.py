@@ -37,6 +37,7 @@ from anonymizer.redact.residual import (
     under_faces,
     unredacted,
 )
+from anonymizer.report.thumbnail import thumbnail
 from anonymizer.road.face_parts import PartsOfFaces
 from anonymizer.road.framing import Framing, framed, shifted
 from anonymizer.road.heads import Heads
@@ -159,6 +160,7 @@ def process(
             *(parts.models() if parts else ()),
             *(heads.models() if heads else ()),
         ),
+        thumbnail=thumbnail(done.written),
     )
 
 

@@ -152,26 +152,47 @@ def write_index(gate: Gate, language: str) -> Path:
 
     Raises :class:`anonymizer.core.errors.OutputError`.
     """
+    for attempt in range(ATTEMPTS):
+        page, pictured = _overview(gate, language, pictures=attempt < ATTEMPTS - 1)
+        path = gate.write_index(page.encode())
+        ready = gate.ledger.first((State.READY, State.RELEASED), MOST) if pictured else []
+        if pictured <= {entry.id for entry in ready}:
+            break
+        # Somebody took one of those back while its picture was put on the page.
+    return path
+
+
+def _overview(gate: Gate, language: str, *, pictures: bool) -> tuple[str, set[str]]:
+    """The overview, and of what it shows pictures: of what is ready alone, within :data:`PICTURES` bytes."""
     counts: Counter[Verdict] = Counter()
     for state, number in gate.ledger.counts().items():
         if state in _SHOWN:
             counts[_SHOWN[state]] += number
-    lines = [
-        IndexLine(
-            entry.id,
-            _SHOWN[entry.state],
-            entry.name,
-            gate.folder(entry.state).name if entry.state not in (State.FAILED, State.REJECTED) else "",
-            entry.regions,
-            entry.reason,
-            reported=entry.state is not State.FAILED,
+    lines, left = [], PICTURES if pictures else 0
+    for entry in gate.ledger.first(tuple(_SHOWN), MOST):
+        small = gate.thumbnail(entry.id) if left > 0 and entry.state in (State.READY, State.RELEASED) else b""
+        left -= len(small)
+        folder = gate.folder(entry.state).name if entry.state not in (State.FAILED, State.REJECTED) else ""
+        lines.append(
+            IndexLine(
+                entry.id,
+                _SHOWN[entry.state],
+                entry.name,
+                folder,
+                entry.regions,
+                entry.reason,
+                reported=entry.state is not State.FAILED,
+                thumbnail=small,
+            )
         )
-        for entry in gate.ledger.first(tuple(_SHOWN), MOST)
-    ]
     passed = Counter(one.reason for one in gate.ledger.passed_over(Passed.NOT_TAKEN))
-    return gate.write_index(render_index(counts, lines, language, passed).encode())
+    return render_index(counts, lines, language, passed), {one.id for one in lines if one.thumbnail}
 
 
+ATTEMPTS = 3
+"""How often the overview is written while somebody takes back what it shows; the last time without pictures."""
+PICTURES = 4_000_000
+"""Bytes of all pictures on the overview, at most: of some 1500."""
 _SHOWN = {
     State.FAILED: Verdict.FAILED,
     State.REVIEW: Verdict.REVIEW,
@@ -229,6 +250,7 @@ def admit(gate: Gate, id: str, path: Path, worked: Worked, started: float) -> Ou
         urgent,
         language=settings.language,
         contact_sheet=processed.contact_sheet,
+        thumbnail=processed.thumbnail,
     )
     page = gate.reports / f"{id}.html"
     spent = time.monotonic() - started

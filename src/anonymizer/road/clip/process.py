@@ -178,6 +178,7 @@ def process(
             ),
             tracks=tuple(_summary(one, clip, plan, _seconds(clip, searched)) for one in plan.redactions),
             contact_sheet=verified.sheet,
+            thumbnail=verified.thumbnail,
             frames=len(searched.pts),
             duration=float((written.pts[-1] + written.durations[-1]) * clip.time_base),
             crop=settings.crop,

@@ -31,6 +31,7 @@ from anonymizer.detect.finder import Finder
 from anonymizer.redact.clip import Rect, TrackRedaction, halved, redaction_at
 from anonymizer.redact.photo import drawn
 from anonymizer.redact.residual import LEGIBLE, hidden, left_over
+from anonymizer.report.thumbnail import thumbnail
 from anonymizer.road.clip.frames_to_check import RedactedFrames, wanted_frames
 from anonymizer.verify import strength
 from anonymizer.verify.second_reader import SecondReading, sampled
@@ -64,7 +65,8 @@ class LeftOver:
 class Verification:
     """What the second reader saw: ``found`` is what no redaction hides, ``bare`` are the frames that lack a redaction.
 
-    ``searched`` counts the frames that a detector looked at, ``sheet`` is the contact sheet, JPEG.
+    ``searched`` counts the frames that a detector looked at, ``sheet`` is the contact sheet, ``thumbnail`` one of
+    its pictures, smaller; both JPEG.
     """
 
     found: list[LeftOver] = field(default_factory=list)
@@ -72,6 +74,7 @@ class Verification:
     searched: int = 0
     strength: Check | None = None
     sheet: bytes = b""
+    thumbnail: bytes = b""
     read: SecondReading = field(default_factory=SecondReading)
 
 
@@ -145,6 +148,7 @@ def verification_pass(
     verified.searched = len(wanted.searched())
     verified.strength = _worst(measured)
     verified.sheet = contact_sheet(thumbnails)
+    verified.thumbnail = thumbnail(thumbnails[len(thumbnails) // 2]) if thumbnails else b""
     return verified
 
 

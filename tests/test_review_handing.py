@@ -8,7 +8,7 @@ import io
 import re
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from anonymizer.road.pipeline import Session
 from anonymizer.watch import status
 from anonymizer.watch.locks import take_output
 from chromium import in_browser
-from conftest import QUICK
+from conftest import QUICK, Ran
 from review_server import Client, serving
 from review_window import Window, page_strings
 
@@ -124,6 +124,8 @@ def test_settings_demand_a_look_and_five_answers(client: Client, out: Path) -> N
     one, two, _ = ready(client)
     assert [item["seen"] for item in (one, two)] == [False, False]
     assert client.post(f"api/media/{one['id']}/seen", {"initials": "AB"}).status == 200
+    (seen,) = client.get(f"api/media/{one['id']}").json()["history"]
+    assert (seen["action"], seen["who"]) == ("seen", "AB") and seen["at"]
     client.post(f"api/media/{two['id']}/reopen", {"initials": "AB"})
     client.post(f"api/media/{two['id']}/approve", {"initials": "CD"})
     assert client.get("api/poll").json()["counts"]["unseen"] == 1, "who approves has looked"
@@ -140,6 +142,27 @@ def test_settings_demand_a_look_and_five_answers(client: Client, out: Path) -> N
         taken = [one for one in folder.ledger.decisions() if one.action == "released"]
         assert {one.who for one in taken} == {"AB"}
         assert all(one.changes.count("true") == 5 for one in taken)
+
+
+def test_the_settings_ask_for_answers_and_a_look_as_on_the_page(
+    run: Callable[..., Ran], out: Path, tmp_path: Path
+) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text("release_seen = true\nrelease_answers = true\n")
+    wanted = ("release", out, "--to", tmp_path / "w", "--consent", "--settings", rules)
+    answers = [word for one in ("caption", "colleagues", "useful", "account") for word in ("--answer", one)]
+    some = run(*wanted, *answers[:4])
+    assert some.code == 2 and "--answer useful --answer account" in some.err and not (tmp_path / "w").exists()
+    assert "known are consent, caption" in run(*wanted, "--answer", "x").err
+    with Gate(out) as gate:
+        one, *_ = gate.ledger.entries(State.READY)
+        gate.ledger.look(one.id, "EF")
+    ran = run(*wanted, *answers)
+    assert ran.code == 4 and "1 copied" in ran.out and "Nobody has looked at it" in ran.err
+    with OutputFolder(out) as folder:
+        assert folder.ledger.decisions(one.id)[-1].changes.count("true") == 5
+    ran = run(*wanted, *answers, "--no-only-seen")
+    assert ran.code == 0 and "Nobody has looked at 2 of these" in ran.err
 
 
 def test_chosen_ones_alone_are_released(client: Client, out: Path) -> None:

@@ -20,6 +20,7 @@ from anonymizer.core.errors import NotReadyError, OutputError, UsageError
 from anonymizer.core.message import Message
 from anonymizer.gate.files import file_sha256
 from anonymizer.gate.folder import Gate
+from anonymizer.gate.output import OVERVIEW
 from anonymizer.gate.permissions import restrict
 from anonymizer.gate.records import LedgerEntry, State
 from anonymizer.read.sniff import suffix_of_medium
@@ -146,9 +147,13 @@ class Mirror:
         :class:`OutputError`.
         """
         there = self._there() if listing else None
+        index = self.gate.reports / OVERVIEW
+        if not index.is_file():
+            # Something of what it shows was taken back: it goes there as it went here, and first.
+            with contextlib.suppress(FileNotFoundError):
+                self._try(lambda: self.target.fs.rm_file(self.target.inside(f"reports/{OVERVIEW}")))
         for entry in self.gate.ledger.each():
             self._align(entry, there)
-        index = self.gate.reports / "index.html"
         if index.is_file():
             self._copy(index)
 

@@ -93,6 +93,11 @@ class Given:
         return words
 
 
+def default_file() -> Path | None:
+    """The settings file of this folder, where there is one."""
+    return DEFAULT_FILE if DEFAULT_FILE.is_file() else None
+
+
 def takes_settings(command: Callable[..., Any]) -> Callable[..., Any]:
     """Decorator: the command has ``--settings`` and a flag for every setting, and is called with ``given``."""
     file = typer.Option(
@@ -107,8 +112,7 @@ def takes_settings(command: Callable[..., Any]) -> Callable[..., Any]:
             for flag, value in flags.items()
             if value is not None
         }
-        here = DEFAULT_FILE if DEFAULT_FILE.is_file() else None
-        return {"given": Given(settings_file or here, told)}
+        return {"given": Given(settings_file or default_file(), told)}
 
     return _taking(
         command, [_parameter("settings_file", Path | None, file), *map(_of_setting, described())], given

@@ -23,6 +23,12 @@ ENGLISH: dict[str, str | tuple[str, str]] = {
     "cli.time-and-speed": "{seconds:.0f} s, {speed:.2f} files/s",
     "cli.no-rectangle": "{text} is not a rectangle; write x,y,w,h in pixels, for example 120,40,300,80.",
     "cli.consent-flag": "{consent} Say that it is there with --consent.",
+    "cli.no-question": "--answer {text}: there is no such question; known are {known}.",
+    "cli.unanswered": "The settings ask for all five answers (release_answers) before a release; still open: {missing}. Say yes with: {flags}",
+    "cli.unseen": (
+        "Nobody has looked at {count} of these, one by one: anonymizer app shows it.",
+        "Nobody has looked at {count} of these, one by one: anonymizer app shows them.",
+    ),
     "cli.release-nothing": "Nothing was released.",
     "cli.service-installed": "Installed and started: {name}\nSee: anonymizer status {folder}",
     "cli.path-unusable": "{path} cannot be used ({cause}); check the path and its permissions.",

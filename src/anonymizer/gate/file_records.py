@@ -93,6 +93,11 @@ class FileRecords(Database):
         rows = self.rows("SELECT how, count(*) FROM passed_over GROUP BY how")
         return {Passed(how): int(count) for how, count in rows}
 
+    def seen(self, id: str) -> tuple[str, str] | None:
+        """Who looked at an output first, initials where they were given, and when; None if nobody did."""
+        rows = self.rows("SELECT who, at FROM seen WHERE medium = ?", (id,))
+        return (str(rows[0][0]), str(rows[0][1])) if rows else None
+
     def paths(self, id: str) -> list[bytes]:
         """Every path whose source is done by this row."""
         return [row[0] for row in self.rows("SELECT path FROM paths WHERE medium = ?", (id,))]

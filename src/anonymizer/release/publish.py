@@ -68,6 +68,8 @@ class Released:
     there: tuple[str, ...]
     held: tuple[tuple[str, Message], ...]
     manifest: Path | None
+    unseen: int = 0
+    """Of what was handed out: how many nobody has looked at."""
 
 
 def release(
@@ -101,7 +103,7 @@ def release(
         there: list[str] = []
         held: list[tuple[str, Message]] = []
         due = 0.0
-        unseen = gate.ledger.unseen()
+        unseen, blind = gate.ledger.unseen(), 0
         try:
             (to / REPORTS).mkdir(parents=True, exist_ok=True)
             held += _withdrawn(gate, to, listed)
@@ -121,6 +123,7 @@ def release(
                         continue
                     listed[entry.name] = _record(to, entry)
                     (copied if new else there).append(entry.name)
+                    blind += entry.id in unseen
                     if time.monotonic() >= due:
                         due = _write_manifest(to, listed, gate.key)
                 if tell:
@@ -133,7 +136,8 @@ def release(
             for left in to.glob(f"{HIDDEN}*"):
                 shutil.rmtree(left, ignore_errors=True)
         manifest = to / MANIFEST
-        return Released(tuple(copied), tuple(there), tuple(held), manifest if manifest.is_file() else None)
+        listing = manifest if manifest.is_file() else None
+        return Released(tuple(copied), tuple(there), tuple(held), listing, blind)
 
 
 def _withdrawn(gate: Gate, to: Path, listed: dict[str, dict[str, Any]]) -> Iterator[tuple[str, Message]]:

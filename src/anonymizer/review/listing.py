@@ -205,11 +205,20 @@ def detail(gate: OutputFolder, reports: Reports, entry: LedgerEntry, inbox: Path
         "notes": report.notes,
         "duration": report.medium.duration,
         "frames": report.medium.frames,
-        "history": [
-            {"action": one.action, "who": one.who, "note": one.note, "at": one.at}
-            for one in gate.ledger.decisions(entry.id)
-        ],
+        "history": _history(gate, entry.id),
     }
+
+
+def _history(gate: OutputFolder, id: str) -> list[dict[str, str]]:
+    """Who did what with a medium, and when: decisions, and who looked at it first, oldest first."""
+    history = [
+        {"action": one.action, "who": one.who, "note": one.note, "at": one.at}
+        for one in gate.ledger.decisions(id)
+    ]
+    if seen := gate.ledger.seen(id):
+        who, at = seen
+        history.append({"action": "seen", "who": who, "note": "", "at": at})
+    return sorted(history, key=lambda one: one["at"])
 
 
 def _by_person(region: RegionRecord) -> bool:

@@ -19,6 +19,7 @@ from anonymizer.cli.output import print_line, shown
 from anonymizer.cli.progress import have_models
 from anonymizer.core.errors import ExitCode
 from anonymizer.core.message import Message
+from anonymizer.i18n import speaker
 from anonymizer.watch.options import Options, check
 
 if TYPE_CHECKING:
@@ -72,6 +73,13 @@ def watch(
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait for folders that are not there yet, and create none.")
     ] = False,
+    notify: Annotated[
+        bool,
+        typer.Option(
+            "--notify/--no-notify",
+            help="Tell the desktop how many are ready and need somebody, never which (needs the extra 'notices').",
+        ),
+    ] = True,
     install: Annotated[
         bool, typer.Option("--install", help="Start this watch whenever you log in, from now on.")
     ] = False,
@@ -81,7 +89,7 @@ def watch(
     """Watch a folder: whatever is complete there is made publishable, until Ctrl-C or SIGTERM (exit code 0)."""
     options = Options(
         _plain(inbox), _plain(out or beside(inbox)), _plain(done) if done else None,
-        poll=poll, quiet=settle, rescan=rescan, wait=wait, workers=workers,
+        poll=poll, quiet=settle, rescan=rescan, wait=wait, workers=workers, notify=notify,
     )  # fmt: skip
     if uninstall:
         from anonymizer.watch.service import switch_off
@@ -109,10 +117,19 @@ def watch_until_told(options: Options, settings: Settings, tell: Callable[[Messa
     from anonymizer.engine.scheduler import Engine
     from anonymizer.watch import status
     from anonymizer.watch.completeness import ignore_lease_signal
+    from anonymizer.watch.notices import Notices, desktop
     from anonymizer.watch.watcher import Watcher
 
     status.shorten_errors(options.out / ".anonymizer")
-    watcher = Watcher(options, lambda: Engine(options.out, settings, options.workers), tell)
+    send = desktop("anonymizer") if options.notify else None
+    notices = Notices(send, speaker(settings.language)) if send else None
+
+    def told(message: Message) -> None:
+        if notices:
+            notices.hear(message)
+        tell(message)
+
+    watcher = Watcher(options, lambda: Engine(options.out, settings, options.workers), told)
 
     def end(number: int, frame: FrameType | None) -> None:
         watcher.stop()
@@ -126,6 +143,8 @@ def watch_until_told(options: Options, settings: Settings, tell: Callable[[Messa
     try:
         watcher.run()
     finally:
+        if notices:
+            notices.close()
         for number, handler in before.items():
             signal.signal(number, handler)
     return ExitCode.OK
@@ -145,6 +164,7 @@ def wanted_service(options: Options, given: Given | None = None, language: str =
     arguments += ["--poll"] if options.poll else []
     arguments += ["--settle", f"{options.quiet:g}", "--rescan", f"{options.rescan:g}"]
     arguments += ["--workers", str(options.workers)]
+    arguments += [] if options.notify else ["--no-notify"]
     return service(watch_command(arguments, language), options.inbox, options.out)
 
 

@@ -27,6 +27,8 @@ class Options:
     wait: bool = False
     """Wait for an inbox or output folder that is not there, and never create one."""
     workers: int = 1
+    notify: bool = True
+    """Tell the desktop how many are ready and how many need somebody."""
 
 
 def check(options: Options) -> None:

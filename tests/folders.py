@@ -107,8 +107,11 @@ def tree(out: Path) -> dict[str, list[str]]:
         name: sorted(path.name for path in (out / name).iterdir()) for name in ("ready", "review", "reports")
     }
     private = sorted(path.name for path in (out / ".anonymizer").iterdir())
-    standing = ("ledger.sqlite", "engine.lock", "rejected", "altered")
+    standing = ("ledger.sqlite", "engine.lock", "rejected", "altered", "thumbnails")
     names["left"] = [name for name in private if not name.startswith(standing)]
+    # A small picture goes with its report.
+    small = (out / ".anonymizer" / "thumbnails").glob("*")
+    names["left"] += [path.name for path in small if f"{path.stem}.json" not in names["reports"]]
     return names
 
 

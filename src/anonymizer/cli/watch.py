@@ -77,7 +77,7 @@ def watch(
         bool,
         typer.Option(
             "--notify/--no-notify",
-            help="Tell the desktop how many are ready and need somebody, never which (needs the extra 'notices').",
+            help="Tell the desktop how many are ready and need somebody, never which; needs desktop-notifier.",
         ),
     ] = True,
     install: Annotated[

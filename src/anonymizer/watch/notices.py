@@ -81,7 +81,13 @@ class Notices:
         with self._lock:
             counts, self._counts = self._counts, Counter()
             self._alarm, self._postponed = None, 0.0
-        parts = [Message(f"notice.{kind}", count=counts[kind]) for kind in KINDS if counts[kind]]
+        ready, review, failed = (counts[kind] for kind in KINDS)
+        said = [
+            Message("notice.ready", count=ready),
+            Message("notice.review", count=review),
+            Message("notice.failed", count=failed),
+        ]
+        parts = [one for one in said if one.values["count"]]
         if parts:
             self._send(self._say("notice.done", parts=parts))
 

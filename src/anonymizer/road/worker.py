@@ -21,6 +21,7 @@ from anonymizer.detect.faces.mesh import FaceMesh
 from anonymizer.detect.finder import Finder
 from anonymizer.detect.models.store import Store
 from anonymizer.detect.runtime import keep_memory
+from anonymizer.read import together
 from anonymizer.read.photo.reader import Decoder, Still, open_still
 from anonymizer.read.sniff import Format, sniff_file
 from anonymizer.read.source import Source, read
@@ -134,6 +135,13 @@ class Worker:
 
     def process_opened(self, opened: Opened, staged: Path, progress: Progress | None = None) -> Worked:
         """Take a source down the road that is open already. Raises as :meth:`process`."""
+        worked = self._worked(opened, staged, progress)
+        processed = worked.processed
+        if said := together.notes(opened.path, processed.traces.kinds):
+            return replace(worked, processed=replace(processed, notes=(*processed.notes, *said)))
+        return worked
+
+    def _worked(self, opened: Opened, staged: Path, progress: Progress | None) -> Worked:
         if opened.photo:
             sha256, still = opened.photo
             return self._photo(still, sha256, staged, opened.settings, opened.found, opened.crop)

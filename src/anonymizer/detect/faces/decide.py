@@ -24,7 +24,7 @@ MIDDLING_SHARE = 0.01
 """A candidate of less than this share of the picture is hidden on one look's word: nobody misses so little. A true face
 that is not small in pixels either, :data:`LARGE_SIDE`, is seen at more than one of the sizes and turns …"""
 MANY = 8
-"""So many faces in one picture, none of them plain, may be a texture: bottles, foliage."""
+"""So many faces in one picture, none of them plain, may be a texture: bottles, foliage, gloves and helmets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +57,19 @@ class Rules:
     """BlazeFace's score for a candidate below 80 pixels that takes up most of its picture."""
 
 
-def asked_once_where_none_is_plain(regions: Sequence[Region], rules: Rules) -> list[Region]:
-    """The regions; where :data:`MANY` are hidden and not one has the score of a proof, the largest is asked about.
+def asked_once_where_few_are_plain(regions: Sequence[Region], rules: Rules) -> list[Region]:
+    """The regions; where fewer than one in :data:`MANY` that are hidden has the score of a proof, the largest other one
+    is asked about.
 
     Among so many true faces some are plain. What only resembles them, again and again, takes the case away piece by
     piece, and nobody would be asked: no single piece is large.
     """
     hidden = [region for region in regions if region.hidden]
-    plain = any(e.score >= rules.proof for region in hidden for e in region.evidence)
-    if len(hidden) < MANY or plain or any(region.asked for region in hidden):
+    faint = [region for region in hidden if all(e.score < rules.proof for e in region.evidence)]
+    plain = len(hidden) - len(faint)
+    if len(hidden) < MANY or plain * MANY >= len(hidden) or any(region.asked for region in hidden):
         return list(regions)
-    largest = max(hidden, key=lambda region: region.box.area)
+    largest = max(faint, key=lambda region: region.box.area)
     return [replace(r, action=Action.HIDE_AND_ASK) if r is largest else r for r in regions]
 
 

@@ -24,7 +24,7 @@ from anonymizer.detect.faces.centerface import MULTIPLE
 from anonymizer.detect.faces.decide import (
     TINY,
     Rules,
-    asked_once_where_none_is_plain,
+    asked_once_where_few_are_plain,
     best,
     decide,
 )
@@ -157,7 +157,7 @@ class FaceFinder:
         regions = self._decided(pixels, found)
         if self._parts:
             regions = self._parts.judge(pixels, regions)
-        regions = asked_once_where_none_is_plain(regions, self.rules)
+        regions = asked_once_where_few_are_plain(regions, self.rules)
         return [region for region in regions if region.action is not Action.LEAVE]
 
     def verification_pass(self, pixels: Pixels) -> list[Region]:

@@ -14,7 +14,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from anonymizer.core.types import Check, Pixels, Result, Traces
+from anonymizer.core.types import Check, Kind, Pixels, Redaction, Result, Shape, Style, Traces
 from anonymizer.verify import integrity, naming
 from anonymizer.verify import jpeg as jpeg_audit
 from anonymizer.verify.photo import Expected, audit, decode, examine, structure
@@ -396,18 +396,22 @@ def test_every_check_of_a_written_photo_in_the_reports_order(
     pixels = decode(path)
 
     def results(
-        sha256: str = "0" * 64, size: tuple[int, int] = SIZE, strings: tuple[str, ...] = ()
+        sha256: str = "0" * 64,
+        size: tuple[int, int] = SIZE,
+        strings: tuple[str, ...] = (),
+        hidden: tuple[Redaction, ...] = (),
     ) -> dict[str, Result]:
         traces = Traces((), frozenset(strings))
-        expected = Expected(form, size, [], [], sha256, traces, False, Bound(4, 80.0), pixels)
+        expected = Expected(form, size, hidden, [], sha256, traces, False, Bound(4, 80.0), pixels)
         return {check.name: check.result for check in examine(path, expected, pixels)}
 
     names = ["structure", "integrity", "strength", "name-and-times", "canaries", "second-opinion"]
     assert list(results()) == names
     assert set(results().values()) <= {Result.PASS, Result.SKIPPED}
-    assert results(hashlib.sha256(clean[form]).hexdigest())["integrity"] is Result.FAIL, (
-        "the source's own bytes"
-    )
+    own = hashlib.sha256(clean[form]).hexdigest()
+    assert results(own)["integrity"] is Result.PASS, "an output given again, with nothing to hide"
+    filled = Redaction(Kind.TEXT, Shape.BOX, Style.FILL, (4, 4, 20, 12), (1, 1), ())
+    assert results(own, hidden=(filled,))["integrity"] is Result.FAIL, "the source's own bytes"
     assert results(size=(SIZE[1], SIZE[0]))["integrity"] is Result.FAIL
     assert results(strings=("Mustermann",))["canaries"] is Result.PASS
     assert results(strings=(clean[form][20:30].decode("latin-1"),))["canaries"] is Result.FAIL

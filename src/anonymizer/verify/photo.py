@@ -48,7 +48,9 @@ def examine(path: Path, expected: Expected, pixels: Pixels) -> list[Check]:
     """
     second_opinion = exiftool.start(path)
     data = path.read_bytes()
-    same = hashlib.sha256(data).hexdigest() == expected.source_sha256
+    # A clean picture in which nothing is to be hidden, an output given again, is written as the very bytes that it was;
+    # that these are clean the other checks say.
+    same = bool(expected.redactions) and hashlib.sha256(data).hexdigest() == expected.source_sha256
     checks = [structure(data, expected.format), integrity.check(data, pixels, expected.size, same)]
     if pixels.size:
         checks.append(

@@ -58,7 +58,7 @@ def test_what_is_not_taken_stays_in_the_list(browser: Any, run: Any, tmp_path: P
         window.says("It is a RealMedia clip: export it as JPEG, PNG or MP4.")
         page.select_option("#language", "fr")
         window.says("une vidéo RealMedia")
-        window.says("Non pris")
+        window.says("Non acceptés")
         page.click("#items >> text=consent.pdf")
         window.wait("() => document.querySelector('.hero p').textContent === 'consent.pdf'")
         page.click("text=Retirer de la liste")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -17,13 +18,16 @@ from anonymizer.core.face_outlines import INNER_LIPS, LEFT_EYE, NOSE, OUTER_LIPS
 from anonymizer.core.face_parts import FacePart, KeptPart
 from anonymizer.core.settings import Settings
 from anonymizer.core.settings_file import with_sidecar
-from anonymizer.core.types import Box, Evidence, Kind, Pixels, Region
+from anonymizer.core.types import Box, Evidence, Kind, Pixels, Region, Result
 from anonymizer.detect.faces.mesh import FaceMesh, sure
 from anonymizer.detect.models.store import Store
 from anonymizer.redact.clip import _kept
+from anonymizer.redact.photo import redact, restore
 from anonymizer.road.clip.face_parts import FollowedParts, _Following, _spans, _steadied
 from anonymizer.road.face_parts import PartsOfFaces, addressed
 from anonymizer.track.tracks import Track
+from anonymizer.verify import strength
+from anonymizer.verify.photo import KEPT_RIM
 from clips import make_clip
 from conftest import Ran
 
@@ -150,6 +154,39 @@ def test_the_ear_that_is_turned_to_the_camera() -> None:
     points[168] = 80, 40
     (only,) = outlines(points, FacePart.EARS)
     assert np.allclose(only, right)
+
+
+def test_the_recheck_accepts_what_was_asked_for_and_nothing_else(mesh: FaceMesh, portrait: Pixels) -> None:
+    picture = np.ascontiguousarray(portrait[:512, 192:704])
+    face = region(Box(FACE.x - 192, FACE.y, FACE.w, FACE.h))
+    settings = Settings(keep_part=("mouth",))
+    (mouth,), _ = parts(mesh).kept(picture, [face], settings)
+    (eye,), _ = parts(mesh).kept(picture, [face], Settings(keep_part=("left-eye",)))
+    hidden, redactions = redact(picture, [face], settings, b"s" * 32)
+    bound = strength.Bound(settings.grid, settings.noise)
+
+    def result(shown: list[kept.KeptArea], told: list[kept.KeptArea]) -> Result:
+        written = hidden.copy()
+        restore(written, picture, shown)
+        return strength.check(
+            written, redactions, told, bound, strength.brightness(picture, redactions)
+        ).result
+
+    assert result([mouth], [mouth]) is Result.PASS
+    assert result([mouth, eye], [mouth, eye]) is Result.PASS
+    assert result([mouth, eye], [mouth]) is Result.FAIL
+    (left, top), (right, bottom) = np.min(mouth, axis=0), np.max(mouth, axis=0)
+    wider = Box.between(left - 20, top - 20, right + 20, bottom + 20)
+    assert result([wider], [mouth]) is Result.FAIL, "not a finger's breadth more"
+    # The coarsest JPEG carries the edge of what is kept two pixels outwards.
+    restore(hidden, picture, [mouth, eye])
+    coarse = io.BytesIO()
+    Image.fromarray(hidden).save(coarse, "JPEG", quality=70, subsampling=0)
+    with Image.open(coarse) as image:
+        seen = np.asarray(image.convert("RGB"), np.uint8)
+    sources = strength.brightness(picture, redactions)
+    for rim, wanted in ((0, Result.FAIL), (KEPT_RIM, Result.PASS)):
+        assert strength.check(seen, redactions, [mouth, eye], bound, sources, rim=rim).result is wanted
 
 
 def test_which_pixels_are_kept() -> None:

@@ -101,12 +101,13 @@ def check(
     bound: Bound,
     sources: Sequence[SourceAverages | None],
     edge: int = 0,
+    rim: int = 0,
 ) -> Check:
     """Every redaction against its bound; ``kept`` areas, which a person must judge anyway, are left out.
 
     ``sources``: what the source holds in the place of each redaction, see :func:`brightness`; None where that is not
     compared: for a fill. ``edge`` is how many pixels at a region's edge are left out: none for a photo, some for a
-    frame of a clip.
+    frame of a clip; ``rim`` how many more about what was kept, whose edge a coarse JPEG carries outwards.
     """
     worst, measured = 0.0, 0
     for number, (redaction, source) in enumerate(zip(redactions, sources, strict=True)):
@@ -119,7 +120,7 @@ def check(
         if redaction.style is not Style.FILL and max(redaction.grid) > bound.grid:
             said = Message("check.strength.detail", **where, cells=max(redaction.grid), allowed=bound.grid)
             return Check("strength", Result.FAIL, said, facts)
-        over = remainder(pixels, redaction, redactions[number + 1 :], kept, edge)
+        over = remainder(pixels, redaction, redactions[number + 1 :], kept, edge, rim)
         if over is None:
             continue
         measured += 1
@@ -132,7 +133,7 @@ def check(
             facts |= {"rms": round(over.rms, 2), "tile": round(over.tile, 2), "peak": round(over.peak, 1)}
             return Check("strength", Result.FAIL, said, facts)
         if source is not None and redaction.style is not Style.FILL:
-            told = _told(pixels, redaction, source.averages, redactions[number + 1 :], kept, edge)
+            told = _told(pixels, redaction, source.averages, redactions[number + 1 :], kept, edge, rim)
             if told is not None and not _bounded(told, bound, source.scale):
                 said = Message("check.strength.noise", **where)
                 facts |= {"noise": round(told.noise, 2), "slope": round(told.slope, 2)}
@@ -188,9 +189,10 @@ def _told(
     later: Sequence[Redaction],
     kept: Sequence[KeptArea],
     edge: int,
+    rim: int = 0,
 ) -> _Told | None:
     """What the drawn averages tell of the source's; None where too few of them are seen."""
-    seen = _seen_part(pixels, redaction, later, kept, edge)
+    seen = _seen_part(pixels, redaction, later, kept, edge, rim)
     if seen is None or redaction.grid[0] * redaction.grid[1] < FEWEST:
         return None
     values, inside, rows, columns = seen
@@ -231,12 +233,13 @@ def remainder(
     later: Sequence[Redaction],
     kept: Sequence[KeptArea],
     edge: int = 0,
+    rim: int = 0,
 ) -> Remainder | None:
     """What the redaction's model leaves unexplained of ``pixels`` ``(h, w, 3)``; None where nothing is seen of it.
 
     Pixels under a redaction drawn later, or under its rim, are that redaction's to check.
     """
-    seen = _seen_part(pixels, redaction, later, kept, edge)
+    seen = _seen_part(pixels, redaction, later, kept, edge, rim)
     if seen is None:
         return None
     values, inside, rows, columns = seen
@@ -266,6 +269,7 @@ def _seen_part(
     later: Sequence[Redaction],
     kept: Sequence[KeptArea],
     edge: int,
+    rim: int = 0,
 ) -> _Part | None:
     """The pixels that are looked at, float32 ``(h, w, c)``, which of them count, and how much each row and column of
     averages weighs in them; None where nothing of the redaction is seen."""
@@ -279,7 +283,7 @@ def _seen_part(
     for one in later:
         inside &= ~outline.touched(one, ys, xs, edge)
     if kept:
-        stays = kept_mask(kept, (left, top, right, bottom), edge)
+        stays = kept_mask(kept, (left, top, right, bottom), edge + rim)
         inside &= ~stays[np.ix_(ys - top, xs - left)]
     if not inside.any():
         return None

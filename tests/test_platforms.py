@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from anonymizer.core import durable
 from anonymizer.gate.files import safe_name
 from conftest import ROOT
 
@@ -49,6 +50,42 @@ def test_every_module_loads_without_what_windows_lacks() -> None:
 @pytest.mark.parametrize("name", ["CON", "aux", "nul.txt", "COM1", "lpt9.jpg"])
 def test_a_name_that_windows_keeps_for_itself_is_not_used(name: str) -> None:
     assert safe_name(name) == f"_{name}"
+
+
+@pytest.mark.parametrize("times", [2, 99])
+def test_a_file_that_a_virus_scanner_holds_for_a_moment_is_replaced_when_it_lets_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    """As Windows answers: PermissionError with its own number, until the other program has closed the file."""
+    path, temporary = tmp_path / "index.html", tmp_path / "x.tmp"
+    path.write_bytes(b"old")
+    real, tries, slept = Path.replace, [], []
+
+    def held(self: Path, target: Path) -> Path:
+        tries.append(target)
+        if len(tries) <= times:
+            error = PermissionError(13, "Access is denied")
+            error.winerror = 32  # type: ignore[attr-defined]
+            raise error
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "replace", held)
+    monkeypatch.setattr("time.sleep", slept.append)
+    if times == 2:
+        durable.replace(path, b"new", temporary)
+        assert path.read_bytes() == b"new" and slept == list(durable.PAUSES[:2])
+    else:
+        with pytest.raises(PermissionError):
+            durable.replace(path, b"new", temporary)
+        assert path.read_bytes() == b"old" and not temporary.exists() and sum(slept) < 2
+    # What is simply not allowed is not tried again.
+    tries.clear()
+    monkeypatch.setattr(
+        Path, "replace", lambda *_: tries.append(path) or (_ for _ in ()).throw(PermissionError(13, "no"))
+    )
+    with pytest.raises(PermissionError):
+        durable.replace(path, b"new", temporary)
+    assert len(tries) == 1
 
 
 def test_the_example_of_the_guide_for_contributors_finds_what_it_says() -> None:

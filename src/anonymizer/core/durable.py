@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, BinaryIO
 
 PRIVATE = 0o600
 """Readable and writable by the owner alone."""
+HELD = (5, 32, 33)
+"""Windows' ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION and ERROR_LOCK_VIOLATION: what an open file answers."""
+PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""Seconds between tries to replace a file that another program holds: one and a half in all."""
 
 
 def sync(file: IO[bytes]) -> None:
@@ -51,20 +56,35 @@ def new_file(path: Path, mode: int = PRIVATE) -> Iterator[BinaryIO]:
         raise
 
 
+def _put(temporary: Path, path: Path) -> None:
+    """Rename over what may stand there. On Windows a file that somebody has open cannot be replaced, and a virus
+    scanner or an indexer opens each new one for a moment: that is waited out."""
+    for pause in PAUSES:
+        try:
+            temporary.replace(path)
+        except PermissionError as error:
+            if getattr(error, "winerror", None) not in HELD:
+                raise
+            time.sleep(pause)
+        else:
+            return
+    temporary.replace(path)
+
+
 def replace(
-    path: Path, content: bytes, temporary: Path, *, mode: int = PRIVATE, time: float | None = None
+    path: Path, content: bytes, temporary: Path, *, mode: int = PRIVATE, stamp: float | None = None
 ) -> None:
     """Write a file whole in place of what may stand there: no reader ever sees half of it.
 
-    ``temporary`` is a name of its own on the same disk; ``time`` (seconds since 1970) is what the file's times are
+    ``temporary`` is a name of its own on the same disk; ``stamp`` (seconds since 1970) is what the file's times are
     set to. The folder's names are the caller's to sync.
     """
     with new_file(temporary, mode) as file:
         file.write(content)
     try:
-        if time is not None:
-            os.utime(temporary, (time, time))
-        temporary.replace(path)
+        if stamp is not None:
+            os.utime(temporary, (stamp, stamp))
+        _put(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)

@@ -273,7 +273,7 @@ class Gate(OutputFolder):
     def publish(self, content: bytes, path: Path) -> None:
         """Write a file whole and durable, or not at all, in place of what may stand there."""
         open_to = ANYBODY if path.parent in (self.ready, self.reports) else durable.PRIVATE
-        durable.replace(path, content, self.work / f"{new_id()}.tmp", mode=open_to, time=NEUTRAL_TIME)
+        durable.replace(path, content, self.work / f"{new_id()}.tmp", mode=open_to, stamp=NEUTRAL_TIME)
 
     def _dismantle(self) -> None:
         shutil.rmtree(self.work, ignore_errors=True)

@@ -70,7 +70,7 @@ mutants: setup
 soak: models
 	ANONYMIZER_LONG_TESTS=1 ANONYMIZER_SOAK_SECONDS=300 \
 		$(BIN)/pytest --timeout 3600 tests/test_batch.py tests/test_watch_cli.py tests/test_ledger_soak.py \
-		tests/test_review_corrections.py -k 'killed or soak or forty'
+		tests/test_review_corrections.py tests/test_every_format.py -k 'killed or soak or forty or hundred'
 
 # The photos with labelled faces are no part of the project: make bench FACES=path/to/faces.json
 FACES ?= ../shared/media/faces.json

@@ -55,7 +55,7 @@ class Window:
         self.client = client
         self.context = browser.new_context(**({"viewport": {"width": 1366, "height": 768}} | context))
         self.page = self.context.new_page()
-        self.page.set_default_timeout(20_000)
+        self.page.set_default_timeout(60_000)
         self.errors: list[str] = []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("console", self._heard)

@@ -109,7 +109,7 @@ def test_at_a_terminal_consent_is_asked_for(
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr("rich.console.Console.is_terminal", True)
     ran = run("release", out, "--to", tmp_path / "website", "--lang", "fr")
-    assert ran.code == code and "Est-il là pour chaque patient montré ? [o/N]" in ran.err
+    assert ran.code == code and "A-t-il été donné pour chaque patient montré ? [o/N]" in ran.err
     assert (tmp_path / "website").exists() == (code == 0)
 
 

@@ -113,7 +113,7 @@ class PluginFinder:
             raise self._wrong(f"takes {self.network.input}, and input and layout say {shape}")
 
     def models(self) -> list[Model]:
-        return [Model(self.entry.name, self.entry.sha256, self.entry.licence, self.network.device)]
+        return [self.entry.used_on(self.network.device)]
 
     def find(self, pixels: Pixels) -> list[Region]:
         rows = np.concatenate([self._detect(pixels, rotations) for rotations in self.spec.turns])

@@ -39,7 +39,7 @@ class SpeechFinder:
 
     def models(self) -> list[Model]:
         """The model, for the report."""
-        return [Model(self._entry.name, self._entry.sha256, self._entry.licence, self._network.device)]
+        return [self._entry.used_on(self._network.device)]
 
     def find(self, blocks: Iterable[NDArray[np.int16]]) -> list[Span]:
         """Spans of speech, in order and apart, their margins included; ``blocks`` are ``(n, channels)`` at 16 kHz.

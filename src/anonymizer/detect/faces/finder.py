@@ -141,7 +141,7 @@ class FaceFinder:
         if self._parts:
             devices[PARTS] = self._parts.device
         entries = [self._store.entry(name) for name in devices]
-        return [Model(e.name, e.sha256, e.licence, devices[e.name]) for e in entries]
+        return [e.used_on(devices[e.name]) for e in entries]
 
     def find(self, pixels: Pixels) -> list[Region]:
         """Every face, and every place that may be one, in a picture ``(h, w, 3)`` uint8 RGB."""

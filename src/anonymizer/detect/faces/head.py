@@ -60,7 +60,7 @@ class HeadFinder:
 
     def model(self) -> Model:
         entry = self._store.entry(NAME)
-        return Model(entry.name, entry.sha256, entry.licence, self.network.device)
+        return entry.used_on(self.network.device)
 
     def head(self, pixels: Pixels, region: Region) -> Head:
         """The head of a face that was found in a picture ``(h, w, 3)`` uint8 RGB; its box may leave the picture."""

@@ -56,7 +56,7 @@ class FaceMesh:
 
     def model(self) -> Model:
         entry = self._store.entry(NAME)
-        return Model(entry.name, entry.sha256, entry.licence, self.network.device)
+        return entry.used_on(self.network.device)
 
     def rest(self) -> None:
         self.network.rest()

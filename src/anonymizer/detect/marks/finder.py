@@ -126,7 +126,7 @@ class MarkFinder:
 
     def models(self) -> list[Model]:
         entries = [self._store.entry(name) for name in (trunk.NAME, network.NAME)]
-        return [Model(e.name, e.sha256, e.licence, self._network.device) for e in entries]
+        return [e.used_on(self._network.device) for e in entries]
 
 
 def _own_place(box: Box, others: Sequence[tuple[Box, float]]) -> bool:

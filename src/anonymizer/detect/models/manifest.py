@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from anonymizer.core.errors import ModelError
+from anonymizer.core.types import Model
 from anonymizer.detect.models.fetch import Wheel
 
 MANIFEST = "models.toml"
@@ -64,6 +65,10 @@ class ModelEntry(BaseModel):
     url: str = ""
     optional: StrictBool = False
     """True for a model that a run uses where its file is here, and does without where it is not."""
+
+    def used_on(self, device: str) -> Model:
+        """What a report says of it once it ran there."""
+        return Model(self.name, self.sha256, self.licence, device)
 
     @property
     def extra(self) -> Mapping[str, Any]:

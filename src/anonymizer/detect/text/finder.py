@@ -121,7 +121,7 @@ class TextFinder:
         self._store = store
         self._network: Network | None = None
         entry = store.entry(NAME)
-        self._models = [Model(entry.name, entry.sha256, entry.licence, self.network.device)]
+        self._models = [entry.used_on(self.network.device)]
         self._reader = Reader(store)
         self._models.append(self._reader.model)
         self._second = SecondDetector(store, self.network.device)

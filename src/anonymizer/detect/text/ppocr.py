@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from anonymizer.core.errors import ModelError
 from anonymizer.core.geometry import inside, outline
-from anonymizer.core.types import Model, Pixels, Region
+from anonymizer.core.types import Pixels, Region
 from anonymizer.detect.faces.fusion import rotated
 from anonymizer.detect.models.store import Store
 from anonymizer.detect.runtime import Network
@@ -78,7 +78,7 @@ class Reader:
             raise ModelError("model.no-characters", name=NAME)
         self._characters = ["", *listed.splitlines(), " "]
         entry = store.entry(NAME)
-        self.model = Model(entry.name, entry.sha256, entry.licence, network.device)
+        self.model = entry.used_on(network.device)
 
     def _loaded(self) -> Network:
         half = [127.5] * 3

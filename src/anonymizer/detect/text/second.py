@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.core.geometry import inside, outline
-from anonymizer.core.types import Model, Pixels, Region
+from anonymizer.core.types import Pixels, Region
 from anonymizer.detect.faces.fusion import cut
 from anonymizer.detect.models.store import Store
 from anonymizer.detect.runtime import Network
@@ -43,7 +43,7 @@ class SecondDetector:
     def __init__(self, store: Store, device: str) -> None:
         self._store = store
         entry = store.entry(NAME)
-        self.model = Model(entry.name, entry.sha256, entry.licence, device)
+        self.model = entry.used_on(device)
         self._network: Network | None = None
         self._turn = threading.Lock()
 

@@ -77,21 +77,39 @@ def test_transparency_that_no_decoder_reads_is_refused(tmp_path: Path, name: str
         everything(path)
 
 
-def test_half_of_what_is_half_transparent_shows(tmp_path: Path) -> None:
-    picture = np.full((1, 96, 160, 4), (100, 50, 200, 128), np.uint8)
+@pytest.mark.parametrize(
+    ("mode", "stored"),
+    [(64, (100, 50, 200)), (256, (100, 50, 200)), (257, (177, 152, 227)), (258, (50, 25, 100))],
+    ids=["any", "straight", "drawn on white", "drawn on black"],
+)
+def test_half_of_what_is_half_transparent_shows(
+    tmp_path: Path, mode: int, stored: tuple[int, int, int]
+) -> None:
+    """However the track says that its colours are stored; under full transparency all of them is hidden."""
+    picture = np.full((1, 96, 160, 4), (*stored, 128), np.uint8)
+    picture[:, :48] = (*stored, 0)
     (tmp_path / "a.rgba").write_bytes(picture.tobytes())
-    ffmpeg("-f", "rawvideo", "-pix_fmt", "rgba", "-s", "160x96", "-i", tmp_path / "a.rgba", "-c:v", "png",
-           tmp_path / "a.mov")  # fmt: skip
-    _, found, _ = everything(tmp_path / "a.mov")
-    assert abs(rgb(found[0])[40, 80].astype(int) - (177, 152, 227)).max() <= 3
+    path = tmp_path / "a.mov"
+    ffmpeg(
+        "-f", "rawvideo", "-pix_fmt", "rgba", "-s", "160x96", "-i", tmp_path / "a.rgba", "-c:v", "png", path
+    )
+    content = bytearray(path.read_bytes())
+    at = content.index(b"vmhd") + 8
+    content[at : at + 2] = mode.to_bytes(2, "big")
+    path.write_bytes(content)
+    _, found, _ = everything(path)
+    assert abs(rgb(found[0])[80, 80].astype(int) - (177, 152, 227)).max() <= 3
+    assert rgb(found[0])[:40].min() >= 252
 
 
-def clap(path: Path, aperture: tuple[int, ...]) -> Path:
-    """An MP4 with a clean aperture in its picture's entry."""
+IN_ENTRY = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"avc1")
+
+
+def with_box(path: Path, box: bytes, *inside: bytes) -> Path:
+    """An MP4 with a box more at the end of another one, which lies inside of these."""
     content = bytearray(make_clip(path, numbered(4)).read_bytes())
-    box = struct.pack(">I4s8i", 40, b"clap", *aperture)
     chain, at, end = [], 0, len(content)
-    for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"avc1"):
+    for name in inside:
         while content[at + 4 : at + 8] != name:
             at += int.from_bytes(content[at : at + 4], "big")
         chain.append(at)
@@ -99,9 +117,14 @@ def clap(path: Path, aperture: tuple[int, ...]) -> Path:
         at += 16 if name == b"stsd" else 8
     content[end:end] = box
     for at in chain:
-        content[at : at + 4] = (int.from_bytes(content[at : at + 4], "big") + 40).to_bytes(4, "big")
+        content[at : at + 4] = (int.from_bytes(content[at : at + 4], "big") + len(box)).to_bytes(4, "big")
     path.write_bytes(content)
     return path
+
+
+def clap(path: Path, aperture: tuple[int, ...]) -> Path:
+    """An MP4 with a clean aperture in its picture's entry."""
+    return with_box(path, struct.pack(">I4s8i", 40, b"clap", *aperture), *IN_ENTRY)
 
 
 @pytest.mark.parametrize(
@@ -128,12 +151,92 @@ def test_a_clean_aperture_is_what_is_shown(
     assert any("crops away" in str(note) for note in ending.notes) == ((clip.width, clip.height) != (160, 96))
 
 
-def test_a_turned_clip_is_cropped_before_it_is_turned(tmp_path: Path) -> None:
-    path = clap(tmp_path / "a.mov", (160, 1, 48, 1, 0, 1, 24, 1))
+def turned(path: Path, matrix: tuple[float, float, float, float]) -> Path:
+    """An MP4 whose track is shown by the matrix ``(a, b, c, d)``."""
     content = bytearray(path.read_bytes())
-    matrix = content.index(b"tkhd") + 4 + 40
-    content[matrix : matrix + 36] = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30)
+    at = content.index(b"tkhd") + 4 + 40
+    a, b, c, d = (round(value * 65536) for value in matrix)
+    content[at : at + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
     path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("matrix", "turns", "aspect", "told"),
+    [
+        ((0, 0.4, -0.4, 0), -1, Fraction(1), False),
+        ((-0.3, 0, 0, -0.3), 2, Fraction(1), False),
+        ((2, 0, 0, 1), 0, Fraction(2), False),
+        ((0, 1, -2, 0), -1, Fraction(2), False),
+        ((0.966, 0.259, -0.259, 0.966), 0, Fraction(1), True),
+        ((0.2, 0.98, -0.98, 0.2), -1, Fraction(1), True),
+        ((1, 0, 0.5, 1), 0, None, True),
+    ],
+    ids=[
+        "turned and small",
+        "upside down and small",
+        "wide",
+        "turned and wide",
+        "15 degrees",
+        "79 degrees",
+        "skewed",
+    ],
+)
+def test_a_track_is_turned_as_its_matrix_says_or_the_report_says_that_it_is_not(
+    tmp_path: Path, matrix: tuple[float, float, float, float], turns: int, aspect: Fraction | None, told: bool
+) -> None:
+    path = turned(make_clip(tmp_path / "a.mov", numbered(2)), matrix)
+    bare = tmp_path / "b.mov"
+    bare.write_bytes(path.read_bytes().replace(b"pasp", b"free"))
+    for one in (path, bare):
+        clip, found, ending = everything(one)
+        assert abs(rgb(found[0]).astype(int) - np.rot90(marked(0), turns)).mean() < 9
+        assert aspect is None or abs(clip.aspect - aspect) < 0.02
+        assert ("clip.slanting" in [note.code for note in ending.notes]) == told
+
+
+def test_a_rectangle_that_clips_a_track_is_what_is_shown(tmp_path: Path) -> None:
+    region = struct.pack(">I4sH4h", 18, b"crgn", 10, 48, 20, 96, 120)
+    path = with_box(tmp_path / "a.mov", struct.pack(">I4s", 26, b"clip") + region, b"moov", b"trak")
+    clip, found, _ = everything(path)
+    assert (clip.width, clip.height) == (100, 48)
+    assert abs(rgb(found[1]).astype(int) - marked(1)[48:, 20:120]).mean() < 9
+
+
+@pytest.mark.parametrize(
+    ("box", "inside"),
+    [
+        (
+            struct.pack(">I4sI4sH4h4s", 30, b"clip", 22, b"crgn", 14, 48, 20, 96, 120, b"mask"),
+            (b"moov", b"trak"),
+        ),
+        (struct.pack(">I4sI4sH4h", 26, b"clip", 18, b"crgn", 10, 48, 20, 96, 120), (b"moov",)),
+        (struct.pack(">I4sI4sI", 20, b"matt", 12, b"kmat", 0), (b"moov", b"trak")),
+    ],
+    ids=["no rectangle", "of all tracks", "matte"],
+)
+def test_what_a_mask_hides_is_not_shown(tmp_path: Path, box: bytes, inside: tuple[bytes, ...]) -> None:
+    with pytest.raises(UnsupportedError, match="mask"):
+        everything(with_box(tmp_path / "a.mov", box, *inside))
+
+
+def test_an_mxf_s_rectangle_is_what_is_shown(tmp_path: Path) -> None:
+    """As where a recorder stores time codes above the picture."""
+    path = make_clip(tmp_path / "a.mxf", numbered(4), codec="mpeg2video", options={"qmin": "1", "qmax": "2"})
+    content = path.read_bytes()
+    assert everything(path)[0].height == 96, "nothing is cut off where it says so"
+    for tag, before, after in ((0x3208, 96, 48), (0x320B, 0, 48), (0x3209, 160, 120), (0x320A, 0, 40)):
+        assert struct.pack(">HHI", tag, 4, before) in content
+        content = content.replace(struct.pack(">HHI", tag, 4, before), struct.pack(">HHI", tag, 4, after))
+    path.write_bytes(content)
+    clip, found, ending = everything(path)
+    assert (clip.width, clip.height) == (120, 48)
+    assert abs(rgb(found[1]).astype(int) - marked(1)[48:, 40:]).mean() < 9
+    assert "clip.cropped" in [note.code for note in ending.notes]
+
+
+def test_a_turned_clip_is_cropped_before_it_is_turned(tmp_path: Path) -> None:
+    path = turned(clap(tmp_path / "a.mov", (160, 1, 48, 1, 0, 1, 24, 1)), (0, 1, -1, 0))
     clip, found, _ = everything(path)
     assert (clip.width, clip.height) == (48, 160)
     assert abs(rgb(found[0]).astype(int) - np.rot90(marked(0)[48:], -1)).mean() < 9
@@ -215,6 +318,21 @@ def test_a_phone_that_is_turned_keeps_the_shape_of_both(tmp_path: Path) -> None:
 def test_a_size_that_changes_at_once_is_found(tmp_path: Path) -> None:
     clip, found, _ = in_one_size(webm(tmp_path / "a.webm", [(160, 96, 1), (320, 192, 3)]))
     assert (clip.width, clip.height) == (320, 192) and len(found) == 4
+
+
+def test_a_size_that_changes_late_is_found(tmp_path: Path) -> None:
+    """In streams that were joined and copied, with the parameters before each picture, or none but those."""
+    parts = [
+        make_clip(tmp_path / "1.h264", numbered(60)),
+        make_clip(tmp_path / "2.h264", numbered(4, 320, 192, 60)),
+    ]
+    (tmp_path / "a.h264").write_bytes(b"".join(part.read_bytes() for part in parts))
+    ffmpeg("-i", tmp_path / "a.h264", "-c", "copy", tmp_path / "a.mp4")
+    for name in ("a.h264", "a.mp4"):
+        clip, found, _ = in_one_size(tmp_path / name)
+        assert (clip.width, clip.height) == (320, 192)
+        assert [number_of(frame.planes[0]) for frame in found] == list(range(64))
+        assert abs(rgb(found[63]).astype(int) - marked(63, 320, 192)).mean() < 9
 
 
 def test_the_road_takes_a_clip_whose_frames_change(tmp_path: Path, run: Any) -> None:

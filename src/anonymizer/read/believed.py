@@ -20,9 +20,11 @@ MOST = 1 << 53
 CODES = frozenset(
     {
         "clip.animation-damaged", "clip.clock-jumped", "clip.colours-mapped", "clip.cropped", "clip.damaged",
-        "clip.encrypted", "clip.hdr-kept", "clip.hdr-mapped", "clip.interlaced", "clip.made-even", "clip.no-clock",
+        "clip.encrypted", "clip.hdr-kept", "clip.hdr-mapped", "clip.interlaced", "clip.made-even", "clip.masked",
+        "clip.no-clock",
         "clip.no-decoder", "clip.no-frame", "clip.no-frame-animation", "clip.no-memory", "clip.no-video",
-        "clip.size-changed", "clip.sound-alone", "clip.sound-no-decoder", "clip.sound-tracks", "clip.too-large",
+        "clip.size-changed", "clip.slanting", "clip.sound-alone", "clip.sound-no-decoder", "clip.sound-tracks",
+        "clip.too-large",
         "clip.too-long", "clip.too-many-frames", "clip.too-wide", "clip.transparency-unread",
         "clip.transparent-white", "clip.video-tracks", "dicom.damaged", "dicom.floating",
         "dicom.kind-of-pixels", "dicom.no-decoder", "dicom.no-picture", "dicom.no-pixels", "dicom.overlays",

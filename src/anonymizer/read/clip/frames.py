@@ -30,7 +30,7 @@ from anonymizer.read.clip.containers import (
     playing,
     reaches_its_end,
 )
-from anonymizer.read.clip.crop import cropping
+from anonymizer.read.clip.crop import cropping, drawn_on
 from anonymizer.read.clip.normalise import Forms, FrameForm
 from anonymizer.read.clip.picture import ClipPicture, VideoTrack
 
@@ -80,8 +80,10 @@ def pictures(
         decoder = decoder_of(file, demuxer, max_pixels, stream, threads)
         clock = _Clock(track, demuxer)
         decoded = _within_limits(_decoded(file, container, stream, decoder, track), max_pixels)
-        crop = cropping(file, demuxer, stream.id, container.streams.video.index(stream))
-        forms = Forms(stream, track, canvas, keep_hdr=keep_hdr, deep=deep, crop=crop)
+        size = stream.codec_context.width, stream.codec_context.height
+        crop = cropping(file, demuxer, stream.id, container.streams.video.index(stream), size)
+        ground = drawn_on(file, demuxer, stream.id)
+        forms = Forms(stream, track, canvas, keep_hdr=keep_hdr, deep=deep, crop=crop, ground=ground)
         held: tuple[Any, FrameForm] | None = None
         # One frame is held back: the next one's time tells whether its own can be.
         for frame, form in forms.converted(decoded):

@@ -18,13 +18,15 @@ from av.filter import Graph
 
 from anonymizer.core.message import Message
 from anonymizer.core.yuv import AnyPlanes, Colour
-from anonymizer.read.clip.orientation import orientation_of, upright
+from anonymizer.read.clip.orientation import orientation_of, slants, stretch_of, upright
 from anonymizer.read.clip.picture import ShapeChanged, VideoTrack
 from anonymizer.read.clip.shape import WHOLE, Crop, FrameShape, fitted
 from anonymizer.read.clip.wide_gamut import Wide, wide
 from anonymizer.read.colorimetry import BT601, BT709, BT2020, MATRICES, NTSC, P3, PRIMARIES
 
 UNSPECIFIED = 2
+EVEN = 0.02
+"""Ratios of sides that differ by less are one."""
 NAMES = {BT709: "bt709", BT601: "bt601", NTSC: "bt601", BT2020: "bt2020"}
 """Of matrices, as libswscale calls them."""
 FULL_RANGE = 2
@@ -44,7 +46,7 @@ class Forms:
     """The forms of a clip's frames, one after the other: a new one wherever a frame is unlike the one before.
 
     ``keep_hdr``, ``deep`` and ``canvas`` as in :func:`anonymizer.read.clip.frames.pictures`; ``crop``: what the
-    container cuts off.
+    container cuts off; ``ground``: as in :func:`on_white`.
     """
 
     def __init__(
@@ -56,9 +58,10 @@ class Forms:
         keep_hdr: bool = False,
         deep: bool = False,
         crop: Crop = WHOLE,
+        ground: int | None = None,
     ) -> None:
         self.stream, self.track, self.canvas = stream, track, canvas
-        self.keep_hdr, self.deep, self.crop = keep_hdr, deep, crop
+        self.keep_hdr, self.deep, self.crop, self.ground = keep_hdr, deep, crop, ground
         self._first: FrameShape | None = None
         self._interlaced = False
 
@@ -92,6 +95,10 @@ class Forms:
         known = self._first
         # The container's word, until the pictures' own changes.
         aspect = self.stream.sample_aspect_ratio if known is None or coded == known.coded else coded
+        stretch, taken = stretch_of(frame)
+        if stretch != 1 and not slants(frame):
+            named = aspect and abs(aspect / taken - 1) > EVEN
+            aspect = aspect * stretch if named else stretch
         return FrameShape.of(frame, self.crop, known, aspect, coded)
 
     def _begun(self, frame: Any, key: tuple[object, ...], decoded: Iterator[Any]) -> FrameForm:
@@ -104,6 +111,8 @@ class Forms:
                 track.notes[Message("clip.made-even")] = None
             if self.crop != WHOLE:
                 track.notes[Message("clip.cropped")] = None
+            if slants(frame):
+                track.notes[Message("clip.slanting")] = None
         elif self.canvas is None and size != (track.width, track.height):
             raise ShapeChanged(self._largest(size, decoded))
         if self.canvas and size != self.canvas:
@@ -118,6 +127,7 @@ class Forms:
             keep_hdr=self.keep_hdr,
             deep=self.deep,
             woven=self._interlaced,
+            ground=self.ground,
         )
 
     def _largest(self, size: tuple[int, int], decoded: Iterator[Any]) -> tuple[int, int]:
@@ -133,7 +143,8 @@ class Forms:
 class FrameForm:
     """How frames of one kind become upright planes in the one form: decided by the first of them.
 
-    ``keep_hdr`` and ``deep`` as in :func:`anonymizer.read.clip.frames.pictures`; ``woven``: some may be interlaced.
+    ``keep_hdr`` and ``deep`` as in :func:`anonymizer.read.clip.frames.pictures`; ``woven``: some may be interlaced;
+    ``ground``: as in :func:`on_white`.
     """
 
     def __init__(
@@ -147,8 +158,9 @@ class FrameForm:
         keep_hdr: bool = False,
         deep: bool = False,
         woven: bool = False,
+        ground: int | None = None,
     ) -> None:
-        self.shape, self.key = shape, key
+        self.shape, self.key, self.ground = shape, key, ground
         self.track = track
         self.stream = stream
         self.hdr = frame.color_trc in HDR_TRANSFERS
@@ -163,7 +175,7 @@ class FrameForm:
         self.transparent = is_transparent(frame)
         if self.transparent:
             track.notes[Message("clip.transparent-white")] = None
-            frame = on_white(frame, self._source_space(frame))
+            frame = on_white(frame, self._source_space(frame), self.ground)
         self.format = frame.format.name
         self.wide = None if self.deep else self._wide(frame)
         if self.wide and not self.hdr:
@@ -265,7 +277,7 @@ class FrameForm:
     def converted(self, frame: Any) -> Iterator[Any]:
         """The frame in the one form; none or several at a time where a filter looks ahead."""
         if self.transparent:
-            frame = on_white(frame, self._source_space(frame))
+            frame = on_white(frame, self._source_space(frame), self.ground)
         if self.graph is None:
             yield frame
             return
@@ -314,8 +326,9 @@ def is_transparent(frame: Any) -> bool:
     return any(part.is_alpha for part in frame.format.components)
 
 
-def on_white(frame: Any, space: int) -> Any:
-    """A frame as RGB, drawn on white; ``space`` is the number of its matrix."""
+def on_white(frame: Any, space: int, ground: int | None) -> Any:
+    """A frame as RGB, drawn on white; ``space`` is the number of its matrix. ``ground``: the grey level on which its
+    half transparent colours were drawn beforehand, None where they were not."""
     rgba = frame.reformat(
         format="rgba",
         src_colorspace=space,
@@ -323,7 +336,12 @@ def on_white(frame: Any, space: int) -> Any:
         dst_color_range=FULL_RANGE,
     ).to_ndarray()
     alpha = rgba[..., 3:].astype(np.uint16)
-    pixels = (rgba[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255
+    if ground is None:
+        pixels = (rgba[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255
+    else:
+        # The part that the ground has in it goes; what then is more than a colour can give was hidden.
+        own = np.clip(rgba[..., :3].astype(np.int32) - (ground * (255 - alpha) + 127) // 255, 0, alpha)
+        pixels = own + (255 - alpha)
     flat = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels, np.uint8), "rgb24")
     flat.pts, flat.time_base, flat.duration = frame.pts, frame.time_base, frame.duration
     flat.color_primaries, flat.color_trc = frame.color_primaries, frame.color_trc

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from anonymizer.core.confinement.apply import CANNOT_CONFINE
 from anonymizer.core.types import Check, Result
@@ -140,3 +141,68 @@ def test_what_it_is_started_with(
         (tmp_path / one).resolve() for one in named.split(os.pathsep) if one
     ]
     assert variables == ({"PERL5LIB": named} if named else {})
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> dict[str, Path]:
+    """A clean photo, one with EXIF, one larger than a pipe holds, and a file that is none."""
+    if not exiftool.command()[1:]:
+        pytest.skip("ExifTool is not installed, or is no Perl script")
+    made = {name: tmp_path / f"{name}.png" for name in ("clean", "exif", "large")}
+    exif = Image.Exif()
+    exif[0x010F] = "CANARY"
+    Image.new("RGB", (8, 8)).save(made["clean"])
+    Image.new("RGB", (8, 8)).save(made["exif"], exif=exif)
+    Image.frombytes("RGB", (300, 300), os.urandom(270000)).save(made["large"])
+    made["none"] = tmp_path / "none.png"
+    made["none"].write_bytes(b"no picture")
+    return made
+
+
+def test_kept_open_it_says_what_it_says_when_called_for_each(
+    photos: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = []
+    original = exiftool.launch
+
+    def launch(command: list[str], **more: Any) -> subprocess.Popen[bytes]:
+        started.append("-e" in command)
+        return original(command, **more)
+
+    monkeypatch.setattr(exiftool, "launch", launch)
+    monkeypatch.setattr(exiftool, "FILES", 3)
+    with exiftool.KeptOpen() as tool:
+        for name in ("clean", "exif", "large", "clean"):
+            path = photos[name]
+            kept, alone = tool.start(path.read_bytes(), path)(), exiftool.start(path)()
+            assert (kept.result, kept.evidence.code) == (alone.result, alone.evidence.code)
+            if name == "exif":
+                assert set(kept.data["tags"]) == set(alone.data["tags"])
+            started.remove(False)
+        assert started == [True, True], "another after three files"
+        path = photos["none"]
+        assert tool.start(path.read_bytes(), path)().evidence.code == exiftool.start(path)().evidence.code
+
+
+def test_kept_open_a_process_that_does_not_answer_is_replaced(photos: dict[str, Path]) -> None:
+    with exiftool.KeptOpen() as tool:
+        for name in ("clean", "exif", "clean"):
+            answer = tool.start(photos[name].read_bytes(), photos[name])
+            if tool._process:
+                tool._process.kill()
+            assert answer().result is (Result.FAIL if name == "exif" else Result.PASS)
+
+
+def test_kept_open_it_ends_with_this_program(photos: dict[str, Path]) -> None:
+    tool = exiftool.KeptOpen()
+    tool.start(photos["clean"].read_bytes(), photos["clean"])()
+    process = tool._process
+    assert process and process.stdin and process.poll() is None
+    process.stdin.close()
+    assert process.wait(timeout=60) == 0
+
+
+def test_kept_open_where_it_is_missing_it_is_passed_over(installed: Path, tmp_path: Path) -> None:
+    (installed / "exiftool").unlink()
+    check = exiftool.KeptOpen().start(b"", tmp_path)()
+    assert (check.result, check.evidence.code) == (Result.SKIPPED, "check.exiftool-missing")

@@ -15,6 +15,7 @@ from anonymizer.gate.files import file_sha256
 from anonymizer.read.sniff import open_regular, sniff
 from anonymizer.report.file import ReadReport, read
 from anonymizer.report.schema import CheckRecord, Report
+from anonymizer.verify.exiftool import KeptOpen
 from anonymizer.verify.naming import Standing
 from anonymizer.verify.photo import audit
 
@@ -63,10 +64,15 @@ def verify(path: Path, reports: Path | None = None, keys: PublicKeys | None = No
 
 
 def examine(
-    path: Path, reports: Path | None, keys: PublicKeys, standing: Standing = Standing.COPY, id: str = ""
+    path: Path,
+    reports: Path | None,
+    keys: PublicKeys,
+    standing: Standing = Standing.COPY,
+    id: str = "",
+    tool: KeptOpen | None = None,
 ) -> ExaminedFile:
     """The same as :func:`verify`, with what the signature says, for a file of any standing; ``id`` is its report's,
-    where that is known."""
+    where that is known, and ``tool`` an ExifTool that is running already."""
     with open_regular(path) as file:
         head = file.read(4096)
     form = sniff(head)
@@ -77,7 +83,7 @@ def examine(
     found = find_report(sha256, path.name, [reports] if reports else report_folders(here), keys, id)
     report = found.read.report if found and found.read else None
     keep_name = bool(report and report.settings.get("keep_name"))
-    checks = audit(path, keep_name, standing)
+    checks = audit(path, keep_name, standing, tool)
     failed = [check.evidence for check in checks if check.result is Result.FAIL]
     if report is None or found is None or found.read is None:
         said, signature = (

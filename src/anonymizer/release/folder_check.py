@@ -19,6 +19,7 @@ from anonymizer.release.check import examine
 from anonymizer.release.ledger_check import chain_flaws
 from anonymizer.release.publish import MANIFEST, contents, flaws
 from anonymizer.report.file import read
+from anonymizer.verify.exiftool import KeptOpen
 from anonymizer.verify.naming import Standing
 
 NOTHING = Message("verify.no-such-path")
@@ -88,34 +89,35 @@ def folder(path: Path, reports: Path | None, keys: PublicKeys) -> Iterator[Verif
     """A release: all that its manifest lists, nothing else. An output folder: what is in ``ready/``, and the ledger.
     Any other folder: every file in it and below it must be a medium with a valid pass, or a report that is signed; last
     comes the folder itself, for no signed list says what belongs to it. The system's own files are skipped."""
-    if is_output_folder(path):
-        yield from _output_folder(path, keys)
-        return
-    release = (path / MANIFEST).is_file()
-    bad = list(flaws(path, keys)) if release else []
-    for flaw in bad:
-        yield VerifiedFile(path / flaw.name, Verdict.FAILED, flaw.signature, (flaw.said,))
-    named = {path / flaw.name for flaw in bad}
-    media = 0
-    for one in contents(path):
-        if one in named or (release and one == path / MANIFEST):
-            continue
-        if is_system_file(one):
-            yield _skipped(one)
-        elif one.is_symlink() or not one.is_file():
-            said = Message("verify.not-a-file")
-            yield VerifiedFile(one, Verdict.FAILED, SignatureStatus.UNKNOWN, (said,), error=True)
-        elif one.suffix in (".json", ".html"):
-            if not release and (finding := _paper(one, keys)):
-                yield finding
-        else:
-            media += 1
-            yield file(one, reports, keys)
-    if not media:
-        said = Message("verify.no-medium")
-        yield VerifiedFile(path, Verdict.FAILED, SignatureStatus.UNKNOWN, (said,), error=True)
-    elif not release:
-        yield VerifiedFile(path, Verdict.REVIEW, SignatureStatus.UNKNOWN, (UNLISTED,), unlisted=True)
+    with KeptOpen() as tool:
+        if is_output_folder(path):
+            yield from _output_folder(path, keys, tool)
+            return
+        release = (path / MANIFEST).is_file()
+        bad = list(flaws(path, keys)) if release else []
+        for flaw in bad:
+            yield VerifiedFile(path / flaw.name, Verdict.FAILED, flaw.signature, (flaw.said,))
+        named = {path / flaw.name for flaw in bad}
+        media = 0
+        for one in contents(path):
+            if one in named or (release and one == path / MANIFEST):
+                continue
+            if is_system_file(one):
+                yield _skipped(one)
+            elif one.is_symlink() or not one.is_file():
+                said = Message("verify.not-a-file")
+                yield VerifiedFile(one, Verdict.FAILED, SignatureStatus.UNKNOWN, (said,), error=True)
+            elif one.suffix in (".json", ".html"):
+                if not release and (finding := _paper(one, keys)):
+                    yield finding
+            else:
+                media += 1
+                yield file(one, reports, keys, tool)
+        if not media:
+            said = Message("verify.no-medium")
+            yield VerifiedFile(path, Verdict.FAILED, SignatureStatus.UNKNOWN, (said,), error=True)
+        elif not release:
+            yield VerifiedFile(path, Verdict.REVIEW, SignatureStatus.UNKNOWN, (UNLISTED,), unlisted=True)
 
 
 def _skipped(path: Path) -> VerifiedFile:
@@ -139,10 +141,10 @@ def _paper(path: Path, keys: PublicKeys) -> VerifiedFile | None:
     return VerifiedFile(path, Verdict.FAILED, signature, (reason,))
 
 
-def _output_folder(path: Path, keys: PublicKeys) -> Iterator[VerifiedFile]:
+def _output_folder(path: Path, keys: PublicKeys, tool: KeptOpen) -> Iterator[VerifiedFile]:
     ledger = path / ".anonymizer" / LEDGER
     for one in contents(path / READY) if (path / READY).is_dir() else ():
-        yield _skipped(one) if is_system_file(one) else file(one, None, keys)
+        yield _skipped(one) if is_system_file(one) else file(one, None, keys, tool)
     try:
         with OutputFolder(path) as folder:
             found = list(chain_flaws(folder, keys))
@@ -160,12 +162,12 @@ def _output_folder(path: Path, keys: PublicKeys) -> Iterator[VerifiedFile]:
         yield VerifiedFile(ledger, Verdict.READY, SignatureStatus.VALID, ())
 
 
-def file(path: Path, reports: Path | None, keys: PublicKeys) -> VerifiedFile:
+def file(path: Path, reports: Path | None, keys: PublicKeys, tool: KeptOpen | None = None) -> VerifiedFile:
     """One published file. In an output folder's ``ready/`` nobody but the program has anything to put on it."""
     here = path.absolute().parent
     own = here.name == READY and is_output_folder(here.parent)
     try:
-        found = examine(path, reports, keys, Standing.KEPT if own else Standing.COPY)
+        found = examine(path, reports, keys, Standing.KEPT if own else Standing.COPY, tool=tool)
     except AnonymizerError as error:
         return VerifiedFile(path, Verdict.FAILED, SignatureStatus.UNKNOWN, (error.message,), error=True)
     report = found.report

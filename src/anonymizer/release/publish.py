@@ -37,6 +37,7 @@ from anonymizer.gate.permissions import ANYBODY
 from anonymizer.gate.records import APPROVED, RELEASED, REOPENED, Decision, LedgerEntry, State, now
 from anonymizer.read.walk import is_system_file
 from anonymizer.release.check import examine
+from anonymizer.verify.exiftool import KeptOpen
 from anonymizer.verify.naming import Standing
 from anonymizer.write.photo import neutralise
 
@@ -94,7 +95,7 @@ def release(
         raise UsageError("release.inside", path=to)
     if out.resolve().is_relative_to(to.resolve()):
         raise UsageError("release.around", path=to)
-    with Gate(out) as gate:
+    with Gate(out) as gate, KeptOpen() as tool:
         for said in decision_flaws(gate.ledger.links(), gate.key.public):
             if said.signature is SignatureStatus.CHANGED:
                 raise OutputError("release.ledger-changed", why=said.said)
@@ -114,7 +115,7 @@ def release(
                     held.append((entry.name, Message("release.unseen")))
                     continue
                 try:
-                    new = _copied(gate, entry, to)
+                    new = _copied(gate, entry, to, tool)
                 except AnonymizerError as error:
                     held.append((entry.name, error.message))
                 else:
@@ -155,11 +156,11 @@ def _withdrawn(gate: Gate, to: Path, listed: dict[str, dict[str, Any]]) -> Itera
         _write_manifest(to, listed, gate.key)
 
 
-def _copied(gate: Gate, entry: LedgerEntry, to: Path) -> bool:
+def _copied(gate: Gate, entry: LedgerEntry, to: Path, tool: KeptOpen) -> bool:
     """Bring one medium and its reports over; False where they are there already. Raises :class:`HeldBackError`."""
     source = gate.folder(entry.state) / entry.name
     names = [f"{entry.id}.json", f"{entry.id}.html"]
-    found = examine(source, gate.reports, gate.key.public, id=entry.id)
+    found = examine(source, gate.reports, gate.key.public, id=entry.id, tool=tool)
     if found.signature is not SignatureStatus.VALID or found.report.verdict is not Verdict.READY:
         why = found.report.reasons
         raise HeldBackError(Message("release.reasons", reasons=why) if why else Message("release.no-pass"))
@@ -181,7 +182,7 @@ def _copied(gate: Gate, entry: LedgerEntry, to: Path) -> bool:
     _copy(source, copy)
     for name in names:
         _copy(gate.reports / name, hidden / REPORTS / name)
-    again = examine(copy, hidden / REPORTS, gate.key.public, Standing.NEW, entry.id)
+    again = examine(copy, hidden / REPORTS, gate.key.public, Standing.NEW, entry.id, tool)
     if again.signature is not SignatureStatus.VALID or again.report.verdict is not Verdict.READY:
         raise HeldBackError("release.copy-failed")
     for name in names:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from anonymizer.core.message import Message
@@ -50,7 +51,7 @@ def build(
     return Report(
         id=id,
         created=_created(settings),
-        program=ProgramRecord(name="anonymizer", version=__version__, libraries=_libraries()),
+        program=ProgramRecord(name="anonymizer", version=__version__, libraries=dict(_libraries())),
         medium=MediumRecord(
             name=name,
             type="clip" if clip else "photo",
@@ -145,6 +146,7 @@ def _evidence(evidence: Sequence[Evidence]) -> list[EvidenceRecord]:
     return [EvidenceRecord(detector=e.detector, score=round(e.score, 3)) for e in evidence]
 
 
+@cache
 def _libraries() -> dict[str, str]:
     found = {}
     for name in LIBRARIES:

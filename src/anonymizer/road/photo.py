@@ -43,6 +43,7 @@ from anonymizer.road.framing import Framing, framed, shifted
 from anonymizer.road.heads import Heads
 from anonymizer.road.known import known_check
 from anonymizer.verify import strength
+from anonymizer.verify.exiftool import KeptOpen
 from anonymizer.verify.photo import Expected, decode, examine
 from anonymizer.write.photo import write_photo
 
@@ -77,13 +78,14 @@ def process(
     before: Sequence[Region] | None = None,
     parts: PartsOfFaces | None = None,
     heads: Heads | None = None,
+    tool: KeptOpen | None = None,
 ) -> Processed:
     """Frame, detect, redact, write, search again, examine: ``staged`` (without suffix) is where the clean file goes.
 
     ``sha256`` (hex) is the source's, ``secret`` the installation's, from which the noise follows; ``before`` what
     ``finder`` says of the view that is searched (:mod:`anonymizer.road.framing`), where it was asked already. ``parts``
     finds the parts of faces that are to stay in view; without it none does. ``heads`` finds the heads that are hidden
-    whole; without it faces alone are.
+    whole; without it faces alone are. ``tool`` is an ExifTool that is running already.
     Raises :class:`anonymizer.core.errors.OutputError` where it cannot be written and
     :class:`anonymizer.core.errors.MediumError` where the crop lies outside of it.
     """
@@ -131,7 +133,7 @@ def process(
         bound=strength.Bound(settings.grid, settings.noise),
         source=frame.output,
     )
-    examined = examine(staged, expected, done.written)
+    examined = examine(staged, expected, done.written, tool)
     asked = questions(to_ask([*regions, *found], redactions))
     asked += nothing_left(redactions, [*regions, *found], width, height)
     return Processed(

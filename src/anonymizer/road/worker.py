@@ -30,6 +30,7 @@ from anonymizer.road.face_parts import PartsOfFaces
 from anonymizer.road.framing import framed
 from anonymizer.road.heads import Heads
 from anonymizer.road.known import traces_with
+from anonymizer.verify.exiftool import KeptOpen
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class Worker:
         self.decoder = Decoder(self.settings.limits)
         try:
             self.secret = own_secret()
+            self.tool = KeptOpen()
             self.finder = Finder(self.settings)
             self.parts = PartsOfFaces(lambda: FaceMesh(Store()))
             self.heads = Heads(lambda: HeadFinder(Store()))
@@ -91,6 +93,7 @@ class Worker:
 
     def close(self) -> None:
         self.decoder.close()
+        self.tool.close()
 
     def open(self, path: Path, settings: Settings | None = None) -> Opened:
         """Read one source, a photo's pixels with it; for :meth:`process_opened`, in this thread or a later one.
@@ -183,7 +186,16 @@ class Worker:
         still = replace(still, traces=traces_with(still.traces, settings))
         used = settings.model_copy(update={"crop": crop}) if crop else self._cropped(still, settings)
         processed = photo.process(
-            still, sha256, self.finder, used, staged, self.secret, found, self.parts, self.heads
+            still,
+            sha256,
+            self.finder,
+            used,
+            staged,
+            self.secret,
+            found,
+            self.parts,
+            self.heads,
+            self.tool,
         )
         return Worked(replace(processed, crop=used.crop), sha256, settings)
 

@@ -44,13 +44,15 @@ def decode(path: Path) -> Pixels:
     return integrity.decoded(path.read_bytes())
 
 
-def examine(path: Path, expected: Expected, pixels: Pixels) -> list[Check]:
+def examine(
+    path: Path, expected: Expected, pixels: Pixels, tool: exiftool.KeptOpen | None = None
+) -> list[Check]:
     """Every check of a photo that can be made without a detector, in the order of the report.
 
-    ``pixels`` is what :func:`decode` gave for this path.
+    ``pixels`` is what :func:`decode` gave for this path; ``tool`` an ExifTool that is running already.
     """
-    second_opinion = exiftool.start(path)
     data = path.read_bytes()
+    second_opinion = tool.start(data, path) if tool else exiftool.start(path)
     # A clean picture in which nothing is to be hidden, an output given again, is written as the very bytes that it was;
     # that these are clean the other checks say.
     same = bool(expected.redactions) and hashlib.sha256(data).hexdigest() == expected.source_sha256
@@ -73,17 +75,21 @@ def examine(path: Path, expected: Expected, pixels: Pixels) -> list[Check]:
 
 
 def audit(
-    path: Path, keep_name: bool = False, standing: naming.Standing = naming.Standing.NEW
+    path: Path,
+    keep_name: bool = False,
+    standing: naming.Standing = naming.Standing.NEW,
+    tool: exiftool.KeptOpen | None = None,
 ) -> list[Check]:
-    """What a published photo or clip can be asked with neither source nor report at hand."""
+    """What a published photo or clip can be asked with neither source nor report at hand; ``tool`` as of
+    :func:`examine`."""
     with path.open("rb") as file:
         if file.read(12)[4:8] == b"ftyp":
             # Imported here: photos do not need the second reader.
             from anonymizer.verify import clip
 
             return clip.audit(path, keep_name, standing)
-    second_opinion = exiftool.start(path)
     data = path.read_bytes()
+    second_opinion = tool.start(data, path) if tool else exiftool.start(path)
     form = "PNG" if data.startswith(png.SIGNATURE) else "JPEG"
     pixels = integrity.decoded(data)
     checks = [structure(data, form), integrity.check(data, pixels, None, same=False)]

@@ -49,7 +49,7 @@ test: models
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # Source and wheel of the program, the wheel of its models, a list of all that is in them (SBOM, CycloneDX).
 dist: models

@@ -53,6 +53,39 @@ def pytest_xdist_auto_num_workers() -> int:
     return 1 + (os.cpu_count() or 1)
 
 
+LONGEST = [
+    "review_page",
+    "clip",
+    "review_corrections",
+    "release",
+    "text",
+    "clip_reader",
+    "photo_outcomes",
+    "watch_faults",
+    "review_clip",
+    "small_disk",
+    "cli",
+    "ledger_machine",
+    "review_questions",
+    "faces",
+    "review_handing",
+    "engine",
+    "watch",
+    "cluster",
+    "shown",
+    "clip_text",
+    "dist",
+    "batch",
+]
+"""Files of tests that take half a minute and more, the longest first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest is begun first: else one process works on it at the end while the others are idle."""
+    rank = {f"test_{name}.py": number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(LONGEST)))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def signing_key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A key and a noise secret of the tests' own: the user's are left alone."""

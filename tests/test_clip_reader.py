@@ -320,9 +320,8 @@ def test_damage_in_the_middle_is_concealed_and_counted(tmp_path: Path) -> None:
         ("a.ts", "libx264"),
     ],
 )
-@pytest.mark.parametrize("share", [0.5, 0.97])
 def test_a_clip_with_sound_that_was_cut_off_is_never_taken_for_whole(
-    tmp_path: Path, name: str, codec: str, share: float
+    tmp_path: Path, name: str, codec: str
 ) -> None:
     """Its index, or nothing at all, still announces the whole length, and what is there decodes without an error."""
     faststart = {"movflags": "+faststart"} if name in ("a.mp4", "a.mov") else {}
@@ -332,11 +331,12 @@ def test_a_clip_with_sound_that_was_cut_off_is_never_taken_for_whole(
     )
     assert not everything(path)[2].broken_off
     content = path.read_bytes()
-    path.write_bytes(content[: int(len(content) * share) | 1])
-    try:
-        assert everything(path)[2].broken_off
-    except AnonymizerError as error:
-        assert str(error).endswith(".")
+    for share in (0.5, 0.97):
+        path.write_bytes(content[: int(len(content) * share) | 1])
+        try:
+            assert everything(path)[2].broken_off, share
+        except AnonymizerError as error:
+            assert str(error).endswith("."), share
 
 
 @pytest.mark.parametrize(

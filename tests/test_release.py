@@ -22,6 +22,7 @@ from anonymizer.gate.folder import Gate
 from anonymizer.gate.records import Decision, LedgerEntry, State
 from anonymizer.release import publish as releases
 from anonymizer.release.publish import release
+from anonymizer.verify.exiftool import KeptOpen
 from conftest import Ran, sentences
 from folders import flip, with_approved
 
@@ -153,8 +154,8 @@ def test_what_a_person_takes_back_while_it_is_copied_is_not_in_the_release(
     real, to = releases._copied, tmp_path / "website"
     taken: list[str] = []
 
-    def copied(gate: Gate, entry: LedgerEntry, to: Path) -> bool:
-        new = real(gate, entry, to)
+    def copied(gate: Gate, entry: LedgerEntry, to: Path, tool: KeptOpen) -> bool:
+        new = real(gate, entry, to, tool)
         if not taken:
             taken.append(entry.name)
             with Gate(out) as other:

@@ -41,8 +41,10 @@ def page(size: int, tilt: float = 0.0, ink: int = 20, paper: int = 235) -> tuple
     return np.repeat(grey[..., None], 3, axis=2).astype(np.uint8), drawn
 
 
-@pytest.mark.parametrize("size", [11, 16, 28, 48])
-@pytest.mark.parametrize("tilt", [0.0, 30.0, 90.0, 180.0])
+@pytest.mark.parametrize(
+    ("size", "tilt"),
+    [(11, 0.0), (11, 90.0), (16, 30.0), (16, 180.0), (28, 90.0), (28, 0.0), (48, 180.0), (48, 30.0)],
+)
 def test_a_line_is_covered(finder: TextFinder, size: int, tilt: float) -> None:
     pixels, ink = page(size, tilt)
     regions = finder.find(pixels)

@@ -54,6 +54,7 @@ SUBREAPER = 36
 """``PR_SET_CHILD_SUBREAPER``: what a killed test has started becomes this process's child, and goes too."""
 
 TESTS: dict[str, tuple[str, ...]] = {
+    "verify/background": ("test_background",),
     "verify/canary": ("test_verify_by_value",),
     "verify/clip": ("test_verify_by_value", "test_mp4"),
     "verify/exiftool": ("test_second_opinion",),
@@ -82,6 +83,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "gate/recovery": ("test_gate_by_value",),
     "gate/removal": ("test_gate_by_value",),
     "gate/work": ("test_gate_by_value",),
+    "redact/background": ("test_background",),
     "redact/clip": ("test_redact_by_value",),
     "redact/noise": ("test_noise",),
     "redact/photo": ("test_redact_by_value",),

@@ -2,7 +2,8 @@
 
     from anonymizer import anonymize, check_published
 
-``anonymize(path)`` takes one file down the whole road, ``check_published(path)`` checks a published one again.
+``anonymize(path)`` takes one file down the whole road, ``anonymize_series(paths)`` those of one patient, framed alike;
+``check_published(path)`` checks a published one again.
 """
 
 import os
@@ -13,19 +14,20 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from anonymizer.core.version import __version__
 
-__all__ = ["Outcome", "Report", "Settings", "__version__", "anonymize", "check_published"]
+__all__ = ["Outcome", "Report", "Settings", "__version__", "anonymize", "anonymize_series", "check_published"]
 
 if TYPE_CHECKING:
     from anonymizer.core.settings import Settings
     from anonymizer.release.check import verify as check_published
     from anonymizer.report.schema import Report
-    from anonymizer.road.pipeline import Outcome, anonymize
+    from anonymizer.road.pipeline import Outcome, anonymize, anonymize_series
 
 _HOMES = {
     "Outcome": "anonymizer.road.pipeline",
     "Report": "anonymizer.report.schema",
     "Settings": "anonymizer.core.settings",
     "anonymize": "anonymizer.road.pipeline",
+    "anonymize_series": "anonymizer.road.pipeline",
     "check_published": "anonymizer.release.check",
 }
 

@@ -210,6 +210,8 @@ def _value(one: Described, value: Any) -> Any:
         return value
     if one.keys == ("keep_part",):
         return tuple(value)
+    if one.keys == ("background_outline",):
+        return tuple(corners(text) for text in value)
     if one.keys == ("keep",):
         return tuple(rectangle(text) for text in value)
     places = tuple(place(text) for text in value)
@@ -239,6 +241,17 @@ def place(text: str) -> dict[str, Any]:
     if not dash or (last is not None and not last > first):
         raise UsageError(wrong)
     return found | {"rect": rectangle(where), "start": first, "end": last}
+
+
+def corners(text: str) -> tuple[tuple[float, float], ...]:
+    """``x,y x,y x,y``: the corners of an outline in order. Raises :class:`UsageError`."""
+    try:
+        found = tuple((float(x), float(y)) for x, y in (pair.split(",") for pair in text.split()))
+    except ValueError as error:
+        raise UsageError("cli.no-outline", text=repr(text)) from error
+    if len(found) < 3 or not all(math.isfinite(value) for pair in found for value in pair):
+        raise UsageError("cli.no-outline", text=repr(text))
+    return found
 
 
 def rectangle(text: str) -> tuple[float, float, float, float]:

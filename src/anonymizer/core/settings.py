@@ -6,12 +6,14 @@ line, the help of that flag and the row of docs/settings.md. Where they come fro
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from anonymizer.core import known
 from anonymizer.core.errors import SettingsError
@@ -46,6 +48,9 @@ class TextPolicy(StrEnum):
 
 
 _Side = Annotated[FiniteFloat, Field(gt=0)]
+OutlineValue = Annotated[tuple[tuple[FiniteFloat, FiniteFloat], ...], Field(min_length=3)]
+SERIES = re.compile(r"series-[a-km-np-z2-9]{12}")
+"""How one patient's series is told from another's: a random id, or one that follows from the secret."""
 RectValue = tuple[FiniteFloat, FiniteFloat, _Side, _Side]
 
 
@@ -76,6 +81,14 @@ class Cover(StrEnum):
 
     FACE = "face"
     HEAD = "head"
+
+
+class Background(StrEnum):
+    """What becomes of all that is neither the person nor marked."""
+
+    KEEP = "keep"
+    PLAIN = "plain"
+    BLUR = "blur"
 
 
 class CropPart(StrEnum):
@@ -246,6 +259,32 @@ class Settings(BaseModel):
             "as heads have, and the file waits in review/.",
         ),
     ] = Cover.FACE
+    background: Annotated[
+        Background,
+        About(
+            Part.HIDE,
+            "What becomes of the room: all that is neither the person nor marked.",
+            "`plain` puts one grey in its place, `blur` the colours of the room in a few broad patches. `--keep` and "
+            "`--background-outline` say what stays besides. The file waits in review/, for a person to see that the "
+            "finding is all there.",
+        ),
+    ] = Background.KEEP
+    background_outline: Annotated[
+        tuple[OutlineValue, ...],
+        About(
+            Part.PLACES,
+            "Outline of what stays where the background is replaced, in place of what the network sees. Repeatable.",
+            "Three corners at least. In a clip it holds for all frames.",
+            value="'X,Y X,Y X,Y ...'",
+        ),
+    ] = ()
+    background_trusted: Annotated[
+        bool,
+        About(
+            Part.HIDE,
+            "Do not have a person look at each replaced background; where the network is not sure, they are asked.",
+        ),
+    ] = False
     margin: Annotated[
         float,
         Field(ge=1.0, le=4.0),
@@ -340,6 +379,17 @@ class Settings(BaseModel):
             choices=tuple(CropPart),
         ),
     ] = None
+
+    same_patient: Annotated[
+        bool | str,
+        About(
+            Part.HIDE,
+            "The files are of one patient: one look, one framing, names with a common beginning.",
+            "`blur` takes all that it is given for one patient's; `batch` and `watch` those of each folder, which they "
+            "do not frame alike. Photos are cropped to what all of them show, about the face, and made the same size. "
+            "In a file beside a photo or in the Python API also a series' id, `series-` and twelve characters.",
+        ),
+    ] = False
 
     known: Annotated[
         tuple[str, ...],
@@ -478,6 +528,13 @@ class Settings(BaseModel):
                 "crop_to": values["crop"]
             }
         return values
+
+    @field_validator("same_patient", mode="before")
+    @classmethod
+    def _series(cls, value: Any) -> Any:
+        if isinstance(value, str) and not SERIES.fullmatch(value):
+            raise PydanticCustomError("series", "no series")
+        return value
 
     @field_validator("known", mode="before")
     @classmethod

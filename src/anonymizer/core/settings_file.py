@@ -22,7 +22,12 @@ from anonymizer.core.errors import SettingsError
 from anonymizer.core.message import Message
 from anonymizer.core.settings import DrawnRegion, Limits, Settings
 
-SIDECAR_KEYS = frozenset({"regions", "keep", "keep_mouth", "keep_part", "dismiss", "crop", "crop_to"})
+SIDECAR_KEYS = frozenset(
+    {
+        *("regions", "keep", "keep_mouth", "keep_part", "dismiss", "crop", "crop_to"),
+        *("background", "background_outline", "same_patient"),
+    }
+)
 
 
 def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
@@ -77,6 +82,9 @@ def with_sidecar(settings: Settings, photo: Path) -> Settings:
             "keep_part": tuple(dict.fromkeys((*settings.keep_part, *own.keep_part))),
             "crop": own.crop or (None if own.crop_to else settings.crop),
             "crop_to": own.crop_to or settings.crop_to,
+            "background": own.background if "background" in own.model_fields_set else settings.background,
+            "background_outline": own.background_outline or settings.background_outline,
+            "same_patient": own.same_patient or settings.same_patient,
         }
     )
 
@@ -141,6 +149,8 @@ def fault_said(fault: ErrorDetails, keys: list[str]) -> Message | str:
             return Message("settings.more-than", bound=bound["gt"])
         case "string_pattern_mismatch":
             return Message("settings.no-language", value=repr(given))
+        case "series":
+            return Message("settings.no-series")
         case "missing":
             return Message("settings.missing")
         case "tuple_type":

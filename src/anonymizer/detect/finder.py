@@ -13,7 +13,7 @@ import numpy as np
 
 from anonymizer.core.known import KnownNames
 from anonymizer.core.machine import own_threads
-from anonymizer.core.settings import AudioPolicy, Cover, Settings, TextPolicy
+from anonymizer.core.settings import AudioPolicy, Background, Cover, Settings, TextPolicy
 from anonymizer.core.types import Action, Box, Model, Pixels, Question, Region
 from anonymizer.detect.base import (
     FaceRegionFinder,
@@ -78,7 +78,8 @@ def models_needed(settings: Settings) -> list[str]:
     marks = ["centerface", "ink"] if settings.marks else []
     speech = ["silero-vad"] if settings.audio is AudioPolicy.MUTE_SPEECH else []
     parts = ["face-mesh"] if settings.kept_parts and settings.faces else []
-    head = ["person"] if settings.cover is Cover.HEAD and settings.faces else []
+    heads = settings.cover is Cover.HEAD and settings.faces
+    head = ["person"] if heads or settings.background is not Background.KEEP else []
     return list(dict.fromkeys(faces + text + marks + speech + parts + head))
 
 

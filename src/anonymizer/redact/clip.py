@@ -23,6 +23,7 @@ from anonymizer.core.settings import Settings
 from anonymizer.core.types import Box, Kind, Redaction, Region, Shape, Style
 from anonymizer.core.yuv import AnyPlane, AnyPlanes, Plane, colours
 from anonymizer.redact.photo import (
+    ALIKE,
     FEATHER,
     TEXT_PAD,
     bounded,
@@ -58,11 +59,18 @@ class TrackRedaction:
 
 
 def track_redaction(
-    track: Track, settings: Settings, size: tuple[int, int], secret: bytes, transfer: int = 0
+    track: Track,
+    settings: Settings,
+    size: tuple[int, int],
+    secret: bytes,
+    transfer: int = 0,
+    *,
+    patient: bool = False,
 ) -> TrackRedaction:
     """A track's redaction in a picture of ``size`` (width, height); its noise follows from ``secret``.
 
     ``transfer``: the curve of high dynamic range (:mod:`anonymizer.core.hdr`) that the frames have, 0 for none.
+    ``patient``: its noise is that of the patient's other pictures.
     """
 
     def planes(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -85,7 +93,8 @@ def track_redaction(
         interpolation = cv2.INTER_AREA if known.shape[0] >= cells[1] else cv2.INTER_LINEAR
         shrunk = cv2.resize(known, cells, interpolation=interpolation)
         known = np.asarray(shrunk, np.float32).reshape(cells[1], cells[0], 3)
-    grid = planes(bounded(np.asarray(known, np.float32), track.colours, settings.noise, secret))
+    seen = ALIKE if patient else track.colours
+    grid = planes(bounded(np.asarray(known, np.float32), seen, settings.noise, secret))
     return TrackRedaction(track, style, shape, grid, boxes)
 
 

@@ -124,6 +124,17 @@ def bounded(
     return np.asarray(light[:, :, None] + min(fits) * hue, np.float32)
 
 
+ALIKE: NDArray[np.float32] = np.zeros((SIDE, SIDE, 3), np.float32)
+"""Stands for the look of a place whose noise follows from the secret alone, as in all pictures of one patient."""
+
+
+def of_patient(regions: Sequence[tuple[Kind, float]], settings: Settings) -> int | None:
+    """Of regions by kind and size, the number of that whose noise is the same in a whole series: the largest face's,
+    where the settings say that it is one patient's. Two faces of one picture never have the same."""
+    faces = [(size, number) for number, (kind, size) in enumerate(regions) if kind is Kind.FACE]
+    return max(faces)[1] if faces and settings.same_patient else None
+
+
 def drawn(grid: NDArray[np.float32], width: int, height: int, style: Style) -> NDArray[np.uint8]:
     """The grid as a patch ``(height, width, c)`` uint8: smooth for blur, cells for pixelate."""
     how = cv2.INTER_LINEAR if style is Style.BLUR else cv2.INTER_NEAREST
@@ -176,7 +187,11 @@ def redact(
     height, width = pixels.shape[:2]
     out = pixels.copy()
     redactions = []
-    for region in sorted(regions, key=lambda r: style_of(r, settings) is Style.FILL):
+    regions = list(regions)
+    patient = of_patient([(region.kind, region.box.area) for region in regions], settings)
+    order = sorted(range(len(regions)), key=lambda n: style_of(regions[n], settings) is Style.FILL)
+    for number in order:
+        region = regions[number]
         style, shape = style_of(region, settings), shape_of(region, settings)
         box = redaction_box(region, settings)
         visible = Box(box[0], box[1], box[2] - box[0], box[3] - box[1]).pixels(width, height)
@@ -191,7 +206,7 @@ def redact(
             drawing = np.broadcast_to(colour, patch.shape)
         else:
             size = grid_size(visible[2] - visible[0], visible[3] - visible[1], settings.grid)
-            seen = averages(patch, (SIDE, SIDE))
+            seen = averages(patch, (SIDE, SIDE)) if number != patient else ALIKE
             grid = bounded(averages(patch, size), seen, settings.noise, secret)
             drawing = drawn(grid, visible[2] - visible[0], visible[3] - visible[1], style)
         _blend(out, drawing, visible, shape, grid_box, region.corners, style)

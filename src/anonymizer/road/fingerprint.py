@@ -53,6 +53,8 @@ def changed(made: str, wanted: str) -> Message:
 def _treatment(settings: Settings) -> str:
     """What decides how the output looks."""
     known = "\n".join(settings.known)
+    # Which series it is follows from where it lies.
+    settings = settings.model_copy(update={"same_patient": bool(settings.same_patient)})
     return _short(settings.model_dump_json(exclude=_ASIDE) + known)
 
 

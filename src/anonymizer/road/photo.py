@@ -38,6 +38,7 @@ from anonymizer.redact.residual import (
     unredacted,
 )
 from anonymizer.report.thumbnail import thumbnail
+from anonymizer.road.background import Persons, without_room
 from anonymizer.road.face_parts import PartsOfFaces
 from anonymizer.road.framing import Framing, framed, shifted
 from anonymizer.road.heads import Heads
@@ -78,6 +79,7 @@ def process(
     before: Sequence[Region] | None = None,
     parts: PartsOfFaces | None = None,
     heads: Heads | None = None,
+    persons: Persons | None = None,
     tool: KeptOpen | None = None,
 ) -> Processed:
     """Frame, detect, redact, write, search again, examine: ``staged`` (without suffix) is where the clean file goes.
@@ -85,7 +87,8 @@ def process(
     ``sha256`` (hex) is the source's, ``secret`` the installation's, from which the noise follows; ``before`` what
     ``finder`` says of the view that is searched (:mod:`anonymizer.road.framing`), where it was asked already. ``parts``
     finds the parts of faces that are to stay in view; without it none does. ``heads`` finds the heads that are hidden
-    whole; without it faces alone are. ``tool`` is an ExifTool that is running already.
+    whole; without it faces alone are. ``persons`` tells the person from the room; without it no background is replaced.
+    ``tool`` is an ExifTool that is running already.
     Raises :class:`anonymizer.core.errors.OutputError` where it cannot be written and
     :class:`anonymizer.core.errors.MediumError` where the crop lies outside of it.
     """
@@ -96,9 +99,9 @@ def process(
 
     def attempt(regions: Sequence[Region], *, again: bool) -> _Attempt:
         """Redact, write and search what was written."""
-        outlines, unsure = kept_outlines(frame, regions, settings, parts)
+        outlines, unsure = kept_outlines(original, regions, settings, parts)
         if heads:
-            regions, guessed = heads.whole(frame.view, regions, settings, frame.left, frame.top)
+            regions, guessed = heads.whole(original.view, regions, settings, frame.left, frame.top)
             unsure = [*unsure, *guessed]
         redactions, kept = _write(frame.output, regions, settings, staged, form, secret, outlines)
         written = decode(staged)
@@ -107,7 +110,10 @@ def process(
 
     in_view = list(before) if before is not None else finder.find(frame.view)
     margin = _redacted_margin(frame, in_view, settings)
-    seen = frame.inside(in_view)
+    original = frame
+    room = without_room(frame, in_view, settings, persons)
+    frame = room.frame
+    seen = room.beside(frame.inside(in_view), settings)
     regions = heeded(seen, settings) + drawn_regions(settings)
     done = attempt(regions, again=False)
     seen += done.seen
@@ -132,6 +138,7 @@ def process(
         keep_name=settings.keep_name,
         bound=strength.Bound(settings.grid, settings.noise),
         source=frame.output,
+        replaced=room.wanted,
     )
     examined = examine(staged, expected, done.written, tool)
     asked = questions(to_ask([*regions, *found], redactions))
@@ -149,18 +156,21 @@ def process(
             *(one.message for one in asked),
             *(note for note in still.notes if note.code in ASKED),
             *done.unsure,
+            *room.reasons,
             *reasons(settings, bool(done.kept), taken_off(seen, settings)),
         ),
         questions=tuple(asked),
         notes=(
             *(note for note in still.notes if note.code not in ASKED),
             *frame.notes(),
+            *room.notes,
             *heads_told(redactions, settings),
         ),
         models=(
             *finder.models(),
             *(parts.models() if parts else ()),
             *(heads.models() if heads else ()),
+            *(persons.models() if persons else ()),
         ),
         thumbnail=thumbnail(done.written),
     )

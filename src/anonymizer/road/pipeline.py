@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,7 +30,8 @@ from anonymizer.report.priority import review_priority
 from anonymizer.report.schema import Report
 from anonymizer.report.values import values
 from anonymizer.road.fingerprint import fingerprint, with_settings
-from anonymizer.road.worker import Opened, Worked, Worker
+from anonymizer.road.series import series_name
+from anonymizer.road.worker import Framed, Opened, Worked, Worker
 from anonymizer.verify.photo import scan_bytes
 
 
@@ -121,20 +122,28 @@ class Session:
     def run_all(self, paths: Iterable[Path], progress: Progress | None = None) -> Iterator[Outcome]:
         """Take media down the road, one after the other, in order; see :meth:`run`.
 
+        Where the settings say that they are of one patient, photos are framed alike first.
         While one photo is hidden, written and checked, the next is searched: neither keeps all cores busy. Beside a
         clip, which takes the memory, the next is only read.
         """
+        framed: dict[Path, Framed] = {}
+        if self.settings.same_patient:
+            paths = list(paths)
+            framed = self.worker.alike(paths) if paths else {}
         with ThreadPoolExecutor(1) as beside:
             following = iter(paths)
             path = next(following, None)
-            opened = beside.submit(self.worker.search, path) if path is not None else None
+            opened = beside.submit(self.worker.search, path, framed.get(path)) if path is not None else None
             try:
                 while path is not None and opened is not None:
                     wait([opened])
                     light = opened.exception() is not None or opened.result().photo is not None
                     after = next(following, None)
-                    begin = self.worker.search if light else self.worker.open
-                    ahead = beside.submit(begin, after) if after is not None else None
+                    ahead = None
+                    if after is not None and (light or after in framed):
+                        ahead = beside.submit(self.worker.search, after, framed.get(after))
+                    elif after is not None:
+                        ahead = beside.submit(self.worker.open, after)
                     yield self.run(path, progress, opened)
                     path, opened = after, ahead
             except BaseException:
@@ -272,6 +281,8 @@ def _named(gate: Gate, id: str, path: Path, worked: Worked) -> tuple[str, Settin
     if form:
         notes = (Message("notes.name-given"),)
         return gate.take_number(id, form, suffix, sha256=worked.sha256, crop=crop), settings, notes
+    if (alike := series_name(settings)) and not settings.keep_name:
+        return gate.take_number(id, alike, suffix, sha256=worked.sha256, crop=crop), settings, notes
     stem = safe_name(path.stem) if settings.keep_name else id
     return gate.take_name(id, stem, suffix, sha256=worked.sha256, crop=crop), settings, notes
 
@@ -296,6 +307,20 @@ def scan_report(report: Report, processed: Processed) -> Check:
     return Check(
         "report-canaries", check.result, Message("check.report-canaries", why=check.evidence), check.data
     )
+
+
+def anonymize_series(
+    paths: Sequence[Path], settings: Settings | None = None, out: Path | None = None
+) -> list[Outcome]:
+    """Make media of one patient publishable, photos framed alike; into ``anonymized`` beside the first unless ``out``
+    is given. The outcomes in their order. Raises as :func:`anonymize`."""
+    settings = settings or Settings()
+    if not settings.same_patient:
+        settings = settings.model_copy(update={"same_patient": True})
+    with Session(out or paths[0].absolute().parent / "anonymized", settings) as session:
+        outcomes = list(session.run_all(paths))
+        session.write_index()
+        return outcomes
 
 
 def anonymize(path: Path, settings: Settings | None = None, out: Path | None = None) -> Outcome:

@@ -12,20 +12,23 @@ from pathlib import Path
 
 from anonymizer.core.errors import MediumError, SettingsError
 from anonymizer.core.machine import own_threads
+from anonymizer.core.message import Message
 from anonymizer.core.noise_secret import own_secret
-from anonymizer.core.settings import Cover, Settings
+from anonymizer.core.settings import Background, Cover, Settings
 from anonymizer.core.settings_file import with_sidecar
 from anonymizer.core.types import Processed, Progress, Region
 from anonymizer.detect.faces.head import HeadFinder
 from anonymizer.detect.faces.mesh import FaceMesh
 from anonymizer.detect.finder import Finder
 from anonymizer.detect.models.store import Store
+from anonymizer.detect.person import PersonFinder
 from anonymizer.detect.runtime import keep_memory
 from anonymizer.read import together
 from anonymizer.read.photo.reader import Decoder, Still, open_still
 from anonymizer.read.sniff import Format, sniff_file
 from anonymizer.read.source import Source, read
-from anonymizer.road import photo
+from anonymizer.road import photo, series
+from anonymizer.road.background import Persons
 from anonymizer.road.face_parts import PartsOfFaces
 from anonymizer.road.framing import framed
 from anonymizer.road.heads import Heads
@@ -56,6 +59,12 @@ class Opened:
     found: tuple[Region, ...] | None = None
     crop: tuple[float, float, float, float] | None = None
     """Where it was searched so: what is to be taken of it."""
+    said: tuple[Message, ...] = ()
+    """Of how it was framed like others."""
+
+
+Framed = tuple[Settings, tuple[Message, ...]]
+"""The settings of a photo of a series, and what is said of them."""
 
 
 class Worker:
@@ -76,9 +85,12 @@ class Worker:
             self.finder = Finder(self.settings)
             self.parts = PartsOfFaces(lambda: FaceMesh(Store()))
             self.heads = Heads(lambda: HeadFinder(Store()))
+            self.persons = Persons(lambda: PersonFinder(Store()))
             if self.settings.kept_parts and self.settings.faces:
                 # Said now, and not of the first face.
                 self.parts.mesh  # noqa: B018
+            if self.settings.background is not Background.KEEP:
+                self.persons.finder  # noqa: B018
             if self.settings.cover is Cover.HEAD and self.settings.faces:
                 self.heads.finder  # noqa: B018
         except BaseException:
@@ -104,6 +116,7 @@ class Worker:
         form = sniff_file(path)
         try:
             settings = settings.checked() if settings else with_sidecar(self.settings, path)
+            settings = series.resolved(settings, path, self.secret)
         except SettingsError as error:
             raise MediumError(str(error)) from error
         if form.is_clip:
@@ -113,12 +126,38 @@ class Worker:
             path, form, settings, (source.sha256, open_still(source, settings.limits, self.decoder))
         )
 
-    def search(self, path: Path) -> Opened:
+    def alike(self, paths: Sequence[Path]) -> dict[Path, Framed]:
+        """The settings of each photo of one patient's series, framed like the others; of what cannot be opened none.
+
+        Clips are not framed: of them the look alone is the same.
+        """
+        own = series.resolved(self.settings, paths[0], self.secret).same_patient
+        found: dict[Path, tuple[Settings, series.FacePlace | None]] = {}
+        for path in dict.fromkeys(paths):
+            try:
+                opened = self.open(path)
+            except MediumError:
+                continue  # It is opened once more on its road, and said there.
+            if opened.photo:
+                whole = opened.photo[1].pixels
+                small, factor = series.shrunk(whole)
+                seen = series.place_of(small, self.finder.faces(small), self.parts.mesh)
+                place = seen.times(1 / factor, whole.shape[1], whole.shape[0]) if seen else None
+                found[path] = opened.settings.model_copy(update={"same_patient": own}), place
+        alike = series.framed_alike(
+            [place for _, place in found.values()], [settings for settings, _ in found.values()]
+        )
+        return dict(zip(found, alike, strict=True))
+
+    def search(self, path: Path, alike: Framed | None = None) -> Opened:
         """What :meth:`open` gives, of a photo with what the finders say of it: while the one before is checked.
 
-        Not in a process that was told to keep to one thread. Raises as :meth:`open`.
+        ``alike``: settings of a series, in place of the worker's own. Not in a process that was told to keep to one
+        thread. Raises as :meth:`open`.
         """
-        opened = self.open(path)
+        opened = self.open(path, alike[0]) if alike else self.open(path)
+        if alike:
+            opened = replace(opened, said=alike[1])
         if not opened.photo or own_threads() == 1:
             return opened
         keep_memory(True)
@@ -140,6 +179,13 @@ class Worker:
         """Take a source down the road that is open already. Raises as :meth:`process`."""
         worked = self._worked(opened, staged, progress)
         processed = worked.processed
+        if opened.said:
+            asked = tuple(one for one in opened.said if one.code in series.ASKED)
+            told = tuple(one for one in opened.said if one.code not in series.ASKED)
+            processed = replace(
+                processed, reasons=(*processed.reasons, *asked), notes=(*processed.notes, *told)
+            )
+            worked = replace(worked, processed=processed)
         if said := together.notes(opened.path, processed.traces.kinds):
             return replace(worked, processed=replace(processed, notes=(*processed.notes, *said)))
         return worked
@@ -161,16 +207,18 @@ class Worker:
                 self.finder,
                 opened.settings,
                 staged,
-                self.secret,
+                series.series_secret(opened.settings, self.secret),
                 progress,
                 self.parts,
                 self.heads,
+                self.persons,
             )
         return Worked(processed, sha256, opened.settings)
 
     def process_read(self, source: Source, staged: Path, settings: Settings) -> Worked:
         """Take a photo down the road that is read already, maybe on another machine. Raises as :meth:`process`."""
         still = open_still(source, settings.limits, self.decoder)
+        settings = series.resolved(settings, source.path, self.secret)
         return self._photo(still, source.sha256, staged, settings)
 
     def _photo(
@@ -191,10 +239,11 @@ class Worker:
             self.finder,
             used,
             staged,
-            self.secret,
+            series.series_secret(used, self.secret),
             found,
             self.parts,
             self.heads,
+            self.persons,
             self.tool,
         )
         return Worked(replace(processed, crop=used.crop), sha256, settings)

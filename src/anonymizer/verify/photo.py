@@ -10,7 +10,7 @@ from pathlib import Path
 from anonymizer.core.kept import KeptArea
 from anonymizer.core.message import Message
 from anonymizer.core.types import Check, Pixels, Redaction, Result, Traces
-from anonymizer.verify import canary, exiftool, integrity, jpeg, naming, png, strength
+from anonymizer.verify import background, canary, exiftool, integrity, jpeg, naming, png, strength
 from anonymizer.verify.jpeg import StructureError
 
 WALKERS: dict[str, Callable[[bytes], dict[str, int]]] = {"JPEG": jpeg.walk, "PNG": png.walk}
@@ -36,6 +36,8 @@ class Expected:
     keep_name: bool
     bound: strength.Bound
     source: Pixels
+    replaced: background.Replaced | None = None
+    """What of it must be replaced, where the room was."""
 
 
 def decode(path: Path) -> Pixels:
@@ -67,6 +69,11 @@ def examine(
                 strength.brightness(expected.source, expected.redactions),
                 rim=KEPT_RIM if expected.format == "JPEG" else 0,
             )
+        )
+    if pixels.size and expected.replaced:
+        exact = expected.format == "PNG"
+        checks.append(
+            background.check(pixels, expected.replaced, expected.redactions, expected.kept, exact=exact)
         )
     checks.append(naming.check(path, expected.keep_name))
     checks.append(canary.check("canaries", data, expected.traces.strings))

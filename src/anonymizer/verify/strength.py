@@ -278,7 +278,7 @@ def _seen_part(
     right, bottom = min(width, redaction.box[2]), min(height, redaction.box[3])
     if right <= left or bottom <= top:
         return None
-    ys, xs = _lines(top, bottom), _lines(left, right)
+    ys, xs = lines(top, bottom), lines(left, right)
     inside = outline.inside(redaction, (left, top, right, bottom), ys, xs, edge)
     for one in later:
         inside &= ~outline.touched(one, ys, xs, edge)
@@ -290,6 +290,24 @@ def _seen_part(
     rows = _basis(redaction.grid[1], bottom - top, redaction.style)[ys - top]
     columns = _basis(redaction.grid[0], right - left, redaction.style)[xs - left]
     return pixels[np.ix_(ys, xs)].astype(np.float32), inside, rows, columns
+
+
+def beside_model(
+    values: NDArray[np.float32],
+    inside: NDArray[np.bool_],
+    size: tuple[int, int],
+    cells: tuple[int, int],
+    style: Style,
+    ys: NDArray[np.intp],
+    xs: NDArray[np.intp],
+) -> NDArray[np.float32]:
+    """What no drawing of ``cells`` (columns, rows) averages over a picture of ``size`` (height, width) explains.
+
+    ``values`` ``(h, w, c)`` are its pixels at the rows ``ys`` and columns ``xs``, of which those ``inside`` are fitted.
+    """
+    rows = _basis(cells[1], size[0], style)[ys]
+    columns = _basis(cells[0], size[1], style)[xs]
+    return np.asarray(values - _model(values, inside, rows, columns), np.float32)
 
 
 def _model(
@@ -306,7 +324,7 @@ def _model(
     return np.asarray(drawn, np.float32)
 
 
-def _lines(start: int, end: int) -> NDArray[np.intp]:
+def lines(start: int, end: int) -> NDArray[np.intp]:
     """Up to :data:`LINES` whole numbers from ``start`` up to ``end``, evenly spread."""
     count = min(LINES, end - start)
     return np.asarray(start + (np.arange(count) * (end - start)) // count, np.intp)

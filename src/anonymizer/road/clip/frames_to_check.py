@@ -13,6 +13,7 @@ from anonymizer.core.settings import Settings
 from anonymizer.core.types import Box, Kind, Redaction
 from anonymizer.redact.clip import TrackRedaction
 from anonymizer.redact.residual import LEGIBLE
+from anonymizer.road.clip.background import ClipRoom
 from anonymizer.track.tracks import Track
 
 FACES_EVERY = 2.0
@@ -42,6 +43,8 @@ class RedactedFrames(Protocol):
     def size(self) -> tuple[int, int]: ...
     @property
     def transfer(self) -> int: ...
+    @property
+    def room(self) -> ClipRoom | None: ...
 
     def at(self, frame: int) -> list[TrackRedaction]: ...
     def redactions_at(self, frame: int) -> list[Redaction]: ...

@@ -13,7 +13,9 @@ from anonymizer.core.settings import DrawnRegion, Settings
 from anonymizer.core.types import Box, Kind, Redaction, Region, Style
 from anonymizer.read.clip.reader import Clip
 from anonymizer.redact.clip import TrackRedaction, redaction_at, track_redaction
+from anonymizer.redact.photo import of_patient
 from anonymizer.redact.residual import LEGIBLE, under_faces
+from anonymizer.road.clip.background import ClipRoom
 from anonymizer.road.clip.face_parts import FollowedParts
 from anonymizer.road.clip.heads import SeenHeads
 from anonymizer.road.clip.search import Searched
@@ -38,6 +40,8 @@ class RedactionPlan:
     """Tracks that a person knows to be harmless: they stay visible."""
     parts: tuple[FollowedParts, ...] = ()
     """The parts of faces that stay in view."""
+    room: ClipRoom | None = None
+    """What is drawn in the place of the background."""
     _near: dict[int, list[TrackRedaction]] = field(init=False, default_factory=dict)
     """The redactions of each :data:`NEAR` frames: an hour has thousands, a frame a few."""
 
@@ -75,26 +79,36 @@ def planned(
     secret: bytes,
     earlier: RedactionPlan | None = None,
     heads: SeenHeads | None = None,
+    room: ClipRoom | None = None,
 ) -> RedactionPlan:
     """A redaction for every track of the search and every region that a person drew.
 
     Tracks that are what they were in an ``earlier`` plan keep their redactions, noise and all. The noise of the
-    others follows from ``secret``, the installation's. With ``heads`` each face's redaction hides its head.
+    others follows from ``secret``, the installation's. With ``heads`` each face's redaction hides its head;
+    of what lies in a ``room`` that is painted grey nothing is left to hide.
     """
     size = clip.width, clip.height
     seconds = np.asarray(searched.pts * float(clip.time_base), np.float64)
     found = searched.tracker.tracks()
     dismissed = tuple(track for track in found if _is_dismissed(track, settings, seconds))
-    tracks = [heads.whole(track) if heads else track for track in found if track not in dismissed]
+    tracks = [
+        heads.whole(track) if heads else track
+        for track in found
+        if track not in dismissed and not (room and room.hides(track))
+    ]
     tracks += [track for _, track in searched.follower.tracks(seconds)]
     transfer = clip.colour.transfer if clip.colour else 0
     before = {_identity(one.track): one for one in earlier.redactions} if earlier else {}
+    patient = of_patient(
+        [(track.kind, float(track.boxes[:, 2:].prod(axis=1).sum())) for track in tracks], settings
+    )
     redactions = tuple(
-        before.get(_identity(track)) or track_redaction(track, settings, size, secret, transfer)
-        for track in tracks
+        before.get(_identity(track))
+        or track_redaction(track, settings, size, secret, transfer, patient=number == patient)
+        for number, track in enumerate(tracks)
     )
     parts = earlier.parts if earlier else ()
-    return RedactionPlan(to_draw(redactions, size), settings, size, transfer, dismissed, parts)
+    return RedactionPlan(to_draw(redactions, size), settings, size, transfer, dismissed, parts, room)
 
 
 def to_draw(redactions: Sequence[TrackRedaction], size: tuple[int, int]) -> tuple[TrackRedaction, ...]:

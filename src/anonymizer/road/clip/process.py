@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from anonymizer.core.errors import DamagedError, UnreadableError, UnsupportedError
 from anonymizer.core.face_parts import FacePart, KeptPart
 from anonymizer.core.message import Message
-from anonymizer.core.settings import Cover, Purpose, Settings
+from anonymizer.core.settings import Background, Cover, Purpose, Settings
 from anonymizer.core.types import (
     Check,
     Kind,
@@ -35,6 +35,8 @@ from anonymizer.read.clip.reader import Clip, Reshaped
 from anonymizer.read.sniff import Format
 from anonymizer.redact.clip import TrackRedaction, shown
 from anonymizer.report.keyframes import keyframes
+from anonymizer.road.background import Persons, said, told
+from anonymizer.road.clip.background import ClipRoom, clip_room
 from anonymizer.road.clip.face_parts import followed_parts
 from anonymizer.road.clip.heads import SeenHeads, seen_heads
 from anonymizer.road.clip.plan import RedactionPlan, differing, lies_inside, planned, union
@@ -71,10 +73,11 @@ def process(
     progress: Progress | None = None,
     parts: PartsOfFaces | None = None,
     heads: Heads | None = None,
+    persons: Persons | None = None,
 ) -> tuple[Processed, str]:
     """Take a clip down the road; ``staged`` (without suffix) is where the clean MP4 is written. The noise
     follows from ``secret``, the installation's. ``parts`` finds the parts of faces that are to stay in view, ``heads``
-    the heads that are hidden whole.
+    the heads that are hidden whole, ``persons`` tells the person from the room.
 
     Returns it with the source's SHA-256 (hex). Raises :class:`anonymizer.core.errors.MediumError` where it cannot
     be decoded or changes meanwhile, :class:`anonymizer.core.errors.OutputError` where it cannot be written.
@@ -86,18 +89,24 @@ def process(
         settings = _cropped(path, form, finder, settings, progress, parts)
     clip, searched = _searched(path, form, finder, settings, progress)
     doubts, searched_frames = list(searched.doubts), list[int]()
-    plan = planned(clip, searched, settings, secret)
+    room: ClipRoom | None = None
     unsure: list[Message] = []
+    if persons and settings.background is not Background.KEEP:
+        own = None if settings.background_outline else persons.finder
+        room = clip_room(clip, settings, own, _rate(clip, searched.pts), progress)
+        unsure += said(settings, sure=room.sure) if room else [Message("road.background-left")]
+    plan = planned(clip, searched, settings, secret, room=room)
     if parts and settings.kept_parts:
         tracks = [one.track for one in plan.redactions]
-        in_view, unsure = followed_parts(clip, tracks, settings, parts, progress)
+        in_view, doubtful = followed_parts(clip, tracks, settings, parts, progress)
+        unsure += doubtful
         plan = replace(plan, parts=in_view)
     whole: SeenHeads | None = None
     if heads and settings.cover is Cover.HEAD:
         tracks = [one.track for one in plan.redactions]
         whole = seen_heads(clip, tracks, settings, heads.finder, _rate(clip, searched.pts), progress)
         unsure += whole.said(clip, _seconds(clip, searched))
-        plan = planned(clip, searched, settings, secret, plan, whole)
+        plan = planned(clip, searched, settings, secret, plan, whole, room)
     among: set[int] | None = None
     finder.let_go()  # The encoder takes as much.
     listener = SpeechFinder() if mutes(settings) and "sound" in clip.traces.kinds else None
@@ -126,7 +135,7 @@ def process(
         for one in left:
             searched.tracker.sight(one.frame, one.region, one.colours, len(searched.pts))
         # All else of the next writing is what this one's was, and was searched.
-        earlier, plan = plan, planned(clip, searched, settings, secret, plan, whole)
+        earlier, plan = plan, planned(clip, searched, settings, secret, plan, whole, room)
         among = differing(earlier, plan)
         finder.let_go()
         written = write_again(clip, plan, staged, progress, written, among)
@@ -154,6 +163,7 @@ def process(
         residual([one.region for one in bare], searches),
         coverage(plan, written, verified),
         *([verified.strength] if verified.strength else []),
+        *([verified.room] if verified.room else []),
         *([searched_again(staged, settings, listener, silent)] if listener and written.sound else []),
         *examine(staged, expected, verified.read),
     ]
@@ -169,12 +179,17 @@ def process(
             traces=traces_with(clip.traces, settings),
             reasons=(*unsure, *_reasons(clip, searched, plan, written, asked)),
             questions=tuple(asked),
-            notes=(*_notes(searched, written, settings), *_heads_told(plan)),
+            notes=(
+                *_notes(searched, written, settings),
+                *(told(settings) if room else ()),
+                *_heads_told(plan),
+            ),
             models=(
                 *finder.models(),
                 *(listener.models() if listener else ()),
                 *(parts.models() if parts else ()),
                 *(heads.models() if heads else ()),
+                *(persons.models() if persons else ()),
             ),
             tracks=tuple(_summary(one, clip, plan, _seconds(clip, searched)) for one in plan.redactions),
             contact_sheet=verified.sheet,

@@ -32,6 +32,7 @@ from anonymizer.redact.clip import Rect, TrackRedaction, halved, redaction_at
 from anonymizer.redact.photo import drawn
 from anonymizer.redact.residual import LEGIBLE, hidden, left_over
 from anonymizer.report.thumbnail import thumbnail
+from anonymizer.road.clip.background import worst
 from anonymizer.road.clip.frames_to_check import RedactedFrames, wanted_frames
 from anonymizer.verify import strength
 from anonymizer.verify.second_reader import SecondReading, sampled
@@ -73,6 +74,8 @@ class Verification:
     bare: list[int] = field(default_factory=list)
     searched: int = 0
     strength: Check | None = None
+    room: Check | None = None
+    """What is left of a replaced background, in the worst frame."""
     sheet: bytes = b""
     thumbnail: bytes = b""
     read: SecondReading = field(default_factory=SecondReading)
@@ -102,6 +105,7 @@ def verification_pass(
     shown = set(np.linspace(0, length - 1, min(SHEET, length)).round().astype(int).tolist())
     thumbnails: list[Pixels] = []
     measured: list[Check] = []
+    rooms: list[Check] = []
     quick: list[tuple[int, Planes]] = []
 
     def note(frame: int, regions: Sequence[Region], picture: Pixels) -> None:
@@ -117,6 +121,8 @@ def verification_pass(
         for number, planes in decoded:
             if not redactions_in_place(planes, plan, number):
                 verified.bare.append(number)
+            if plan.room:
+                rooms.append(plan.room.check(planes, plan.redactions_at(number), number))
             if number in wanted.measured:
                 measured.append(strength_of(planes, plan, number, plan.keep(number)))
             if plan.transfer:
@@ -147,6 +153,7 @@ def verification_pass(
     find_quickly()
     verified.searched = len(wanted.searched())
     verified.strength = _worst(measured)
+    verified.room = worst(rooms)
     verified.sheet = contact_sheet(thumbnails)
     verified.thumbnail = thumbnail(thumbnails[len(thumbnails) // 2]) if thumbnails else b""
     return verified

@@ -20,6 +20,7 @@ from anonymizer.detect.runtime import keeping_memory
 from anonymizer.detect.speech import Span
 from anonymizer.read.clip.reader import Clip, Ending, Frame, Reading, frames
 from anonymizer.read.clip.sound import Sound
+from anonymizer.redact.background import replace_in
 from anonymizer.redact.clip import paint
 from anonymizer.road.clip.plan import RedactionPlan
 from anonymizer.road.clip.speech import Silencer
@@ -165,6 +166,8 @@ def _painted(
             yield frame, None, False
             continue
         keep = plan.keep(frame.number)
+        if plan.room:
+            replace_in(frame.planes, plan.room.person(frame.number), plan.room.grid)
         count = paint(frame.planes, plan.at(frame.number), frame.number, plan.settings, keep)
         yield frame, count, bool(keep and _reveals(keep, plan.redactions_at(frame.number)))
 

@@ -210,7 +210,9 @@ def test_the_portrait_is_cut_out_along_its_edge(portrait: Pixels) -> None:
     assert seen.mask[150:300, 380:500].all() and seen.mask[700:900, 200:500].mean() > 0.99
     assert not seen.mask[:250, 620:720].any() and not seen.mask[:300, 150:250].any()
     beside = Region(Box(600, 20, 100, 100), Kind.FACE, (Evidence("centerface", 0.9),))
-    assert not finder.person(portrait, [beside]).sure, "a face that is nobody's"
+    missed = finder.person(portrait, [beside])
+    assert not missed.sure and not missed.mask.any(), "a face that is nobody's: the patient was not seen"
+    assert not finder.person(np.full((300, 200, 3), 90, np.uint8), []).mask.any()
     step = np.zeros((600, 600, 3), np.uint8)
     step[:, 303:] = 220
     coarse = np.zeros((8, 8), np.float32)

@@ -69,6 +69,7 @@ VALUES: dict[str, tuple[list[str], Any]] = {
     "--region": (["face:1,2,3,4@1-2.5"], None),
     "--keep": (["1,2,3,4"], ((1, 2, 3, 4),)),
     "--crop": (["1,2,3,4"], (1, 2, 3, 4)),
+    "--background-outline": (["1,2 3,4 5,6.5"], (((1, 2), (3, 4), (5, 6.5)),)),
     "--keep-part": (["nose@3,4"], (KeptPart(part=FacePart.NOSE, at=(3, 4)),)),
     "--dismiss": (["text:1,2,3,4"], None),
     "--lang": (["fr"], "fr"),

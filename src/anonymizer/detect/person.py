@@ -40,7 +40,7 @@ Likelihood = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Which pixels ``(h, w)`` are the person's, and whether the network was sure of it."""
+    """Which pixels ``(h, w)`` are the person's, none where nobody was seen, and whether the network was sure of it."""
 
     mask: NDArray[np.bool_]
     sure: bool
@@ -63,8 +63,8 @@ class PersonFinder:
         ``turns``: by how many quarter turns anticlockwise the picture comes to stand upright.
         """
         how = cv2.INTER_AREA if max(pixels.shape[:2]) > SIDE else cv2.INTER_LINEAR
-        seen = np.rot90(cv2.resize(pixels, (SIDE, SIDE), interpolation=how), turns)
-        answer = self.network.run(np.ascontiguousarray(seen)[None].astype(np.float32) / 255)[0]
+        shown = np.rot90(cv2.resize(pixels, (SIDE, SIDE), interpolation=how), turns)
+        answer = self.network.run(np.ascontiguousarray(shown)[None].astype(np.float32) / 255)[0]
         return np.ascontiguousarray(np.rot90(answer.reshape(SIDE, SIDE), -turns), np.float32)
 
     def person(self, pixels: Pixels, regions: Sequence[Region]) -> Person:
@@ -73,19 +73,23 @@ class PersonFinder:
         face = max(faces, key=lambda one: one.box.area, default=None)
         likely = self.likelihood(pixels, quarter_turns(face) if face else 0)
         mask = refined(likely, pixels) >= PERSON
-        trusted = sure(likely)
         if face:
             left, top, right, bottom = face.box.pixels(pixels.shape[1], pixels.shape[0])
             own = mask[top:bottom, left:right]
-            trusted = trusted and own.size > 0 and bool(own.mean() >= IN_FACE)
-        return Person(mask, trusted)
+            if not own.size or own.mean() < IN_FACE:
+                return Person(np.zeros_like(mask), sure=False)
+        return Person(mask, sure(likely)) if seen(likely) else Person(np.zeros_like(mask), sure=False)
+
+
+def seen(likely: Likelihood) -> bool:
+    """Whether there is a person, who is not everything."""
+    return LEAST * likely.size <= int((likely >= PERSON).sum()) <= MOST * likely.size
 
 
 def sure(likely: Likelihood) -> bool:
-    """Whether there is a person, who is not everything, with an edge."""
-    own = int((likely >= PERSON).sum())
+    """Whether there is one, with an edge."""
     between = int(((likely > 0.2) & (likely < 0.8)).sum())
-    return LEAST * likely.size <= own <= MOST * likely.size and between <= UNDECIDED * own
+    return seen(likely) and between <= UNDECIDED * int((likely >= PERSON).sum())
 
 
 def refined(likely: Likelihood, pixels: Pixels) -> NDArray[np.float32]:

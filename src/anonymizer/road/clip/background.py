@@ -20,7 +20,7 @@ from anonymizer.core import hdr
 from anonymizer.core.settings import Background, Settings
 from anonymizer.core.types import Check, Progress, Redaction, Result
 from anonymizer.core.yuv import Planes, colours
-from anonymizer.detect.person import PERSON, SIDE, Likelihood, PersonFinder, sure
+from anonymizer.detect.person import PERSON, SIDE, Likelihood, PersonFinder, seen, sure
 from anonymizer.read.clip.reader import Clip, opened, search_frames, small_size
 from anonymizer.redact.background import PLAIN, backdrop, cells
 from anonymizer.redact.clip import halved
@@ -154,6 +154,7 @@ def clip_room(
     step = max(1, round(EVERY * rate))
     looks: list[bytes] = []
     trusted: list[bool] = []
+    present: list[bool] = []
     columns, rows = cells(*size)
     sums: NDArray[np.float64] = np.zeros((rows, columns, 3))
     counted = 0
@@ -173,13 +174,14 @@ def clip_room(
                     likely = finder.likelihood(frame.small)
                     looks.append(_packed(likely))
                     trusted.append(sure(likely))
+                    present.append(seen(likely))
                     person = mask | (cv2.resize(likely, small, interpolation=cv2.INTER_LINEAR) >= PERSON)
                 if settings.background is Background.BLUR and not person.all():
                     sums += backdrop(frame.small, person, settings.background)
                     counted += 1
                 if progress:
                     progress("searching", frame.number + 1, 0)
-    if not drawn and not any(trusted):
+    if not drawn and np.mean(present) < 1 - SURE:
         return None
     rgb = (sums / counted).astype(np.float32) if counted else np.array(PLAIN, np.float32).reshape(1, 1, 3)
     transfer = clip.colour.transfer if clip.colour else 0

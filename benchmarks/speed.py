@@ -7,8 +7,8 @@ pixels with a camera's noise, as JPEG. Each program is started once on all of th
 deface 1.5.0 at its defaults (its own environment, made in the cache folder), this program for faces alone,
 and with everything that it does by default, by ``blur`` (one after the other) and by ``batch`` (a worker for each
 core); ours include the second search, every check and the report.
-ExifTool, an optional outside checker, is kept out of the way: where installed it takes Perl another fifth of a
-second of processor time for each photo. Clips have a benchmark of their own, ``speed_video.py``.
+ExifTool, an optional outside checker, is kept out of the way: where installed it takes another hundredth of a
+second for each photo, and a fifth once. Clips have a benchmark of their own, ``speed_video.py``.
 """
 
 from __future__ import annotations

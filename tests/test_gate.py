@@ -54,11 +54,19 @@ def report_of(sha256: str, verdict: Verdict, key: Key) -> bytes:
     return as_file(signed({"verdict": verdict, "medium": {"sha256": sha256}}, "report", key))
 
 
-def admit(gate: Gate, id: str, staged: Path, verdict: Verdict = Verdict.READY, name: str = "") -> Path:
+def admit(
+    gate: Gate,
+    id: str,
+    staged: Path,
+    verdict: Verdict = Verdict.READY,
+    name: str = "",
+    companion: Path | None = None,
+) -> Path:
     reasons = [] if verdict is Verdict.READY else [plain("There may be a face."), plain("Look twice.")]
     sha256 = file_sha256(staged)
     report = {"json": report_of(sha256, verdict, gate.key), "html": b"<p>"}
-    return gate.admit(id, staged, name or f"{id}.jpg", sha256, verdict, report, reasons)
+    name = name or f"{id}.jpg"
+    return gate.admit(id, staged, name, sha256, verdict, report, reasons, companion=companion)
 
 
 def handed_out(out: Path) -> list[str]:
@@ -294,18 +302,29 @@ def test_failing_and_abandoning_leave_no_trace_but_the_reason(out: Path) -> None
 
 
 def begun(out: Path, verdict: Verdict) -> Callable[[], Path]:
+    """What becomes ready has a DICOM beside it."""
     gate = Gate(out)
-    return functools.partial(admit, gate, *stage(gate), verdict)
+    id, staged = stage(gate)
+    beside = staged.with_suffix(".dcm") if verdict is Verdict.READY else None
+    if beside:
+        beside.write_bytes(b"a DICOM")
+        os.utime(beside, (NEUTRAL_TIME, NEUTRAL_TIME))
+    return functools.partial(admit, gate, id, staged, verdict, companion=beside)
+
+
+def beside(out: Path) -> list[str]:
+    return [name for name in handed_out(out) if name.endswith(".dcm")]
 
 
 @needs_fork
 @pytest.mark.parametrize("verdict", [Verdict.READY, Verdict.REVIEW])
 def test_a_run_killed_anywhere_is_finished_or_undone_by_the_next(out: Path, verdict: Verdict) -> None:
-    finished = []
+    finished, halves = [], 0
     for steps in range(1, 60):
         shutil.rmtree(out, ignore_errors=True)
         killed = killed_after(steps, functools.partial(begun, out, verdict))
         placed = [name for name in handed_out(out) if name.endswith(".jpg")]
+        halves += len(beside(out)) > len(placed)
         for name in placed:
             assert f"reports/{Path(name).stem}.json" in handed_out(out), "a medium without its report"
         with Gate(out) as gate:
@@ -320,6 +339,7 @@ def test_a_run_killed_anywhere_is_finished_or_undone_by_the_next(out: Path, verd
             assert (out / medium).read_bytes() == CONTENT
             assert (out / medium).stat().st_nlink == 1
             assert f"reports/{row.id}.html" in names
+            assert beside(out) == [f"{verdict.value}/{row.id}.dcm"] * (verdict is Verdict.READY)
         else:
             assert rows == [] and names == []
         finished.append(bool(placed))
@@ -329,6 +349,7 @@ def test_a_run_killed_anywhere_is_finished_or_undone_by_the_next(out: Path, verd
         pytest.fail("the child never came to its end")
     assert len(finished) > 8, "the run was killed at too few places to mean anything"
     assert not finished[0] and finished[-1]
+    assert bool(halves) is (verdict is Verdict.READY), "a DICOM comes first"
 
 
 @pytest.mark.parametrize("signer", ["our key", "another key", "nobody", "our key, before a change"])

@@ -166,7 +166,7 @@ def test_every_check_has_a_name_and_every_trace_its_words() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Check"
         if isinstance(node.args[0], ast.Constant)
-    } | {"canaries"}
+    } | {"canaries", "dicom-canaries"}
     assert checks and {f"check-name.{name}" for name in checks} == {
         code for code in ENGLISH if code.startswith("check-name.")
     }

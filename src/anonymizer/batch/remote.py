@@ -18,7 +18,7 @@ from typing import Any
 from anonymizer.core.durable import PRIVATE
 from anonymizer.core.errors import NotReadyError, OutputError, UsageError
 from anonymizer.core.message import Message
-from anonymizer.gate.files import file_sha256
+from anonymizer.gate.files import companion_of, file_sha256
 from anonymizer.gate.folder import Gate
 from anonymizer.gate.output import OVERVIEW
 from anonymizer.gate.permissions import restrict
@@ -161,13 +161,15 @@ class Mirror:
         """Make of one medium there what is here. What other runs are at work on comes later."""
         if not entry.name or entry.state in (State.QUEUED, State.WORKING):
             return
-        media = [f"{folder}/{entry.name}" for folder in ("ready", "review")]
+        names = [*([companion_of(Path(entry.name)).name] if entry.companion else []), entry.name]
+        ready, review = ([f"{folder}/{name}" for name in names] for folder in ("ready", "review"))
+        media = [*ready, *review]
         papers = [f"reports/{entry.id}.json", f"reports/{entry.id}.html", f"review/{entry.id}.reasons.txt"]
         wanted: list[str] = []
         if entry.state in (State.READY, State.RELEASED):
-            wanted = [*papers[:2], media[0]]
+            wanted = [*papers[:2], *ready]
         elif entry.state is State.REVIEW:
-            wanted = [*papers[:2], media[1], *[one for one in papers[2:] if (self.gate.root / one).is_file()]]
+            wanted = [*papers[:2], *review, *[one for one in papers[2:] if (self.gate.root / one).is_file()]]
         mark = self._mark(entry) if wanted else ""
         changed = mark != entry.mirrored
         # The medium goes before its report, and comes after it.

@@ -25,7 +25,7 @@ from anonymizer.core.errors import ExitCode, ModelError
 from anonymizer.core.message import Message
 from anonymizer.core.version import __version__
 from anonymizer.read.process import end, start
-from anonymizer.verify import exiftool
+from anonymizer.verify import dcmdump, exiftool
 
 SECONDS = 60
 """How long a program may take to say who it is."""
@@ -85,7 +85,7 @@ def examine() -> list[MachineFinding]:
         MachineFinding("program", True, True, Message("doctor.version", version=__version__, python=python))
     ]
     findings += [_library(name) for name in ("numpy", "pillow", "pillow-heif", "av", "zxing-cpp")]
-    findings += [_opencv(), _runtime(), *_models(), _confinement(), _ffmpeg(), _exiftool()]
+    findings += [_opencv(), _runtime(), *_models(), _confinement(), _ffmpeg(), _exiftool(), _dcmdump()]
     return findings
 
 
@@ -212,6 +212,23 @@ def _ffmpeg() -> MachineFinding:
         wrong = Message("doctor.ffmpeg-unconfined", status=process.returncode)
         return MachineFinding("ffmpeg", False, True, wrong)
     return MachineFinding("ffmpeg", True, True, Message("doctor.second-reader", version=found[1]))
+
+
+def _dcmdump() -> MachineFinding:
+    found = shutil.which("dcmdump")
+    if found is None:
+        return MachineFinding("dcmdump", False, False, Message("doctor.optional"))
+    try:
+        said, status = dcmdump.run(found, "--version")
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return MachineFinding(
+            "dcmdump", False, True, Message("doctor.dcmdump-no-start", path=found, cause=error)
+        )
+    version = re.search(rb"dcmdump v(\S+)", said)
+    if status or version is None:
+        wrong = Message("doctor.dcmdump-unconfined", path=found, status=status)
+        return MachineFinding("dcmdump", False, True, wrong)
+    return MachineFinding("dcmdump", True, False, f"{found} {version[1].decode('ascii', 'replace')}")
 
 
 def _exiftool() -> MachineFinding:

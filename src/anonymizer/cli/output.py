@@ -85,6 +85,7 @@ def outcome_facts(outcome: Outcome) -> dict[str, Any]:
         "verdict": outcome.verdict,
         "id": outcome.id,
         "output": str(outcome.output) if outcome.output else None,
+        "companion": str(outcome.companion) if outcome.companion else None,
         "report": str(outcome.report) if outcome.report else None,
         "reasons": [with_sentence(one) for one in outcome.reasons],
         "redacted": outcome.redacted,
@@ -101,7 +102,8 @@ def print_outcome(outcome: Outcome) -> None:
         err_console.print(f"[red]{say('state.failed')}[/] {name}: {escape(shown(said + note))}")
         return
     hidden = say("cli.hidden", count=outcome.redacted) if outcome.redacted else say("cli.nothing-to-hide")
-    where = escape(f"{outcome.output.parent.name}/{outcome.output.name}")
+    beside = f" + {outcome.companion.suffix}" if outcome.companion else ""
+    where = escape(f"{outcome.output.parent.name}/{outcome.output.name}{beside}")
     colour = COLOURS[outcome.verdict]
     out_console.print(
         f"[{colour}]{say(f'state.{outcome.verdict}')}[/] {name} → {where} ({hidden}){escape(note)}"

@@ -508,6 +508,15 @@ class Settings(BaseModel):
             "A voice identifies.",
         ),
     ] = AudioPolicy.DROP
+    dicom: Annotated[
+        bool,
+        About(
+            Part.WRITE,
+            "Of a DICOM picture, write a de-identified DICOM beside the photo.",
+            "Both have the same pixels; its attributes are those that the standard's confidentiality profile leaves. A "
+            "source that is no DICOM, and a clip, gets none, and its report says so.",
+        ),
+    ] = False
     hdr: Annotated[
         HdrPolicy,
         About(

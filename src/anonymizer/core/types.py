@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from anonymizer.core.box import Box as Box
 from anonymizer.core.box import Point as Point
+from anonymizer.core.dicom import DicomSource
 from anonymizer.core.message import Message
 
 if TYPE_CHECKING:
@@ -271,6 +272,8 @@ class Processed:
     """Seconds, for a clip."""
     crop: tuple[float, float, float, float] | None = None
     """What was taken of the source: x, y, w, h in its pixels. For the ledger: no report tells it."""
+    dicom: DicomSource | None = None
+    """What a de-identified DICOM may be made of; None for a source that is none, or a clip."""
 
 
 @dataclass(frozen=True, slots=True)

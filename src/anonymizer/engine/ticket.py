@@ -13,6 +13,7 @@ from anonymizer.core.types import Verdict
 from anonymizer.engine import known as lookup
 from anonymizer.engine.corrections import carried
 from anonymizer.engine.known import AlreadyDone, InspectedSource, Todo
+from anonymizer.gate.files import companion_of
 from anonymizer.gate.folder import Gate
 from anonymizer.gate.records import State
 from anonymizer.gate.work import Work
@@ -122,5 +123,5 @@ def known_outcome(gate: Gate, source: Path, found: AlreadyDone) -> Outcome:
     page = gate.reports / f"{entry.id}.html" if output else None
     return Outcome(
         source, VERDICTS[entry.state], entry.id, output, page, entry.reason, 0.0, entry.regions,
-        fresh=False, note=found.note,
+        fresh=False, note=found.note, companion=companion_of(output) if output and entry.companion else None,
     )  # fmt: skip

@@ -57,7 +57,8 @@ CREATE TABLE media (
     priority  REAL NOT NULL DEFAULT 1000, -- how urgently a person should look at it
     mirrored  TEXT NOT NULL DEFAULT '',   -- what of it lies at which address
     pending   TEXT NOT NULL DEFAULT '',   -- the decision that is being carried out, JSON
-    crop      TEXT NOT NULL DEFAULT ''    -- what was taken of the source, JSON: no report says from where
+    crop      TEXT NOT NULL DEFAULT '',   -- what was taken of the source, JSON: no report says from where
+    companion TEXT NOT NULL DEFAULT ''    -- SHA-256 of the DICOM beside the output
 );
 CREATE INDEX media_by_source ON media (sha256, settings);
 CREATE INDEX media_by_state ON media (state);

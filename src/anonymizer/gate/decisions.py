@@ -20,7 +20,7 @@ from anonymizer.core.message import Message
 from anonymizer.core.signing import SignatureStatus
 from anonymizer.core.types import Result, Verdict
 from anonymizer.gate import files
-from anonymizer.gate.files import file_sha256
+from anonymizer.gate.files import companion_of, file_sha256
 from anonymizer.gate.folder import Gate
 from anonymizer.gate.output import OutputFolder
 from anonymizer.gate.records import APPROVED, REJECTED, REOPENED, Decision, LedgerEntry, State, now
@@ -49,7 +49,9 @@ def approve(gate: Gate, id: str, initials: str, note: str = "") -> Path:
     failed = [check.evidence for check in report.checks if check.result is Result.FAIL]
     if not failed:
         keep_name = bool(report.settings.get("keep_name"))
-        failed = [check.evidence for check in audit(path, keep_name) if check.result is Result.FAIL]
+        both = [path, *([companion_of(path)] if entry.companion else [])]
+        checks = (check for one in both for check in audit(one, keep_name))
+        failed = [check.evidence for check in checks if check.result is Result.FAIL]
     if failed:
         raise DecisionError("decision.check-failed", why=failed[0])
     taken = _decision(entry, APPROVED, who, said, changes(report))
@@ -135,6 +137,9 @@ def _same_file(gate: Gate, entry: LedgerEntry, report: Report) -> Path:
     path = gate.folder(entry.state) / entry.name
     try:
         same = file_sha256(path) == entry.output == report.medium.sha256
+        beside = report.companion.sha256 if report.companion else ""
+        same = same and beside == entry.companion
+        same = same and (not beside or file_sha256(companion_of(path)) == beside)
     except OSError as error:
         raise DecisionError("report.file-gone") from error
     if not same or report.medium.name != entry.name or report.id != entry.id:
@@ -171,7 +176,8 @@ def _decide(gate: Gate, entry: LedgerEntry, to: State, old: Report, new: Report,
         _write(gate, new, careful_first=to is not State.READY)
         if to is State.REVIEW:
             gate.publish_reasons(entry.id, new.reasons, str(new.settings.get("language", "")))
-        files.place(source, final, gate.mode(final))
+        for one, to_there in _pair(entry, source, final):
+            files.place(one, to_there, gate.mode(to_there))
         durable.sync_folder(final.parent)
         durable.sync_folder(source.parent)
         gate.ledger.decide(taken, to, new.reasons, gate.report_digest(entry.id))
@@ -189,13 +195,20 @@ def _decide(gate: Gate, entry: LedgerEntry, to: State, old: Report, new: Report,
     return final
 
 
+def _pair(entry: LedgerEntry, source: Path, final: Path) -> list[tuple[Path, Path]]:
+    """What moves, from where to where: the DICOM beside a medium first, so where the medium is both are."""
+    beside = [(companion_of(source), companion_of(final))] if entry.companion else []
+    return [*beside, (source, final)]
+
+
 def _undo(gate: Gate, entry: LedgerEntry, source: Path, final: Path, old: Report) -> None:
     """Back to where it stood. What cannot be undone now is settled by the next run, from the report on the disk."""
-    with contextlib.suppress(OSError):
-        if not source.exists():
-            files.place(final, source, gate.mode(source))
-        elif final.exists() and final.samefile(source):
-            final.unlink()
+    for stood, went in _pair(entry, source, final):
+        with contextlib.suppress(OSError):
+            if not stood.exists():
+                files.place(went, stood, gate.mode(stood))
+            elif went.exists() and went.samefile(stood):
+                went.unlink()
     with contextlib.suppress(OSError, OutputError):
         if source.exists():
             _write(gate, old, careful_first=entry.state not in (State.READY, State.RELEASED))

@@ -17,6 +17,8 @@ NEUTRAL_TIME = 946_684_800
 ID_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 ID_LENGTH = 12
 """12 of 32 characters: 60 random bits, so that an id says nothing and two never meet."""
+COMPANION = ".dcm"
+"""Suffix of the DICOM beside a picture."""
 _ID = re.compile(f"[{ID_ALPHABET}]{{{ID_LENGTH}}}")
 
 
@@ -28,6 +30,11 @@ def new_id() -> str:
 def is_id(text: str) -> bool:
     """Whether a text has the form of an id."""
     return _ID.fullmatch(text) is not None
+
+
+def companion_of(medium: Path) -> Path:
+    """Where the DICOM of a picture stands: beside it, under the same name."""
+    return medium.with_name(f"{medium.name.rpartition('.')[0]}{COMPANION}")
 
 
 def file_sha256(path: Path) -> str:

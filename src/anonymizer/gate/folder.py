@@ -30,7 +30,16 @@ from anonymizer.core.output_name import NumberedName
 from anonymizer.core.signing import own_key
 from anonymizer.core.types import Verdict
 from anonymizer.gate import removal
-from anonymizer.gate.files import NEUTRAL_TIME, digest, is_id, new_id, place
+from anonymizer.gate.files import (
+    COMPANION,
+    NEUTRAL_TIME,
+    companion_of,
+    digest,
+    file_sha256,
+    is_id,
+    new_id,
+    place,
+)
 from anonymizer.gate.ledger import Ledger
 from anonymizer.gate.output import LEDGER, OVERVIEW, OutputFolder, output_error
 from anonymizer.gate.permissions import ANYBODY, PRIVATE_FOLDER, private_folder, restrict, usual
@@ -130,9 +139,12 @@ class Gate(OutputFolder):
         """Remove the staging folder of a medium, whatever became of it."""
         shutil.rmtree(self.work / id, ignore_errors=True)
 
-    def take_name(self, id: str, stem: str, suffix: str, **values: str | int) -> str:
+    def take_name(
+        self, id: str, stem: str, suffix: str, *, companion: bool = False, **values: str | int
+    ) -> str:
         """A name for an output that no other one has or is to have, wherever it stands and whatever the case: a
-        number is added. From now on the ledger keeps it for this row; ``values`` are columns to set with it."""
+        number is added. With a ``companion`` no other has it whatever its suffix. From now on the ledger keeps it for
+        this row; ``values`` are columns to set with it."""
         folders = (self.ready, self.review, self.rejected)
         if is_id(stem):
             # Random and in small letters: nothing but this very name can be in its way.
@@ -141,7 +153,9 @@ class Gate(OutputFolder):
             taken = {name for folder in folders for name in self._names(folder)}
         for number in itertools.count(1):
             name = f"{stem}.{suffix}" if number == 1 else f"{stem}-{number}.{suffix}"
-            if name.casefold() not in taken and self.ledger.reserve(id, name, **values):
+            beside = name.rpartition(".")[0] + COMPANION
+            free = name.casefold() not in taken and not (companion and beside.casefold() in taken)
+            if free and self.ledger.reserve(id, name, companion, **values):
                 return name
         raise AssertionError("unreachable")
 
@@ -173,11 +187,11 @@ class Gate(OutputFolder):
             self._listed[folder] = changed, names
         return names
 
-    def _note_name(self, folder: Path, name: str, before: int) -> None:
-        """A name of ours came into a folder that had this time before: it need not be listed for that."""
+    def _note_names(self, folder: Path, came: set[str], before: int) -> None:
+        """Names of ours came into a folder that had this time before: it need not be listed for that."""
         at, names = self._listed.get(folder, (0, set()))
         if at == before:
-            names.add(name.casefold())
+            names |= {name.casefold() for name in came}
             self._listed[folder] = folder.stat().st_mtime_ns, names
 
     def publish_reasons(self, id: str, reasons: Sequence[Message], language: str) -> None:
@@ -201,18 +215,21 @@ class Gate(OutputFolder):
         language: str = ENGLISH,
         contact_sheet: bytes = b"",
         thumbnail: bytes = b"",
+        companion: Path | None = None,
     ) -> Path:
         """Publish the report, then the medium, to where the verdict sends it; the medium's final path.
 
         ``report`` maps suffixes (``json``, ``html``) to bytes; ``sha256`` (hex) is the medium's, ``regions`` how
         many places are hidden in it, ``priority`` how urgently a person should look at it. The reasons are written
         beside what needs review, in ``language``; a clip's ``contact_sheet`` (JPEG) is kept for the day on which its
-        page is written again, a ``thumbnail`` (JPEG) for the overview. An existing file is never replaced: where
-        ``name`` is taken meanwhile,
-        :class:`OutputError`.
+        page is written again, a ``thumbnail`` (JPEG) for the overview. ``companion`` is the staged DICOM that is to
+        stand beside the medium: it gets there first, so where the medium stands both do. An existing file is never
+        replaced: where ``name`` is taken meanwhile, :class:`OutputError`.
         """
         final = (self.ready if verdict is Verdict.READY else self.review) / name
         status = staged.stat()
+        beside = companion_of(final) if companion else None
+        identity = companion.stat().st_ino if companion else 0
         seal = digest(*report.values())
         try:
             if contact_sheet:
@@ -236,18 +253,23 @@ class Gate(OutputFolder):
                 "priority": priority,
                 "report": seal,
                 "reason": packed(reasons),
+                "companion": file_sha256(companion) if companion else "",
             }
             self.ledger.update(id, name=name, output=sha256, **known)
             before = final.parent.stat().st_mtime_ns
+            if companion and beside:
+                place(companion, beside, self.mode(beside))
+                durable.sync_folder(beside.parent)
             place(staged, final, self.mode(final))
             durable.sync_folder(final.parent)
-            self._note_name(final.parent, name, before)
+            self._note_names(final.parent, {name, *([beside.name] if beside else [])}, before)
             self.ledger.finish(id, _STATE[verdict], name=name, output=sha256, reason=reasons)
         except BaseException as error:
             # The medium goes before its report; a file of that name which is not ours stays.
-            with contextlib.suppress(OSError):
-                if final.stat().st_ino == status.st_ino:
-                    final.unlink()
+            for path, ours in ((final, status.st_ino), (beside, identity)):
+                with contextlib.suppress(OSError):
+                    if path and path.stat().st_ino == ours:
+                        path.unlink()
             self.withdraw(id)
             if isinstance(error, OSError):
                 raise output_error(self.root, error) from error

@@ -19,7 +19,7 @@ from anonymizer.core.errors import UsageError
 from anonymizer.gate.decisions import person
 from anonymizer.gate.output import OutputFolder, output_error
 from anonymizer.gate.records import FORGOTTEN, Decision, LedgerEntry, State, now
-from anonymizer.gate.removal import withdraw
+from anonymizer.gate.removal import remove_companion, withdraw
 
 SETTLED = (State.READY, State.RELEASED, State.REJECTED, State.REPLACED, State.FAILED, State.FORGOTTEN)
 """States in which nobody needs the original any more to decide."""
@@ -81,6 +81,7 @@ def forget(folder: OutputFolder, chosen: Sequence[Forgettable], initials: str = 
             if one.output:
                 withdraw(folder, entry.id)
                 (folder.rejected / entry.name).unlink(missing_ok=True)
+                remove_companion(folder, entry, folder.rejected / entry.name)
             if one.original:
                 shutil.rmtree(entry.source.parent)
             (folder.drawings / f"{entry.id}.json").unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from anonymizer.core import durable
 from anonymizer.core.errors import OutputError, UsageError
 from anonymizer.core.message import Message
 from anonymizer.core.signing import PublicKeys, present_key
-from anonymizer.gate.files import NEUTRAL_TIME, digest, file_sha256
+from anonymizer.gate.files import NEUTRAL_TIME, companion_of, digest, file_sha256
 from anonymizer.gate.ledger import Ledger
 from anonymizer.gate.records import LedgerEntry, State
 
@@ -101,6 +101,10 @@ class OutputFolder:
             touched = status.st_size != entry.bytes or status.st_mtime != NEUTRAL_TIME
             if touched and file_sha256(medium) != entry.output:
                 return Message("folder.file-altered")
+            beside = companion_of(medium)
+            touched = bool(entry.companion) and beside.stat().st_mtime != NEUTRAL_TIME
+            if touched and file_sha256(beside) != entry.companion:
+                return Message("folder.companion-altered")
         except OSError:
             return Message("folder.file-missing")
         try:

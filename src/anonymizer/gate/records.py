@@ -61,6 +61,8 @@ class LedgerEntry:
     """The decision that is being carried out, JSON; empty once it is recorded or given up."""
     crop: str = ""
     """The crop among the settings that it was made with, JSON; empty without one. It stands in no report."""
+    companion: str = ""
+    """SHA-256 (hex) of the DICOM beside it; empty without one."""
 
 
 class Beginning(TypedDict, total=False):

@@ -19,13 +19,15 @@ from anonymizer.core.message import packed
 from anonymizer.core.signing import SignatureStatus, file_signature_status
 from anonymizer.core.types import Verdict
 from anonymizer.gate import removal
-from anonymizer.gate.files import file_sha256, place
+from anonymizer.gate.files import companion_of, file_sha256, place
 from anonymizer.gate.output import OutputFolder
 from anonymizer.gate.records import REOPENED, Decision, LedgerEntry, State
 from anonymizer.report.file import PURPOSE
 
 OLD_LOCK = 3600.0
 """Seconds after which a lock file without a work folder is nobody's."""
+_STANDS = (State.READY, State.REVIEW, State.REJECTED)
+"""States of which each has a folder of its own."""
 
 
 def settle_dead_runs(folder: OutputFolder, run: str) -> None:
@@ -59,6 +61,9 @@ def _settle(folder: OutputFolder, entry: LedgerEntry) -> None:
     """Finish or undo the work on one medium, or a person's decision on it."""
     ours = _our_files(folder, entry)
     if not ours:
+        # A DICOM gets into its place before its picture: where that never came, or went, it goes too.
+        for state in _STANDS:
+            removal.remove_companion(folder, entry, folder.folder(state) / entry.name)
         removal.withdraw(folder, entry.id)
         if folder.ledger.decisions(entry.id) or entry.mirrored or folder.ledger.successor(entry.id):
             # It stood once, and is gone: what was decided on it, or copied of it, is still to be known.
@@ -69,6 +74,7 @@ def _settle(folder: OutputFolder, entry: LedgerEntry) -> None:
     state, carried_out = _reported(folder, entry)
     final = folder.folder(state) / entry.name
     removal.drop_overview(folder)
+    _settle_companion(folder, entry, final)
     if final not in ours:
         place(ours[0], final, folder.mode(final))
     for other in set(ours) - {final}:
@@ -87,6 +93,23 @@ def _settle(folder: OutputFolder, entry: LedgerEntry) -> None:
         folder.ledger.update(entry.id, state=state, reason=packed(reason), report=digest, pending="")
 
 
+def _settle_companion(folder: OutputFolder, entry: LedgerEntry, final: Path) -> None:
+    """Bring the DICOM beside a medium to where that belongs. One that is altered, or nowhere, is found so by whoever
+    looks next (:meth:`OutputFolder.flaw`)."""
+    if not entry.companion:
+        return
+    at = companion_of(final)
+    standing = [companion_of(folder.folder(state) / entry.name) for state in _STANDS]
+    ours = [one for one in standing if one.is_file() and file_sha256(one) == entry.companion]
+    if ours and at not in ours:
+        if at.exists():
+            # The empty file that claimed the name, or one that was never verified.
+            removal.remove_companion(folder, entry, final)
+        place(ours[0], at, folder.mode(at))
+    for other in set(ours) - {at}:
+        other.unlink(missing_ok=True)
+
+
 def _our_files(folder: OutputFolder, entry: LedgerEntry) -> list[Path]:
     """Where the very file that was verified stands.
 
@@ -97,9 +120,7 @@ def _our_files(folder: OutputFolder, entry: LedgerEntry) -> list[Path]:
         return []  # before its hash is recorded nothing of it is placed anywhere
     theirs = removal.of_others(folder, entry)
     ours = []
-    for standing in (
-        folder.folder(state) / entry.name for state in (State.READY, State.REVIEW, State.REJECTED)
-    ):
+    for standing in (folder.folder(state) / entry.name for state in _STANDS):
         if not standing.is_file() or (found := file_sha256(standing)) in theirs:
             continue
         if found == entry.output:

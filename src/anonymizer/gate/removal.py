@@ -7,7 +7,7 @@ from pathlib import Path
 
 from anonymizer.core import durable
 from anonymizer.core.errors import OutputError
-from anonymizer.gate.files import file_sha256, new_id
+from anonymizer.gate.files import companion_of, file_sha256, new_id
 from anonymizer.gate.output import OVERVIEW, OutputFolder, output_error
 from anonymizer.gate.permissions import PRIVATE_FOLDER, restrict
 from anonymizer.gate.records import LedgerEntry, State
@@ -49,12 +49,24 @@ def retire(folder: OutputFolder, run: str, id: str, held: State | None = None) -
             if found != entry.output:
                 set_aside(folder, medium)
             medium.unlink(missing_ok=True)
+        remove_companion(folder, entry, medium)
     except OSError as error:
         with contextlib.suppress(OutputError):
             folder.ledger.unclaim(id, stood)
         raise output_error(folder.root, error) from error
     withdraw(folder, id)
     folder.ledger.update(id, state=State.REPLACED)
+
+
+def remove_companion(folder: OutputFolder, entry: LedgerEntry, medium: Path) -> None:
+    """Remove the DICOM beside a medium, which goes or is gone; one that somebody has altered is set aside. Raises
+    OSError."""
+    beside = companion_of(medium)
+    if not entry.companion or not beside.is_file():
+        return
+    if file_sha256(beside) != entry.companion and beside.stat().st_size:
+        set_aside(folder, beside)
+    beside.unlink(missing_ok=True)
 
 
 def drop_overview(folder: OutputFolder) -> None:

@@ -10,8 +10,11 @@ from __future__ import annotations
 import errno
 import math
 import os
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Container, Iterable, Mapping
 
+from anonymizer.core import dicom as standard
+from anonymizer.core.dicom import DicomSource
 from anonymizer.core.message import Message, Value, from_json
 from anonymizer.core.sentences import ENGLISH
 
@@ -96,6 +99,34 @@ def numbers(found: Mapping[str, object], names: Iterable[str]) -> dict[str, int]
             raise ValueError("no count")
         counts[name] = value
     return counts
+
+
+def dicom(found: Mapping[str, object]) -> DicomSource:
+    """What a DICOM file says of itself: what is none of the standard's own words is left out, for files have other
+    words in their place; an identifier is digits and points, and no longer than the standard allows."""
+
+    def word(name: str, known: Container[str]) -> str:
+        return text if (text := str(found[name])) in known else ""
+
+    def identifier(name: str) -> str:
+        return text if re.fullmatch(r"[0-9.]{1,64}", text := str(found[name])) else ""
+
+    def number(name: str) -> int | None:
+        text = str(found[name])
+        return int(text) if standard.NUMBER.fullmatch(text) else None
+
+    orientation = str(found["orientation"])
+    return DicomSource(
+        study=identifier("study"),
+        series=identifier("series"),
+        instance=identifier("instance"),
+        modality=word("modality", standard.MODALITIES),
+        body_part=word("body_part", standard.BODY_PARTS),
+        side=word("side", standard.SIDES),
+        orientation=orientation if standard.ORIENTATION.fullmatch(orientation) else "",
+        series_number=number("series_number"),
+        number=number("number"),
+    )
 
 
 def _check(value: Value) -> None:

@@ -11,7 +11,7 @@ from anonymizer.core.errors import DamagedError
 from anonymizer.core.message import Message
 from anonymizer.core.signing import PublicKeys, SignatureStatus, trusted
 from anonymizer.core.types import Check, Processed, Result, Traces, Verdict
-from anonymizer.gate.files import file_sha256
+from anonymizer.gate.files import companion_of, file_sha256
 from anonymizer.read.sniff import open_regular, sniff
 from anonymizer.report.file import ReadReport, read
 from anonymizer.report.schema import CheckRecord, Report
@@ -25,6 +25,8 @@ REPORT_CHANGED = Message("published.report-changed")
 PAGE_CHANGED = Message("published.page-changed")
 NOT_SIGNED = Message("published.not-signed")
 OTHER_NAME = Message("published.other-name")
+COMPANION_CHANGED = Message("published.companion-changed")
+COMPANION_MISSING = Message("published.companion-missing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ class ExaminedFile:
 
 
 def verify(path: Path, reports: Path | None = None, keys: PublicKeys | None = None) -> Report:
-    """A published file's report, with its checks made again on the file as it is now.
+    """A published file's report, with its checks made again on the file as it is now; those of the DICOM beside a
+    picture with them.
 
     The report is looked for in ``reports``, else beside the file and in the output folder it lies in. ``keys`` are
     the public keys that are trusted, this user's own unless given. Without a report, or one that a trusted key
@@ -76,7 +79,7 @@ def examine(
     with open_regular(path) as file:
         head = file.read(4096)
     form = sniff(head)
-    if form.name not in ("JPEG", "PNG", "MP4"):
+    if form.name not in ("JPEG", "PNG", "MP4", "DICOM"):
         raise DamagedError("published.not-ours", format=form.name)
     sha256 = file_sha256(path)
     here = path.absolute().parent
@@ -91,9 +94,24 @@ def examine(
         )
         unknown = _unknown(path, sha256, form.name, checks, [said, *failed])
         return ExaminedFile(unknown, signature, found.path if found else None)
-    signature, problems = _signature(found.path, found.read, sha256)
-    if report.medium.name != path.name and not keep_name:
+    own = report.companion if form.name == "DICOM" and report.companion else report.medium
+    signature, problems = _signature(found.path, found.read, sha256 == own.sha256)
+    if own.name != path.name and not keep_name:
         failed.append(OTHER_NAME)
+    remarks = [check.evidence for check in checks if check.data.get("remark")]
+    if own is report.medium and report.companion:
+        beside = companion_of(path)
+        if beside.is_file():
+            more = audit(beside, keep_name, standing)
+            failed += [check.evidence for check in more if check.result is Result.FAIL]
+            # Name and times are said once, unless they are what is wrong.
+            checks += [check for check in more if check.name not in {c.name for c in checks}]
+            if file_sha256(beside) != report.companion.sha256:
+                signature, problems = SignatureStatus.CHANGED, [*problems, COMPANION_CHANGED]
+        elif standing is Standing.COPY:
+            remarks.append(COMPANION_MISSING)
+        else:
+            failed.append(COMPANION_MISSING)
     records = [
         CheckRecord(name=c.name, result=c.result, evidence=c.evidence, data=dict(c.data)) for c in checks
     ]
@@ -104,8 +122,7 @@ def examine(
         "reasons": [*problems, *report.reasons, *failed],
         "checks": [*records, *kept],
     }
-    remarks = tuple(check.evidence for check in checks if check.data.get("remark"))
-    return ExaminedFile(report.model_copy(update=update), signature, found.path, remarks)
+    return ExaminedFile(report.model_copy(update=update), signature, found.path, tuple(remarks))
 
 
 def report_folders(here: Path) -> list[Path]:
@@ -134,10 +151,11 @@ def find_report(
             one = FoundReport(path, read(content, keys))
         except ValueError:
             one = FoundReport(path, None)
-        medium = one.read.report.medium if one.read else None
+        told = one.read.report if one.read else None
+        parts = [part for part in (told.medium, told.companion) if part] if told else []
         rank = (
-            bool(medium and medium.sha256 == sha256),
-            bool(medium and medium.name == name),
+            any(part.sha256 == sha256 for part in parts),
+            any(part.name == name for part in parts),
             bool(one.read and one.read.signature is SignatureStatus.VALID),
         )
         ours = any(rank[:2]) or path.stem == Path(name).stem
@@ -148,12 +166,13 @@ def find_report(
     return best[1] if best else None
 
 
-def _signature(path: Path, found: ReadReport, sha256: str) -> tuple[SignatureStatus, list[Message]]:
-    """What report, medium and page are, taken together, and a message for each that is not what was signed."""
+def _signature(path: Path, found: ReadReport, same: bool) -> tuple[SignatureStatus, list[Message]]:
+    """What report, medium and page are, taken together, and a message for each that is not what was signed:
+    ``same`` tells it of the file."""
     problems = []
     if found.signature is SignatureStatus.CHANGED:
         return SignatureStatus.CHANGED, [REPORT_CHANGED]
-    if found.report.medium.sha256 != sha256:
+    if not same:
         problems.append(MEDIUM_CHANGED)
     page = path.with_suffix(".html")
     if page.is_file() and hashlib.sha256(page.read_bytes()).hexdigest() != found.report.page_sha256:

@@ -10,7 +10,7 @@ from typing import Any
 from anonymizer.core.message import Message
 from anonymizer.core.signing import PublicKeys
 from anonymizer.gate.chain import LedgerFlaw, decision_flaws
-from anonymizer.gate.files import file_sha256
+from anonymizer.gate.files import COMPANION, companion_of, file_sha256
 from anonymizer.gate.output import OutputFolder
 from anonymizer.gate.records import FORGOTTEN, RELEASED, Decision, LedgerEntry, State
 from anonymizer.read.walk import is_system_file
@@ -54,7 +54,11 @@ def _is(taken: Decision | None, told: dict[str, Any]) -> bool:
 def _known(gate: OutputFolder, name: str) -> bool:
     """Whether a file in ``ready/`` is there by the ledger, or is on its way in or out by another run."""
     states = (State.READY, State.RELEASED, State.WORKING)
-    return any(one.name == name and one.state in states for one in gate.ledger.named(name))
+    if any(one.name == name and one.state in states for one in gate.ledger.named(name)):
+        return True
+    # The DICOM beside a picture, which is a JPEG.
+    pictures = gate.ledger.named(f"{name.removesuffix(COMPANION)}.jpg") if name.endswith(COMPANION) else []
+    return any(one.companion and one.state in states for one in pictures)
 
 
 def _settled_flaws(gate: OutputFolder, entry: LedgerEntry) -> list[Message]:
@@ -77,6 +81,9 @@ def _medium_flaws(gate: OutputFolder, entry: LedgerEntry) -> Iterator[Message]:
     medium: Path = gate.folder(entry.state) / entry.name
     if not medium.is_file() or file_sha256(medium) != entry.output:
         yield Message("ledger-check.other-file", name=name)
+    beside = companion_of(medium)
+    if entry.companion and (not beside.is_file() or file_sha256(beside) != entry.companion):
+        yield Message("ledger-check.other-file", name=beside.name)
     try:
         seal = gate.report_digest(entry.id)
         decided = json.loads((gate.reports / f"{entry.id}.json").read_bytes()).get("decision")

@@ -1,6 +1,7 @@
 """Hand out what is publishable: copies that were checked again on their way, and a signed list of them.
 
     DIR/photo.jpg            the media
+    DIR/photo.dcm            the DICOM beside a picture, where there is one
     DIR/reports/…            their reports, data and page
     DIR/manifest.json        what belongs to the release: names, sizes, hashes, signed
 
@@ -30,7 +31,7 @@ from anonymizer.core.types import Verdict
 from anonymizer.core.version import __version__
 from anonymizer.gate.chain import decision_flaws
 from anonymizer.gate.decisions import objection
-from anonymizer.gate.files import file_sha256, place
+from anonymizer.gate.files import companion_of, file_sha256, place
 from anonymizer.gate.folder import Gate
 from anonymizer.gate.output import check_output_folder
 from anonymizer.gate.permissions import ANYBODY
@@ -122,7 +123,7 @@ def release(
                     if (entry.state is State.READY or new) and not _recorded(gate, entry, initials, answers):
                         held.append((entry.name, _taken_back(to, entry, new=new)))
                         continue
-                    listed[entry.name] = _record(to, entry)
+                    listed |= {part: _record(to, entry, part, sha256) for part, sha256 in _parts(entry)}
                     (copied if new else there).append(entry.name)
                     blind += entry.id in unseen
                     if time.monotonic() >= due:
@@ -164,38 +165,49 @@ def _copied(gate: Gate, entry: LedgerEntry, to: Path, tool: KeptOpen) -> bool:
     if found.signature is not SignatureStatus.VALID or found.report.verdict is not Verdict.READY:
         why = found.report.reasons
         raise HeldBackError(Message("release.reasons", reasons=why) if why else Message("release.no-pass"))
-    if file_sha256(source) != entry.output:
-        raise HeldBackError("release.other-file")
+    for part, sha256 in _parts(entry):
+        if not source.with_name(part).is_file() or file_sha256(source.with_name(part)) != sha256:
+            raise HeldBackError("release.other-file")
     if gate.report_digest(entry.id) != entry.report:
         raise HeldBackError("release.other-report")
     if said := _objected(gate, entry):
         raise HeldBackError(said)
-    final = to / entry.name
-    if final.exists():
-        if file_sha256(final) != entry.output:
-            raise HeldBackError("release.name-taken")
-        if all(_alike(gate.reports / name, to / REPORTS / name) for name in names):
-            return False
+    there = [part for part, _ in _parts(entry) if (to / part).exists()]
+    if any(file_sha256(to / part) != sha256 for part, sha256 in _parts(entry) if part in there):
+        raise HeldBackError("release.name-taken")
+    if len(there) == len(_parts(entry)) and all(
+        _alike(gate.reports / name, to / REPORTS / name) for name in names
+    ):
+        return False
     hidden = to / f"{HIDDEN}{secrets.token_hex(6)}"
     (hidden / REPORTS).mkdir(mode=0o700, parents=True)
-    copy = hidden / entry.name
-    _copy(source, copy)
+    for part, _ in _parts(entry):
+        _copy(source.with_name(part), hidden / part)
     for name in names:
         _copy(gate.reports / name, hidden / REPORTS / name)
-    again = examine(copy, hidden / REPORTS, gate.key.public, Standing.NEW, entry.id, tool)
+    again = examine(hidden / entry.name, hidden / REPORTS, gate.key.public, Standing.NEW, entry.id, tool)
     if again.signature is not SignatureStatus.VALID or again.report.verdict is not Verdict.READY:
         raise HeldBackError("release.copy-failed")
     for name in names:
         (hidden / REPORTS / name).replace(to / REPORTS / name)
     sync_folder(to / REPORTS)
-    if final.exists():
-        copy.unlink()
-    else:
-        # The user's mask made it so.
-        place(copy, final, stat.S_IMODE(copy.stat().st_mode))
+    for part, _ in _parts(entry):
+        copy = hidden / part
+        if part in there:
+            copy.unlink()
+        else:
+            # The user's mask made it so.
+            place(copy, to / part, stat.S_IMODE(copy.stat().st_mode))
     sync_folder(to)
     shutil.rmtree(hidden, ignore_errors=True)
     return True
+
+
+def _parts(entry: LedgerEntry) -> list[tuple[str, str]]:
+    """Name and SHA-256 (hex) of each file of an output: the DICOM beside a picture first, so where the picture is both
+    are."""
+    beside = [(companion_of(Path(entry.name)).name, entry.companion)] if entry.companion else []
+    return [*beside, (entry.name, entry.output)]
 
 
 def _objected(gate: Gate, entry: LedgerEntry) -> Message | None:
@@ -220,12 +232,12 @@ def _alike(one: Path, other: Path) -> bool:
     return other.is_file() and file_sha256(one) == file_sha256(other)
 
 
-def _record(to: Path, entry: LedgerEntry) -> dict[str, Any]:
+def _record(to: Path, entry: LedgerEntry, part: str, sha256: str) -> dict[str, Any]:
     report = f"{REPORTS}/{entry.id}.json"
     return {
-        "name": entry.name,
-        "sha256": entry.output,
-        "bytes": (to / entry.name).stat().st_size,
+        "name": part,
+        "sha256": sha256,
+        "bytes": (to / part).stat().st_size,
         "report": report,
         "report_sha256": file_sha256(to / report),
     }
@@ -242,7 +254,8 @@ def _taken_back(to: Path, entry: LedgerEntry, *, new: bool) -> Message:
     """Somebody decided on a medium while it was copied: what was just copied goes again."""
     if not new:
         return TAKEN_BACK
-    (to / entry.name).unlink(missing_ok=True)
+    for part, _ in _parts(entry):
+        (to / part).unlink(missing_ok=True)
     for suffix in ("json", "html"):
         (to / REPORTS / f"{entry.id}.{suffix}").unlink(missing_ok=True)
     return Message("release.taken-back-meanwhile")

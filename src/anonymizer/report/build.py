@@ -13,6 +13,7 @@ from anonymizer.core.types import Check, Evidence, Processed, Verdict
 from anonymizer.core.version import __version__
 from anonymizer.report.schema import (
     CheckRecord,
+    CompanionRecord,
     EvidenceRecord,
     MediumRecord,
     ModelRecord,
@@ -45,8 +46,10 @@ def build(
     verdict: Verdict,
     reasons: Sequence[Message],
     checks: Sequence[Check],
+    companion: CompanionRecord | None = None,
 ) -> Report:
-    """The report on one written medium; ``sha256`` (hex) and ``size`` (bytes) are the written file's."""
+    """The report on one written medium; ``sha256`` (hex) and ``size`` (bytes) are the written file's, ``companion``
+    what lies beside it."""
     clip = processed.type == "clip"
     return Report(
         id=id,
@@ -63,6 +66,7 @@ def build(
             frames=processed.frames,
             duration=processed.duration,
         ),
+        companion=companion,
         verdict=verdict,
         reasons=list(reasons),
         questions=[

@@ -85,6 +85,7 @@ def _facts(medium: MediumRecord, report: Report, say: Say) -> list[tuple[str, st
     passed = sum(check.result is Result.PASS for check in made)
     return [
         (say("report.file"), medium.name),
+        *([(say("report.beside"), report.companion.name)] if report.companion else []),
         (say("report.kind"), say(f"report.kind.{medium.type}", format=medium.format, size=amount)),
         (say("report.pixels"), say(size)),
         (say("report.places"), str(len(report.regions))),
@@ -200,6 +201,7 @@ def _technical(report: Report, say: Say) -> list[tuple[str, str, bool]]:
     program, signature = report.program, report.signature
     return [
         (say("report.sha256"), report.medium.sha256, True),
+        *([(say("report.dicom-sha256"), report.companion.sha256, True)] if report.companion else []),
         (say("report.report"), report.id, True),
         *([(say("report.key"), signature.key, True)] if signature else []),
         (say("report.program"), f"{program.name} {program.version}", True),

@@ -69,6 +69,15 @@ class MediumRecord(_Record):
     duration: float | None = None
 
 
+class CompanionRecord(_Record):
+    """The de-identified DICOM beside a photo, of the same pixels: its name is the medium's but for the suffix."""
+
+    name: str
+    format: Literal["DICOM"] = "DICOM"
+    bytes: int
+    sha256: str
+
+
 class EvidenceRecord(_Record):
     detector: str
     score: float
@@ -172,6 +181,8 @@ class Report(_Record):
     """UTC, ISO 8601: the day on which the check ended; to the second where the settings ask for it."""
     program: ProgramRecord
     medium: MediumRecord
+    companion: CompanionRecord | None = None
+    """What lies beside the medium and belongs to it; None where nothing does."""
     verdict: Verdict
     reasons: list[Said]
     """Why the medium is not in ``ready/``; empty when it is."""

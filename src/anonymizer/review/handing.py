@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from anonymizer.core.errors import DecisionError
 from anonymizer.gate import decisions as decide
-from anonymizer.gate.files import file_sha256
+from anonymizer.gate.files import companion_of, file_sha256
 from anonymizer.gate.output import OutputFolder
 from anonymizer.gate.records import LedgerEntry, State
 from anonymizer.release.publish import QUESTIONS, release
@@ -43,18 +43,27 @@ def routes(media: str) -> list[Route]:
     ]
 
 
-def _as_verified(gate: OutputFolder, entry: LedgerEntry) -> Path:
-    """Where a ready medium lies. Raises :class:`DecisionError` where it is not the very file that was verified."""
+def _as_verified(gate: OutputFolder, entry: LedgerEntry) -> list[Path]:
+    """Where a ready medium lies, and the DICOM beside it. Raises :class:`DecisionError` where one is not the very file
+    that was verified."""
     path = medium_file(gate, entry)
-    if file_sha256(path) != entry.output:
+    files = {path: entry.output} | ({companion_of(path): entry.companion} if entry.companion else {})
+    if any(not one.is_file() or file_sha256(one) != sha256 for one, sha256 in files.items()):
         raise DecisionError("report.file-changed")
-    return path
+    return list(files)
 
 
 async def _save(request: Request) -> Response:
-    """One output, for the browser to save under its neutral name."""
+    """One output, for the browser to save under its neutral name; a picture and its DICOM in one archive."""
     entry = await entry_of(request, State.READY, State.RELEASED)
-    path = await page_of(request).runner.read(_as_verified, entry)
+    path, *beside = await page_of(request).runner.read(_as_verified, entry)
+    if beside:
+        archive = await page_of(request).runner.read(_packed, (entry.id,))
+        return StreamingResponse(
+            _chunks(archive),
+            media_type="application/zip",
+            headers={"content-disposition": f'attachment; filename="{entry.id}.zip"'},
+        )
     return FileResponse(path, filename=entry.name, content_disposition_type="attachment")
 
 
@@ -76,11 +85,12 @@ def _packed(gate: OutputFolder, ids: tuple[str, ...]) -> IO[bytes]:
     try:
         with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as packed:
             for entry in entries:
-                member = zipfile.ZipInfo(entry.name, EPOCH)
-                member.external_attr = 0o644 << 16
-                with _as_verified(gate, entry).open("rb") as file, packed.open(member, "w") as into:
-                    while chunk := file.read(CHUNK):
-                        into.write(chunk)
+                for path in _as_verified(gate, entry):
+                    member = zipfile.ZipInfo(path.name, EPOCH)
+                    member.external_attr = 0o644 << 16
+                    with path.open("rb") as file, packed.open(member, "w") as into:
+                        while chunk := file.read(CHUNK):
+                            into.write(chunk)
         archive.seek(0)
     except BaseException:
         archive.close()

@@ -173,6 +173,7 @@ def process(
             *(persons.models() if persons else ()),
         ),
         thumbnail=thumbnail(done.written),
+        dicom=still.dicom,
     )
 
 

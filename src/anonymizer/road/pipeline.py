@@ -15,10 +15,11 @@ from pathlib import Path
 
 from anonymizer.core.errors import AnonymizerError, DefectError, ExitCode, MediumError, UnreadableError
 from anonymizer.core.message import Message
+from anonymizer.core.noise_secret import own_secret
 from anonymizer.core.settings import Settings
 from anonymizer.core.types import Check, Processed, Progress, Result, Verdict
 from anonymizer.gate.decisions import objection
-from anonymizer.gate.files import file_sha256, safe_name
+from anonymizer.gate.files import companion_of, file_sha256, safe_name
 from anonymizer.gate.folder import Gate
 from anonymizer.gate.records import State
 from anonymizer.gate.work import Work
@@ -27,8 +28,10 @@ from anonymizer.report.build import build
 from anonymizer.report.file import signed_files
 from anonymizer.report.index import MOST, IndexLine, render_index
 from anonymizer.report.priority import review_priority
-from anonymizer.report.schema import Report
+from anonymizer.report.schema import CompanionRecord, Report
 from anonymizer.report.values import values
+from anonymizer.road import companion
+from anonymizer.road.companion import Companion
 from anonymizer.road.fingerprint import fingerprint, with_settings
 from anonymizer.road.series import series_name
 from anonymizer.road.worker import Framed, Opened, Worked, Worker
@@ -54,6 +57,8 @@ class Outcome:
     fresh: bool = True
     note: Message | None = None
     passing: bool = False
+    companion: Path | None = None
+    """The DICOM beside the output."""
 
     @property
     def exit_code(self) -> ExitCode:
@@ -220,7 +225,11 @@ def admit(gate: Gate, id: str, path: Path, worked: Worked, started: float) -> Ou
     """
     processed = worked.processed
     name, settings, notes = _named(gate, id, path, worked)
+    notes += tuple(companion.notes(processed, settings))
     processed = replace(processed, notes=(*processed.notes, *notes))
+    beside, record = _companion(gate, name, worked) if companion.wanted(processed, settings) else (None, None)
+    if beside:
+        processed = replace(processed, checks=(*processed.checks, *beside.checks))
     sha256 = file_sha256(processed.path)
     size = processed.path.stat().st_size
     # The report, which may be handed out, does not say who; the ledger and what lies in review/ do.
@@ -240,6 +249,7 @@ def admit(gate: Gate, id: str, path: Path, worked: Worked, started: float) -> Ou
             verdict=verdict,
             reasons=reasons,
             checks=checks,
+            companion=record,
         )
 
     checks = list(processed.checks)
@@ -260,10 +270,20 @@ def admit(gate: Gate, id: str, path: Path, worked: Worked, started: float) -> Ou
         language=settings.language,
         contact_sheet=processed.contact_sheet,
         thumbnail=processed.thumbnail,
+        companion=beside.path if beside else None,
     )
     page = gate.reports / f"{id}.html"
     spent = time.monotonic() - started
-    return Outcome(path, report.verdict, id, output, page, tuple(reasons), spent, hidden)
+    stands = companion_of(output) if beside else None
+    return Outcome(path, report.verdict, id, output, page, tuple(reasons), spent, hidden, companion=stands)
+
+
+def _companion(gate: Gate, name: str, worked: Worked) -> tuple[Companion, CompanionRecord]:
+    """The DICOM that is to stand beside a medium of this name, and what its report says of it."""
+    made = companion.make(worked.processed, worked.settings, worked.sha256, own_secret(gate.root))
+    stands = companion_of(Path(name)).name
+    record = CompanionRecord(name=stands, bytes=made.path.stat().st_size, sha256=file_sha256(made.path))
+    return made, record
 
 
 def _named(gate: Gate, id: str, path: Path, worked: Worked) -> tuple[str, Settings, tuple[Message, ...]]:
@@ -284,7 +304,9 @@ def _named(gate: Gate, id: str, path: Path, worked: Worked) -> tuple[str, Settin
     if (alike := series_name(settings)) and not settings.keep_name:
         return gate.take_number(id, alike, suffix, sha256=worked.sha256, crop=crop), settings, notes
     stem = safe_name(path.stem) if settings.keep_name else id
-    return gate.take_name(id, stem, suffix, sha256=worked.sha256, crop=crop), settings, notes
+    pair = companion.wanted(worked.processed, settings)
+    name = gate.take_name(id, stem, suffix, companion=pair, sha256=worked.sha256, crop=crop)
+    return name, settings, notes
 
 
 def judge(processed: Processed, checks: list[Check]) -> tuple[Verdict, list[Message]]:

@@ -12,7 +12,7 @@ from anonymizer.core.types import Check, Result
 
 NEUTRAL_TIME = 946_684_800
 """2000-01-01T00:00:00Z (repeated from the writer on purpose)."""
-NAME = re.compile(r"[a-z0-9-]+\.(?:jpg|png|mp4)")
+NAME = re.compile(r"[a-z0-9-]+\.(?:jpg|png|mp4|dcm)")
 SYSTEM = ("security.", "system.", "trusted.")
 """Attributes that a file system sets by itself."""
 

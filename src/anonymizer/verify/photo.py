@@ -10,7 +10,7 @@ from pathlib import Path
 from anonymizer.core.kept import KeptArea
 from anonymizer.core.message import Message
 from anonymizer.core.types import Check, Pixels, Redaction, Result, Traces
-from anonymizer.verify import background, canary, exiftool, integrity, jpeg, naming, png, strength
+from anonymizer.verify import background, canary, dicom, exiftool, integrity, jpeg, naming, png, strength
 from anonymizer.verify.jpeg import StructureError
 
 WALKERS: dict[str, Callable[[bytes], dict[str, int]]] = {"JPEG": jpeg.walk, "PNG": png.walk}
@@ -87,14 +87,17 @@ def audit(
     standing: naming.Standing = naming.Standing.NEW,
     tool: exiftool.KeptOpen | None = None,
 ) -> list[Check]:
-    """What a published photo or clip can be asked with neither source nor report at hand; ``tool`` as of
+    """What a published photo, clip or DICOM can be asked with neither source nor report at hand; ``tool`` as of
     :func:`examine`."""
     with path.open("rb") as file:
-        if file.read(12)[4:8] == b"ftyp":
-            # Imported here: photos do not need the second reader.
-            from anonymizer.verify import clip
+        head = file.read(132)
+    if head[4:8] == b"ftyp":
+        # Imported here: photos do not need the second reader.
+        from anonymizer.verify import clip
 
-            return clip.audit(path, keep_name, standing)
+        return clip.audit(path, keep_name, standing)
+    if head[128:] == b"DICM":
+        return dicom.audit(path, keep_name, standing)
     data = path.read_bytes()
     second_opinion = tool.start(data, path) if tool else exiftool.start(path)
     form = "PNG" if data.startswith(png.SIGNATURE) else "JPEG"

@@ -37,7 +37,8 @@ def launch(
     stderr: int = subprocess.DEVNULL,
     variables: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a program, confined where the system can: no argument of it may name a file that it is to read.
+    """Start a program, confined where the system can: no argument of it may name a file that it is to read,
+    but for what ``read`` lists.
 
     ``command``: the program's own path, then its arguments; ``stdin``: what it reads; ``seconds`` of processor time;
     ``read``: files and folders beside the system's libraries that are the program's own; ``variables`` of its

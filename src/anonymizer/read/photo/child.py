@@ -58,6 +58,7 @@ def main() -> int:
             "notes": [as_json(note) for note in picture.notes],
             "kinds": list(found.kinds),
             "strings": sorted(found.strings),
+            "dicom": picture.dicom,
         }
         write_message(outside, answer)
         for strip in decoded.strips(picture):

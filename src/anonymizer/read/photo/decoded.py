@@ -53,12 +53,14 @@ class Upright:
 
 @dataclass
 class DecodedPhoto:
-    """A decoded picture; ``notes`` are published, ``flags`` are kinds of traces only a decoder can see."""
+    """A decoded picture; ``notes`` are published, ``flags`` are kinds of traces only a decoder can see,
+    ``dicom`` what a DICOM source says that its de-identified copy may be made of."""
 
     pixels: Pixels | Upright
     notes: list[Message] = field(default_factory=list)
     flags: list[str] = field(default_factory=list)
     frames: int = 1
+    dicom: dict[str, str] = field(default_factory=dict)
 
 
 def strips(picture: DecodedPhoto) -> Iterator[bytes | memoryview]:

@@ -30,7 +30,7 @@ from anonymizer.core.errors import DamagedError, LimitError, UnsupportedError
 from anonymizer.core.message import Message
 from anonymizer.core.types import Pixels
 from anonymizer.read.dicom_head import is_video
-from anonymizer.read.photo import dicom_codecs
+from anonymizer.read.photo import dicom_codecs, dicom_source
 from anonymizer.read.photo.colour import plan
 from anonymizer.read.photo.decoded import DecodedPhoto, Upright, too_many
 
@@ -101,7 +101,8 @@ def _picture(dataset: Dataset, max_pixels: int) -> DecodedPhoto:
         notes.append(Message("dicom.not-square"))
     profile = dataset.get("ICCProfile")
     profile = profile if isinstance(profile, bytes) and image.mode == "RGB" else None
-    return DecodedPhoto(Upright(shaped, 1, plan(shaped, profile, notes, flags)), notes, flags, frames)
+    upright = Upright(shaped, 1, plan(shaped, profile, notes, flags))
+    return DecodedPhoto(upright, notes, flags, frames, dicom_source.told(dataset))
 
 
 def remarks(dataset: Dataset) -> list[Message]:

@@ -11,6 +11,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from anonymizer.core.dicom import DicomSource
 from anonymizer.core.errors import DamagedError, LimitError, UnsupportedError
 from anonymizer.core.message import Message
 from anonymizer.core.settings import Limits
@@ -31,6 +32,7 @@ class Still:
     """An opened photo: upright sRGB pixels, what identified the source, and what a reader should know.
 
     ``frames`` is how many pictures the source holds; ``pixels`` are the first one's (the primary one's).
+    ``dicom`` is what a de-identified DICOM of it may be made of, None for a source that is no DICOM.
     """
 
     pixels: Pixels
@@ -38,6 +40,7 @@ class Still:
     traces: Traces
     notes: tuple[Message, ...]
     frames: int = 1
+    dicom: DicomSource | None = None
 
 
 class Decoder:
@@ -126,7 +129,9 @@ def open_still(source: Source, limits: Limits, decoder: Decoder) -> Still:
                 frozenset(str(text) for text in told["strings"]) | path_strings(source.path),
             )
             notes = believed.messages(told["notes"])
-            return Still(pixels, form.name, traces, notes, **believed.numbers(told, ["frames"]))
+            source_says = believed.dicom(told["dicom"]) if form.name == "DICOM" else None
+            frames = believed.numbers(told, ["frames"])["frames"]
+            return Still(pixels, form.name, traces, notes, frames, source_says)
         except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
             too_slow = LimitError("photo.too-slow", seconds=limits.decode_seconds)
             raise cut_off(process, DamagedError("photo.gave-up"), too_slow) from error

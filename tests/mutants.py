@@ -57,6 +57,8 @@ TESTS: dict[str, tuple[str, ...]] = {
     "verify/background": ("test_background",),
     "verify/canary": ("test_verify_by_value",),
     "verify/clip": ("test_verify_by_value", "test_mp4"),
+    "verify/dcmdump": ("test_dicom_out",),
+    "verify/dicom": ("test_dicom_out",),
     "verify/exiftool": ("test_second_opinion",),
     "verify/h264": ("test_structure_by_hand",),
     "verify/integrity": ("test_verify_structure",),

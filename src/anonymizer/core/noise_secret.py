@@ -2,7 +2,8 @@
 
 The noise on a redaction is drawn from this secret and from what the place looks like (:mod:`anonymizer.redact.noise`),
 so that the same picture, processed again, gets the same noise: were it fresh each time, the mean of many outputs
-would be free of it. Who has the secret can take the noise off again. The file has mode 0600, as the signing key has.
+would be free of it. The identifiers in a de-identified DICOM follow from it too. Who has the secret can take the noise
+off again. The file has mode 0600, as the signing key has.
 """
 
 from __future__ import annotations

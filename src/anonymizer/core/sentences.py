@@ -396,7 +396,6 @@ ENGLISH: dict[str, str | tuple[str, str]] = {
     "output.unwritable": "The output folder cannot be written ({cause}); choose another folder with --out; of what was under way nothing was published.",
     "write.encoder-refuses": "The encoder refuses this clip's size or times; make a smaller copy with another program and try again.",
     "write.too-long-for-jpeg": "The picture's longest side has more than {pixels} pixels, more than a JPEG can hold; cut it, or save it as PNG.",
-    "write.too-long-for-dicom": "The picture's longest side has more than {pixels} pixels, more than a DICOM can hold; set max_side, or leave --dicom out.",
     "road.searched.one": "one search of the output",
     "road.searched.two": "two searches of the output, the second after adding what the first had found",
     "road.crop-outside": "The crop ({crop}) lies outside of this picture, which is {width} by {height} pixels, or leaves less than {least} pixels of it: choose a crop inside it.",

@@ -21,7 +21,6 @@ from pydicom.uid import UID, JPEGBaseline8Bit, SecondaryCaptureImageStorage
 
 from anonymizer.core.dicom import DicomSource
 from anonymizer.core.durable import new_file, sync
-from anonymizer.core.errors import LimitError
 from anonymizer.write.photo import failed, neutralise
 
 PROGRAM = UID("2.25.201751467676818727946366965549693846293")
@@ -34,8 +33,6 @@ CLEAN_PIXELS = ("113101", "Clean Pixel Data Option")
 EMPTY = ("StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName", "PatientName", "PatientBirthDate",
          "PatientSex", "StudyID")  # fmt: skip
 """What a Secondary Capture must have and the profile empties (its action Z)."""
-LONGEST = 0xFFFF
-"""Pixels of a side, at most."""
 
 
 def write_dicom(
@@ -53,11 +50,9 @@ def write_dicom(
     ``source_sha256`` (hex) is that of the source's content, ``secret`` the installation's, from which the new
     identifiers follow: what belonged to one study or series still does, and nobody else can say to which.
     ``words_hidden`` tells whether the picture was searched for text, which is then said of its pixels. ``path`` must
-    not exist yet; on any failure it is removed. Raises :class:`anonymizer.core.errors.OutputError`, and
-    :class:`LimitError` for a side longer than DICOM can hold.
+    not exist yet; on any failure it is removed. Raises :class:`anonymizer.core.errors.OutputError`. No JPEG has a side
+    that is too long for DICOM.
     """
-    if max(size) > LONGEST:
-        raise LimitError("write.too-long-for-dicom", pixels=LONGEST)
     data = _dataset(picture, size, source, source_sha256, secret, words_hidden=words_hidden)
     buffer = io.BytesIO()
     dcmwrite(buffer, data, enforce_file_format=True)

@@ -109,5 +109,5 @@ def serving(out: Path, settings: Settings, **more: Any) -> Iterator[Client]:
         finally:
             server.should_exit = True
             thread.join(20)
-            pictures.close()
+            page.close()
             assert not thread.is_alive()

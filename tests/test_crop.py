@@ -25,7 +25,7 @@ from anonymizer.read.photo.reader import Still
 from anonymizer.read.sniff import sniff_file
 from anonymizer.report.schema import Report
 from anonymizer.report.used import used_settings
-from anonymizer.road.clip.process import _cropped
+from anonymizer.road.clip.process import cropped_to_part
 from anonymizer.road.face_parts import PartsOfFaces
 from anonymizer.road.framing import framed
 from anonymizer.road.photo import process
@@ -214,7 +214,9 @@ def test_a_clip_to_a_part_of_a_face(
     settings = Settings.model_validate({"crop": "mouth", "text": "none", "codes": False, "marks": False})
     assert settings.crop is None and settings.crop_to == "mouth"
     parts = PartsOfFaces(lambda: FaceMesh(Store()))
-    x, y, w, h = _cropped(source, sniff_file(source), finders(settings), settings, None, parts).crop or (
+    x, y, w, h = cropped_to_part(
+        source, sniff_file(source), finders(settings), settings, None, parts
+    ).crop or (
         0,
         0,
         0,
@@ -224,7 +226,7 @@ def test_a_clip_to_a_part_of_a_face(
     assert x < 447 - 320 - 35 and x + w > 447 - 320 + 35 + 14 and y < 287 - 64 < y + h and w < 180 and h < 120
     nobody = make_clip(tmp_path / "b.mp4", [np.full_like(part, 90)] * 3)
     with pytest.raises(UnsupportedError, match="nose"):
-        _cropped(
+        cropped_to_part(
             nobody,
             sniff_file(nobody),
             finders(settings),

@@ -59,11 +59,14 @@ def open_page(
     if not there.is_dir():
         raise UsageError("review.folder-is-file", path=there)
     with listen(port) as listening, JobRunner(out, settings) as runner:
-        pictures = Pictures(settings.limits)
+        page = Page(
+            runner,
+            Pictures(settings.limits),
+            language=language(),
+            spoken=spoken(),
+            idle_seconds=60 * idle_minutes,
+        )
         try:
-            page = Page(
-                runner, pictures, language=language(), spoken=spoken(), idle_seconds=60 * idle_minutes
-            )
             server = Server(page, listening)
             link = address(page, listening)
             runner.warm_up()
@@ -76,4 +79,4 @@ def open_page(
             # How a person closes it in a terminal: everything done is on the disk.
             pass
         finally:
-            pictures.close()
+            page.close()

@@ -985,6 +985,7 @@ ENGLISH: dict[str, str | tuple[str, str]] = {
     "review.disk-nearly-full": "The disk is nearly full; free space and drop the file again.",
     "review.drawing-not-kept": "What you drew cannot be kept ({cause}); free space, or apply it now.",
     "review.look-followed": "what is followed through a clip is looked at before it is approved.",
+    "review.look-otherwise": "it was cropped, made smaller or hidden in another way.",
     "review.look-failed": "a check failed.",
     "review.look-new": "{why}",
     "review.look-more": "more was hidden than before, beside what you drew.",

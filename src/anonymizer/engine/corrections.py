@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from anonymizer.core.errors import DecisionError
 from anonymizer.core.message import Message
-from anonymizer.core.settings import Background, Settings
+from anonymizer.core.settings import Background, Cover, Settings
 from anonymizer.gate.folder import Gate
 from anonymizer.gate.records import LedgerEntry
 from anonymizer.report.schema import Report
@@ -39,6 +39,7 @@ def carried(gate: Gate, prior: LedgerEntry, settings: Settings) -> tuple[Setting
         "background": used.background if settings.background is Background.KEEP else settings.background,
         "background_outline": settings.background_outline or used.background_outline,
         "same_patient": used.same_patient or settings.same_patient,
+        "cover": max(settings.cover, used.cover, key=list(Cover).index),
         "regions": tuple(dict.fromkeys((*settings.regions, *used.regions))),
         "dismiss": tuple(dict.fromkeys((*settings.dismiss, *used.dismiss))),
         "keep": tuple(dict.fromkeys((*settings.keep, *used.keep))),

@@ -69,6 +69,7 @@ class Films:
     _known: dict[Path, tuple[Version, str]] = field(default_factory=dict)
     _frames: OrderedDict[tuple[str, int], tuple[float, bytes]] = field(default_factory=OrderedDict)
     _small: OrderedDict[str, bytes] = field(default_factory=OrderedDict)
+    _sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def playable(self, path: Path, sha256: str) -> str:
@@ -90,11 +91,12 @@ class Films:
         Raises :class:`anonymizer.core.errors.MediumError`.
         """
         self._same(path, sha256)
+        key = f"{sha256} {settings.crop} {size}"
         with self._lock:
-            if held := self._shown(sha256, seconds):
+            if held := self._shown(key, seconds):
                 return held
-            self._decode(path, sha256, seconds, size, settings)
-            held = self._shown(sha256, seconds, end=True)
+            self._decode(path, key, seconds, size, settings)
+            held = self._shown(key, seconds, end=True)
         if held is None:
             raise UnreadableError("review.clip-no-picture")
         return held
@@ -114,22 +116,31 @@ class Films:
                 self._small.popitem(last=False)
             return self._small[version]
 
-    def _shown(self, sha256: str, seconds: float, *, end: bool = False) -> bytes | None:
+    def size(self, path: Path, sha256: str) -> tuple[int, int]:
+        """Pixels (width, height) of a source's frames, even and upright. Raises :class:`MediumError`."""
+        self._same(path, sha256)
+        with self._lock:
+            if sha256 not in self._sizes:
+                clip = open_clip(path, sniff_file(path), self.limits)
+                self._sizes[sha256] = clip.width, clip.height
+            return self._sizes[sha256]
+
+    def _shown(self, key: str, seconds: float, *, end: bool = False) -> bytes | None:
         """The last frame at or before this moment, where the one after it is known too (or the clip has ended)."""
-        mine = [(key[1], at, picture) for key, (at, picture) in self._frames.items() if key[0] == sha256]
+        mine = [(one[1], at, picture) for one, (at, picture) in self._frames.items() if one[0] == key]
         before = [one for one in mine if one[1] <= seconds + 1e-4]
         if not before:
             return min(mine)[2] if mine and end else None
         number, _, picture = max(before)
-        return picture if end or (sha256, number + 1) in self._frames else None
+        return picture if end or (key, number + 1) in self._frames else None
 
     def _decode(
-        self, path: Path, sha256: str, seconds: float, canvas: tuple[int, int], settings: Settings
+        self, path: Path, key: str, seconds: float, canvas: tuple[int, int], settings: Settings
     ) -> None:
         form = sniff_file(path)
         # A crop is given its size by itself.
         more: dict[str, Any] = {"crop": settings.crop} if settings.crop else {"canvas": canvas}
-        # Another clip's frames are of no use any more.
+        # Another clip's frames, or another crop's, are of no use any more.
         self._frames.clear()
         first: int | None = None
         recent: OrderedDict[int, tuple[float, Image.Image]] = OrderedDict()
@@ -144,7 +155,7 @@ class Films:
                 # Some more, for those who step on.
                 if at > seconds + 0.5:
                     break
-        self._frames.update({(sha256, n): (at, jpeg(image)) for n, (at, image) in recent.items()})
+        self._frames.update({(key, n): (at, jpeg(image)) for n, (at, image) in recent.items()})
 
     def _same(self, path: Path, sha256: str) -> None:
         """Read once whole, then by its size and times: a clip may have gigabytes."""

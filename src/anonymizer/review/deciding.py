@@ -20,6 +20,7 @@ from anonymizer.review import uploads as inbox
 from anonymizer.review.drafts import Drawn
 from anonymizer.review.instructions import Correction, Nothing, Said, told
 from anonymizer.review.page import entry_of, page_of, spoken
+from anonymizer.review.trying import moved
 
 
 def routes(media: str) -> list[Route]:
@@ -37,7 +38,8 @@ def routes(media: str) -> list[Route]:
 async def _apply(request: Request) -> Response:
     """Make a medium again with what was drawn, and approve it if it comes out as whoever drew it could foresee."""
     said = await told(request, Correction)
-    job = await page_of(request).runner.correct(request.path_params["id"], said)
+    page, id = page_of(request), request.path_params["id"]
+    job = await page.runner.correct(id, said, await moved(page, id, said.edits))
     return JSONResponse(spoken(request, job.facts()), 202)
 
 

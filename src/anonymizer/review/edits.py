@@ -10,9 +10,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
-from anonymizer.core.settings import DrawnRegion, Settings
-from anonymizer.core.types import Box, Kind
+from anonymizer.core.face_parts import KeptPart
+from anonymizer.core.settings import Background, Cover, DrawnRegion, FillColour, Purpose, Settings
+from anonymizer.core.types import Box, Kind, Style
 from anonymizer.redact.photo import TEXT_PAD
+from anonymizer.review.placing import Placing
 
 MAX_PLACES = 500
 """Places of one kind that one picture may be given by hand."""
@@ -37,11 +39,31 @@ class EditPlace(BaseModel):
     """The moment at which it lies there, and from which it goes where what it lies on goes, in seconds."""
 
 
+class Look(BaseModel):
+    """What of a medium is handed out, and how it is hidden: settings by their names. ``crop`` is in pixels of the
+    upright source, places of ``keep_part`` in those of the output that was corrected."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    crop: Rect | None = None
+    keep_part: tuple[KeptPart, ...] = Field((), max_length=MAX_PLACES)
+    cover: Cover = Cover.FACE
+    background: Background = Background.KEEP
+    style: Style = Style.BLUR
+    fill: FillColour = FillColour.BLACK
+    purpose: Purpose = Purpose.ORIGINAL
+    max_side: int = Field(0, ge=0, le=65_500)
+
+
+LOOK = tuple(Look.model_fields)
+
+
 class Edits(BaseModel):
     """Everything that a person may change about one medium.
 
     ``regions`` are hidden besides what the detectors find; what they find where a ``dismiss`` lies stays
-    visible; ``keep`` is restored inside whatever is hidden, and so are mouths with ``keep_mouth``.
+    visible; ``keep`` is restored inside whatever is hidden, and so are mouths with ``keep_mouth``. ``look``: None
+    leaves it as it was.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,6 +72,7 @@ class Edits(BaseModel):
     dismiss: tuple[EditPlace, ...] = Field((), max_length=MAX_PLACES)
     keep: tuple[Rect, ...] = Field((), max_length=MAX_PLACES)
     keep_mouth: bool = False
+    look: Look | None = None
 
 
 def from_settings(settings: Settings) -> Edits:
@@ -59,18 +82,67 @@ def from_settings(settings: Settings) -> Edits:
         dismiss=tuple(EditPlace.model_validate(place.model_dump()) for place in settings.dismiss),
         keep=settings.keep,
         keep_mouth=settings.keep_mouth,
+        look=Look.model_validate({name: getattr(settings, name) for name in LOOK}),
     )
 
 
-def to_settings(edits: Edits, settings: Settings) -> Settings:
-    """The same settings with these corrections in place of the ones they had."""
-    update: dict[str, Any] = {
-        "regions": tuple(_meant(place, settings) for place in edits.regions),
+def looks_alike(one: Settings, other: Settings) -> bool:
+    """Whether as much of a medium is handed out with both, hidden in the same way."""
+    return all(getattr(one, name) == getattr(other, name) for name in (*LOOK, "keep_mouth"))
+
+
+def to_settings(edits: Edits, settings: Settings, moved: tuple[Placing, Placing] | None = None) -> Settings:
+    """The same settings with these corrections in place of the ones they had. ``moved``: where in its source the output
+    lies that was corrected, and where the next one does, if that is elsewhere."""
+    if edits.look:
+        update: dict[str, Any] = {name: getattr(edits.look, name) for name in LOOK}
+        if edits.look.crop != settings.crop:
+            update["crop_to"] = None
+        settings = settings.model_copy(update=update)
+    if moved:
+        edits, settings = _moved(edits, settings, *moved)
+    update = {
+        "regions": tuple(meant(place, settings) for place in edits.regions),
         "dismiss": tuple(DrawnRegion.model_validate(place.model_dump()) for place in edits.dismiss),
         "keep": edits.keep,
         "keep_mouth": edits.keep_mouth,
     }
     return settings.model_copy(update=update)
+
+
+def _moved(edits: Edits, settings: Settings, old: Placing, new: Placing) -> tuple[Edits, Settings]:
+    """The same places in pixels of another output of the source; those that lie outside of it are left out."""
+
+    def places(found: tuple[EditPlace, ...]) -> tuple[EditPlace, ...]:
+        there = ((one, new.of(old, Box(*one.rect))) for one in found)
+        return tuple(one.model_copy(update={"rect": _rect(box)}) for one, box in there if new.shows(box))
+
+    def part(one: KeptPart) -> KeptPart | None:
+        if one.at is None:
+            return one
+        point = new.of(old, Box(*one.at, 0, 0))
+        there = 0 <= point.x < new.width and 0 <= point.y < new.height
+        return one.model_copy(update={"at": (point.x, point.y)}) if there else None
+
+    kept = (new.of(old, Box(*rect)) for rect in edits.keep)
+    update: dict[str, Any] = {
+        "regions": places(edits.regions),
+        "dismiss": places(edits.dismiss),
+        "keep": tuple(_rect(box) for box in kept if new.shows(box)),
+    }
+    elsewhere = {
+        "keep_part": tuple(found for one in settings.keep_part if (found := part(one))),
+        # What stays of the room is cut off with the picture.
+        "background_outline": tuple(
+            tuple((at.x, at.y) for at in (new.of(old, Box(*corner, 0, 0)) for corner in outline))
+            for outline in settings.background_outline
+        ),
+    }
+    return edits.model_copy(update=update), settings.model_copy(update=elsewhere)
+
+
+def _rect(box: Box) -> Rect:
+    return box.x, box.y, max(1.0, box.w), max(1.0, box.h)
 
 
 def drawn_over(kind: Kind, box: Box, settings: Settings) -> Rect:
@@ -87,7 +159,7 @@ def _seen(region: DrawnRegion, settings: Settings) -> EditPlace:
     return EditPlace(rect=rect, **region.model_dump(exclude={"rect"}))
 
 
-def _meant(place: EditPlace, settings: Settings) -> DrawnRegion:
+def meant(place: EditPlace, settings: Settings) -> DrawnRegion:
     """The inverse of what the road does to a region before it draws over it; never smaller than a pixel."""
     x, y, w, h = place.rect
     box = Box(x, y, w, h)

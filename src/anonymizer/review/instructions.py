@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from anonymizer.core.settings import CropPart
 from anonymizer.review.edits import Edits
 
 MAX_JSON = 256 << 10
@@ -35,6 +36,25 @@ class Correction(BaseModel):
     initials: Annotated[str, StringConstraints(max_length=100)] = ""
     note: Annotated[str, StringConstraints(max_length=5000)] = ""
     approve: bool = False
+
+
+class Trial(BaseModel):
+    """Corrections to be shown before they are applied: at most ``side`` pixels; of a clip, ``seconds`` from its first
+    frame."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    edits: Edits
+    side: Annotated[int, Field(ge=64, le=4096)] = 1600
+    seconds: Annotated[FiniteFloat, Field(ge=0)] = 0.0
+
+
+class CropWanted(BaseModel):
+    """A part of a face to crop to."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    part: CropPart
 
 
 Ids = Annotated[tuple[Annotated[str, StringConstraints(max_length=40)], ...], Field(max_length=10_000)]

@@ -17,7 +17,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -41,71 +40,22 @@ from anonymizer.read.walk import Passed, PassedOver
 from anonymizer.report.schema import Report
 from anonymizer.report.used import used_settings
 from anonymizer.review import uploads
-from anonymizer.review.edits import to_settings
+from anonymizer.review.detectors import Detectors
+from anonymizer.review.edits import Edits, looks_alike, to_settings
 from anonymizer.review.foreseen import let_through
 from anonymizer.review.instructions import Correction
 from anonymizer.review.listing import NOT_TAKEN, Reports, passed_id
+from anonymizer.review.page_job import PageJob, Stage
 from anonymizer.review.photos import CHANGED
+from anonymizer.review.placing import Placing
 from anonymizer.road.fingerprint import fingerprint
 from anonymizer.road.pipeline import Outcome, admit, write_index
-from anonymizer.road.worker import Worker
 
 P = ParamSpec("P")
 T = TypeVar("T")
 ENDED = 100
 """Finished jobs that are remembered for pages that have not heard of them yet."""
 DEFECT = Message("review.defect")
-
-
-class Stage(StrEnum):
-    """Where a job stands."""
-
-    QUEUED = "queued"
-    WORKING = "working"
-    DONE = "done"
-    FAILED = "failed"
-
-
-@dataclass
-class PageJob:
-    """One medium on its way down the road, under the page's settings of the moment in which it came, ``rules``, or
-    under ``settings`` of its own. ``replaces`` is the id of the output that it corrects."""
-
-    number: int
-    source: Path
-    rules: Settings
-    settings: Settings | None = None
-    replaces: str = ""
-    sha256: str = ""
-    stage: Stage = Stage.QUEUED
-    what: str = ""
-    done: int = 0
-    total: int = 0
-    id: str = ""
-    verdict: str = ""
-    error: Message | None = None
-    approval: Correction | None = None
-    """A person's word that it is to be let through, if nothing comes up that they could not foresee."""
-    approved: bool = False
-    why: Message | None = None
-    """Why it was not let through in spite of that word."""
-
-    def facts(self) -> dict[str, Any]:
-        """For the page."""
-        names = (
-            "number",
-            "replaces",
-            "stage",
-            "what",
-            "done",
-            "total",
-            "id",
-            "verdict",
-            "error",
-            "approved",
-            "why",
-        )
-        return {name: getattr(self, name) for name in names} | {"source": self.source.name}
 
 
 class _StoppedError(Exception):
@@ -132,7 +82,7 @@ class JobRunner:
         self._read_thread = ThreadPoolExecutor(1, "read")
         self._numbers = itertools.count(1)
         self._stop = threading.Event()
-        self._worker: Worker | None = None
+        self._detectors = Detectors()
         self._changed = False
         try:
             self.gate = self._gate_thread.submit(Gate, self.out).result()
@@ -156,7 +106,7 @@ class JobRunner:
     def close(self) -> None:
         """Give up what is under way, write the overview, let the folder go."""
         self._stop.set()
-        self._work_thread.submit(self._close_worker)
+        self._work_thread.submit(self._detectors.close)
         self._work_thread.shutdown(wait=True)
         self._read_thread.submit(self._reader.close)
         self._read_thread.shutdown(wait=True)
@@ -187,7 +137,7 @@ class JobRunner:
 
     def warm_up(self) -> None:
         """Load the models before the first file is dropped."""
-        self._work_thread.submit(self._ready_worker, self.settings).add_done_callback(_log)
+        self._work_thread.submit(self._detectors.worker, self.settings).add_done_callback(_log)
 
     def add(self, source: Path) -> PageJob:
         """Queue a source that nobody has seen yet."""
@@ -242,16 +192,20 @@ class JobRunner:
         self.touched()
         return await self.ask_gate(forget)
 
-    async def correct(self, id: str, said: Correction) -> PageJob:
-        """Queue a medium again with a person's corrections; one that is ready waits for a person from now on.
+    async def correct(
+        self, id: str, said: Correction, moved: tuple[Placing, Placing] | None = None
+    ) -> PageJob:
+        """Queue a medium again with a person's corrections; one that is ready waits for a person from now on. ``moved``
+        as for :func:`anonymizer.review.edits.to_settings`.
 
         Raises :class:`DecisionError` where it can be corrected no more, is being corrected already, or nobody says who
         takes back what is ready.
         """
         if said.approve:
             decide.person(said.initials)
-        entry, settings = await self.ask_gate(self._correctable, id, said)
+        entry, used, settings = await self.ask_gate(self._correctable, id, said, moved)
         job = PageJob(next(self._numbers), entry.source, self.settings, settings, id, entry.sha256)
+        job.alike = looks_alike(used, settings)
         job.approval = said if said.approve else None
         return self._queue(job)
 
@@ -273,7 +227,15 @@ class JobRunner:
     def _on_gate_thread(self, task: Callable[[], T]) -> T:
         return self._gate_thread.submit(task).result()
 
-    def _correctable(self, gate: Gate, id: str, said: Correction) -> tuple[LedgerEntry, Settings]:
+    def corrected(self, used: Settings, edits: Edits, moved: tuple[Placing, Placing] | None) -> Settings:
+        """The settings for a medium that was made with ``used``, with a person's corrections."""
+        # Limits are the machine's and this run's; the names of the case are in no report.
+        own = {"limits": self.settings.limits, "known": self.settings.known}
+        return to_settings(edits, used, moved).model_copy(update=own)
+
+    def _correctable(
+        self, gate: Gate, id: str, said: Correction, moved: tuple[Placing, Placing] | None
+    ) -> tuple[LedgerEntry, Settings, Settings]:
         self.free(id)
         entry = gate.ledger.get(id)
         if entry is None or entry.state not in (State.REVIEW, State.READY, State.RELEASED):
@@ -281,15 +243,14 @@ class JobRunner:
         report = self.reports.of(gate, id)
         if not self.settings.known and any(check.name == "known" for check in report.checks):
             raise DecisionError("review.names-unknown")
-        # Limits are the machine's and this run's; the names of the case are in no report.
-        own = {"limits": self.settings.limits, "known": self.settings.known}
-        settings = to_settings(said.edits, used_settings(report, entry.crop)).model_copy(update=own)
+        used = used_settings(report, entry.crop)
+        settings = self.corrected(used, said.edits, moved)
         if entry.state is not State.REVIEW:
             if not entry.source.is_file():
                 raise DecisionError("file.gone")
             decide.reopen(gate, id, said.initials)
             self.touched()
-        return entry, settings
+        return entry, used, settings
 
     def _queue(self, job: PageJob) -> PageJob:
         for number in [n for n, j in self.jobs.items() if j.stage in (Stage.DONE, Stage.FAILED)][:-ENDED]:
@@ -319,7 +280,7 @@ class JobRunner:
         job.stage, job.what = Stage.WORKING, "loading"
         started = time.monotonic()
         settings = job.settings or job.rules
-        worker = self._ready_worker(settings)
+        worker = self._detectors.worker(settings)
         if not job.settings:
             # Other names, the same detectors.
             worker.settings = settings
@@ -374,27 +335,12 @@ class JobRunner:
         self, gate: Gate, job: PageJob, word: Correction, before: Report, outcome: Outcome
     ) -> Outcome:
         """Let a corrected photo through on the word that was given with its corrections, if it may be."""
+        if not job.alike:
+            job.why = Message("review.look-otherwise")
+            return outcome
         output, job.why = let_through(gate, before, outcome.id, word.initials, word.note)
         job.approved = output is not None
         return replace(outcome, verdict=Verdict.READY, output=output, reasons=()) if output else outcome
-
-    def _ready_worker(self, settings: Settings) -> Worker:
-        """The worker whose detectors these settings ask for; loading them takes a second or two."""
-
-        def asked(by: Settings) -> tuple[object, ...]:
-            return by.detector, by.faces, by.text, by.codes, by.marks, by.known
-
-        if self._worker:
-            if asked(settings) == asked(self._worker.settings):
-                return self._worker
-            self._close_worker()
-        self._worker = Worker(settings)
-        return self._worker
-
-    def _close_worker(self) -> None:
-        if self._worker:
-            self._worker.close()
-            self._worker = None
 
     def write_index(self, gate: Gate) -> None:
         """Write the overview page where something changed since."""

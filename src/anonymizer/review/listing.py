@@ -188,7 +188,7 @@ def detail(gate: OutputFolder, reports: Reports, entry: LedgerEntry, inbox: Path
             "path": region.path,
         }
         for region in report.regions
-        if not _by_person(region)
+        if not by_person(region)
         for box in [region.box]
     ]
     return _item(gate, reports, entry, inbox) | {
@@ -196,7 +196,7 @@ def detail(gate: OutputFolder, reports: Reports, entry: LedgerEntry, inbox: Path
         "doubts": doubts,
         "edits": edits.model_dump(mode="json"),
         "draft": draft.model_dump(mode="json") if draft else None,
-        "ways": _ways(report, edits),
+        "ways": ways(report, edits),
         "shape": report.settings.get("shape"),
         "checks": [
             {"name": check.name, "result": check.result, "text": check.evidence} for check in report.checks
@@ -221,23 +221,23 @@ def _history(gate: OutputFolder, id: str) -> list[dict[str, str]]:
     return sorted(history, key=lambda one: one["at"])
 
 
-def _by_person(region: RegionRecord) -> bool:
+def by_person(region: RegionRecord) -> bool:
     return any(one.detector == PERSON for one in region.found_by)
 
 
-def _ways(report: Report, edits: Edits) -> list[dict[str, Any] | None]:
+def ways(report: Report, edits: Edits) -> list[dict[str, Any] | None]:
     """For each region that a person drew, where and when following it led; None where it was not followed."""
-    drawn = [region for region in report.regions if _by_person(region) and region.path]
-    ways: list[dict[str, Any] | None] = []
+    drawn = [region for region in report.regions if by_person(region) and region.path]
+    found_ways: list[dict[str, Any] | None] = []
     for place in edits.regions:
         moment = place.follow
         passing = (one for one in drawn if moment is not None and _passes(one, place, moment))
         found = next(passing, None)
         if found is None:
-            ways.append(None)
+            found_ways.append(None)
         else:
-            ways.append({"path": found.path, "start": found.first_seconds, "end": found.last_seconds})
-    return ways
+            found_ways.append({"path": found.path, "start": found.first_seconds, "end": found.last_seconds})
+    return found_ways
 
 
 def _passes(region: RegionRecord, place: EditPlace, moment: float) -> bool:

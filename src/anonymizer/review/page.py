@@ -18,6 +18,7 @@ from anonymizer.i18n import languages, speaker
 from anonymizer.review.clips import Films
 from anonymizer.review.jobs import JobRunner
 from anonymizer.review.photos import Pictures
+from anonymizer.review.previews import Previews
 from anonymizer.review.security import Keys
 
 SEEN = (State.REVIEW, State.READY, State.RELEASED, State.REJECTED)
@@ -39,9 +40,16 @@ class Page:
     uploading: int = 0
     releasing: bool = False
     films: Films = field(init=False)
+    previews: Previews = field(init=False)
 
     def __post_init__(self) -> None:
         self.films = Films(self.runner.settings.limits)
+        self.previews = Previews(self.pictures, self.films)
+
+    def close(self) -> None:
+        """Give up what was tried, and let go of what was decoded."""
+        self.previews.close()
+        self.pictures.close()
 
     @property
     def release_folder(self) -> Path:

@@ -8,11 +8,13 @@ from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from anonymizer.core.errors import UnreadableError
 from anonymizer.core.message import Message
 from anonymizer.core.settings import Limits, Settings
+from anonymizer.core.types import Pixels
 from anonymizer.read.photo.reader import Decoder, open_still
 from anonymizer.read.source import read
 from anonymizer.road.framing import framed
@@ -21,7 +23,8 @@ THUMB = 320
 """Longest side of a small view, pixels."""
 QUALITY = 92
 HELD = 192 << 20
-"""Bytes of encoded pictures that are kept in memory."""
+"""Bytes of encoded pictures that are kept in memory, and of one that is decoded."""
+NONE: tuple[str, Pixels] = "", np.empty((0, 0, 3), np.uint8)
 
 
 class Pictures:
@@ -32,6 +35,7 @@ class Pictures:
         self.decoder = Decoder(limits)
         self._held: OrderedDict[str, bytes] = OrderedDict()
         self._lock = threading.Lock()
+        self._decoded: tuple[str, Pixels] = NONE
         # Decoded, a photo takes tens of megabytes: one after the other.
         self._decoding = threading.Lock()
 
@@ -47,14 +51,22 @@ class Pictures:
         """
 
         def decoded() -> bytes:
-            with self._decoding:
-                source = read(path, self.limits.max_bytes)
-                if source.sha256 != sha256:
-                    raise UnreadableError(CHANGED)
-                still = open_still(source, self.limits, self.decoder)
-                return jpeg(Image.fromarray(framed(still.pixels, settings).output))
+            return jpeg(Image.fromarray(framed(self.pixels(path, sha256), settings).output))
 
         return self._once(f"original {sha256} {settings.crop} {settings.longest_side}", decoded)
+
+    def pixels(self, path: Path, sha256: str) -> Pixels:
+        """A source as the road sees it, whole, ``(h, w, 3)``: the one that was wanted last is kept decoded, if it is
+        not too large. Raises as :meth:`original`."""
+        with self._decoding:
+            if self._decoded[0] == sha256:
+                return self._decoded[1]
+            source = read(path, self.limits.max_bytes)
+            if source.sha256 != sha256:
+                raise UnreadableError(CHANGED)
+            found = open_still(source, self.limits, self.decoder).pixels
+            self._decoded = (sha256, found) if found.nbytes <= HELD else NONE
+            return found
 
     def small(self, path: Path, version: str) -> bytes:
         """A small view of a written photo: JPEG bytes. Raises :class:`UnreadableError`."""

@@ -19,7 +19,7 @@ from anonymizer.gate.output import OutputFolder
 from anonymizer.gate.records import State
 from anonymizer.i18n import languages
 from anonymizer.read.walk import Passed
-from anonymizer.review import deciding, handing, inflow, showing
+from anonymizer.review import deciding, handing, inflow, showing, trying
 from anonymizer.review import listing as queue
 from anonymizer.review import uploads as inbox
 from anonymizer.review.instructions import Nothing, told
@@ -41,6 +41,7 @@ def build(page: Page, port: int) -> Starlette:
         Route("/api/passed/{id:str}/remove", _remove, methods=["POST"]),
         *showing.routes(media),
         *deciding.routes(media),
+        *trying.routes(media),
         *handing.routes(media),
         *inflow.routes(),
     ]

@@ -12,6 +12,7 @@ from anonymizer.core.settings import Settings
 from anonymizer.gate.records import LedgerEntry
 from anonymizer.report.used import used_settings
 from anonymizer.review import listing as queue
+from anonymizer.review import trying
 from anonymizer.review.clips import frame_size, frame_times
 from anonymizer.review.page import SEEN, Page, entry_of, medium_file, page_of, spoken
 from anonymizer.review.page_files import TYPES
@@ -37,10 +38,12 @@ def routes(media: str) -> list[Route]:
 
 
 async def _detail(request: Request) -> Response:
-    runner = page_of(request).runner
+    page = page_of(request)
     entry = await entry_of(request, *SEEN)
-    detail = await runner.read(queue.detail, runner.reports, entry, runner.inbox)
-    return JSONResponse(spoken(request, detail))
+    detail = await page.runner.read(queue.detail, page.runner.reports, entry, page.runner.inbox)
+    there = await trying.shown(page, entry)
+    placing = [there.left, there.top, there.across, there.down] if there else None
+    return JSONResponse(spoken(request, detail | {"placing": placing}))
 
 
 async def _original(request: Request) -> Response:

@@ -69,6 +69,17 @@ class _Attempt:
     seen: list[Region]
 
 
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """A picture with its regions hidden: its pixels, what was drawn, the areas that were kept clear inside that, and
+    what is said of parts of faces and heads that were not found."""
+
+    pixels: Pixels
+    redactions: list[Redaction]
+    kept: list[KeptArea]
+    unsure: list[Message]
+
+
 def process(
     still: Still,
     sha256: str,
@@ -99,14 +110,11 @@ def process(
 
     def attempt(regions: Sequence[Region], *, again: bool) -> _Attempt:
         """Redact, write and search what was written."""
-        outlines, unsure = kept_outlines(original, regions, settings, parts)
-        if heads:
-            regions, guessed = heads.whole(original.view, regions, settings, frame.left, frame.top)
-            unsure = [*unsure, *guessed]
-        redactions, kept = _write(frame.output, regions, settings, staged, form, secret, outlines)
+        made = hidden(original, frame.output, regions, settings, secret, parts, heads)
+        write_photo(made.pixels, staged, form, settings.quality, settings.dots_per_inch)
         written = decode(staged)
-        seen = _search_again(finder, frame, margin, written, redactions, again=again)
-        return _Attempt(redactions, kept, unsure, written, seen)
+        seen = _search_again(finder, frame, margin, written, made.redactions, again=again)
+        return _Attempt(made.redactions, made.kept, made.unsure, written, seen)
 
     in_view = list(before) if before is not None else finder.find(frame.view)
     margin = _redacted_margin(frame, in_view, settings)
@@ -301,21 +309,25 @@ def residual(found: Sequence[Region], searched: Message) -> Check:
     return Check("residual", Result.PASS, Message("check.residual.passed", searched=searched), data)
 
 
-def _write(
-    pixels: Pixels,
+def hidden(
+    original: Framing,
+    output: Pixels,
     regions: Sequence[Region],
     settings: Settings,
-    staged: Path,
-    form: str,
     secret: bytes,
-    outlines: Sequence[Outline],
-) -> tuple[list[Redaction], list[KeptArea]]:
-    """Redact and write; the redactions, and the areas that were kept clear inside them."""
-    clean, redactions = redact(pixels, to_draw(regions, settings), settings, secret)
+    parts: PartsOfFaces | None = None,
+    heads: Heads | None = None,
+) -> Hidden:
+    """What is handed out of a picture: ``output``, its room replaced perhaps, with the regions hidden, which are in its
+    pixels, and what stays in view restored. ``original`` is the picture as it came."""
+    outlines, unsure = kept_outlines(original, regions, settings, parts)
+    if heads:
+        regions, guessed = heads.whole(original.view, regions, settings, original.left, original.top)
+        unsure = [*unsure, *guessed]
+    clean, redactions = redact(output, to_draw(regions, settings), settings, secret)
     kept: list[KeptArea] = [*(Box(*rect) for rect in settings.keep), *outlines]
-    changed = restore(clean, pixels, kept)
-    write_photo(clean, staged, form, settings.quality, settings.dots_per_inch)
-    return redactions, kept if changed else []
+    changed = restore(clean, output, kept)
+    return Hidden(clean, redactions, kept if changed else [], unsure)
 
 
 def to_draw(regions: Sequence[Region], settings: Settings) -> list[Region]:

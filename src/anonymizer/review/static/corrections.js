@@ -3,6 +3,7 @@
 
 import { post } from "./api.js";
 import { current } from "./ask.js";
+import { hides } from "./edits.js";
 import { asked } from "./film.js";
 import { hideable, ofWhole, placeOf } from "./questions.js";
 import { failed } from "./session.js";
@@ -102,7 +103,7 @@ export class Corrections {
     const { edits, stage } = this.opened;
     stage.kind = kind;
     const selected = edits?.selected && edits.get(edits.selected);
-    if (edits && selected && selected.kind !== "keep") edits.kind(selected.key, kind);
+    if (edits && selected && hides(selected)) edits.kind(selected.key, kind);
     else stage.setTool("hide");
   }
 
@@ -111,6 +112,23 @@ export class Corrections {
 
   /** @param {string} kind  all that was found of it */
   showKind(kind) { if (this.opened.editable) this.opened.edits?.toggleKind(kind); }
+
+  /** Frame what is about a part of the largest face, as the program finds it. @param {string} part */
+  async cropTo(part) {
+    const { opened } = this;
+    const { medium, edits } = opened;
+    if (!medium || !edits || !opened.editable) return;
+    opened.preview.say("finding");
+    try {
+      const { crop } = await post(`media/${medium.id}/crop`, { part });
+      opened.preview.say("");
+      const place = opened.edits === edits ? edits.cropTo(crop) : null;
+      if (place) opened.stage.reveal(place.rect);
+    } catch (error) {
+      opened.preview.say("");
+      failed(error);
+    }
+  }
 
   undo() { if (!this.opened.running) this.opened.edits?.undo(); }
   redo() { if (!this.opened.running) this.opened.edits?.redo(); }

@@ -2,10 +2,16 @@
 
 /** @typedef {{key: string, rect: import("./api.js").Rect, kind: string, by: string, shape: string, off: boolean, start: number, end: number | null, follow: number | null, score?: number, doubt?: number, ghost?: boolean, way?: any, origin?: any}} Place */
 
+/** @typedef {{crop: import("./api.js").Rect | null, keep_part: string[], cover: string, background: string, style: string, fill: string, purpose: string, max_side: number}} Shown  what is handed out, and how it is hidden: settings by their names */
+
 const LEAST = 6; // pixels: smaller than this is a slip of the hand
+const LEAST_CROP = 16; // as much as the program takes
 
 /** How a place of a kind is drawn, unless the report says otherwise. */
 export const shapeOf = (/** @type {string} */ kind) => (kind === "face" || kind === "mark" ? "ellipse" : "box");
+
+/** Whether it hides what lies there; else it keeps it clear, or is the frame of the crop. @param {{kind: string}} place */
+export const hides = ({ kind }) => kind !== "keep" && kind !== "crop";
 
 const TEXTUAL = new Set(["text", "code", "mark"]); // what comes in pieces; two faces side by side are two persons
 const NEAR = 0.6; // of the lower piece's height, between two pieces of one thing
@@ -28,6 +34,11 @@ export class Edits extends EventTarget {
       ...edits.keep.map((rect) => this.#place({ rect, kind: "keep", by: "you" })),
     ];
     this.mouth = edits.keep_mouth;
+    /** What the output was made with; a crop that is drawn now is a place. @type {Shown} */
+    this.shown = copy(edits.look);
+    // Where the picture lies in its source: its corner, and how many of its pixels are one of the source's, both ways.
+    /** @type {[number, number, number, number] | null} */
+    this.placing = detail.placing;
     // Questions by their index to which somebody said that it may stay as it is: "hide" (it stays hidden) or "show".
     /** @type {Record<number, "hide" | "show">} */
     this.answers = {};
@@ -38,6 +49,7 @@ export class Edits extends EventTarget {
     this.future = [];
     this.first = this.#state();
     this.begun = JSON.stringify(this.instructions());
+    this.begunLook = this.#look();
     if (detail.draft) this.#restore(detail.draft);
   }
 
@@ -53,6 +65,12 @@ export class Edits extends EventTarget {
       ...edits.keep.map((rect) => this.#place({ rect, kind: "keep", by: "you" })),
     ];
     this.mouth = edits.keep_mouth;
+    if (edits.look) {
+      const { crop } = edits.look;
+      const drawn = crop && this.placing && JSON.stringify(crop) !== JSON.stringify(this.shown.crop);
+      if (drawn) this.places.push(this.#place({ rect: this.#fromSource(crop), kind: "crop", by: "you" }));
+      this.shown = { ...edits.look, crop: drawn ? this.shown.crop : crop };
+    }
     this.answers = answers;
     this.past = [this.first];
   }
@@ -62,11 +80,18 @@ export class Edits extends EventTarget {
     return { key: `p${keys}`, off: false, start: 0, end: null, follow: null, shape: "box", ...place, origin: place.origin && copy(place.origin) };
   }
 
-  #state() { return JSON.stringify({ places: this.places, mouth: this.mouth, answers: this.answers }); }
+  #state() { return JSON.stringify({ places: this.places, mouth: this.mouth, shown: this.shown, answers: this.answers }); }
   #tell() { this.dispatchEvent(new Event("change")); }
 
   /** Whether there is something to apply: an answer that leaves all as it is, is nothing. */
   get dirty() { return this.#state() !== this.first && JSON.stringify(this.instructions()) !== this.begun; }
+
+  /** Whether more or less is handed out, or it is hidden in another way: that is seen in a preview. */
+  get framed() { return this.#look() !== this.begunLook; }
+  #look() {
+    const { look, keep_mouth } = this.instructions();
+    return JSON.stringify([look, keep_mouth]);
+  }
 
   // Call before a change that undo should take back as one.
   mark() {
@@ -129,9 +154,11 @@ export class Edits extends EventTarget {
   }
 
   add(rect, kind, more = {}) {
-    const clean = this.#inside(rect);
-    if (clean[2] < LEAST || clean[3] < LEAST) return null;
+    const clean = kind === "crop" ? this.#whole(rect) : this.#inside(rect);
+    const least = kind === "crop" ? LEAST_CROP : LEAST;
+    if (clean[2] < least || clean[3] < least) return null;
     this.mark();
+    if (kind === "crop") this.places = this.places.filter((place) => place.kind !== "crop");
     const place = this.#place({ rect: clean, kind, by: "you", shape: shapeOf(kind), ...more });
     this.places.push(place);
     this.selected = place.key;
@@ -144,7 +171,8 @@ export class Edits extends EventTarget {
   set(key, rect, moment = null) {
     const place = this.get(key);
     if (!place || place.off || this.holds(place)) return;
-    place.rect = this.#inside(rect);
+    const resized = rect[2] !== place.rect[2] || rect[3] !== place.rect[3];
+    place.rect = place.kind === "crop" ? this.#whole(rect, resized) : this.#inside(rect);
     // What is followed is followed from here; where it went before says nothing any more.
     if (place.follow !== null && moment !== null) place.follow = moment;
     place.way = null;
@@ -174,7 +202,7 @@ export class Edits extends EventTarget {
 
   kind(key, kind) {
     const place = this.get(key);
-    if (!place || place.off || place.kind === "keep" || this.holds(place)) return;
+    if (!place || place.off || !hides(place) || this.holds(place)) return;
     this.mark();
     place.kind = kind;
     place.shape = shapeOf(kind);
@@ -210,7 +238,65 @@ export class Edits extends EventTarget {
     this.#tell();
   }
 
-  setMouth(on) { this.mark(); this.mouth = on; this.#tell(); }
+  get crop() { return this.places.find((place) => place.kind === "crop") ?? null; }
+  /** Whether less than the whole source is handed out. */
+  get cropped() { return Boolean(this.crop || this.shown.crop); }
+  uncrop() {
+    this.mark();
+    this.places = this.places.filter((place) => place.kind !== "crop");
+    this.shown = { ...this.shown, crop: null };
+    this.#tell();
+  }
+  /** @param {import("./api.js").Rect} crop  of the source */
+  cropTo(crop) { return this.placing ? this.add(this.#fromSource(crop), "crop") : null; }
+
+  /** @param {Partial<Shown>} changes */
+  show(changes) { this.mark(); this.shown = { ...this.shown, ...changes }; this.#tell(); }
+
+  /** The faces of which a part can be kept. */
+  get faces() { return this.places.filter((place) => place.kind === "face" && !place.off); }
+  /** Whether a part stays in view: of this face, or of every one. @param {string} part @param {Place | null} face */
+  keeps(part, face) {
+    return (part === "mouth" && this.mouth && !face) || this.shown.keep_part.some((one) => (face ? this.#of(one, part, face) : one === part));
+  }
+  /** @param {string} part @param {boolean} on @param {Place | null} face  null: every one */
+  keepPart(part, on, face) {
+    const others = this.shown.keep_part.filter((one) => (face ? !this.#of(one, part, face) : one !== part));
+    this.mark();
+    if (part === "mouth" && !face) this.mouth = on;
+    const [x, y] = face ? middle(face) : [0, 0];
+    const one = face ? `${part}@${x},${y}` : part;
+    this.shown = { ...this.shown, keep_part: on && (face || part !== "mouth") ? [...others, one] : others };
+    this.#tell();
+  }
+  #of(one, part, face) {
+    const [name, at] = one.split("@");
+    if (name !== part || !at) return false;
+    const [px, py] = at.split(",").map(Number);
+    const [x, y, w, h] = where(face);
+    return px >= x && px <= x + w && py >= y && py <= y + h;
+  }
+
+  #fromSource([x, y, w, h]) {
+    const [left, top, across, down] = this.placing;
+    return [(x - left) * across, (y - top) * down, w * across, h * down];
+  }
+  // In whole pixels, as it is cut.
+  #toSource([x, y, w, h]) {
+    const [left, top, across, down] = this.placing;
+    const [a, b] = [Math.round(left + x / across), Math.round(top + y / down)];
+    return [a, b, Math.max(1, Math.round(left + (x + w) / across) - a), Math.max(1, Math.round(top + (y + h) / down) - b)];
+  }
+  // A frame lies in the picture: what reaches beyond is cut off, or moved back with the rest.
+  #whole([x, y, w, h], cut = true) {
+    const round = (value) => Math.round(value * 10) / 10;
+    const side = (at, length, most) => {
+      const begin = Math.min(Math.max(at, 0), cut ? most - 1 : Math.max(0, most - length));
+      return [round(begin), round(Math.min(cut ? at + length - begin : length, most - begin))];
+    };
+    const [[left, wide], [top, high]] = [side(x, w, this.width), side(y, h, this.height)];
+    return [left, top, wide, high];
+  }
 
   #inside([x, y, w, h]) {
     // A place may reach past the picture's edge, but some of it must lie in the picture.
@@ -230,7 +316,7 @@ export class Edits extends EventTarget {
     const regions = [];
     const dismiss = [];
     for (const place of this.places) {
-      if (place.kind === "keep") continue;
+      if (!hides(place)) continue;
       if (place.by === "you") regions.push(plain(place));
       else if (place.off) dismiss.push(plain(place.origin));
       else if (place.ghost || this.#moved(place)) {
@@ -239,9 +325,18 @@ export class Edits extends EventTarget {
       }
     }
     const keep = this.places.filter((place) => place.kind === "keep").map((place) => place.rect);
-    return { regions, dismiss, keep, keep_mouth: this.mouth };
+    const { crop } = this;
+    const look = { ...this.shown, crop: crop && this.placing ? this.#toSource(crop.rect) : this.shown.crop };
+    return { regions, dismiss, keep, keep_mouth: this.mouth, look };
   }
 }
+
+/** Where a face was found, in a clip where it is first. @param {Place} face @returns {import("./api.js").Rect} */
+function where(face) {
+  const first = face.origin?.path?.[0];
+  return first ? [first[1], first[2], first[3] - first[1], first[4] - first[2]] : face.rect;
+}
+const middle = (/** @type {Place} */ face) => { const [x, y, w, h] = where(face); return [Math.round(x + w / 2), Math.round(y + h / 2)]; };
 
 // Pieces of one thing: as far from each other as letters of one line, or lines of one block, are.
 function near([x, y, w, h], [u, v, s, t]) {

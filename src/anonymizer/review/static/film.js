@@ -2,6 +2,7 @@
 
 import { blob, get } from "./api.js";
 import { $, draw, el, fill, make, makeIcon } from "./dom.js";
+import { hides } from "./edits.js";
 import { language, name, t } from "./words.js";
 
 export function clock(seconds) {
@@ -224,6 +225,7 @@ export class FilmBar {
   draw() {
     const { film, edits } = this;
     draw(this.rows, edits.places.map((place, index) => {
+      if (place.kind === "crop") return null;
       const [start, end] = film.span(place);
       const css = place.kind === "keep" ? "kept" : place.off ? "off" : place.by === "you" ? `drawn${asked(place) ? " asked" : ""}` : "found";
       const first = film.at(start);
@@ -240,7 +242,7 @@ export class FilmBar {
   #range() {
     const { film, edits } = this;
     const place = edits.selected && edits.get(edits.selected);
-    const shown = Boolean(place && place.by === "you" && place.kind !== "keep" && this.editable());
+    const shown = Boolean(place && place.by === "you" && hides(place) && this.editable());
     this.range.hidden = !shown;
     if (!shown) return;
     const way = (id, on) => el("button", { type: "button", class: "small", id: `way-${id}`, "aria-pressed": String(on), title: t(`clip.${id}.hint`), onclick: () => edits.follow(place.key, id === "follow" ? film.moment : null) }, t(`clip.${id}`));

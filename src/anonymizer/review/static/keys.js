@@ -8,7 +8,7 @@ import { t } from "./words.js";
 /** @type {[what: string, ...caps: string[]][]} */
 const ROWS = [
   ["approve", "A"], ["reject", "X"], ["skip", "S", "→"], ["back", "B", "←"], ["doubt", "N"], ["doubt.hide", "F"], ["doubt.show", "L"],
-  ["hide", "H"], ["keep", "K"], ["move", "V"], ["grid", "G"], ["views", "1", "2", "3", "4"], ["outlines", "O"], ["zoom", "+", "−", "0"], ["play", "P", "␣"], ["frame", ",", "."],
+  ["hide", "H"], ["keep", "K"], ["crop", "C"], ["move", "V"], ["grid", "G"], ["views", "1", "2", "3", "4"], ["outlines", "O"], ["zoom", "+", "−", "0"], ["play", "P", "␣"], ["frame", ",", "."],
   ["place", "Tab"], ["arrows", "←↑→↓"], ["resize", "Alt ←↑→↓"], ["delete", ""], ["undo", "Ctrl Z", "Ctrl Y"], ["apply", "Ctrl ↵"], ["help", "?"],
 ];
 const VERDICTS = [["ready", "approve"], ["review", "look"], ["rejected", "reject"]];
@@ -35,7 +35,7 @@ export class Keys {
     this.single = {
       a: () => decisions.approve(), x: () => decisions.reject(), s: () => opened.step(1),
       ArrowRight: () => opened.step(1), ArrowLeft: () => opened.step(-1), b: () => opened.step(-1),
-      v: () => stage.setTool("move"), h: () => corrections.tool("hide"), k: () => corrections.tool("keep"),
+      v: () => stage.setTool("move"), h: () => corrections.tool("hide"), k: () => corrections.tool("keep"), c: () => corrections.tool("crop"),
       p: () => opened.film?.toggle(), ",": () => opened.film?.step(-1), ".": () => opened.film?.step(1),
       g: grid, n: () => corrections.lookAtNext(), o: () => stage.toggleOutlines(), f: () => corrections.answer("hide"), l: () => corrections.answer("show"),
       1: () => stage.setMode("side"), 2: () => stage.setMode("slider"), 3: () => stage.setMode("original"), 4: () => stage.setMode("result"),

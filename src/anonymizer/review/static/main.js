@@ -53,6 +53,8 @@ const act = {
   showKind: (kind) => corrections.showKind(kind),
   pick: (place) => corrections.pick(place),
   kind: (kind) => corrections.kind(kind),
+  tool: (tool) => corrections.tool(tool),
+  cropTo: (part) => corrections.cropTo(part),
   apply: () => decisions.applyOnly(),
   show: (id, state) => show(id, state),
   save: (item) => save([item]),
@@ -151,7 +153,7 @@ opened.addEventListener("open", () => { if (opened.medium) decisions.form.show(o
 opened.addEventListener("empty", detail(showEmpty));
 stage.addEventListener("view", () => opened.drawZoom());
 stage.addEventListener("mode", () => { if (!look.on) remember("mode", stage.mode); opened.drawTools(); });
-stage.addEventListener("tool", () => opened.drawTools());
+stage.addEventListener("tool", () => { opened.drawTools(); opened.draw(); });
 stage.addEventListener("doubt", detail((index) => corrections.hideAt(index)));
 
 $("undo").onclick = () => corrections.undo();

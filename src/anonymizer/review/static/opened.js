@@ -11,6 +11,7 @@ import { bare } from "./list.js";
 import { note } from "./notes.js";
 import { KINDS, showFacts } from "./panel.js";
 import { picture } from "./pictures.js";
+import { Preview } from "./preview.js";
 import { settledBy } from "./questions.js";
 import { end, failed } from "./session.js";
 import { MODES } from "./stage.js";
@@ -45,6 +46,7 @@ export class Opened extends EventTarget {
   #opening = 0; // that are on their way: what they replace is not missed
   #changed = () => {
     if (this.medium && this.edits && this.editable) drafts.later(this.medium.id, this.edits);
+    this.preview.update();
     this.stage.render();
     this.draw();
   };
@@ -59,6 +61,7 @@ export class Opened extends EventTarget {
     this.list = list;
     this.stage = stage;
     this.runningFor = runningFor;
+    this.preview = new Preview(this);
   }
 
   get correctable() { return this.medium?.state === "review" || this.medium?.state === "ready"; }
@@ -74,9 +77,11 @@ export class Opened extends EventTarget {
       // It may have come after the list was fetched last.
       if (!this.list.find(id) && (!await this.fetch() || this.#wanted !== id)) return;
       const item = this.list.find(id);
-      if (!item || bare(item)) {
+      // Gone between the list and the click: made anew, or decided on elsewhere.
+      if (!item) return this.openAt(this.list.place);
+      if (bare(item)) {
         this.medium = null;
-        if (item) this.list.mark(id);
+        this.list.mark(id);
         return this.clear();
       }
       this.#opening += 1;
@@ -89,6 +94,7 @@ export class Opened extends EventTarget {
       Object.assign(this, { medium, edits, doubts: medium.doubts, loaded: false, running: this.runningFor(id) });
       // Never the last picture under the next one's name.
       if (!keepView) this.stage.clear();
+      this.preview.clear();
       this.#closeFilm();
       edits.addEventListener("change", this.#changed);
       this.#show(true);
@@ -186,6 +192,7 @@ export class Opened extends EventTarget {
   clear() {
     this.leave();
     this.edits = null;
+    this.preview.clear();
     this.#closeFilm();
     this.stage.clear();
     this.#show(false);
@@ -200,7 +207,7 @@ export class Opened extends EventTarget {
     stage.doubts = medium.state === "review" ? this.doubts : [];
     stage.locked = !this.editable;
     drawAsk(this);
-    showFacts(medium, edits, this.doubts, this.running, this.act);
+    showFacts(this, this.act);
     $("undo").disabled = !edits.canUndo || Boolean(this.running);
     $("redo").disabled = !edits.canRedo || Boolean(this.running);
     this.bar?.draw();
@@ -222,7 +229,7 @@ export class Opened extends EventTarget {
     draw($("toolset"), tool("move", "V"), tool("hide", "H"),
       el("select", { id: "kind", "aria-label": t("tool.kind"), title: t("tool.kind"), disabled: fixed, onchange: (/** @type {any} */ event) => this.act.kind(event.target.value) },
         KINDS.map((kind) => el("option", { value: kind, selected: kind === stage.kind }, t(`place.${kind}`)))),
-      tool("keep", "K"));
+      tool("keep", "K"), tool("crop", "C"));
   }
 
   drawZoom() { $("zoom-fit").textContent = percent(this.stage.view.scale); }
@@ -241,6 +248,7 @@ export class Opened extends EventTarget {
   /** @param {number} running */
   setRunning(running) {
     this.running = running;
+    this.preview.update();
     this.stage.message(running ? spinner("stage.applying") : null);
     this.draw();
   }
@@ -273,7 +281,7 @@ export class Opened extends EventTarget {
       throw new Refused(t("clip.lost", { error: error instanceof Error ? error.message : String(error) }));
     }
     if (this.film !== film || !this.edits) return null;
-    film.addEventListener("time", () => this.stage.render());
+    film.addEventListener("time", () => { this.preview.update(); this.stage.render(); });
     film.addEventListener("lost", (/** @type {any} */ event) => note(t("stage.original.gone", { error: event.detail.message }), { bad: true }));
     this.bar = new FilmBar(film, this.edits, { pick: (/** @type {any} */ place) => this.act.pick(place), editable: () => this.editable });
     return film;
@@ -299,6 +307,7 @@ export class Opened extends EventTarget {
     });
     this.stage.message(this.running ? spinner("stage.applying") : null);
     this.loaded = true;
+    this.preview.update();
     this.drawTools();
     this.draw();
   }

@@ -1,7 +1,7 @@
 // The places of a picture as outlines in screen coordinates: handles and lines keep their size at any zoom.
 
 import { draw as drawIn, el } from "./dom.js";
-import { shapeOf } from "./edits.js";
+import { hides, shapeOf } from "./edits.js";
 import { hideable } from "./questions.js";
 import { decimal, t } from "./words.js";
 
@@ -20,6 +20,8 @@ const how = (place) => {
 // One pane is read out and takes the keyboard; in the other the same outlines are there for eyes and mouse alone.
 export function draw(svg, { edits, doubts, view, visible, quiet, rectOf, spoken, preview = null }) {
   const shapes = preview ? foreseen(edits, view, preview) : [];
+  const crop = edits?.crop;
+  if (crop) shapes.push(el("path", { key: "cut", class: "cut", d: around(view.toScreen(crop.rect)) }));
   const chosen = new Set(edits?.chosen.map((place) => place.key));
   let number = 0;
   for (const place of edits?.places ?? []) {
@@ -27,11 +29,11 @@ export function draw(svg, { edits, doubts, view, visible, quiet, rectOf, spoken,
     if (!visible(place, spoken)) continue;
     const selected = place.key === edits.selected;
     const box = view.toScreen(rectOf(place));
-    const css = ["region", place.kind === "keep" ? "kept" : place.off ? "off" : place.by === "you" ? "drawn" : "found"];
+    const css = ["region", place.kind === "crop" ? "crop" : place.kind === "keep" ? "kept" : place.off ? "off" : place.by === "you" ? "drawn" : "found"];
     if (chosen.has(place.key)) css.push("selected");
     if (quiet(place)) css.push("quiet");
     const kind = t(`place.${place.kind}`);
-    const label = t("place.aria", { kind, number, how: place.kind === "keep" ? "" : how(place) });
+    const label = t("place.aria", { kind, number, how: hides(place) ? how(place) : "" });
     const spokenAs = spoken
       ? { tabindex: "0", role: "button", "aria-pressed": String(selected), "aria-label": label }
       : { "aria-hidden": "true" };
@@ -61,10 +63,14 @@ function foreseen(edits, view, { original, size, ghosts }) {
     return el("svg", { key: `seen ${place.key}`, x, y, width, height, viewBox: place.rect.join(" "), preserveAspectRatio: "none", overflow: "hidden" }, picture);
   };
   return (edits?.places ?? []).flatMap((place) => {
+    if (place.kind === "crop") return [];
     if (place.kind === "keep" || (place.by === "found" && place.off)) return ghosts(place) ? [] : [shown(place)];
     return place.by === "you" ? [el("g", { key: `filled ${place.key}`, "pointer-events": "none" }, outline(place.shape, view.toScreen(place.rect), "foreseen"))] : [];
   });
 }
+
+// All but a rectangle.
+const around = ([x, y, w, h]) => `M-9999 -9999H99999V99999H-9999ZM${x} ${y}V${y + h}H${x + w}V${y}Z`;
 
 function handles([x, y, w, h], shape) {
   const dots = [];

@@ -4,6 +4,8 @@
 import { $, draw, el, icon } from "./dom.js";
 import { reason } from "./list.js";
 import { asked, clock } from "./film.js";
+import { hides } from "./edits.js";
+import { framing } from "./framing.js";
 import { hideable, ofWhole, placeOf } from "./questions.js";
 import { remember, remembered } from "./session.js";
 import { decimal, t, time } from "./words.js";
@@ -12,23 +14,22 @@ import { decimal, t, time } from "./words.js";
 /** @typedef {import("./edits.js").Edits} Edits */
 
 /** @type {Record<string, string>} */
-const KIND_ICONS = { face: "face", text: "text", code: "code", mark: "marking", drawn: "drawn", keep: "keep" };
+const KIND_ICONS = { face: "face", text: "text", code: "code", mark: "marking", drawn: "drawn", keep: "keep", crop: "crop" };
 export const KINDS = ["face", "text", "code", "mark", "drawn"];
 
 /**
- * @param {Medium} medium
- * @param {Edits} edits
- * @param {import("./api.js").Doubt[]} doubts
- * @param {number} running  the job that applies the changes; 0: none
+ * @param {import("./opened.js").Opened} opened
  * @param {Record<string, (...given: any[]) => any>} act  what the buttons do
  */
-export function showFacts(medium, edits, doubts, running, act) {
+export function showFacts(opened, act) {
+  const { medium, edits, doubts, running } = opened;
+  if (!medium || !edits) return;
   const waits = medium.state === "review";
   const changes = (waits || medium.state === "ready") && !running;
   const said = medium.reasons.length ? reasons(medium, edits, doubts, changes, act)
     : medium.decision?.reasons.length ? el("ul", { key: "reasons", class: "reasons" }, medium.decision.reasons.map((/** @type {string} */ one) => el("li", {}, el("span", {}, one))))
       : null;
-  const hidden = edits.places.filter((place) => !place.off && place.kind !== "keep").length;
+  const hidden = edits.places.filter((place) => !place.off && hides(place)).length;
   draw($("facts"),
     verdict(medium),
     said && el("h3", { key: "why" }, t(waits && medium.reasons.length ? "reasons" : "reasons.asked")),
@@ -37,7 +38,7 @@ export function showFacts(medium, edits, doubts, running, act) {
     el("h3", { key: "where" }, el("span", {}, t("places")), el("span", {}, hidden)),
     edits.places.length ? places(medium, edits, changes, act) : el("p", { key: "nowhere", class: "soft" }, t("places.none")),
     changes && kinds(edits, act),
-    changes && mouth(edits),
+    changes && framing(opened, edits, act),
     medium.history.length > 0 && history(medium),
     checks(medium),
     medium.traces.length > 0 && el("details", { key: "traces" }, el("summary", {}, t("traces")), el("p", { class: "soft" }, t("traces.text", { list: medium.traces.join(", ") }))),
@@ -48,17 +49,18 @@ export function showFacts(medium, edits, doubts, running, act) {
       medium.state === "ready" && medium.type === "photo" && el("button", { key: "copy", type: "button", class: "small", onclick: () => act.copy(medium) }, t("copy")),
       medium.state === "ready" && el("button", { key: "folder", type: "button", class: "small", onclick: act.folder }, t("folder.open")),
       medium.uploaded && !waits && el("button", { key: "discard", type: "button", class: "small", title: t("discard.hint"), onclick: () => act.discard(medium) }, t("discard"))));
-  showChanges(running ? "running" : changes && edits.dirty ? "dirty" : "", act);
+  showChanges(running ? "running" : changes && (edits.dirty || opened.preview.state) ? "dirty" : "", opened.preview, act);
 }
 
 // Always in sight while there is something to apply.
-/** @param {string} state @param {Record<string, (...given: any[]) => any>} act */
-function showChanges(state, act) {
+/** @param {string} state @param {import("./preview.js").Preview} preview @param {Record<string, (...given: any[]) => any>} act */
+function showChanges(state, preview, act) {
   const box = $("changes");
   box.hidden = !state;
   if (state === "running") draw(box, el("b", {}, t("apply.running")), el("progress", { "aria-label": t("apply.running") }));
   else if (state === "dirty") {
-    draw(box, el("b", {}, t("apply.title")), el("div", { class: "row" },
+    const said = [preview.state && t(`preview.${preview.state}`), ...preview.said].filter(Boolean).join(" ");
+    draw(box, el("b", {}, t("apply.title")), el("p", { id: "preview-said", role: "status", tabindex: "0", hidden: !said }, said), el("div", { class: "row" },
       el("button", { type: "button", class: "primary", id: "apply", title: "Ctrl ↵", onclick: act.apply }, t("apply"), el("kbd", {}, "Ctrl ↵")),
       el("button", { type: "button", id: "discard-changes", onclick: act.reset }, t("apply.discard"))));
   } else draw(box);
@@ -120,9 +122,9 @@ function places(medium, edits, changes, act) {
   const chosen = new Set(edits.chosen.map((place) => place.key));
   return el("ul", { key: "places", class: "places" }, edits.places.map((place, index) => {
     const kind = t(`place.${place.kind}`);
-    const said = place.kind === "keep" ? "" : place.off ? t("place.off") : place.by === "you" ? t("place.you") : t("place.found", { score: decimal(place.score ?? 1) });
+    const said = !hides(place) ? "" : place.off ? t("place.off") : place.by === "you" ? t("place.you") : t("place.found", { score: decimal(place.score ?? 1) });
     const { start, end } = place.way ?? place;
-    const during = medium.type !== "clip" || place.kind === "keep" ? "" : asked(place) ? t("place.follows") : `${clock(start ?? 0)} – ${clock(end ?? medium.duration)}`;
+    const during = medium.type !== "clip" || !hides(place) ? "" : asked(place) ? t("place.follows") : `${clock(start ?? 0)} – ${clock(end ?? medium.duration)}`;
     const verb = place.off ? "place.restore" : place.by === "you" ? "place.delete" : "place.remove";
     const css = [place.off && "off", chosen.has(place.key) && "selected"].filter(Boolean).join(" ");
     return el("li", { key: place.key, class: css || null },
@@ -133,11 +135,6 @@ function places(medium, edits, changes, act) {
         icon(place.off ? "hide" : place.by === "you" ? "delete" : "original")));
   }));
 }
-
-/** @param {Edits} edits */
-const mouth = (edits) => el("label", { key: "mouth", class: "switch" },
-  el("input", { type: "checkbox", id: "mouth", checked: edits.mouth, onchange: (/** @type {any} */ event) => edits.setMouth(event.target.checked) }),
-  el("span", {}, t("mouth"), " ", el("span", { class: "soft" }, `(${t("mouth.hint")})`)));
 
 /** Who did what, and when. @param {Medium} medium */
 const history = (medium) => el("details", { key: "history" }, el("summary", {}, t("history")), el("ul", { class: "history" },

@@ -1,6 +1,8 @@
 // @ts-check
 // What a question asks for: a place in view to be hidden, or a place that is hidden to be left visible or not.
 
+import { hides } from "./edits.js";
+
 /** @typedef {import("./api.js").Doubt} Doubt */
 /** @typedef {import("./api.js").Rect} Rect */
 /** @typedef {import("./edits.js").Place} Place */
@@ -22,7 +24,7 @@ export const ofWhole = (/** @type {Doubt} */ { question }) => question.startsWit
  * @returns {"" | "hide" | "show"}
  */
 export function settledBy(doubt, index, edits) {
-  if (edits.places.some((place) => place.doubt === index || (!doubt.hidden && place.by === "you" && place.kind !== "keep" && covers(place.rect, doubt.rect) && during(place, doubt.seconds)))) return "hide";
+  if (edits.places.some((place) => place.doubt === index || (!doubt.hidden && place.by === "you" && hides(place) && covers(place.rect, doubt.rect) && during(place, doubt.seconds)))) return "hide";
   if (placeOf(doubt, edits.places)?.off) return "show";
   return edits.answers[index] ?? "";
 }

@@ -25,6 +25,8 @@ export class Stage extends EventTarget {
     this.locked = false; // places may be chosen, not moved
     /** @type {any} */
     this.note = null;
+    /** What applying would give, and where in the picture that lies. @type {{url: string, rect: import("./api.js").Rect} | null} */
+    this.preview = null;
     this.shown = "side";
     this.space = false; // the key is down: the hand moves the picture
     /** @type {import("./film.js").Film | null} */
@@ -37,6 +39,7 @@ export class Stage extends EventTarget {
     this.doubts = [];
     this.images = {};
     this.film = null;
+    this.preview = null;
     this.#panes();
   }
 
@@ -90,16 +93,18 @@ export class Stage extends EventTarget {
     };
     const node = make("div", { class: `pane${this.tool === "move" ? "" : " drawing"}` });
     const pictures = layers.map(picture);
-    const pane = { node, overlay, pictures, index, layers };
+    const tag = this.#tag(layers.at(-1), layers.length === 2 ? "right" : "");
+    const foreseen = layers.at(-1) === "result" ? make("img", { class: "picture foreseen", draggable: "false", alt: t("view.preview") }) : null;
+    const pane = { node, overlay, pictures, index, layers, tag, foreseen };
     if (layers.length === 2) {
       // The original lies below; the result is cut off left of the border.
       pane.cut = make("div", { class: "clip" }, pictures[1]);
       pane.bar = make("div", { class: "split", role: "slider", tabindex: "0", "aria-label": t("split.label"), "aria-valuemin": "0", "aria-valuemax": "100" });
       pane.bar.addEventListener("keydown", (event) => this.#splitKey(event));
-      node.append(pictures[0], pane.cut, overlay, pane.bar, this.#tag("original"), this.#tag("result", "right"));
+      node.append(pictures[0], pane.cut, overlay, pane.bar, this.#tag("original"), tag);
       this.#dragBar(pane);
     } else {
-      node.append(pictures[0], overlay, this.#tag(layers[0]));
+      node.append(pictures[0], overlay, tag);
     }
     this.#hand(pane);
     return pane;
@@ -131,6 +136,7 @@ export class Stage extends EventTarget {
         picture.style.transform = `translate(${x}px, ${y}px) scale(${scale})`;
         picture.classList.toggle("crisp", scale >= 4);
       }
+      if (pane.foreseen) this.#foresee(pane);
       if (pane.bar) {
         const at = this.split * this.view.pane[0];
         pane.cut.style.clipPath = `inset(0 0 0 ${at}px)`;
@@ -140,11 +146,24 @@ export class Stage extends EventTarget {
       draw(pane.overlay, {
         edits: this.edits, doubts: this.outlines ? this.#now() : [], view: this.view,
         visible: (place) => this.#visible(place, pane.index), quiet: (place) => this.#quiet(place, pane.index), rectOf: (place) => this.rectOf(place), spoken: pane.index === 0,
-        preview: pane.pictures.length === 1 && pane.layers[0] === "result" && this.images.original && this.edits?.dirty && !this.film
+        preview: pane.pictures.length === 1 && pane.layers[0] === "result" && this.images.original && this.edits?.dirty && !this.film && !this.preview
           ? { original: this.images.original, size: this.size, ghosts: (place) => place.ghost && place.off } : null,
       });
     }
     this.#tell("view");
+  }
+
+  // In place of the result, as long as there is one: beyond its edge there would be nothing.
+  #foresee({ foreseen, pictures, tag }) {
+    const { preview } = this;
+    pictures.at(-1).style.visibility = preview ? "hidden" : "";
+    tag.textContent = t(preview ? "view.preview" : "view.result");
+    if (!preview) return foreseen.remove();
+    if (!foreseen.isConnected) pictures.at(-1).after(foreseen);
+    const [left, top, width, height] = preview.rect;
+    const { scale, x, y } = this.view;
+    if (foreseen.src !== preview.url) foreseen.src = preview.url;
+    Object.assign(foreseen.style, { width: `${width}px`, height: `${height}px`, transform: `translate(${x + left * scale}px, ${y + top * scale}px) scale(${scale})` });
   }
 
   // Doubts of this moment, at their own numbers: a clip's show for a second around theirs.
@@ -156,7 +175,7 @@ export class Stage extends EventTarget {
   rectOf(place) { return this.film ? this.film.rect(place) : place.rect; }
   get moment() { return this.film ? this.film.moment : null; }
   // What is drawn on a clip's frame goes with what it lies on, until somebody says that it stays.
-  #more() { return this.film && this.tool !== "keep" ? { follow: this.moment } : {}; }
+  #more() { return this.film && this.tool === "hide" ? { follow: this.moment } : {}; }
 
   // Beside the original, the result is shown as it will be published; only what is chosen or new is outlined there.
   #visible(place, index) {
@@ -194,12 +213,15 @@ export class Stage extends EventTarget {
   addInTheMiddle() {
     const [w, h] = this.view.pane;
     const [x, y] = this.view.toPicture(w / 2, h / 2);
-    const side = Math.min(w, h) / 4 / this.view.scale;
+    const side = Math.min(w, h) / (this.tool === "crop" ? 2 : 4) / this.view.scale;
     const place = this.edits.add([x - side / 2, y - side / 2, side, side], this.drawnKind, this.#more());
+    this.#framed();
     if (place) this.focusPlace(place.key);
     return place;
   }
-  get drawnKind() { return this.tool === "keep" ? "keep" : this.kind; }
+  get drawnKind() { return this.tool === "hide" || this.tool === "move" ? this.kind : this.tool; }
+  // There is one frame: once it is drawn, it is moved.
+  #framed() { if (this.tool === "crop") this.setTool("move"); }
 
   #splitKey(event) {
     const step = { ArrowLeft: -0.02, ArrowRight: 0.02, Home: -1, End: 1 }[event.key];
@@ -315,7 +337,7 @@ export class Stage extends EventTarget {
   }
 
   #drawing(pane, start) {
-    const kept = this.tool === "keep";
+    const kept = this.tool === "keep" || this.tool === "crop";
     const ghost = make("rect", { class: `ghost${kept ? " kept" : ""}`, x: start[0], y: start[1], width: 0, height: 0 });
     pane.overlay.append(ghost);
     const box = ([x, y]) => [Math.min(x, start[0]), Math.min(y, start[1]), Math.abs(x - start[0]), Math.abs(y - start[1])];
@@ -329,6 +351,7 @@ export class Stage extends EventTarget {
         const [x, y, w, h] = box(point);
         const [px, py] = this.view.toPicture(x, y);
         if (w >= 5 && h >= 5) this.edits.add([px, py, w / this.view.scale, h / this.view.scale], this.drawnKind, this.#more());
+        this.#framed();
       },
       cancel: () => ghost.remove(),
     };

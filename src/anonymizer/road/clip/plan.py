@@ -91,12 +91,10 @@ def planned(
     seconds = np.asarray(searched.pts * float(clip.time_base), np.float64)
     found = searched.tracker.tracks()
     dismissed = tuple(track for track in found if _is_dismissed(track, settings, seconds))
-    tracks = [
-        heads.whole(track) if heads else track
-        for track in found
-        if track not in dismissed and not (room and room.hides(track))
-    ]
+    tracks = [track for track in found if track not in dismissed and not (room and room.hides(track))]
     tracks += [track for _, track in searched.follower.tracks(seconds)]
+    if heads:
+        tracks = [heads.whole(track) for track in tracks]
     transfer = clip.colour.transfer if clip.colour else 0
     before = {_identity(one.track): one for one in earlier.redactions} if earlier else {}
     patient = of_patient(

@@ -86,7 +86,7 @@ def process(
     before = _identity(path)
     sha256 = file_sha256(path)
     if settings.crop_to and not settings.crop and parts:
-        settings = _cropped(path, form, finder, settings, progress, parts)
+        settings = cropped_to_part(path, form, finder, settings, progress, parts)
     clip, searched = _searched(path, form, finder, settings, progress)
     doubts, searched_frames = list(searched.doubts), list[int]()
     room: ClipRoom | None = None
@@ -218,7 +218,7 @@ def _searched(
             canvas = changed.canvas
 
 
-def _cropped(
+def cropped_to_part(
     path: Path,
     form: Format,
     finder: Finder,

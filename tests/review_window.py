@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import pytest
 from anonymizer.review.jobs import JobRunner
 from anonymizer.review.page_files import WORDS, static_files
 from review_server import Client
+from watching import eventually
 
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 AXE = (
-    "tags => axe.run({runOnly: tags}).then(found => found.violations.map("
+    "tags => axe.run({runOnly: tags, resultTypes: ['violations']}).then(found => found.violations.map("
     "v => v.id + ': ' + v.nodes.map(n => n.html.slice(0, 160) + ' — ' + n.failureSummary).join(' | ')))"
 )
 CRAMPED = """() => {
@@ -69,6 +71,22 @@ class Window:
             return
         self.errors.append(said.text)
 
+    def home(self) -> Any:
+        """The page anew, in a browser that was here before."""
+        self.page.goto(f"{self.client.origin}{self.client.page.keys.path}/")
+        return self.page
+
+    def afresh(self) -> None:
+        """The page as if it were opened for the first time: what was drawn is taken back, what was chosen forgotten."""
+        while self.page.locator("#undo").is_enabled():
+            self.page.keyboard.press("Escape")
+            self.page.keyboard.press("Control+z")
+        self.page.evaluate("localStorage.clear()")
+        self.page.goto("about:blank")
+        drawings = self.client.page.runner.out / ".anonymizer" / "drawings"
+        eventually(lambda: not list(drawings.glob("*")))
+        self.home()
+
     def open(self) -> Any:
         self.page.goto(self.client.link)
         return self.page
@@ -96,11 +114,20 @@ class Window:
             name,
         )
 
-    def flawless(self, where: str) -> None:
-        """Axe finds nothing here, and on a small laptop no word is cut off and no button lies on another."""
+    def axe(self, where: str, rules: Sequence[str] = AXE_TAGS) -> None:
+        """Axe finds nothing here, as the window stands."""
         axe = pytest.importorskip("axe_playwright_python.base", reason="the check of accessibility needs axe")
         self.page.evaluate("script => { if (!window.axe) (0, eval)(script); }", axe.AXE_SCRIPT)
-        assert self.page.evaluate(AXE, AXE_TAGS) == [], where
+        assert self.page.evaluate(AXE, rules) == [], where
+
+    def flawless(self, where: str, other_theme: str = "") -> None:
+        """Axe finds nothing here, its colours in another theme too where one is given, and on a small laptop no word
+        is cut off and no button lies on another."""
+        self.axe(where)
+        if other_theme:
+            self.page.emulate_media(color_scheme=other_theme)
+            self.axe(f"{where}, {other_theme}", ["color-contrast"])
+            self.page.emulate_media(color_scheme="light" if other_theme == "dark" else "dark")
         size = self.page.viewport_size
         self.page.set_viewport_size({"width": 1280, "height": 720})
         assert self.page.evaluate(CRAMPED) == [], where

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -35,16 +36,23 @@ def corrected(client: Client, id: str) -> dict[str, Any]:
     return next(job for job in client.finish() if job["number"] == answer.json()["number"])
 
 
-@pytest.fixture
-def made(tmp_path: Path) -> tuple[Path, str]:
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """An output folder with one photo that was searched for the names, and its id."""
-    out = tmp_path / "out"
+    out = tmp_path_factory.mktemp("known") / "out"
     with serving(out, KNOWN) as client:
         client.enter()
         client.upload("photo.jpg", tiny(1))
         (job,) = client.finish()
     assert searched(out, job["id"]) == 2
     return out, job["id"]
+
+
+@pytest.fixture
+def made(once: tuple[Path, str], tmp_path: Path) -> tuple[Path, str]:
+    """A copy of it; the photo itself lies where it was dropped."""
+    out, id = once
+    return shutil.copytree(out, tmp_path / "out"), id
 
 
 def test_a_correction_is_searched_for_the_names_too(made: tuple[Path, str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anonymizer.core.settings import Settings
 from anonymizer.core.types import Action, Box, Evidence, Model, Pixels, QuestionKind, Region, Verdict
 from anonymizer.i18n import page_words
 from anonymizer.road.pipeline import Session
@@ -65,23 +64,30 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "out"
 
 
-@pytest.fixture
-def opened(
-    browser: Any, asked: Path, tmp_path: Path, finders: Callable[[Settings], Any], request: Any
-) -> Iterator[Window]:
-    out = shutil.copytree(asked, tmp_path / "out")
-    with serving(out, QUICK, language=getattr(request, "param", "en")) as client:
+@pytest.fixture(scope="module")
+def standing(browser: Any, asked: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Window]:
+    """One page: nothing is decided there, and what is drawn is taken back."""
+    with serving(shutil.copytree(asked, tmp_path_factory.mktemp("standing") / "out"), QUICK) as client:
         window = Window(browser, client)
         window.open()
-        window.shown("case.png")
         yield window
         window.context.close()
-        assert window.errors == []
 
 
-@pytest.mark.parametrize("opened", ["en", "fr"], indirect=True)
-def test_each_question_is_said_and_shown_where_it_is(opened: Window) -> None:
-    words = page_words(opened.client.page.language, page_strings())
+@pytest.fixture
+def opened(standing: Window) -> Iterator[Window]:
+    standing.shown("case.png")
+    standing.afresh()
+    standing.shown("case.png")
+    yield standing
+    assert standing.errors == []
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_each_question_is_said_and_shown_where_it_is(opened: Window, language: str) -> None:
+    words = page_words(language, page_strings())
+    opened.page.select_option("#language", language)
+    opened.says(words["reasons"])
     said = opened.page.locator("#facts .reasons li").all_inner_texts()
     assert sum(text[0].isdigit() for text in said) == len(PLACES), "each has its number"
     first = opened.page.locator(".pane").first

@@ -66,6 +66,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "verify/mp4": ("test_structure_by_hand",),
     "verify/naming": ("test_verify_structure",),
     "verify/outline": ("test_verify_by_value", "test_verify_strength"),
+    "verify/pdf": ("test_sheet",),
     "verify/photo": ("test_verify_structure", "test_mp4"),
     "verify/png": ("test_structure_by_hand",),
     "verify/second_reader": ("test_verify_by_value", "test_mp4"),

@@ -29,6 +29,7 @@ from anonymizer.cli.options import takes_language
 from anonymizer.cli.output import err_console
 from anonymizer.cli.parser import CONTEXT, Command, Group
 from anonymizer.cli.release import release
+from anonymizer.cli.sheet import sheet
 from anonymizer.cli.status import status
 from anonymizer.cli.verify import verify
 from anonymizer.cli.watch import watch
@@ -36,7 +37,7 @@ from anonymizer.core.errors import ExitCode
 from anonymizer.core.version import __version__
 
 NAME = "anonymizer"
-COMMANDS = (blur, batch, verify, release, app, watch, status, log, forget, doctor)
+COMMANDS = (blur, batch, sheet, verify, release, app, watch, status, log, forget, doctor)
 
 # Without it, Python prints a worker's defect, traceback and all.
 logging.getLogger(NAME).addHandler(logging.NullHandler())

@@ -105,7 +105,7 @@ def output_name(
         raise SettingsError("settings.name-long", most=MOST)
     if re.fullmatch(r"(com|lpt)\d", made.with_number(1)):
         raise SettingsError("settings.name-reserved", name=made.with_number(1))
-    if KnownNames(known).near(re.sub("[^a-z0-9]+", " ", _ascii(made.words))):
+    if KnownNames(known).near(re.sub("[^a-z0-9]+", " ", plain_word(made.words))):
         raise SettingsError("settings.name-known")
     return made
 
@@ -126,20 +126,21 @@ def _day(text: str) -> str:
 
 def _plain(key: str, text: str) -> str:
     """Words as they stand in a name: lower case, no accents, a hyphen for a space. Raises :class:`SettingsError`."""
-    plain = re.sub(r"[\s_]+", "-", _ascii(text))
+    plain = re.sub(r"[\s_]+", "-", plain_word(text))
     if not re.fullmatch("[a-z0-9-]*", plain):
         raise SettingsError("settings.name-characters", key=key, value=repr(text))
     return plain
 
 
-def _ascii(text: str) -> str:
+def plain_word(text: str) -> str:
+    """A word in small letters, without accents."""
     apart = unicodedata.normalize("NFKD", text.casefold())
     return "".join(c for c in apart if not unicodedata.combining(c))
 
 
 def _words(text: str) -> set[str]:
-    return set(re.findall("[^\\W\\d_]{3,}", _ascii(text)))
+    return set(re.findall("[^\\W\\d_]{3,}", plain_word(text)))
 
 
 def _letters(text: str) -> str:
-    return "".join(c for c in _ascii(text) if c.isalnum())
+    return "".join(c for c in plain_word(text) if c.isalnum())

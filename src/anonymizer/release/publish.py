@@ -33,7 +33,7 @@ from anonymizer.gate.chain import decision_flaws
 from anonymizer.gate.decisions import objection
 from anonymizer.gate.files import companion_of, file_sha256, place
 from anonymizer.gate.folder import Gate
-from anonymizer.gate.output import check_output_folder
+from anonymizer.gate.output import OutputFolder, check_output_folder
 from anonymizer.gate.permissions import ANYBODY
 from anonymizer.gate.records import APPROVED, RELEASED, REOPENED, Decision, LedgerEntry, State, now
 from anonymizer.read.walk import is_system_file
@@ -157,11 +157,11 @@ def _withdrawn(gate: Gate, to: Path, listed: dict[str, dict[str, Any]]) -> Itera
         _write_manifest(to, listed, gate.key)
 
 
-def _copied(gate: Gate, entry: LedgerEntry, to: Path, tool: KeptOpen) -> bool:
-    """Bring one medium and its reports over; False where they are there already. Raises :class:`HeldBackError`."""
+def check_output(gate: OutputFolder, entry: LedgerEntry, tool: KeptOpen | None = None) -> None:
+    """Whether a medium in ``ready/`` is still what was found publishable. Raises :class:`HeldBackError`, which says
+    what is not."""
     source = gate.folder(entry.state) / entry.name
-    names = [f"{entry.id}.json", f"{entry.id}.html"]
-    found = examine(source, gate.reports, gate.key.public, id=entry.id, tool=tool)
+    found = examine(source, gate.reports, gate.public_keys, id=entry.id, tool=tool)
     if found.signature is not SignatureStatus.VALID or found.report.verdict is not Verdict.READY:
         why = found.report.reasons
         raise HeldBackError(Message("release.reasons", reasons=why) if why else Message("release.no-pass"))
@@ -172,6 +172,13 @@ def _copied(gate: Gate, entry: LedgerEntry, to: Path, tool: KeptOpen) -> bool:
         raise HeldBackError("release.other-report")
     if said := _objected(gate, entry):
         raise HeldBackError(said)
+
+
+def _copied(gate: Gate, entry: LedgerEntry, to: Path, tool: KeptOpen) -> bool:
+    """Bring one medium and its reports over; False where they are there already. Raises :class:`HeldBackError`."""
+    check_output(gate, entry, tool)
+    source = gate.folder(entry.state) / entry.name
+    names = [f"{entry.id}.json", f"{entry.id}.html"]
     there = [part for part, _ in _parts(entry) if (to / part).exists()]
     if any(file_sha256(to / part) != sha256 for part, sha256 in _parts(entry) if part in there):
         raise HeldBackError("release.name-taken")
@@ -210,7 +217,7 @@ def _parts(entry: LedgerEntry) -> list[tuple[str, str]]:
     return [*beside, (entry.name, entry.output)]
 
 
-def _objected(gate: Gate, entry: LedgerEntry) -> Message | None:
+def _objected(gate: OutputFolder, entry: LedgerEntry) -> Message | None:
     """Why a medium stays, because somebody rejected another output of the same source since; None if nobody did.
 
     What a person approved goes out: the rejection of another version is not this one's.

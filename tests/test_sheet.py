@@ -19,7 +19,7 @@ from anonymizer.road.sheet import TAKEN, CaptionedFinder
 from anonymizer.verify import pdf
 from anonymizer.verify.jpeg import StructureError
 from anonymizer.write.pdf import as_pdf
-from anonymizer.write.sheet import SIZES, Page, compose
+from anonymizer.write.sheet import SIZES, SheetPage, compose
 from clips import make_clip
 from conftest import Ran
 
@@ -31,9 +31,9 @@ def scene(seed: int, width: int = 300, height: int = 240) -> Pixels:
     return np.repeat(np.repeat(blocks, 60, 0), 60, 1)
 
 
-@pytest.mark.parametrize("page", list(Page))
+@pytest.mark.parametrize("page", list(SheetPage))
 @pytest.mark.parametrize("count", [2, 5])
-def test_each_picture_stands_whole_in_its_cell(page: Page, count: int) -> None:
+def test_each_picture_stands_whole_in_its_cell(page: SheetPage, count: int) -> None:
     colours = [(20 * n, 255 - 20 * n, 90) for n in range(count)]
     pictures = [np.full((60 + n, 90, 3), colour, np.uint8) for n, colour in enumerate(colours)]
     sheet = compose(pictures, ["w" * 80, "", "12 mm, à gauche"], page)

@@ -65,12 +65,12 @@ def sheet(
     Exit codes: 0 ready, 3 in review, 4 failed, 2 wrong use, 5 machine not ready.
     """
     from anonymizer.road.sheet import make_sheet
-    from anonymizer.write.sheet import Page
+    from anonymizer.write.sheet import SheetPage
 
-    if page not in tuple(Page):
-        raise UsageError("sheet.page", text=repr(page), known=", ".join(Page))
+    if page not in tuple(SheetPage):
+        raise UsageError("sheet.page", text=repr(page), known=", ".join(SheetPage))
     settings = Given(settings_file or default_file()).settings()
-    done = make_sheet(files, settings, captions=captions or (), page=Page(page), to=to)
+    done = make_sheet(files, settings, captions=captions or (), page=SheetPage(page), to=to)
     written = to if to and done.verdict is Verdict.READY else None
     if as_json:
         emit(outcome_facts(done) | {"copy": str(written) if written else None})

@@ -34,7 +34,7 @@ from anonymizer.verify import integrity, pdf
 from anonymizer.verify.jpeg import StructureError
 from anonymizer.write.pdf import as_pdf
 from anonymizer.write.photo import failed, neutralise, write_photo
-from anonymizer.write.sheet import Page, compose
+from anonymizer.write.sheet import SheetPage, compose
 
 MOST = 12
 """Pictures on a sheet."""
@@ -43,10 +43,11 @@ LONGEST = 80
 HARMLESS = frozenset(
     re.findall(
         r"\w+",
-        "before after start end final initial follow control visit day days week weeks month months year years left right "
-        "front side upper lower view detail case photo picture image lesion wound tooth teeth mouth smile face eye nose "
-        "avant apres debut fin controle visite jour jours semaine semaines mois ans gauche droite profil haut bas vue cas "
-        "photographie plaie dent dents bouche sourire visage oeil nez post pre and the",
+        "before after start end final initial follow control visit day days week weeks month months year "
+        "years left right front side upper lower view detail case photo picture image lesion wound tooth "
+        "teeth mouth smile face eye nose avant apres debut fin controle visite jour jours semaine semaines "
+        "mois ans gauche droite profil haut bas vue cas photographie plaie dent dents bouche sourire visage "
+        "oeil nez post pre and the ",
     )
 )
 """Words that originals and captions both have, and that name nobody."""
@@ -91,7 +92,7 @@ def make_sheet(
     settings: Settings | None = None,
     *,
     captions: Sequence[str] = (),
-    page: Page = Page.A4,
+    page: SheetPage = SheetPage.A4,
     to: Path | None = None,
 ) -> Outcome:
     """Join ready outputs of one output folder to a sheet in it; where that is ready, ``to`` is a copy, PNG or PDF.
@@ -178,7 +179,7 @@ def _own(settings: Settings) -> Settings:
     return Settings().model_copy(update={key: getattr(settings, key) for key in TAKEN})
 
 
-def _joined(session: Session, sources: Sequence[Source], captions: Sequence[str], page: Page) -> Outcome:
+def _joined(session: Session, sources: Sequence[Source], captions: Sequence[str], page: SheetPage) -> Outcome:
     pixels = [open_still(one, session.settings.limits, session.worker.decoder).pixels for one in sources]
     sheet = compose(pixels, captions, page)
     original = _kept(session.gate, sheet.pixels)

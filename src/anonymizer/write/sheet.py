@@ -22,14 +22,14 @@ ENLARGED = 2.0
 INK, PAPER = (30, 30, 30), 255
 
 
-class Page(StrEnum):
+class SheetPage(StrEnum):
     """What a sheet is for: paper, or a slide."""
 
     A4 = "a4"
     WIDE = "16:9"
 
 
-SIZES = {Page.A4: ((1654, 2339), (2339, 1654)), Page.WIDE: ((1920, 1080),)}
+SIZES = {SheetPage.A4: ((1654, 2339), (2339, 1654)), SheetPage.WIDE: ((1920, 1080),)}
 """Width and height in pixels, in each of the ways in which a page may lie: A4 at 200 dots per inch."""
 
 
@@ -41,7 +41,7 @@ class Sheet:
     captions: tuple[Box, ...]
 
 
-def compose(pictures: Sequence[Pixels], captions: Sequence[str], page: Page) -> Sheet:
+def compose(pictures: Sequence[Pixels], captions: Sequence[str], page: SheetPage) -> Sheet:
     """The pictures in rows, as large as the page has room for in the order given, with the captions of those that
     have one."""
     layouts = [
@@ -104,7 +104,7 @@ def _write(sheet: Pixels, text: str, strip: Box, letters: int) -> None:
     size = (sheet.shape[1], sheet.shape[0])
     while True:
         left, _, wide, _ = cv2.getTextSize(size, text, (0, 0), face, letters)
-        if wide <= strip.w - 4 or letters <= 8:
+        if wide <= strip.w - 4 or letters <= 3:
             break
         letters -= 1
     at = round(strip.x + (strip.w - wide) / 2 - left), round(strip.y + 0.72 * strip.h)

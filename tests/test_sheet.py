@@ -48,7 +48,7 @@ def test_each_picture_stands_whole_in_its_cell(page: SheetPage, count: int) -> N
     for strip in sheet.captions:
         left, top, right, bottom = strip.pixels(wide, high)
         part = sheet.pixels[top:bottom, left:right]
-        assert part.min() < 120 and (part[:, :2] == 255).all() and (part[:, -2:] == 255).all()
+        assert part.min() < 200 and (part[:, :2] == 255).all() and (part[:, -2:] == 255).all()
 
 
 def test_text_in_a_caption_is_a_persons_own_and_all_else_is_found() -> None:

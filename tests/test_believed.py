@@ -28,6 +28,7 @@ from leaky import LEAKY
 
 READ = Path(anonymizer.read.__file__).parent
 INSIDE = [
+    *(READ / "bundle" / f"{name}.py" for name in ("archive", "child", "document")),
     *(
         READ / "clip" / f"{name}.py"
         for name in ("animated", "child", "containers", "dicom", "frames", "normalise", "sound_child")

@@ -16,7 +16,7 @@ from anonymizer.batch.remote import Distant, Mirror, RemoteFolder
 from anonymizer.core.errors import AnonymizerError, UsageError
 from anonymizer.core.message import Message, packed
 from anonymizer.core.prefetch import ahead
-from anonymizer.core.settings import Settings
+from anonymizer.core.settings import Limits, Settings
 from anonymizer.core.settings_file import with_sidecar
 from anonymizer.core.types import Verdict
 from anonymizer.engine import known as lookup
@@ -45,9 +45,9 @@ class Chosen:
     exclude: tuple[str, ...] = ()
     limit: int | None = None
 
-    def of(self, inputs: Sequence[Path], out: Path) -> Inputs:
+    def of(self, inputs: Sequence[Path], out: Path, limits: Limits | None = None) -> Inputs:
         """The media in these files and folders, and what else fits. Raises :class:`UsageError` where nothing does."""
-        found = collect(inputs, out)
+        found = collect(inputs, out, limits)
         kept = tuple(islice((path for path in found.media if self._fits(path, inputs)), self.limit))
         passed = tuple(one for one in found.passed if self._fits(one.path, inputs))
         if not kept and found.media:
@@ -186,7 +186,9 @@ class Order:
         return len(self.paths) + len(self.distant)
 
 
-def order(inputs: Sequence[str], out: str | None, local: Path | None, chosen: Chosen) -> Order:
+def order(
+    inputs: Sequence[str], out: str | None, local: Path | None, chosen: Chosen, limits: Limits | None = None
+) -> Order:
     """From what stands on the command line to an order. Raises :class:`UsageError`."""
     addresses = [text for text in inputs if remote.is_address(text)]
     if addresses and len(inputs) > 1:
@@ -200,7 +202,7 @@ def order(inputs: Sequence[str], out: str | None, local: Path | None, chosen: Ch
         folder = (Path(out) if out else Path(inputs[0]).absolute().parent / "anonymized").absolute()
     if not addresses:
         given = tuple(Path(text) for text in inputs)
-        found = chosen.of(given, folder)
+        found = chosen.of(given, folder, limits)
         return Order(folder, found.media, target=target, inputs=given, passed=found.passed)
     origin = remote.place(addresses[0])
     there = remote.sources(origin, target, folder / ".anonymizer")
@@ -248,7 +250,7 @@ def foreseen(order: Order, settings: Settings) -> Iterator[tuple[Path, Message]]
 def _foreseen(source: Path, gate: Gate, settings: Settings, own: str) -> Message:
     path = source.absolute()
     try:
-        inspected = lookup.recall(gate.ledger, path) or lookup.inspect(path)
+        inspected = lookup.recall(gate.ledger, path) or lookup.inspect(path, settings.limits)
         wanted = with_settings(own, with_sidecar(settings, path))
     except AnonymizerError as error:
         return Message("batch.fails", why=error)

@@ -60,7 +60,7 @@ def process(
     from anonymizer.read.inputs import collect
     from anonymizer.road.pipeline import Session
 
-    found = collect(paths, target)
+    found = collect(paths, target, settings.limits)
     sources = found.media
     counts: Counter[Verdict] = Counter()
     show = not (quiet or as_json)

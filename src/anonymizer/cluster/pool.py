@@ -25,8 +25,7 @@ from anonymizer.core.settings import Settings
 from anonymizer.core.version import __version__
 from anonymizer.engine.worker_process import ALONE, Answer, End, Job, answer
 from anonymizer.gate.files import file_sha256
-from anonymizer.read.sniff import sniff_file
-from anonymizer.read.source import Source, read
+from anonymizer.read.source import Source, take
 from anonymizer.road.fingerprint import fingerprint, same, with_settings
 from anonymizer.road.worker import Worked
 from anonymizer.write.photo import neutralise
@@ -133,10 +132,11 @@ class ClusterPool:
 
     def _carried(self, job: Job) -> Source:
         path = Path(job.source)
-        if sniff_file(path).is_clip:
+        _, source = take(path, job.settings.limits)
+        if source is None:
             # Of the passing kind: where the folders are shared, or without the cluster, it can be done.
             raise UnreadableError("cluster.clip-needs-shared")
-        return read(path, job.settings.limits.max_bytes)
+        return source
 
     def wait(self, timeout: float) -> list[Answer]:
         until = time.monotonic() + timeout

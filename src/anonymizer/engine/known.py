@@ -10,10 +10,13 @@ from pathlib import Path
 
 from anonymizer.core.errors import MediumError, UnreadableError
 from anonymizer.core.message import Message
+from anonymizer.core.settings import Limits
 from anonymizer.gate.folder import Gate
 from anonymizer.gate.ledger import Ledger
 from anonymizer.gate.records import REJECTED, LedgerEntry, Sighting, State
-from anonymizer.read.sniff import Format, identify, open_regular, unreachable
+from anonymizer.read.bundle.paths import member
+from anonymizer.read.bundle.reader import fetch
+from anonymizer.read.sniff import Format, identify, open_regular, sniff_file, unreachable
 from anonymizer.road.fingerprint import changed, same
 
 RACY_NS = 2_000_000_000
@@ -44,6 +47,8 @@ class InspectedSource:
     modified: int
     form: Format | None = None
     refusal: MediumError | None = None
+    held: int = 0
+    """Bytes of a member, where ``size`` is its bundle's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +68,10 @@ class Todo:
 
 
 def stamp(path: Path) -> tuple[int, int]:
-    """Size and time (ns) of a file. Raises :class:`UnreadableError`."""
+    """Size and time (ns) of a file, of a member its bundle's. Raises :class:`UnreadableError`."""
     try:
-        status = path.lstat()
+        found = member(path)
+        status = (found.bundle if found else path).lstat()
     except (OSError, ValueError) as error:
         raise unreachable(error) from error
     return status.st_size, status.st_mtime_ns
@@ -79,8 +85,10 @@ def recall(ledger: Ledger, path: Path) -> InspectedSource | None:
     return InspectedSource(known.sha256, known.size, known.modified)
 
 
-def inspect(path: Path) -> InspectedSource:
+def inspect(path: Path, limits: Limits | None = None) -> InspectedSource:
     """Read a file whole for its hash. Raises :class:`UnreadableError` where it cannot be, or changes meanwhile."""
+    if member(path):
+        return _inspect_member(path, limits or Limits())
     with open_regular(path) as file:
         before = os.fstat(file.fileno())
         sha256, form, refusal = hashlib.sha256(), None, None
@@ -102,9 +110,36 @@ def inspect(path: Path) -> InspectedSource:
     )
 
 
-def inspect_as(path: Path, wanted: tuple[int, int] | None) -> tuple[InspectedSource, tuple[int, int]]:
+def _inspect_member(path: Path, limits: Limits) -> InspectedSource:
+    """Take a member out of its bundle for its hash; what cannot be taken out has one by its place, and fails."""
+    size, modified = stamp(path)
+    settled = modified if time.time_ns() - modified > RACY_NS else -1
+    try:
+        found = fetch(path, limits)
+    except UnreadableError:
+        raise
+    except MediumError as error:
+        return InspectedSource(place_sha256(path), size, settled, None, error)
+    return InspectedSource(found.sha256, size, settled, found.form, None, found.size)
+
+
+def kind(path: Path, inspected: InspectedSource, limits: Limits) -> tuple[Format, int]:
+    """The format of an inspected source and its bytes. Raises :class:`MediumError`."""
+    if inspected.refusal:
+        raise inspected.refusal
+    if inspected.form is None and member(path):
+        # Known from an earlier run: what it is was not asked then.
+        inspected = _inspect_member(path, limits)
+        if inspected.refusal:
+            raise inspected.refusal
+    return inspected.form or sniff_file(path), inspected.held or inspected.size
+
+
+def inspect_as(
+    path: Path, wanted: tuple[int, int] | None, limits: Limits | None = None
+) -> tuple[InspectedSource, tuple[int, int]]:
     """What a source holds, and the size and time that it has with it."""
-    inspected = inspect(path)
+    inspected = inspect(path, limits)
     seen = stamp(path)
     if wanted and seen != wanted:
         raise UnreadableError(CHANGING)

@@ -30,7 +30,6 @@ from anonymizer.engine.ticket import Ticket, known_outcome
 from anonymizer.engine.worker_process import ALONE, Answer, End, Job
 from anonymizer.gate.folder import Gate
 from anonymizer.gate.records import State
-from anonymizer.read.sniff import sniff_file
 from anonymizer.road.fingerprint import fingerprint, with_settings
 from anonymizer.road.pipeline import Outcome, admit, write_index
 from anonymizer.road.worker import Worked
@@ -227,7 +226,7 @@ class Engine:
             self._refuse(ticket, error)
             return
         if ticket.inspected is None:
-            self._inspecting[self._inspectors.submit(lookup.inspect_as, ticket.path, ticket.stamp)] = ticket
+            self._inspecting[self._inspectors.submit(lookup.inspect_as, ticket.path, ticket.stamp, self.settings.limits)] = ticket
         else:
             ticket.seen = ticket.inspected.size, ticket.inspected.modified
             self._decide(ticket)
@@ -251,13 +250,11 @@ class Engine:
             self._outcomes.append(known_outcome(self.gate, ticket.source, found))
             return
         try:
-            form = ticket.inspected.form or sniff_file(ticket.path)
-            if ticket.inspected.refusal:
-                raise ticket.inspected.refusal
+            form, size = lookup.kind(ticket.path, ticket.inspected, ticket.settings.limits)
         except MediumError as error:
             self._refuse(ticket, error, found)
             return
-        ticket.memory = estimate(form, ticket.inspected.size)
+        ticket.memory = estimate(form, size)
         ticket.begin(self.gate, found, self.fingerprint)
         self._open[ticket.key] = ticket
         self._queued.append(ticket)

@@ -22,6 +22,9 @@ MOST = 1 << 53
 """A number is no larger; the largest to which each whole number has a floating-point number of its own."""
 CODES = frozenset(
     {
+        "bundle.bomb", "bundle.damaged", "bundle.encrypted", "bundle.member-damaged", "bundle.member-too-large",
+        "bundle.no-document", "bundle.no-member", "bundle.packed", "bundle.page-damaged", "bundle.password",
+        "bundle.too-many", "bundle.too-many-pages",
         "clip.animation-damaged", "clip.clock-jumped", "clip.colours-mapped", "clip.cropped", "clip.damaged",
         "clip.encrypted", "clip.hdr-kept", "clip.hdr-mapped", "clip.interlaced", "clip.made-even", "clip.masked",
         "clip.no-clock",

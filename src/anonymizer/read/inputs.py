@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anonymizer.core.errors import UsageError
+from anonymizer.core.settings import Limits
+from anonymizer.read.bundle.reader import expanded
 from anonymizer.read.walk import PRIVATE, Passed, PassedOver, walk
 
 RESULTS = frozenset({"ready", "review", "reports", PRIVATE})
@@ -21,15 +23,16 @@ class Inputs:
     passed: tuple[PassedOver, ...] = ()
 
 
-def collect(paths: Sequence[Path], out: Path) -> Inputs:
-    """Every file of these files and folders, in a stable order.
+def collect(paths: Sequence[Path], out: Path, limits: Limits | None = None) -> Inputs:
+    """Every file of these files and folders, in a stable order, and in place of a bundle its members.
 
     A file that is named is taken whatever it is (the road says what is wrong with it); of a folder, what
-    :mod:`anonymizer.read.walk` takes. The output folder is left out. Raises :class:`UsageError` where a path is
+    :mod:`anonymizer.read.walk` takes. The output folder is left out. Bundles are opened under the ``limits``. Raises :class:`UsageError` where a path is
     missing, a folder holds no medium or, at whatever depth, cannot be read, or the output folder is one of the inputs.
     """
     media: dict[Path, None] = {}
     passed: dict[Path, PassedOver] = {}
+    limits = limits or Limits()
     out = out.resolve()
     if within := results(out):
         raise UsageError("path.out-among-results", out=out, folder=within)
@@ -39,7 +42,9 @@ def collect(paths: Sequence[Path], out: Path) -> Inputs:
                 if isinstance(one, PassedOver):
                     passed[one.path] = one
                 else:
-                    media[one] = None
+                    inside = expanded(one, limits, named=one == path)
+                    media |= dict.fromkeys(inside.members)
+                    passed |= {other.path: other for other in inside.passed}
         except (OSError, ValueError) as error:
             where = getattr(error, "filename", None) or path
             said = getattr(error, "strerror", None) or error

@@ -30,6 +30,8 @@ class Format:
     demuxer: str = ""
     moves: bool = False
     """A picture of several frames that are shown one after the other."""
+    bundle: bool = False
+    """It holds several sources (:mod:`anonymizer.read.bundle`)."""
 
     @property
     def is_clip(self) -> bool:
@@ -68,6 +70,8 @@ MXF = Format("MXF", demuxer="mxf")
 OGG = Format("Ogg", demuxer="ogg")
 H264 = Format("H.264", demuxer="h264")
 HEVC = Format("HEVC", demuxer="hevc")
+ZIP = Format("ZIP", bundle=True)
+PDF = Format("PDF", bundle=True)
 
 _MAGIC = (
     (b"\xff\x0a", JPEG_XL),
@@ -94,6 +98,9 @@ _MAGIC = (
     (b"\x00\x00\x01\xb3", MPEG_VIDEO),
     (bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"), ASF),
     (b"FLV\x01", FLV),
+    (b"%PDF-", PDF),
+    (b"PK\x05\x06", ZIP),
+    (b"PK\x07\x08PK\x03\x04", ZIP),
     (bytes.fromhex("060e2b34020501010d0102010102"), MXF),
 )
 _PREAMBLES = (bytes(4), b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
@@ -102,6 +109,8 @@ _BMP_HEADERS = {12, 16, 40, 52, 56, 64, 108, 124}
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"mif2"}
 _CLIP_BRANDS = (b"qt  ", b"mp4", b"iso", b"avc1", b"M4V", b"3g", b"MSNV", b"dash", b"XAVC", b"f4v")
 _QUICKTIME_ATOMS = {b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}
+_OFFICE = (b"[Content_Types].xml", b"_rels/", b"docProps/", b"word/", b"xl/", b"ppt/", b"mimetypeapplication/")
+"""How an office document, which is a ZIP archive too, begins: with the name of its first member."""
 _OGG_PICTURES = (b"\x80theora", b"BBCD\x00", b"OVP80\x01")
 """How the first page of a track with a picture begins in Ogg: Theora, Dirac, VP8; all first pages come first."""
 _H264_PROFILES = {44, 66, 77, 88, 100, 110, 118, 122, 128, 244}
@@ -110,7 +119,6 @@ _RAW = "looks.raw"
 _KNOWN_AS = (
     (b"%!PS", "looks.postscript"),
     (b"\xc5\xd0\xd3\xc6", "looks.postscript"),
-    (b"%PDF", "looks.pdf"),
     (b"<svg", "looks.svg"),
     (b"<?xml", "looks.xml"),
     (b"<!doctype", "looks.web-page"),
@@ -121,7 +129,7 @@ _KNOWN_AS = (
     (b"v=0", "looks.stream"),
     (b"8BPS", "looks.photoshop"),
     (b"gimp xcf", "looks.gimp"),
-    (b"PK\x03\x04", "looks.zip"),
+    (b"PK\x03\x04", "looks.office"),
     (b"\xd0\xcf\x11\xe0", "looks.office"),
     (b"{\\rtf", "looks.office"),
     (b"Rar!", "looks.archive"),
@@ -178,6 +186,8 @@ def sniff(head: bytes) -> Format:
         return AVI
     if head[128:132] == b"DICM":
         return DICOM
+    if head[:4] == b"PK\x03\x04" and not head.startswith(_OFFICE, 30):
+        return ZIP
     if head[4:8] == b"ftyp":
         return _by_brand(head)
     if head[4:8] in _QUICKTIME_ATOMS:

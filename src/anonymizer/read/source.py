@@ -7,8 +7,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from anonymizer.core.errors import DamagedError, LimitError, UnreadableError
-from anonymizer.read.sniff import open_regular
+from anonymizer.core.errors import DamagedError, LimitError, UnreadableError, UnsupportedError
+from anonymizer.core.settings import Limits
+from anonymizer.read.bundle.paths import member
+from anonymizer.read.bundle.reader import fetch, named
+from anonymizer.read.sniff import Format, open_regular, sniff_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,24 @@ class Source:
     content: bytes
     sha256: str
     path: Path
+
+
+def take(path: Path, limits: Limits) -> tuple[Format, Source | None]:
+    """What a source is, a file or a member of a bundle, and a photo's content.
+
+    Raises :class:`MediumError`: as :func:`read` and :func:`anonymizer.read.bundle.reader.fetch` do, and of a bundle,
+    which is no source itself, why it has none or that each of them is one.
+    """
+    if member(path):
+        found = fetch(path, limits)
+        if found.content is None or found.form.is_clip:
+            return found.form, None
+        return found.form, Source(found.content, found.sha256, path)
+    form = sniff_file(path)
+    if form.bundle:
+        named(path, limits)
+        raise UnsupportedError("bundle.several")
+    return form, None if form.is_clip else read(path, limits.max_bytes)
 
 
 def read(path: Path, max_bytes: int) -> Source:

@@ -16,7 +16,7 @@ from anonymizer.core.message import Message
 from anonymizer.core.settings import Limits, Settings
 from anonymizer.core.types import Pixels
 from anonymizer.read.photo.reader import Decoder, open_still
-from anonymizer.read.source import read
+from anonymizer.read.source import take
 from anonymizer.road.framing import framed
 
 THUMB = 320
@@ -61,8 +61,8 @@ class Pictures:
         with self._decoding:
             if self._decoded[0] == sha256:
                 return self._decoded[1]
-            source = read(path, self.limits.max_bytes)
-            if source.sha256 != sha256:
+            _, source = take(path, self.limits)
+            if source is None or source.sha256 != sha256:
                 raise UnreadableError(CHANGED)
             found = open_still(source, self.limits, self.decoder).pixels
             self._decoded = (sha256, found) if found.nbytes <= HELD else NONE

@@ -23,6 +23,7 @@ from anonymizer.gate.files import companion_of, file_sha256, safe_name
 from anonymizer.gate.folder import Gate
 from anonymizer.gate.records import State
 from anonymizer.gate.work import Work
+from anonymizer.read.bundle import paths
 from anonymizer.read.walk import Passed
 from anonymizer.report.build import build
 from anonymizer.report.file import signed_files
@@ -303,7 +304,7 @@ def _named(gate: Gate, id: str, path: Path, worked: Worked) -> tuple[str, Settin
         return gate.take_number(id, form, suffix, sha256=worked.sha256, crop=crop), settings, notes
     if (alike := series_name(settings)) and not settings.keep_name:
         return gate.take_number(id, alike, suffix, sha256=worked.sha256, crop=crop), settings, notes
-    stem = safe_name(path.stem) if settings.keep_name else id
+    stem = safe_name(paths.stem(path)) if settings.keep_name else id
     pair = companion.wanted(worked.processed, settings)
     name = gate.take_name(id, stem, suffix, companion=pair, sha256=worked.sha256, crop=crop)
     return name, settings, notes

@@ -24,9 +24,11 @@ from anonymizer.detect.models.store import Store
 from anonymizer.detect.person import PersonFinder
 from anonymizer.detect.runtime import keep_memory
 from anonymizer.read import together
+from anonymizer.read.bundle.paths import member
+from anonymizer.read.bundle.reader import bring
 from anonymizer.read.photo.reader import Decoder, Still, open_still
-from anonymizer.read.sniff import Format, sniff_file
-from anonymizer.read.source import Source, read
+from anonymizer.read.sniff import Format
+from anonymizer.read.source import Source, take
 from anonymizer.road import photo, series
 from anonymizer.road.background import Persons
 from anonymizer.road.face_parts import PartsOfFaces
@@ -34,6 +36,9 @@ from anonymizer.road.framing import framed
 from anonymizer.road.heads import Heads
 from anonymizer.road.known import traces_with
 from anonymizer.verify.exiftool import KeptOpen
+
+BROUGHT = "brought"
+"""Private folder, beside what is staged, of a clip that was taken out of its bundle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +118,14 @@ class Worker:
         ``settings`` stand in for the worker's own and for those beside the source: a person's corrections.
         They must ask for the same detectors. Raises :class:`MediumError` where the source cannot be processed.
         """
-        form = sniff_file(path)
+        form, source = take(path, (settings or self.settings).limits)
         try:
             settings = settings.checked() if settings else with_sidecar(self.settings, path)
             settings = series.resolved(settings, path, self.secret)
         except SettingsError as error:
             raise MediumError(str(error)) from error
-        if form.is_clip:
+        if source is None:
             return Opened(path, form, settings, None)
-        source = read(path, settings.limits.max_bytes)
         return Opened(
             path, form, settings, (source.sha256, open_still(source, settings.limits, self.decoder))
         )
@@ -201,8 +205,12 @@ class Worker:
         with following(2):
             from anonymizer.road.clip import process as clip
 
+            path = opened.path
+            if member(path):
+                # Decoded from a file: beside what is staged, private, and gone with it.
+                path, _ = bring(path, staged.parent / BROUGHT, opened.settings.limits)
             processed, sha256 = clip.process(
-                opened.path,
+                path,
                 opened.form,
                 self.finder,
                 opened.settings,

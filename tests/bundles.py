@@ -46,7 +46,10 @@ def stored(pixels: Pixels, more: bytes = b"") -> bytes:
     """A picture as a PDF's object, without loss."""
     height, width = pixels.shape[:2]
     data = zlib.compress(pixels.tobytes())
-    head = b"/Type/XObject/Subtype/Image/Width %d/Height %d/BitsPerComponent 8/Filter/FlateDecode" % (width, height)
+    head = b"/Type/XObject/Subtype/Image/Width %d/Height %d/BitsPerComponent 8/Filter/FlateDecode" % (
+        width,
+        height,
+    )
     colours = b"" if b"/ColorSpace" in more else b"/ColorSpace/DeviceRGB"
     return b"<<" + head + colours + more + b"/Length %d>>stream\n" % len(data) + data + b"\nendstream"
 

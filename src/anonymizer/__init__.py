@@ -3,7 +3,8 @@
     from anonymizer import anonymize, check_published
 
 ``anonymize(path)`` takes one file down the whole road, ``anonymize_series(paths)`` those of one patient, framed alike;
-``check_published(path)`` checks a published one again.
+``check_published(path)`` checks a published one again. Of a ZIP archive or a PDF document, ``members(path)`` gives the
+path of each picture in it.
 """
 
 import os
@@ -14,10 +15,20 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from anonymizer.core.version import __version__
 
-__all__ = ["Outcome", "Report", "Settings", "__version__", "anonymize", "anonymize_series", "check_published"]
+__all__ = [
+    "Outcome",
+    "Report",
+    "Settings",
+    "__version__",
+    "anonymize",
+    "anonymize_series",
+    "check_published",
+    "members",
+]
 
 if TYPE_CHECKING:
     from anonymizer.core.settings import Settings
+    from anonymizer.read.bundle.reader import members
     from anonymizer.release.check import verify as check_published
     from anonymizer.report.schema import Report
     from anonymizer.road.pipeline import Outcome, anonymize, anonymize_series
@@ -28,6 +39,7 @@ _HOMES = {
     "Settings": "anonymizer.core.settings",
     "anonymize": "anonymizer.road.pipeline",
     "anonymize_series": "anonymizer.road.pipeline",
+    "members": "anonymizer.read.bundle.reader",
     "check_published": "anonymizer.release.check",
 }
 

@@ -106,7 +106,9 @@ def batch(
     from anonymizer.batch import run as job
 
     settings = given.settings()
-    order = job.order(paths, out, local, job.Chosen(tuple(include or ()), tuple(exclude or ()), limit), settings.limits)
+    order = job.order(
+        paths, out, local, job.Chosen(tuple(include or ()), tuple(exclude or ()), limit), settings.limits
+    )
     show = not (quiet or as_json)
     if dry_run:
         have_models(settings, show=show)

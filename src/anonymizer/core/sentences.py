@@ -1017,6 +1017,7 @@ ENGLISH: dict[str, str | tuple[str, str]] = {
     "review.output-unreadable": "The output cannot be read; it was moved or changed.",
     "review.release-running": "A release is under way; wait until it is done.",
     "review.port": "Port {port} cannot be used; choose another with --port, or leave it out.",
+    "review.others-need-it": "Other pictures of the same archive or document still wait for a decision; its original can be deleted with the last of them.",
     "review.not-deleted": "The original cannot be deleted ({cause}).",
     "review.not-stored": "The file cannot be stored ({cause}); free space and drop it again.",
     "review.kept": "{why} The file is kept: once that is mended, it is tried again when this page is started again.",

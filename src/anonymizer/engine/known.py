@@ -15,7 +15,7 @@ from anonymizer.gate.folder import Gate
 from anonymizer.gate.ledger import Ledger
 from anonymizer.gate.records import REJECTED, LedgerEntry, Sighting, State
 from anonymizer.read.bundle.paths import member
-from anonymizer.read.bundle.reader import fetch
+from anonymizer.read.bundle.reader import fetch, place_sha256
 from anonymizer.read.sniff import Format, identify, open_regular, sniff_file, unreachable
 from anonymizer.road.fingerprint import changed, same
 

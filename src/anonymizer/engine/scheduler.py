@@ -226,7 +226,9 @@ class Engine:
             self._refuse(ticket, error)
             return
         if ticket.inspected is None:
-            self._inspecting[self._inspectors.submit(lookup.inspect_as, ticket.path, ticket.stamp, self.settings.limits)] = ticket
+            self._inspecting[
+                self._inspectors.submit(lookup.inspect_as, ticket.path, ticket.stamp, self.settings.limits)
+            ] = ticket
         else:
             ticket.seen = ticket.inspected.size, ticket.inspected.modified
             self._decide(ticket)

@@ -11,7 +11,7 @@ from anonymizer.gate.database import Database
 from anonymizer.gate.records import Sighting, now
 from anonymizer.read.walk import Passed, PassedOver
 
-_SEPARATOR = os.fsencode(os.sep)
+SEPARATOR = os.fsencode(os.sep)
 
 
 class FileRecords(Database):
@@ -66,7 +66,7 @@ class FileRecords(Database):
         with self.transaction() as db:
             for top in tops:
                 path = os.fsencode(top)
-                below = path.rstrip(_SEPARATOR) + _SEPARATOR
+                below = path.rstrip(SEPARATOR) + SEPARATOR
                 db.execute(
                     "DELETE FROM passed_over WHERE path = ? OR (path >= ? AND path < ?)",
                     (path, below, below[:-1] + bytes([below[-1] + 1])),

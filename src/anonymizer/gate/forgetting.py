@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from anonymizer.core.errors import UsageError
 from anonymizer.gate.decisions import person
@@ -56,7 +57,8 @@ def forgettable(folder: OutputFolder, before: str) -> list[Forgettable]:
         if not _settled_before(folder, entry, before):
             continue
         named = bool(os.fsencode(entry.source).strip(b"."))
-        original = named and _is_stored(folder, entry) and entry.source.parent.is_dir()
+        stored = stored_in(entry.source, folder.inbox) if named else None
+        original = stored is not None and stored.is_dir()
         rejected = entry.state is State.REJECTED
         link = named or bool(folder.ledger.paths(entry.id))
         if original or rejected or link:
@@ -82,8 +84,9 @@ def forget(folder: OutputFolder, chosen: Sequence[Forgettable], initials: str = 
                 withdraw(folder, entry.id)
                 (folder.rejected / entry.name).unlink(missing_ok=True)
                 remove_companion(folder, entry, folder.rejected / entry.name)
-            if one.original:
-                shutil.rmtree(entry.source.parent)
+            stored = stored_in(entry.source, folder.inbox) if one.original else None
+            if stored and stored.is_dir():  # with a bundle's first member went all of it
+                shutil.rmtree(stored)
             (folder.drawings / f"{entry.id}.json").unlink(missing_ok=True)
         except OSError as error:
             raise output_error(folder.root, error) from error
@@ -100,13 +103,21 @@ def _settled_before(folder: OutputFolder, entry: LedgerEntry, before: str) -> bo
     return bool(entry.ended) and max(entry.ended, last) < before
 
 
-def _is_stored(folder: OutputFolder, entry: LedgerEntry) -> bool:
-    """Whether the page stored the source: in a folder of its own in the private one."""
-    return entry.source.parent.parent == folder.inbox
+def stored_in(source: Path, inbox: Path) -> Path | None:
+    """The folder of its own in which the page stored a source, or the bundle of which it is one; None if neither."""
+    if inbox not in source.parents:
+        return None
+    inside = source.relative_to(inbox).parts
+    return inbox / inside[0] if len(inside) > 1 else None
+
+
+def sharers(folder: OutputFolder, entry: LedgerEntry) -> list[LedgerEntry]:
+    """Every row that needs the original of this one: of the same path, or of the same stored bundle."""
+    stored = stored_in(entry.source, folder.inbox)
+    return folder.ledger.below(stored) if stored else folder.ledger.by_path(entry.source)
 
 
 def _nobody_else_needs(folder: OutputFolder, entry: LedgerEntry, before: str) -> bool:
     return all(
-        one.state in SETTLED and _settled_before(folder, one, before)
-        for one in folder.ledger.by_path(entry.source)
+        one.state in SETTLED and _settled_before(folder, one, before) for one in sharers(folder, entry)
     )

@@ -18,7 +18,7 @@ from anonymizer.core.errors import OutputError
 from anonymizer.core.message import Message, packed, unpacked
 from anonymizer.core.signing import Key
 from anonymizer.gate.chain import PURPOSE, broken_at, link
-from anonymizer.gate.file_records import FileRecords
+from anonymizer.gate.file_records import SEPARATOR, FileRecords
 from anonymizer.gate.records import (
     APPROVED,
     FORGOTTEN,
@@ -349,6 +349,12 @@ class Ledger(FileRecords):
     def by_path(self, path: Path | str) -> list[LedgerEntry]:
         """Every row of a source at this path, oldest first."""
         return self._query("WHERE source = ? ORDER BY rowid", (os.fsencode(path),))
+
+    def below(self, folder: Path) -> list[LedgerEntry]:
+        """Every row of a source below this folder, oldest first."""
+        start = os.fsencode(folder).rstrip(SEPARATOR) + SEPARATOR
+        end = start[:-1] + bytes([start[-1] + 1])
+        return self._query("WHERE source >= ? AND source < ? ORDER BY rowid", (start, end))
 
     def named(self, name: str) -> list[LedgerEntry]:
         """Every row whose output has this name, case apart, and stands or is to stand."""

@@ -21,8 +21,10 @@ from anonymizer.read.sniff import (
     MPEGPS,
     MXF,
     OGG,
+    PDF,
     PNG,
     WEBP,
+    ZIP,
     Format,
 )
 
@@ -244,6 +246,27 @@ def _program_stream(file: BinaryIO, size: int) -> bool:
     return False
 
 
+def _zip(file: BinaryIO, size: int) -> bool:
+    """The record at the end of the directory is there, behind all that it points to (APPNOTE.TXT, 4.3.16)."""
+    start = max(0, size - _TAIL)
+    file.seek(start)
+    tail = file.read(_TAIL)
+    at = tail.rfind(b"PK\x05\x06")
+    if at < 0:
+        return False
+    length, place = struct.unpack_from("<II", tail, at + 12)
+    (comment,) = struct.unpack_from("<H", tail, at + 20)
+    # Of a large archive an earlier record says where its directory lies.
+    large = 0xFFFFFFFF in (length, place)
+    return start + at + 22 + comment <= size and (large or place + length <= start + at)
+
+
+def _pdf(file: BinaryIO, size: int) -> bool:
+    """The mark of its end stands near it (ISO 32000-1, 7.5.5), with nothing but what mail or a printer adds behind."""
+    file.seek(max(0, size - _TAIL))
+    return b"%%EOF" in file.read(_TAIL)
+
+
 def _boxes(file: BinaryIO, size: int) -> set[bytes] | None:
     """The names of the outermost boxes (ISO/IEC 14496-12, 4.2), or None where the last is cut off."""
     position = 0
@@ -287,4 +310,6 @@ _WALKS = {
     MPEGPS: _program_stream,
     HEIF: _picture,
     AVIF: _picture,
+    ZIP: _zip,
+    PDF: _pdf,
 }

@@ -27,8 +27,9 @@ def collect(paths: Sequence[Path], out: Path, limits: Limits | None = None) -> I
     """Every file of these files and folders, in a stable order, and in place of a bundle its members.
 
     A file that is named is taken whatever it is (the road says what is wrong with it); of a folder, what
-    :mod:`anonymizer.read.walk` takes. The output folder is left out. Bundles are opened under the ``limits``. Raises :class:`UsageError` where a path is
-    missing, a folder holds no medium or, at whatever depth, cannot be read, or the output folder is one of the inputs.
+    :mod:`anonymizer.read.walk` takes. The output folder is left out. Bundles are opened under the ``limits``.
+    Raises :class:`UsageError` where a path is missing, a folder holds no medium or, at whatever depth, cannot be read,
+    or the output folder is one of the inputs.
     """
     media: dict[Path, None] = {}
     passed: dict[Path, PassedOver] = {}

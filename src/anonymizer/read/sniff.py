@@ -109,7 +109,15 @@ _BMP_HEADERS = {12, 16, 40, 52, 56, 64, 108, 124}
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"mif2"}
 _CLIP_BRANDS = (b"qt  ", b"mp4", b"iso", b"avc1", b"M4V", b"3g", b"MSNV", b"dash", b"XAVC", b"f4v")
 _QUICKTIME_ATOMS = {b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}
-_OFFICE = (b"[Content_Types].xml", b"_rels/", b"docProps/", b"word/", b"xl/", b"ppt/", b"mimetypeapplication/")
+_OFFICE = (
+    b"[Content_Types].xml",
+    b"_rels/",
+    b"docProps/",
+    b"word/",
+    b"xl/",
+    b"ppt/",
+    b"mimetypeapplication/",
+)
 """How an office document, which is a ZIP archive too, begins: with the name of its first member."""
 _OGG_PICTURES = (b"\x80theora", b"BBCD\x00", b"OVP80\x01")
 """How the first page of a track with a picture begins in Ogg: Theora, Dirac, VP8; all first pages come first."""

@@ -17,6 +17,9 @@ from PIL import Image
 
 from anonymizer.core.errors import DamagedError, UnreadableError
 from anonymizer.core.settings import Limits, Settings
+from anonymizer.gate.files import new_id
+from anonymizer.read.bundle.paths import member
+from anonymizer.read.bundle.reader import fetch
 from anonymizer.read.clip.reader import Reading, open_clip, opened, search_frames, small_size
 from anonymizer.read.sniff import MATROSKA, MP4, open_regular, sniff_file
 from anonymizer.review.photos import CHANGED, THUMB, jpeg
@@ -66,18 +69,33 @@ class Films:
     """Clips by where they lie. Threads may share it; one clip is decoded at a time."""
 
     limits: Limits
+    folder: Path | None = None
+    """A private one, for as long as the clips are shown, into which those that lie in bundles are brought."""
     _known: dict[Path, tuple[Version, str]] = field(default_factory=dict)
     _frames: OrderedDict[tuple[str, int], tuple[float, bytes]] = field(default_factory=OrderedDict)
     _small: OrderedDict[str, bytes] = field(default_factory=OrderedDict)
     _sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def lying(self, path: Path, sha256: str) -> Path:
+        """Where a clip's original lies as a file. Raises :class:`UnreadableError` where it is gone, or is not the file
+        that was processed."""
+        if self.folder and member(path):
+            local = self.folder / f"{sha256}.clip"
+            if not local.exists():
+                part = self.folder / f"{new_id()}.part"
+                fetch(path, self.limits, part)
+                part.replace(local)
+            path = local
+        self._same(path, sha256)
+        return path
+
     def playable(self, path: Path, sha256: str) -> str:
         """The type under which a clip's file can be given to a browser.
 
         Raises :class:`UnreadableError` where it is gone, or is not the file that was processed.
         """
-        self._same(path, sha256)
+        path = self.lying(path, sha256)
         return PLAYED.get(sniff_file(path).name, "application/octet-stream")
 
     def frame(
@@ -90,7 +108,7 @@ class Films:
 
         Raises :class:`anonymizer.core.errors.MediumError`.
         """
-        self._same(path, sha256)
+        path = self.lying(path, sha256)
         key = f"{sha256} {settings.crop} {size}"
         with self._lock:
             if held := self._shown(key, seconds):
@@ -118,7 +136,7 @@ class Films:
 
     def size(self, path: Path, sha256: str) -> tuple[int, int]:
         """Pixels (width, height) of a source's frames, even and upright. Raises :class:`MediumError`."""
-        self._same(path, sha256)
+        path = self.lying(path, sha256)
         with self._lock:
             if sha256 not in self._sizes:
                 clip = open_clip(path, sniff_file(path), self.limits)

@@ -12,8 +12,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from anonymizer.core.errors import DecisionError
 from anonymizer.gate import decisions as decide
 from anonymizer.gate.folder import Gate
+from anonymizer.gate.forgetting import SETTLED, sharers
 from anonymizer.gate.records import State
 from anonymizer.review import drafts
 from anonymizer.review import uploads as inbox
@@ -74,5 +76,8 @@ async def _discard(request: Request) -> Response:
     runner = page_of(request).runner
     await told(request, Nothing)
     entry = await entry_of(request, State.READY, State.RELEASED, State.REJECTED, State.FAILED)
+    others = await runner.read(sharers, entry)
+    if any(one.state not in SETTLED for one in others):
+        raise DecisionError("review.others-need-it")
     gone = await run_in_threadpool(inbox.discard, entry.source, runner.inbox)
     return JSONResponse({"id": entry.id, "gone": gone})

@@ -36,6 +36,8 @@ from anonymizer.gate.folder import Gate
 from anonymizer.gate.output import OutputFolder
 from anonymizer.gate.records import LedgerEntry, State
 from anonymizer.gate.work import Work
+from anonymizer.read.bundle.paths import member
+from anonymizer.read.bundle.reader import expanded
 from anonymizer.read.walk import Passed, PassedOver
 from anonymizer.report.schema import Report
 from anonymizer.report.used import used_settings
@@ -93,7 +95,7 @@ class JobRunner:
             self._read_thread.shutdown()
             raise
         self.inbox = self.gate.inbox
-        for source in self.call_gate(uploads.left_over, self.inbox):
+        for source in self.call_gate(uploads.left_over, self.inbox, self.settings.limits):
             self.call_gate(self._taken, source)
             self.add(source)
 
@@ -144,7 +146,8 @@ class JobRunner:
         return self._queue(PageJob(next(self._numbers), source, self.settings))
 
     async def receive(self, name: str, within: str, chunks: AsyncIterator[bytes]) -> PageJob:
-        """Store a dropped file and queue it; ``within`` are the folders that it was dropped with.
+        """Store a dropped file and queue it, of a bundle its members; ``within`` are the folders that it was dropped
+        with. The first job is returned.
 
         Raises :class:`anonymizer.review.uploads.NotTakenError`, once it is on the list, for a file that is not
         processed.
@@ -157,7 +160,11 @@ class JobRunner:
             await self.ask_gate(self._not_taken, error.passed)
             raise
         await self.ask_gate(self._taken, uploads.listed_as(source, self.inbox))
-        return self.add(source)
+        found = await asyncio.to_thread(expanded, source, self.settings.limits, named=True)
+        for passed in found.passed:
+            await self.ask_gate(self._not_taken, passed)
+        first, *_ = (self.add(one) for one in found.members)
+        return first
 
     def _not_taken(self, gate: Gate, passed: PassedOver) -> None:
         """Put a file on the list of what was not taken, in the ledger if that can be written."""
@@ -246,7 +253,7 @@ class JobRunner:
         used = used_settings(report, entry.crop)
         settings = self.corrected(used, said.edits, moved)
         if entry.state is not State.REVIEW:
-            if not entry.source.is_file():
+            if not (entry.source.is_file() or member(entry.source)):
                 raise DecisionError("file.gone")
             decide.reopen(gate, id, said.initials)
             self.touched()

@@ -19,6 +19,7 @@ from anonymizer.core.types import Box, Result
 from anonymizer.gate.decisions import read_report
 from anonymizer.gate.output import OutputFolder
 from anonymizer.gate.records import LedgerEntry, State
+from anonymizer.read.bundle.paths import spoken
 from anonymizer.read.walk import Passed, PassedOver
 from anonymizer.report.page import trace
 from anonymizer.report.priority import FAILED_WEIGHT, review_priority
@@ -106,7 +107,7 @@ def not_taken(gate: OutputFolder, inbox: Path, unwritten: Iterable[PassedOver] =
         {
             "id": passed_id(one),
             "state": NOT_TAKEN,
-            "source": shown(one.path.name),
+            "source": shown(spoken(one.path)),
             "folder": "" if one.path.is_relative_to(inbox) else shown(str(one.path.parent)),
             "uploaded": one.path.is_relative_to(inbox),
             "reasons": [{"text": one.reason, "kind": None, "rect": None, "failed": False}],
@@ -126,7 +127,7 @@ def _item(gate: OutputFolder, reports: Reports, entry: LedgerEntry, inbox: Path)
         "state": State.READY if entry.state is State.RELEASED else entry.state,
         "released": entry.state is State.RELEASED,
         "name": entry.name,
-        "source": shown(entry.source.name),
+        "source": shown(spoken(entry.source)),
         "added": entry.started,
         "uploaded": entry.source.is_relative_to(inbox),
         "version": entry.output[:16],

@@ -43,7 +43,7 @@ class Page:
     previews: Previews = field(init=False)
 
     def __post_init__(self) -> None:
-        self.films = Films(self.runner.settings.limits)
+        self.films = Films(self.runner.settings.limits, self.runner.gate.work)
         self.previews = Previews(self.pictures, self.films)
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from anonymizer.core.message import Message
 from anonymizer.core.settings import Settings
+from anonymizer.read.bundle.paths import spoken
 from anonymizer.review.instructions import Correction
 
 
@@ -62,4 +63,4 @@ class PageJob:
             "approved",
             "why",
         )
-        return {name: getattr(self, name) for name in names} | {"source": self.source.name}
+        return {name: getattr(self, name) for name in names} | {"source": spoken(self.source)}

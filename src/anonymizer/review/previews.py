@@ -143,7 +143,8 @@ class Previews:
         wanted = settings.model_copy(update={"crop": None, "crop_to": part})
         finder = self._detectors.worker(wanted).finder
         if clip:
-            found = cropped_to_part(entry.source, sniff_file(entry.source), finder, wanted, None, self._parts)
+            path = self.films.lying(entry.source, entry.sha256)
+            found = cropped_to_part(path, sniff_file(path), finder, wanted, None, self._parts)
             assert found.crop
             return found.crop
         pixels = self.pictures.pixels(entry.source, entry.sha256)

@@ -68,8 +68,9 @@ async def _film(request: Request) -> Response:
     if (await _used(page_of(request), entry)).crop:
         # What was cropped is shown frame by frame: as it lies on the disk it is another picture.
         raise HTTPException(404)
-    kind = await run_in_threadpool(page_of(request).films.playable, entry.source, entry.sha256)
-    return FileResponse(entry.source, media_type=kind)
+    page = page_of(request)
+    path = await run_in_threadpool(page.films.lying, entry.source, entry.sha256)
+    return FileResponse(path, media_type=await run_in_threadpool(page.films.playable, path, entry.sha256))
 
 
 async def _used(page: Page, entry: LedgerEntry) -> Settings:

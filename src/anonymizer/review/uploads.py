@@ -19,8 +19,10 @@ from anonymizer.core.errors import AnonymizerError, OutputError
 from anonymizer.core.message import Message
 from anonymizer.core.settings import Limits
 from anonymizer.gate.files import new_id, safe_name
+from anonymizer.gate.forgetting import stored_in
 from anonymizer.gate.output import OutputFolder
-from anonymizer.read.sniff import HEAD, sniff
+from anonymizer.read.bundle.reader import expanded
+from anonymizer.read.sniff import HEAD, ZIP, sniff
 from anonymizer.read.walk import (
     TEMPORARY,
     Passed,
@@ -110,19 +112,24 @@ def _refused(head: bytes, name: str, inbox: Path, why: Message) -> PassedOver:
     return PassedOver(inbox / _mark(head) / name, Passed.NOT_TAKEN, why, media=True)
 
 
-def left_over(gate: OutputFolder, inbox: Path) -> list[Path]:
-    """Uploads that were acknowledged and that nothing became of, because the page was killed; half ones are removed."""
+def left_over(gate: OutputFolder, inbox: Path, limits: Limits) -> list[Path]:
+    """Uploads that were acknowledged and that nothing became of, because the page was killed, of bundles their members;
+    half ones are removed."""
     for part in inbox.glob(f"*/{RECEIVING}"):
         shutil.rmtree(part.parent, ignore_errors=True)
-    return [path for path in sorted(inbox.glob("*/*")) if path.is_file() and not gate.ledger.by_path(path)]
+    stored = [path for path in sorted(inbox.glob("*/*")) if path.is_file() and not gate.ledger.by_path(path)]
+    sources = [source for path in stored for source in expanded(path, limits, named=True).members]
+    return [source for source in sources if not gate.ledger.by_path(source)]
 
 
 def discard(source: Path, inbox: Path) -> bool:
-    """Delete an uploaded original with its folder; False where the source is none, or is gone already."""
-    if source.parent.parent != inbox or not source.parent.is_dir():
+    """Delete an uploaded original with its folder; False where the source is none, or is gone already. With a member
+    goes all of its bundle."""
+    folder = stored_in(source, inbox)
+    if folder is None or not folder.is_dir():
         return False
     try:
-        shutil.rmtree(source.parent)
+        shutil.rmtree(folder)
     except OSError as error:
         raise OutputError("review.not-deleted", cause=error.strerror or error) from error
     return True
@@ -132,7 +139,8 @@ def _most(head: bytes, name: str, inbox: Path, limits: Limits) -> int:
     """How many bytes such a file may have. Raises :class:`NotTakenError`."""
     if passed := foreign(inbox / _mark(head) / name, head):
         raise NotTakenError(passed)
-    return limits.max_clip_bytes if sniff(head).is_clip else limits.max_bytes
+    form = sniff(head)
+    return limits.max_clip_bytes if form.is_clip or form is ZIP else limits.max_bytes
 
 
 def _mark(head: bytes) -> str:

@@ -51,6 +51,14 @@ class Stamp:
     def of(cls, found: os.stat_result) -> Stamp:
         return cls(found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
+    @classmethod
+    def at(cls, path: Path) -> Stamp | None:
+        """The one of what lies at a path; None where nothing does."""
+        try:
+            return cls.of(path.lstat())
+        except OSError:
+            return None
+
 
 def in_the_cloud(found: os.stat_result) -> bool:
     """A placeholder whose content would be fetched by reading it: OneDrive (Windows), iCloud Drive (macOS).

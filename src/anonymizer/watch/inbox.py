@@ -238,6 +238,10 @@ class Inbox:
             del self._pending[path]
         self._done[path] = stamp
 
+    def holds(self, path: Path) -> bool:
+        """Whether a file is there, as far as is known."""
+        return path in self._pending or path in self._done
+
     def drop(self, path: Path) -> None:
         """Forget a file: it is gone, or another one now."""
         self._pending.pop(path, None)

@@ -20,10 +20,13 @@ from enum import StrEnum
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anonymizer.core.message import Message, from_json, with_sentence
 from anonymizer.gate.records import now
+
+if TYPE_CHECKING:
+    from anonymizer.road.pipeline import Outcome
 
 STATUS = "watch.json"
 LOG = "watch.log"
@@ -72,6 +75,14 @@ class Status:
 def facts(status: Status) -> dict[str, Any]:
     """A status for a JSON document, what it says as code, values and sentence."""
     return asdict(replace(status, said=None)) | {"said": with_sentence(status.said) if status.said else None}
+
+
+def told(outcome: Outcome) -> Message:
+    """What became of a source, by the id of its output."""
+    code = f"watch.outcome.{outcome.verdict}"
+    if outcome.note is None:
+        return Message(code, id=outcome.id)
+    return Message("watch.outcome.noted", outcome=Message(code, id=outcome.id), note=outcome.note)
 
 
 def write(private: Path, status: Status) -> None:

@@ -28,13 +28,14 @@ from anonymizer.read.walk import PassedOver
 from anonymizer.road.pipeline import Outcome
 from anonymizer.watch import done_folder as originals
 from anonymizer.watch import faults as faults
+from anonymizer.watch.bundles import Bundles, Flight
 from anonymizer.watch.completeness import Stamp, WaitReason
 from anonymizer.watch.faults import OutputFault, OutputFaultError
 from anonymizer.watch.inbox import Inbox, InboxGoneError
 from anonymizer.watch.locks import take_inbox, take_output
 from anonymizer.watch.options import Options, check
 from anonymizer.watch.scanner import Scanner
-from anonymizer.watch.status import EVERY, Board, Doing, Status, open_log
+from anonymizer.watch.status import EVERY, Board, Doing, Status, open_log, told
 
 FIRST, LONGEST = 5.0, 60.0
 """Seconds until the first new try after a fault, and between tries at most; each wait is twice the last."""
@@ -81,6 +82,7 @@ class Watcher:
         self._engine: Engine | None = None
         self._opened = False
         self._flying: dict[Path, Stamp] = {}
+        self._bundles = Bundles()
         self._counts: Counter[str] = Counter()
         skip = [path for path in (options.out, options.done) if path]
         self._inbox = Inbox(options.inbox, quiet=options.quiet, known=self._is_known, skip=skip)
@@ -234,6 +236,7 @@ class Watcher:
         for path in self._flying:
             self._inbox.postpone(path, Message(WaitReason.AGAIN), now)
         self._flying.clear()
+        self._bundles.clear()
 
     def _is_known(self, path: Path, stamp: Stamp) -> bool:
         """Whether the engine can tell without reading it what became of a file."""
@@ -255,30 +258,39 @@ class Watcher:
             elif not faults.check_room(self.options.out, stamp.size):
                 self._inbox.postpone(path, Message(WaitReason.SPACE), now)
             else:
+                sources = self._bundles.begin(path, engine.settings.limits)
+                if not sources:
+                    self._inbox.finish(path, stamp)
+                    continue
                 self._flying[path] = stamp
-                engine.submit(path, (stamp.size, stamp.modified))
+                for source in sources:
+                    engine.submit(source, (stamp.size, stamp.modified))
 
     def _settle(self, engine: Engine, outcome: Outcome) -> None:
-        """Take note of what became of a file; what can pass by itself is tried again."""
-        path, now = outcome.source, self._clock()
-        stamp = self._flying.pop(path)
+        """Take note of what became of a source, and of its file once that was the last of it."""
         self._delay = FIRST
         if outcome.passing:
             # Nothing became of it: no row is left of a file that is gone, or not yet what it will be.
             engine.gate.ledger.forget(outcome.id)
-            if _stamp(path) == stamp:
-                self._inbox.postpone(path, outcome.reasons[0], now)
-            else:
-                self._inbox.drop(path)
-                self._inbox.notice(path, now)
-            return
-        if outcome.fresh:
+        elif outcome.fresh:
             self._counts[outcome.verdict] += 1
-            self._tell(_told(outcome))
-            self._next_index = min(self._next_index, now + self._index_every)
+            self._tell(told(outcome))
+            self._next_index = min(self._next_index, self._clock() + self._index_every)
         else:
             self._counts["known"] += 1
-        if self.options.done and outcome.verdict is not Verdict.FAILED:
+        if flight := self._bundles.settle(outcome):
+            self._land(flight)
+
+    def _land(self, flight: Flight) -> None:
+        """A file is done; what can pass by itself is tried again."""
+        path, now = flight.path, self._clock()
+        stamp = self._flying.pop(path)
+        if flight.again and Stamp.at(path) == stamp:
+            self._inbox.postpone(path, flight.again, now)
+            return
+        if flight.again:
+            self._inbox.drop(path)
+        elif self.options.done and not flight.stays:
             self._put_away(path, stamp, self.options.done)
         else:
             self._inbox.finish(path, stamp)
@@ -334,7 +346,7 @@ class Watcher:
             if waiting != self._waiting:
                 engine.gate.ledger.wait_for(waiting)
                 self._waiting = waiting
-            passed = self._inbox.passed_over()
+            passed = (*self._inbox.passed_over(), *self._bundles.passed_over(self._inbox.holds))
             if passed != self._passed:
                 engine.gate.ledger.pass_over([self.options.inbox], passed)
                 self._passed = passed
@@ -383,18 +395,3 @@ class Watcher:
             known=self._counts["known"],
         )
         self._board.show(said, self._clock())
-
-
-def _told(outcome: Outcome) -> Message:
-    """What became of a file, by the id of its output."""
-    code = f"watch.outcome.{outcome.verdict}"
-    if outcome.note is None:
-        return Message(code, id=outcome.id)
-    return Message("watch.outcome.noted", outcome=Message(code, id=outcome.id), note=outcome.note)
-
-
-def _stamp(path: Path) -> Stamp | None:
-    try:
-        return Stamp.of(path.lstat())
-    except OSError:
-        return None

@@ -23,7 +23,7 @@ MOST = 10_000
 RATIO = 200
 """How many times its own size an archive may unpack to …"""
 AT_LEAST = 4 << 30
-"""… beyond so many bytes. Photos and clips hardly shrink; an empty scan without compression may shrink to a thousandth."""
+"""… beyond so many bytes. Photos and clips hardly shrink; an empty scan may, to a thousandth."""
 CHUNK = 1 << 20
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """Those that shrink to a thousandth at most, and that every program writes."""

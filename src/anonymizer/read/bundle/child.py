@@ -1,4 +1,4 @@
-"""The confined process of bundles: what one holds, or one member of it. Run as ``python -m anonymizer.read.bundle.child``.
+"""The confined process of bundles: what one holds, or a member. Run as ``python -m anonymizer.read.bundle.child``.
 
 It takes one job on standard input, opens the bundle, and is then confined (:mod:`anonymizer.core.confinement`): nothing
 is left to it but to read this file, to compute, and to answer. A member's bytes follow as blocks, each with its length
@@ -75,7 +75,8 @@ def _zip(file: BinaryIO, size: int, job: dict[str, Any], outside: IO[bytes]) -> 
     if job["do"] == LIST:
         found = archive.entries(file, size)
         write_message(
-            outside, {"entries": [{"label": one.label, "flaw": one.flaw, "head": len(one.head)} for one in found]}
+            outside,
+            {"entries": [{"label": one.label, "flaw": one.flaw, "head": len(one.head)} for one in found]},
         )
         for one in found:
             outside.write(one.head)

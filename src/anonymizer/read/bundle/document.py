@@ -45,7 +45,7 @@ Matrix = tuple[float, float, float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Excerpt:
     """A picture on a page: where it lies, and how many pixels it has to a point."""
 
     box: Box
@@ -55,14 +55,14 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class LookedAt:
     """What is drawn of a page: its parts in order; none where it is empty. ``small`` pictures are left out."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[Excerpt, ...]
     small: int
 
 
-UNREADABLE = Page((Part((0, 0, 1, 1), 1, 1),), 0)
+UNREADABLE = LookedAt((Excerpt((0, 0, 1, 1), 1, 1),), 0)
 """A page that is a source, so that drawing it says what is wrong with it."""
 
 
@@ -95,7 +95,7 @@ class Document:
         """How many files are attached to it."""
         return max(0, int(pdfium.FPDFDoc_GetAttachmentCount(self._document)))
 
-    def page(self, number: int) -> Page:
+    def page(self, number: int) -> LookedAt:
         """What is drawn of a page, counted from 1; all of it where it cannot be read, which drawing it will say."""
         page = pdfium.FPDF_LoadPage(self._document, number - 1)
         if not page:
@@ -123,7 +123,7 @@ class Document:
             pdfium.FPDF_ClosePage(page)
 
 
-def _looked_at(page: Any) -> Page:
+def _looked_at(page: Any) -> LookedAt:
     width, height = float(pdfium.FPDF_GetPageWidthF(page)), float(pdfium.FPDF_GetPageHeightF(page))
     if not (0 < width < math.inf and 0 < height < math.inf):
         raise DamagedError("bundle.page-damaged")
@@ -133,12 +133,12 @@ def _looked_at(page: Any) -> Page:
     small = len(groups) - len(large)
     if any(_share(part, sheet) >= WHOLE for part in large) or (large and _stamped(page)):
         scale = max(LEAST_SCALE, max(part.scale for part in large))
-        return Page((Part(sheet, scale, min(width, height) * scale),), 0)
+        return LookedAt((Excerpt(sheet, scale, min(width, height) * scale),), 0)
     if large:
-        return Page(tuple(large), small)
+        return LookedAt(tuple(large), small)
     if not pdfium.FPDFPage_CountObjects(page) and not pdfium.FPDFPage_GetAnnotCount(page):
-        return Page((), 0)
-    return Page((Part(sheet, TEXT_SCALE, min(width, height) * TEXT_SCALE),), 0)
+        return LookedAt((), 0)
+    return LookedAt((Excerpt(sheet, TEXT_SCALE, min(width, height) * TEXT_SCALE),), 0)
 
 
 def _stamped(page: Any) -> bool:
@@ -153,7 +153,7 @@ def _stamped(page: Any) -> bool:
     return False
 
 
-def _pictures(page: Any, sheet: Box) -> Iterator[Part]:
+def _pictures(page: Any, sheet: Box) -> Iterator[Excerpt]:
     """Every picture on a page, those in forms too, as far as it lies on the page; empty where it does not."""
     shown = _to_sheet(page, sheet)
     count = pdfium.FPDFPage_CountObjects(page)
@@ -167,27 +167,29 @@ def _pictures(page: Any, sheet: Box) -> Iterator[Part]:
         if kind == pdfium.FPDF_PAGEOBJ_FORM and depth < MOST_DEPTH:
             inner = _times(_matrix(item), above)
             count = min(max(0, pdfium.FPDFFormObj_CountObjects(item)), MOST_OBJECTS)
-            waiting += [(pdfium.FPDFFormObj_GetObject(item, n), inner, depth + 1) for n in reversed(range(count))]
+            waiting += [
+                (pdfium.FPDFFormObj_GetObject(item, n), inner, depth + 1) for n in reversed(range(count))
+            ]
         elif kind == pdfium.FPDF_PAGEOBJ_IMAGE:
             yield _part(item, _times(_matrix(item), above), sheet)
 
 
-def _part(item: Any, placed: Matrix, sheet: Box) -> Part:
+def _part(item: Any, placed: Matrix, sheet: Box) -> Excerpt:
     a, b, c, d, e, f = placed
     xs, ys = (e, e + a, e + c, e + a + c), (f, f + b, f + d, f + b + d)
     box = max(min(xs), 0.0), max(min(ys), 0.0), min(max(xs), sheet[2]), min(max(ys), sheet[3])
     if not all(map(math.isfinite, box)) or box[0] >= box[2] or box[1] >= box[3]:
-        return Part((0, 0, 0, 0), 0, 0)
+        return Excerpt((0, 0, 0, 0), 0, 0)
     wide, high = ctypes.c_uint(), ctypes.c_uint()
     if not pdfium.FPDFImageObj_GetImagePixelSize(item, wide, high):
-        return Part(box, LEAST_SCALE, SMALL_SIDE)
+        return Excerpt(box, LEAST_SCALE, SMALL_SIDE)
     across, down = max(math.hypot(a, b), 1e-3), max(math.hypot(c, d), 1e-3)
-    return Part(box, max(wide.value / across, high.value / down), min(wide.value, high.value))
+    return Excerpt(box, max(wide.value / across, high.value / down), min(wide.value, high.value))
 
 
-def _grouped(parts: list[Part]) -> list[Part]:
+def _grouped(parts: list[Excerpt]) -> list[Excerpt]:
     """Pictures that overlap or touch made one, in the order in which the first of each is drawn."""
-    found: list[Part] = []
+    found: list[Excerpt] = []
     for part in parts:
         joined, place = part, len(found)
         while True:
@@ -204,7 +206,7 @@ def _grouped(parts: list[Part]) -> list[Part]:
                 max(box[3] for box in boxes),
             )
             scale = max(joined.scale, *(one.scale for one in near))
-            joined = Part(box, scale, min(box[2] - box[0], box[3] - box[1]) * scale)
+            joined = Excerpt(box, scale, min(box[2] - box[0], box[3] - box[1]) * scale)
         found.insert(place, joined)
     return found
 
@@ -218,12 +220,12 @@ def _touch(one: Box, other: Box) -> bool:
     )
 
 
-def _share(part: Part, sheet: Box) -> float:
+def _share(part: Excerpt, sheet: Box) -> float:
     left, top, right, bottom = part.box
     return (right - left) * (bottom - top) / (sheet[2] * sheet[3])
 
 
-def _is_small(part: Part, sheet: Box) -> bool:
+def _is_small(part: Excerpt, sheet: Box) -> bool:
     return part.pixels < SMALL_SIDE or _share(part, sheet) < SMALL_SHARE
 
 
@@ -256,7 +258,7 @@ def _times(first: Matrix, then: Matrix) -> Matrix:
     return (a * p + b * r, a * q + b * s, c * p + d * r, c * q + d * s, e * p + f * r + t, e * q + f * s + u)
 
 
-def _drawn(page: Any, part: Part, most: int) -> Drawing:
+def _drawn(page: Any, part: Excerpt, most: int) -> Drawing:
     left, top, right, bottom = part.box
     scale = part.scale
     if (area := (right - left) * (bottom - top) * scale * scale) > most:

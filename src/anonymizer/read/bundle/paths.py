@@ -75,7 +75,7 @@ def _part(text: str) -> str:
     plain = plain.strip(" ").rstrip(".") or "_"
     if len(plain.encode()) <= MOST_BYTES:
         return plain
-    head, dot, tail = plain.rpartition(".")
+    _, dot, tail = plain.rpartition(".")
     end = f"{dot}{tail}" if dot and len(tail) <= 5 else ""
     return plain.encode()[: MOST_BYTES - len(end.encode())].decode(errors="ignore").rstrip(" .") + end
 

@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from anonymizer.core.durable import new_file
-from anonymizer.core.errors import DamagedError, LimitError, MediumError, OutputError, UnreadableError, UnsupportedError
+from anonymizer.core.errors import (
+    DamagedError,
+    LimitError,
+    MediumError,
+    OutputError,
+    UnreadableError,
+    UnsupportedError,
+)
 from anonymizer.core.message import Message
 from anonymizer.core.settings import Limits
 from anonymizer.read import believed
@@ -23,8 +30,26 @@ from anonymizer.read.bundle.child import BLOCK, LIST, TAKE
 from anonymizer.read.bundle.paths import Member, labels, member, page_label, page_of
 from anonymizer.read.channel import read_exactly, write_message
 from anonymizer.read.process import answer, cut_off, end, start
-from anonymizer.read.sniff import HEAD, PDF, Format, identify, open_regular, sniff, sniff_file, suffix_of_medium
-from anonymizer.read.walk import LINK, TEMPORARY, Passed, PassedOver, foreign, is_temporary, skips_file, skips_folder
+from anonymizer.read.sniff import (
+    HEAD,
+    PDF,
+    Format,
+    identify,
+    open_regular,
+    sniff,
+    sniff_file,
+    suffix_of_medium,
+)
+from anonymizer.read.walk import (
+    LINK,
+    TEMPORARY,
+    Passed,
+    PassedOver,
+    foreign,
+    is_temporary,
+    skips_file,
+    skips_folder,
+)
 
 MOST_MEMBERS = 10_000
 CHUNK = 1 << 20
@@ -103,6 +128,12 @@ def contents(path: Path, limits: Limits) -> Contents:
     if not members and any(one.reason == ENCRYPTED for one in passed):
         raise UnsupportedError("bundle.encrypted-all")
     return Contents(tuple(members), tuple(passed))
+
+
+def members(path: Path, limits: Limits | None = None) -> tuple[Path, ...]:
+    """The paths of the photos and clips in a ZIP archive, or of the pictures in a PDF document: each goes where a
+    photo's path may. Raises :class:`MediumError` where it cannot be opened, or holds none."""
+    return named(path, limits or Limits()).members
 
 
 def named(path: Path, limits: Limits) -> Contents:
@@ -226,11 +257,13 @@ def _page(found: Member, limits: Limits) -> Fetched:
     with _asked(found.bundle, limits, job) as (stream, told, _):
         size = believed.numbers(told, ("width", "height"))
         width, height = size["width"], size["height"]
-        if not (0 < width and 0 < height and width * height <= limits.max_pixels):
+        if min(width, height) < 1 or width * height > limits.max_pixels:
             raise ValueError("impossible size")
         rows = read_exactly(stream, (3 * width + 3) // 4 * 4 * height)
     # Rows from the top: a negative height says so.
-    headers = _BITMAP.pack(b"BM", 54 + len(rows), 0, 0, 54, 40, width, -height, 1, 24, 0, len(rows), 0, 0, 0, 0)
+    headers = _BITMAP.pack(
+        b"BM", 54 + len(rows), 0, 0, 54, 40, width, -height, 1, 24, 0, len(rows), 0, 0, 0, 0
+    )
     content = headers + rows
     form = sniff(content[:HEAD])
     return Fetched(form, sha256, len(content), content)
@@ -246,16 +279,26 @@ def place_sha256(path: Path) -> str:
         raise UnreadableError("file.gone")
     try:
         with open_regular(found.bundle) as file:
-            bundle = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = hashlib.sha256()
+            while chunk := file.read(CHUNK):
+                digest.update(chunk)
     except OSError as error:
         raise UnreadableError("file.not-read", cause=error.strerror or error) from error
-    return hashlib.sha256(f"{bundle} {found.label}".encode()).hexdigest()
+    return hashlib.sha256(f"{digest.hexdigest()} {found.label}".encode()).hexdigest()
 
 
 def _entry(found: Member, limits: Limits, into: Path | None) -> Fetched:
-    job = {"format": "ZIP", "do": TAKE, "label": found.label, "most": max(limits.max_clip_bytes, limits.max_bytes)}
+    job = {
+        "format": "ZIP",
+        "do": TAKE,
+        "label": found.label,
+        "most": max(limits.max_clip_bytes, limits.max_bytes),
+    }
     digest, size, kept = hashlib.sha256(), 0, list[bytes]()
-    with _asked(found.bundle, limits, job, CPU_SECONDS) as (stream, _, moved), contextlib.ExitStack() as stack:
+    with (
+        _asked(found.bundle, limits, job, CPU_SECONDS) as (stream, _, moved),
+        contextlib.ExitStack() as stack,
+    ):
         blocks = _blocks(stream, moved)
         head = b""
         while len(head) < HEAD and (block := next(blocks, b"")):

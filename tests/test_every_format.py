@@ -19,6 +19,7 @@ from anonymizer.gate.folder import Gate
 from anonymizer.read import sniff, together
 from anonymizer.read.inputs import collect
 from anonymizer.read.walk import Passed
+from bundles import archive, jpeg
 from clips import make_clip, numbered
 from conftest import QUICK
 from folders import HerePool, tree
@@ -72,7 +73,9 @@ def _rare() -> dict[str, bytes]:
 def test_four_hundred_files_of_every_format_are_each_accounted_for(tmp_path: Path) -> None:
     whole = {**_stills(), **_rare()}
     kinds = {
-        form.name for form in vars(sniff).values() if isinstance(form, sniff.Format) and not form.is_clip
+        form.name
+        for form in vars(sniff).values()
+        if isinstance(form, sniff.Format) and not (form.is_clip or form.bundle)
     }
     assert kinds <= set(whole), "a format of stills without a file here"
     clips = {"MOV": make_clip(tmp_path / "clip.mov", numbered(3)).read_bytes()}
@@ -81,10 +84,10 @@ def test_four_hundred_files_of_every_format_are_each_accounted_for(tmp_path: Pat
     }
     other = {
         "text.txt": b"no picture",
-        "list.zip": b"PK\3\4" + bytes(64),
         "form.pdf": b"%PDF-1.7" + bytes(64),
         "broken.jpg": b"",
     }
+    packed = archive(tmp_path / "case.zip", {"IMG.jpg": jpeg(7), "notes.txt": b"no picture"}).read_bytes()
     inbox, out = tmp_path / "in", tmp_path / "out"
     for copy in range(COPIES):
         folder = inbox / f"case {copy}"
@@ -92,6 +95,7 @@ def test_four_hundred_files_of_every_format_are_each_accounted_for(tmp_path: Pat
         for number, content in enumerate([*whole.values(), *clips.values(), *cut.values()]):
             # The name says nothing: every other file is called something else than it is.
             (folder / f"{number:02}.{('jpg', 'tif', 'dcm', 'mov')[(number + copy) % 4]}").write_bytes(content)
+        (folder / "case.zip").write_bytes(packed)
         for name, content in other.items():
             (folder / name).write_bytes(content)
     assert sum(path.is_file() for path in inbox.rglob("*")) >= 25 * COPIES
@@ -100,21 +104,24 @@ def test_four_hundred_files_of_every_format_are_each_accounted_for(tmp_path: Pat
         outcomes = list(engine.run_all(found.media))
         engine.gate.ledger.pass_over([inbox], found.passed)
     told = {outcome.source for outcome in outcomes} | {one.path for one in found.passed}
-    assert told == {path for path in inbox.rglob("*") if path.is_file()}
+    files = {path for path in inbox.rglob("*") if path.is_file() and path.name != "case.zip"}
+    inside = {path / name for path in inbox.rglob("case.zip") for name in ("IMG.jpg", "notes.txt")}
+    assert told == files | inside
     assert len(outcomes) + len(found.passed) == len(told)
     verdicts = Counter(outcome.verdict for outcome in outcomes)
     assert verdicts == {
-        Verdict.REVIEW: COPIES * (len(whole) + len(clips)),
-        Verdict.FAILED: COPIES * (len(cut) + 1),
+        Verdict.REVIEW: COPIES * (len(whole) + len(clips) + 1),
+        Verdict.FAILED: COPIES * (len(cut) + 2),
     }, {str(outcome.reasons[0]) for outcome in outcomes if outcome.verdict is Verdict.FAILED}
     said = {outcome.reasons[0].code for outcome in outcomes if outcome.verdict is Verdict.FAILED}
-    assert said == {"photo.damaged", "file.empty"}
-    assert Counter(one.how for one in found.passed) == {Passed.NOT_TAKEN: 3 * COPIES}
+    assert said == {"photo.damaged", "file.empty", "bundle.no-document"}
+    assert Counter(one.how for one in found.passed) == {Passed.NOT_TAKEN: 2 * COPIES}
     with Gate(out) as gate:
-        assert len(list(gate.ledger.passed_over(Passed.NOT_TAKEN))) == 3 * COPIES
-    assert len([name for name in tree(out)["review"] if name.endswith((".jpg", ".png", ".mp4"))]) == len(
-        whole
-    ) + len(clips)
+        assert len(list(gate.ledger.passed_over(Passed.NOT_TAKEN))) == 2 * COPIES
+    assert (
+        len([name for name in tree(out)["review"] if name.endswith((".jpg", ".png", ".mp4"))])
+        == len(whole) + len(clips) + 1
+    )
 
 
 def test_the_halves_of_a_live_photo_are_told_of_each_other(tmp_path: Path) -> None:

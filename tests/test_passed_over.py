@@ -29,7 +29,7 @@ KINDS = {
     "drawing.xcf": b"gimp xcf" + bytes(60),
     "poster.psb": b"8BPS" + bytes(60),
 }
-OTHERS = {"consent.pdf": b"%PDF-1.7", "notes.txt": b"notes", "photos.zip": b"PK\x03\x04" + bytes(30)}
+OTHERS = {"consent.rtf": b"{\\rtf1", "notes.txt": b"notes", "photos.rar": b"Rar!\x1a\x07\0"}
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_a_run_accounts_for_every_file(run: Run, folder: Path, tmp_path: Path, c
         assert sum(opened.ledger.passed_counts().values()) == len(said) - 1
         assert sum(opened.ledger.counts().values()) == 1, "nothing of a bin was taken"
     index = (out / "reports" / "index.html").read_text()
-    assert "RealMedia" in index and "theatre" not in index and "consent.pdf" not in index
+    assert "RealMedia" in index and "theatre" not in index and "consent.rtf" not in index
     told = run("status", out).out
     assert "theatre.rmvb" in told and "9 not taken" in told
 

@@ -36,8 +36,8 @@ def test_what_is_not_taken_stays_in_the_list(browser: Any, run: Any, tmp_path: P
     with long.open("wb") as file:
         file.write(KINDS["theatre.rmvb"])
         file.truncate(60 << 20)
-    dropped = tmp_path / "consent.pdf"
-    dropped.write_bytes(OTHERS["consent.pdf"])
+    dropped = tmp_path / "consent.rtf"
+    dropped.write_bytes(OTHERS["consent.rtf"])
     (tmp_path / "Thumbs.db").write_bytes(tiny(7))
     with serving(out, QUICK) as client:
         window = Window(browser, client)
@@ -46,12 +46,12 @@ def test_what_is_not_taken_stays_in_the_list(browser: Any, run: Any, tmp_path: P
         assert page.locator("#tabs button").count() == 4, "no list of what there is none of"
         page.set_input_files("#files", [long, dropped, tmp_path / "Thumbs.db"])
         window.says("2 files were not taken.")
-        assert names(out, Passed.NOT_TAKEN) == {"theatre.rmvb", "consent.pdf"}
+        assert names(out, Passed.NOT_TAKEN) == {"theatre.rmvb", "consent.rtf"}
         assert names(out, Passed.SKIPPED) == {"Thumbs.db"}, "a rule's word, no toast"
         window.flawless("not taken")
         page.click(".toast >> text=Show")
         window.says("It is a RealMedia clip: export it as JPEG, PNG or MP4.")
-        assert page.locator("#items .item strong").all_inner_texts() == ["theatre.rmvb", "consent.pdf"]
+        assert page.locator("#items .item strong").all_inner_texts() == ["theatre.rmvb", "consent.rtf"]
         # It does not go with the toast, the window, or a change of the language.
         page.reload()
         page.locator("#tabs button").nth(4).click()
@@ -59,8 +59,8 @@ def test_what_is_not_taken_stays_in_the_list(browser: Any, run: Any, tmp_path: P
         page.select_option("#language", "fr")
         window.says("une vidéo RealMedia")
         window.says("Non acceptés")
-        page.click("#items >> text=consent.pdf")
-        window.wait("() => document.querySelector('.hero p').textContent === 'consent.pdf'")
+        page.click("#items >> text=consent.rtf")
+        window.wait("() => document.querySelector('.hero p').textContent === 'consent.rtf'")
         page.click("text=Retirer de la liste")
         window.wait("() => document.querySelectorAll('#items .item').length === 1")
         assert names(out, Passed.NOT_TAKEN) == {"theatre.rmvb"}

@@ -275,7 +275,6 @@ def test_a_huge_upload_is_cut_off_and_leaves_nothing(client: Client, folder: tup
     [
         b"",
         b"<svg onload=alert(1)>",
-        b"%PDF-1.7",
         b"MZ\x90",
         b"#!/bin/sh\n",
         b"ffconcat version 1.0\nfile /etc/passwd",

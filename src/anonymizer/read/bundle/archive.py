@@ -22,7 +22,7 @@ MOST = 10_000
 """Entries of an archive."""
 RATIO = 200
 """How many times its own size an archive may unpack to …"""
-AT_LEAST = 4 << 30
+AT_LEAST = 1 << 30
 """… beyond so many bytes. Photos and clips hardly shrink; an empty scan may, to a thousandth."""
 CHUNK = 1 << 20
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)

@@ -105,6 +105,8 @@ def open_still(source: Source, limits: Limits, decoder: Decoder) -> Still:
     form = sniff(source.content[:HEAD])
     if form.is_clip:
         raise UnsupportedError("photo.is-clip", format=form.name)
+    if form.bundle:
+        raise UnsupportedError("bundle.several")
     job = {
         "format": form.name,
         "rare": needs_another_reader(source.content, form.name),

@@ -395,6 +395,44 @@ def test_other_colours_are_what_a_reader_shows(tmp_path: Path, more: bytes, samp
     assert found[..., 0].min() > 200 and found[..., 1:].max() < 60
 
 
+def coded(kind: str) -> tuple[bytes, Pixels]:
+    """A picture as a fax or a JPEG 2000 in a document, and what is to be seen."""
+    buffer = io.BytesIO()
+    if kind == "JPXDecode":
+        Image.fromarray(IMAGE).save(buffer, "JPEG2000")
+        return raw_object(b"/Filter/JPXDecode", buffer.getvalue()), IMAGE
+    black = Image.fromarray(IMAGE[..., 0] > 127)
+    black.save(buffer, "TIFF", compression="group4")
+    tiff = Image.open(buffer)
+    start, length = tiff.tag_v2[273][0], tiff.tag_v2[279][0]  # type: ignore[attr-defined]
+    inverted = b"true" if tiff.tag_v2[262] == 1 else b"false"  # type: ignore[attr-defined]
+    about = b"/BitsPerComponent 1/ColorSpace/DeviceGray/Filter/CCITTFaxDecode/DecodeParms"
+    about += b"<</K -1/Columns 120/Rows 90/BlackIs1 %s>>" % inverted
+    return raw_object(about, buffer.getvalue()[start : start + length]), np.asarray(black.convert("RGB"))
+
+
+def raw_object(about: bytes, data: bytes) -> bytes:
+    head = b"<</Type/XObject/Subtype/Image/Width 120/Height 90%s/Length %d>>stream\n" % (about, len(data))
+    return head + data + b"\nendstream"
+
+
+@pytest.mark.parametrize("kind", ["CCITTFaxDecode", "JPXDecode"])
+def test_fax_and_jpeg_2000_are_what_was_coded(tmp_path: Path, kind: str) -> None:
+    body, wanted = coded(kind)
+    assert np.array_equal(drawn(members(written(tmp_path / "a.pdf", Sheet(PLACED, {"I": body})))[0]), wanted)
+
+
+def test_a_stamp_on_a_page_is_seen(tmp_path: Path) -> None:
+    shape = (
+        b"<</Type/XObject/Subtype/Form/BBox[0 0 100 50]/Length 22>>stream\n1 0 0 rg 0 0 99 49 re f\nendstream"
+    )
+    note = b"/Annots[<</Type/Annot/Subtype/Stamp/Rect[100 600 200 650]/F 4/AP<</N 3 0 R>>>>]"
+    sheet = Sheet(PLACED, {"I": stored(IMAGE)}, note)
+    (one,) = members(written(tmp_path / "a.pdf", sheet, objects=(shape,)))
+    red = (drawn(one) == (255, 0, 0)).all(axis=2)
+    assert red.sum() > 5000, "the whole page"
+
+
 def test_a_document_that_is_protected_or_not_whole_says_so(tmp_path: Path) -> None:
     locked = b"/Encrypt<</Filter/Standard/V 1/R 2/O<%s>/U<%s>/P -4>>/ID[<00><00>]" % (b"00" * 32, b"11" * 32)
     path = written(tmp_path / "a.pdf", Sheet(PLACED, {"I": stored(IMAGE)}), trailer=locked)

@@ -65,7 +65,7 @@ def test_the_next_time_reads_no_source_again(
     paths = photos(tmp_path / "in", 3)
     go(out, paths)
 
-    def refuse(path: Path) -> None:
+    def refuse(path: Path, *_: object) -> None:
         raise AssertionError("it was read")
 
     monkeypatch.setattr("anonymizer.engine.known.inspect", refuse)

@@ -15,7 +15,7 @@ from anonymizer.gate.folder import Gate
 from anonymizer.gate.ledger import Ledger
 from anonymizer.gate.records import REJECTED, LedgerEntry, Sighting, State
 from anonymizer.read.bundle.paths import member
-from anonymizer.read.bundle.reader import fetch, place_sha256
+from anonymizer.read.bundle.reader import fetch, place_sha256, refusal
 from anonymizer.read.sniff import Format, identify, open_regular, sniff_file, unreachable
 from anonymizer.road.fingerprint import changed, same
 
@@ -91,7 +91,7 @@ def inspect(path: Path, limits: Limits | None = None) -> InspectedSource:
         return _inspect_member(path, limits or Limits())
     with open_regular(path) as file:
         before = os.fstat(file.fileno())
-        sha256, form, refusal = hashlib.sha256(), None, None
+        sha256, form, refused = hashlib.sha256(), None, None
         try:
             while chunk := file.read(CHUNK):
                 sha256.update(chunk)
@@ -101,12 +101,14 @@ def inspect(path: Path, limits: Limits | None = None) -> InspectedSource:
         except OSError as error:
             raise UnreadableError("file.not-read", cause=error.strerror or error) from error
         except MediumError as error:
-            refusal = error
+            refused = error
+    if form and form.bundle:
+        refused = refusal(path, limits or Limits())
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise UnreadableError("file.changed")
     settled = time.time_ns() - after.st_mtime_ns > RACY_NS
     return InspectedSource(
-        sha256.hexdigest(), after.st_size, after.st_mtime_ns if settled else -1, form, refusal
+        sha256.hexdigest(), after.st_size, after.st_mtime_ns if settled else -1, form, refused
     )
 
 

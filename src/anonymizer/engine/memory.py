@@ -49,8 +49,6 @@ _BYTES_PER_PIXEL = {
 
 def estimate(form: Format, size: int) -> int:
     """Bytes of memory that a file of this format and size (bytes) may take."""
-    if form.bundle:
-        return WORKER
     if form.is_clip:
         # A DICOM file is read whole, and its video taken out of it.
         return WORKER + CLIP + (2 * size if form.name == DICOM.name else 0)

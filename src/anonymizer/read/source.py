@@ -7,10 +7,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from anonymizer.core.errors import DamagedError, LimitError, UnreadableError, UnsupportedError
+from anonymizer.core.errors import DamagedError, LimitError, UnreadableError
 from anonymizer.core.settings import Limits
 from anonymizer.read.bundle.paths import member
-from anonymizer.read.bundle.reader import fetch, named
+from anonymizer.read.bundle.reader import fetch, refusal
 from anonymizer.read.sniff import Format, open_regular, sniff_file
 
 
@@ -36,8 +36,7 @@ def take(path: Path, limits: Limits) -> tuple[Format, Source | None]:
         return found.form, Source(found.content, found.sha256, path)
     form = sniff_file(path)
     if form.bundle:
-        named(path, limits)
-        raise UnsupportedError("bundle.several")
+        raise refusal(path, limits)
     return form, None if form.is_clip else read(path, limits.max_bytes)
 
 

@@ -258,13 +258,12 @@ class Watcher:
             elif not faults.check_room(self.options.out, stamp.size):
                 self._inbox.postpone(path, Message(WaitReason.SPACE), now)
             else:
-                sources = self._bundles.begin(path, engine.settings.limits)
-                if not sources:
-                    self._inbox.finish(path, stamp)
-                    continue
                 self._flying[path] = stamp
+                sources = self._bundles.begin(path, engine.settings.limits)
                 for source in sources:
                     engine.submit(source, (stamp.size, stamp.modified))
+                if not sources:
+                    self._inbox.finish(path, self._flying.pop(path))
 
     def _settle(self, engine: Engine, outcome: Outcome) -> None:
         """Take note of what became of a source, and of its file once that was the last of it."""

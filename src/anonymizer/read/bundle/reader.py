@@ -144,6 +144,15 @@ def named(path: Path, limits: Limits) -> Contents:
     return found
 
 
+def refusal(path: Path, limits: Limits) -> MediumError:
+    """Why a bundle is no source itself: it cannot be opened, holds nothing that is taken, or each of its members is."""
+    try:
+        named(path, limits)
+    except MediumError as error:
+        return error
+    return UnsupportedError("bundle.several")
+
+
 NOTHING = Message("bundle.nothing")
 ENCRYPTED = Message("bundle.encrypted")
 _FLAWS = {

@@ -110,9 +110,8 @@ def test_of_a_changed_bundle_what_is_new_is_done(tmp_path: Path) -> None:
     case(path, 1, 2, 3)
     outcomes, pool = done(out, path)
     assert [Path(job.source).name for job in pool.seen] == ["IMG_3.jpg"]
-    assert [one.verdict for one in outcomes if not one.fresh] == [Verdict.FAILED, Verdict.REVIEW], (
-        "stays rejected"
-    )
+    known = {one.source.name: one.verdict for one in outcomes if not one.fresh}
+    assert known == {"IMG_1.jpg": Verdict.FAILED, "IMG_2.jpg": Verdict.REVIEW}, "what was rejected stays so"
 
 
 def test_what_was_cut_off_goes_on(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ import importlib, os, pkgutil, signal, sys, sysconfig
 sysconfig.get_config_vars()
 import av, cryptography.hazmat.primitives.serialization, cv2, distributed, ffmpeg, filelock, fsspec, imageio_ffmpeg
 import jinja2, numpy, pillow_heif, PIL.Image, platformdirs, psutil, pydantic, rich.progress, sqlite3, subprocess
-import pypdfium2.raw, starlette.applications, tempfile, typer, uvicorn, watchfiles, zxingcpp, multiprocessing.context, asyncio
+import pypdfium2.raw, starlette.applications, tempfile, typer, uvicorn, watchfiles, zxingcpp
+import multiprocessing.context, asyncio
 for name in ("fcntl", "resource", "pwd", "grp", "termios", "tty", "pty", "syslog"):
     sys.modules[name] = None
 for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_DIRECTORY", "O_CLOEXEC", "O_PATH", "fork", "forkpty", "getuid", "geteuid",

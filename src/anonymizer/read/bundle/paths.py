@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import stat
-import unicodedata
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 SUFFIXES = (".zip", ".pdf")
@@ -63,16 +62,16 @@ def labels(names: Sequence[str]) -> list[str]:
         number = 1
         while label in taken:
             number += 1
-            head, dot, tail = wanted.rpartition(".")
-            label = f"{head} ({number}).{tail}" if dot and "/" not in tail else f"{wanted} ({number})"
+            path = PurePosixPath(wanted)
+            label = str(path.with_name(f"{path.stem} ({number}){path.suffix}"))
         taken.add(label)
         found.append(label)
     return found
 
 
 def _part(text: str) -> str:
-    plain = "".join("_" if unicodedata.category(c)[0] == "C" or c in '<>:"|?*' else c for c in text)
-    plain = plain.strip(" ").rstrip(".") or "_"
+    plain = "".join(c if c.isprintable() and c not in '<>:"|?*' else "_" for c in text)
+    plain = plain.lstrip(" ").rstrip(" .") or "_"
     if len(plain.encode()) <= MOST_BYTES:
         return plain
     _, dot, tail = plain.rpartition(".")

@@ -31,7 +31,7 @@ INSIDE = [
     *(READ / "bundle" / f"{name}.py" for name in ("archive", "child", "document")),
     *(
         READ / "clip" / f"{name}.py"
-        for name in ("animated", "child", "containers", "dicom", "frames", "normalise", "sound_child")
+        for name in ("animated", "child", "containers", "crop", "dicom", "frames", "normalise", "sound_child")
     ),
     *(
         READ / "photo" / f"{name}.py"

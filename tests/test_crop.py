@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -14,7 +15,20 @@ from PIL import Image
 from anonymizer.core.errors import UnsupportedError
 from anonymizer.core.settings import Purpose, Settings
 from anonymizer.core.settings_file import with_sidecar
-from anonymizer.core.types import Action, Box, Evidence, Kind, Model, Pixels, Processed, Region, Traces
+from anonymizer.core.types import (
+    Action,
+    Box,
+    Evidence,
+    Kind,
+    Model,
+    Pixels,
+    Processed,
+    Redaction,
+    Region,
+    Shape,
+    Style,
+    Traces,
+)
 from anonymizer.detect.faces.mesh import FaceMesh
 from anonymizer.detect.finder import Finder
 from anonymizer.detect.models.store import Store
@@ -27,7 +41,7 @@ from anonymizer.report.schema import Report
 from anonymizer.report.used import used_settings
 from anonymizer.road.clip.process import cropped_to_part
 from anonymizer.road.face_parts import PartsOfFaces
-from anonymizer.road.framing import framed
+from anonymizer.road.framing import framed, proposed
 from anonymizer.road.photo import process
 from clips import make_clip
 from conftest import FAST, Ran
@@ -276,3 +290,21 @@ def test_a_clip_is_cropped_in_every_frame_and_waits(run: Callable[..., Ran], tmp
     assert "road.clip-cropped" in [one["code"] for one in report["reasons"]]
     assert [one["code"] for one in report["notes"]].count("notes.cropped") == 1
     assert all(check["result"] in ("pass", "skipped") for check in report["checks"]), report["checks"]
+
+
+def test_a_crop_is_proposed_where_a_face_fills_the_picture_and_a_part_of_it_stays() -> None:
+    large = Redaction(Kind.FACE, Shape.ELLIPSE, Style.BLUR, (40, -20, 340, 320), (4, 4), ())
+    small = replace(large, box=(40, 20, 140, 140))
+    text = replace(large, kind=Kind.TEXT)
+    mouth = ((150.0, 200.0), (210.0, 195.0), (220.0, 215.0), (180.0, 230.0))
+    (said,) = proposed([small, large], [mouth], 400, 300)
+    assert said.code == "road.crop-proposed"
+    x, y, w, h = (int(part) for part in str(said).rpartition(" ")[2].split(","))
+    assert x < 150 and y < 195 and x + w > 220 and y + h > 230 and w * h < 0.1 * 400 * 300
+    for redactions, areas in (
+        ([small], [mouth]),
+        ([text], [mouth]),
+        ([large], []),
+        ([large], [Box(10, 10, 380, 280)]),
+    ):
+        assert not proposed(redactions, areas, 400, 300)

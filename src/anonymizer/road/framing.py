@@ -12,12 +12,14 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from anonymizer.core import kept
 from anonymizer.core.errors import UnsupportedError
 from anonymizer.core.face_outlines import Outline
-from anonymizer.core.geometry import scaled_size
+from anonymizer.core.geometry import corners_of, scaled_size
+from anonymizer.core.kept import KeptArea
 from anonymizer.core.message import Message
 from anonymizer.core.settings import Settings
-from anonymizer.core.types import Action, Box, Kind, Pixels, QuestionKind, Region
+from anonymizer.core.types import Action, Box, Kind, Pixels, QuestionKind, Redaction, Region
 
 MARGIN = 0.5
 """Width of the margin on each side, in longer sides of the crop: a face of which a third is left lies in it whole."""
@@ -32,6 +34,11 @@ SHAPE = 0.6
 PART = 0.5
 """A crop shows a part of a face, and is no picture of it, where less than this share of the face is in it, and the face
 takes up more than this share of it: hidden, nothing would be left, so a person is asked."""
+
+LARGE = 0.4
+"""Share of the picture that a hidden face takes up where a crop to what stays in view says less …"""
+WORTH = 0.5
+"""… and of the picture that such a crop is less than."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +160,24 @@ def _resized(pixels: Pixels, factor: float) -> Pixels:
         return np.ascontiguousarray(pixels)
     size = scaled_size(pixels.shape[1], pixels.shape[0], factor)
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def proposed(
+    redactions: Sequence[Redaction], kept_areas: Sequence[KeptArea], width: int, height: int
+) -> list[Message]:
+    """That a crop would say less, and which one, in pixels of the output: where a hidden face takes up most of it and
+    something of it was kept or marked. Nothing anywhere else."""
+    picture = Box(0, 0, width, height)
+    faces = [Box.between(*one.box).intersection(picture) for one in redactions if one.kind is Kind.FACE]
+    if not kept_areas or max((one.area for one in faces), default=0) < LARGE * picture.area:
+        return []
+    edges = [kept.bounds(area) for area in kept_areas]
+    x, y, wide, high = about([corners_of(Box.between(*one)) for one in edges])
+    # As the flag takes it, in whole pixels.
+    left, top, right, bottom = Box(x, y, wide, high).pixels(width, height)
+    if (right - left) * (bottom - top) >= WORTH * picture.area:
+        return []
+    return [Message("road.crop-proposed", crop=f"{left},{top},{right - left},{bottom - top}")]
 
 
 def about(shown: Sequence[Outline]) -> tuple[float, float, float, float]:

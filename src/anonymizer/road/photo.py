@@ -40,7 +40,7 @@ from anonymizer.redact.residual import (
 from anonymizer.report.thumbnail import thumbnail
 from anonymizer.road.background import Persons, without_room
 from anonymizer.road.face_parts import PartsOfFaces
-from anonymizer.road.framing import Framing, framed, shifted
+from anonymizer.road.framing import Framing, framed, proposed, shifted
 from anonymizer.road.heads import Heads
 from anonymizer.road.known import known_check
 from anonymizer.verify import strength
@@ -151,6 +151,7 @@ def process(
     examined = examine(staged, expected, done.written, tool)
     asked = questions(to_ask([*regions, *found], redactions))
     asked += nothing_left(redactions, [*regions, *found], width, height)
+    marked = [one.box for one in asked if one.kind is QuestionKind.MARK]
     return Processed(
         path=staged,
         type="photo",
@@ -165,6 +166,11 @@ def process(
             *(note for note in still.notes if note.code in ASKED),
             *done.unsure,
             *room.reasons,
+            *(
+                []
+                if frame.cropped or frame.smaller
+                else proposed(redactions, [*done.kept, *marked], width, height)
+            ),
             *reasons(settings, bool(done.kept), taken_off(seen, settings)),
         ),
         questions=tuple(asked),

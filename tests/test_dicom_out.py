@@ -44,6 +44,7 @@ from test_dicom import PLANES, made, stored
 from test_dicom_road import SECRETS
 
 LATER = "9999-01-01T00:00:00+00:00"
+UNKNOWN_SIDE = 0x00200060
 SAYS = DicomSource("1.2.3", "1.2.4", "1.2.5", "DX", "CHEST", "L", "L\\F", 3, 12)
 NOTHING = dict.fromkeys(DicomSource.__slots__, "")
 
@@ -268,7 +269,8 @@ def test_every_attribute_is_on_the_list(picture: bytes, tmp_path: Path) -> None:
     data = written(path, picture)
     found = dicom.walk(data)
     assert (found.picture, found.width, found.height) == (picture, 24, 16)
-    assert set(found.tags) == set(dicom.META) | set(dicom.ELEMENTS)
+    # Which side it is stands in the one element, or that it is not known in the other.
+    assert set(found.tags) == (set(dicom.META) | set(dicom.ELEMENTS)) - {UNKNOWN_SIDE}
     assert path.stat().st_mtime == NEUTRAL_TIME and path.stat().st_mode & 0o77 == 0
     said = pydicom.dcmread(io.BytesIO(data))
     assert [item.CodeValue for item in said.DeidentificationMethodCodeSequence] == ["113100", "113101"]
@@ -279,8 +281,11 @@ def test_every_attribute_is_on_the_list(picture: bytes, tmp_path: Path) -> None:
     }
     bare = dicom.walk(written(path, picture, DicomSource(), words_hidden=False))
     assert set(dicom.ELEMENTS) - set(bare.tags) == {
-        tag for tag, rule in dicom.ELEMENTS.items() if not rule.needed
+        tag for tag, rule in dicom.ELEMENTS.items() if not rule.needed and tag != UNKNOWN_SIDE
     }
+    for part, there in (("HAND", True), ("CHEST", False)):
+        tags = dicom.walk(written(path, picture, DicomSource(body_part=part))).tags
+        assert (UNKNOWN_SIDE in tags) is there
 
 
 def test_identifiers_follow_from_the_secret_and_the_source(picture: bytes, tmp_path: Path) -> None:

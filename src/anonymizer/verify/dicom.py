@@ -90,6 +90,7 @@ ELEMENTS = {
     0x00200011: _rule("IS", rb"|[0-9]{1,4} ?"),
     0x00200013: _rule("IS", rb"|[0-9]{1,4} ?"),
     0x00200020: _rule("CS", b"|" + ORIENTATION.pattern.encode() + b" ?"),
+    0x00200060: _rule("CS", b"", needed=False),
     0x00200062: _rule("CS", rb"[LR] ", needed=False),
     0x00280002: _rule("US", _number(3)),
     0x00280004: _rule("CS", rb"YBR_FULL_422"),

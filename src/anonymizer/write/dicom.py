@@ -19,7 +19,7 @@ from pydicom.encaps import encapsulate
 from pydicom.filewriter import dcmwrite
 from pydicom.uid import UID, JPEGBaseline8Bit, SecondaryCaptureImageStorage
 
-from anonymizer.core.dicom import DicomSource
+from anonymizer.core.dicom import PAIRED, DicomSource
 from anonymizer.core.durable import new_file, sync
 from anonymizer.write.photo import failed, neutralise
 
@@ -97,6 +97,9 @@ def _dataset(
         data.BodyPartExamined = source.body_part
     if source.side:
         data.ImageLaterality = source.side
+    elif not source.body_part or source.body_part in PAIRED:
+        # PS3.3, C.7.3.1: not there of a part that has no side, empty where the side is not known.
+        data.Laterality = ""
     data.PatientIdentityRemoved = "YES"
     data.DeidentificationMethod = METHOD
     codes = (PROFILE, CLEAN_PIXELS) if words_hidden else (PROFILE,)

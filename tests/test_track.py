@@ -211,6 +211,12 @@ def test_what_moves_evenly_is_hardly_wider_than_it_is_and_what_trembles_stands()
     moving = np.array([(20.0 * n, 100, 80, 90) for n in range(30)], np.float32)
     out = steady(moving, 4)
     assert np.allclose(out[8:-8, 2], 80 + 2 * 20) and np.allclose(out[8:-8, 3], 90)
+    exact = steady(moving, 4, np.arange(30) % 2 == 0)[8:-8, 2]
+    assert np.allclose(exact[::2], 80) and np.allclose(exact[1::2], 120), "where it is sure, no wider"
+    swung = np.array([(200 * np.sin(n / 3), 100, 80, 90) for n in range(60)], np.float32)
+    assert (steady(swung, 4, np.ones(60, np.bool_))[:, 2] <= 80 * 1.25).all(), (
+        "a movement is not averaged away"
+    )
     trembling = np.array([(100 + 3 * (n % 2), 100, 80 + 6 * (n % 3 == 0), 90) for n in range(30)], np.float32)
     wide = steady(trembling, 4)[8:-8]
     assert np.ptp(wide, axis=0).max() < 4, "less than half of what it was"

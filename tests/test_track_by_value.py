@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from anonymizer.core.types import Box, Evidence, Kind, Pixels, Region
 from anonymizer.track import template as look
 from anonymizer.track.labels import ROOMY
-from anonymizer.track.live import SURE, Live, between, bridged, nearness, seen, trimmed
+from anonymizer.track.live import SURE, Live, between, bridged, nearness, refuted, score_of, seen, trimmed
 from anonymizer.track.template import follow, template
 from anonymizer.track.tracker import Tracker
 from anonymizer.track.tracks import Track, steady
@@ -293,6 +293,81 @@ def test_between_two_sightings_the_followed_way_and_the_straight_one_are_hidden(
     one = live("SFFF", boxes=boxes, first=97, since=97)
     tracker(one)._attest(one, region(Box(30, 0, 10, 10)), PICTURE, GREY)
     assert one.boxes == [Box(0, 0, 10, 10), Box(0, 0, 20, 30), Box(0, 0, 30, 30), Box(30, 0, 10, 10)]
+
+
+def test_a_face_that_is_sighted_where_it_was_followed_to_went_that_way() -> None:
+    boxes = [Box(0, 0, 10, 10), Box(40, 30, 10, 10), Box(0, 0, 12, 12), Box(30, 0, 10, 10)]
+    one = live("SFHF", boxes=boxes, first=97, since=97)
+    tracker(one)._attest(one, region(Box(32, 0, 10, 10)), PICTURE, GREY)
+    assert one.boxes == [boxes[0], boxes[1], Box(0, 0, 31.333333333333332, 12), Box(32, 0, 10, 10)]
+    assert one.marks == ["S", "C", "H", "S"], "where it was only held, both ways are hidden"
+
+
+FACE = {"kind": Kind.FACE, "looks": 3, "sightings": 9}
+WIDE = Box(300, 100, 49, 48)
+"""A little more than a hundredth of the frame."""
+
+
+@pytest.mark.parametrize(
+    ("box", "best", "more", "gone"),
+    [
+        (WIDE, 0.34, {"closest": 0.24}, True),
+        (WIDE, 0.34, {"closest": 0.25}, False),
+        (WIDE, 0.35, {"closest": 0.0}, False),
+        (Box(300, 100, 48, 48), 0.34, {"closest": 0.0}, False),
+        (WIDE, 0.34, {"closest": 0.0, "looks": 2}, False),
+        (WIDE, 0.34, {"closest": 0.0, "looks": 2, "sightings": 2}, True),
+        (WIDE, 0.34, {"closest": 0.0, "kind": Kind.TEXT}, False),
+        (Box(300, 100, 20, 20), 0.29, {"refuted": 3, "sightings": 3, "closest": 0.3}, True),
+        (Box(300, 100, 20, 20), 0.29, {"refuted": 2, "sightings": 3}, False),
+        (Box(300, 100, 20, 20), 0.29, {"refuted": 4, "sightings": 4}, False),
+        (Box(300, 100, 20, 20), 0.3, {"refuted": 3, "sightings": 3}, False),
+        (WIDE, 0.1, {"sightings": 0, "looks": 0}, False),
+    ],
+)
+def test_a_faint_face_that_would_hide_much_is_borne_out_by_a_closer_look(
+    box: Box, best: float, more: dict[str, Any], gone: bool
+) -> None:
+    assert refuted(live(box=box, best=best, **(FACE | more)), SIZE) == gone
+
+
+def test_closer_looks_are_counted_where_a_face_was_just_sighted() -> None:
+    here, there = live(box=WIDE, since=100), live(box=BOX, since=99)
+    made = tracker(here, there)
+    made.looked({WIDE: 0.2, BOX: 0.01}, 0.05)
+    made.looked({WIDE: 0.01}, 0.05)
+    assert (here.looks, here.closest, here.refuted) == (2, 0.2, 1)
+    assert (there.looks, there.refuted) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("more", "wanted"),
+    [
+        ({"best": 0.2, "sightings": 2}, True),
+        ({"best": 0.34, "sightings": 9, "looks": 2, "closest": 0.24}, True),
+        ({"best": 0.34, "sightings": 9, "looks": 3}, False),
+        ({"best": 0.34, "sightings": 9, "closest": 0.25}, False),
+        ({"best": 0.35, "sightings": 9}, False),
+    ],
+)
+def test_faint_faces_are_looked_at_closely_until_they_are_borne_out(
+    more: dict[str, Any], wanted: bool
+) -> None:
+    assert tracker(live(box=WIDE, **more)).unconfirmed(WIDE) == wanted
+
+
+@pytest.mark.parametrize(
+    ("scores", "sure"),
+    [
+        ({"centerface": 0.3, "blazeface-full": 0.79}, 0.3),
+        ({"centerface": 0.3, "blazeface-full": 0.8}, 0.8),
+        ({"mine": 0.6}, 0.6),
+        ({}, 0.0),
+    ],
+)
+def test_how_sure_a_sighting_is_says_the_network_that_decides(scores: dict[str, float], sure: float) -> None:
+    evidence = tuple(Evidence(name, score) for name, score in scores.items())
+    assert score_of(Region(BOX, Kind.FACE, evidence)) == sure
 
 
 def test_what_is_sighted_is_recorded() -> None:

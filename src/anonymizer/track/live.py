@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer.core.types import Box, Kind
+from anonymizer.core.types import Box, Kind, Region
 from anonymizer.detect.base import Proof
+from anonymizer.detect.faces import centerface
 from anonymizer.track.flow import Quad, aligned, scaled
 from anonymizer.track.template import Grey, Template
 
@@ -24,6 +25,12 @@ PER_SIGHTING = 0.1
 """… and how much each sighting adds."""
 FAINT, FEW = 0.3, 3
 """A face of a lower score, sighted no oftener than so, is none if closer looks do not confirm it either."""
+COSTLY, PLAIN = 0.01, 0.35
+"""A face that takes up more of the frame than so, and never has such a score, must be borne out by a closer look …"""
+LOOKED, BORNE_OUT = 3, 0.25
+"""… one of so many at different moments, that gives it so much, as in a photo (``detect/faces/decide.py``)."""
+ALONE = 0.8
+"""Score from which a network that only advises counts as much as the one that decides."""
 LEAST_HELD = 0.13
 """A place is held for as long as the thing was sighted, and no longer than :data:`HELD`, but for so long at least:
 nobody has looked at every frame."""
@@ -36,7 +43,8 @@ it is no longer than both were sighted."""
 
 @dataclass(eq=False, slots=True)
 class Live:
-    """A track that is being made. ``marks`` holds, frame by frame, S sighted, F followed, H held."""
+    """A track that is being made. ``marks`` holds, frame by frame, S sighted, F followed, C followed to where it was
+    sighted next, H held."""
 
     kind: Kind
     first: int
@@ -64,6 +72,8 @@ class Live:
     """… and could not be followed by its corners in all frames."""
     refuted: int = 0
     """How many of a face's sightings a closer look did not confirm."""
+    closest: float = 0.0
+    """The best score that a closer look at a face has given."""
     searches: int = 0
     """How often labels were looked for everywhere in its frames, known at the end: what is followed back through
     frames in which it was looked for was not found there."""
@@ -77,6 +87,13 @@ class Live:
     @property
     def box(self) -> Box:
         return self.boxes[-1]
+
+
+def score_of(region: Region) -> float:
+    """How sure a sighting is: of a face by CenterFace, or by another network that is sure."""
+    own = [e.score for e in region.evidence if e.detector == centerface.NAME]
+    others = [e.score for e in region.evidence if not own or e.score >= ALONE]
+    return max((*own, *others), default=0.0)
 
 
 def trust(live: Live) -> float:
@@ -93,11 +110,20 @@ def seen(marks: Sequence[str], apart: int) -> NDArray[np.bool_]:
     return found
 
 
-def refuted(live: Live) -> bool:
+def refuted(live: Live, size: tuple[int, int]) -> bool:
     """Whether a face was sighted faintly a few times, while it was looked for all the time, and no closer look
-    confirmed it: a hand, a coat."""
-    faint = live.kind is Kind.FACE and live.best < FAINT and live.sightings <= FEW
-    return faint and 0 < live.sightings <= live.refuted
+    confirmed it; or oftener, but would hide much of frames of this ``size`` (width, height): a hand, a coat."""
+    if live.kind is not Kind.FACE or not live.sightings:
+        return False
+    if live.best < FAINT and live.sightings <= min(FEW, live.refuted):
+        return True
+    looked = live.looks >= min(LOOKED, live.sightings)
+    return looked and live.best < PLAIN and live.closest < BORNE_OUT and is_costly(live, size)
+
+
+def is_costly(live: Live, size: tuple[int, int]) -> bool:
+    """Whether a face would hide much of a frame of this ``size``, if it is none."""
+    return live.boxes[live.since - live.first].area > COSTLY * size[0] * size[1]
 
 
 def nearness(a: Box, b: Box) -> float:
@@ -137,13 +163,15 @@ def trimmed(live: Live, frames_of: Callable[[float], int]) -> Live:
         followed, held = len(live.marks), frames_of(HELD)
     begin, end = first, last
     while (
-        begin > 0 and first - begin < followed and _near(live.marks[begin - 1 : begin - 1 + held], "F", "S")
+        begin > 0
+        and first - begin < followed
+        and _near(live.marks[begin - 1 : begin - 1 + held], "F", "C", "S")
     ):
         begin -= 1
     while (
         end < len(live.marks) - 1
         and end - last < followed
-        and _near(live.marks[max(0, end + 2 - held) : end + 2], "F", "S")
+        and _near(live.marks[max(0, end + 2 - held) : end + 2], "F", "C", "S")
     ):
         end += 1
     live.boxes, live.marks = live.boxes[begin : end + 1], live.marks[begin : end + 1]
@@ -193,6 +221,7 @@ def bridged(
         best.boxes += late.boxes
         best.marks += late.marks
         best.refuted += late.refuted
+        best.closest = max(best.closest, late.closest)
         best.proof = max(best.proof, late.proof)
         best.looks, best.reads = best.looks + late.looks, best.reads + late.reads
         best.best, best.sightings = max(best.best, late.best), best.sightings + late.sightings

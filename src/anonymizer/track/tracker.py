@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import cv2
@@ -24,16 +24,21 @@ from anonymizer.track import labels
 from anonymizer.track.cuts import FLASH, Cuts
 from anonymizer.track.labels import LABELS, ROOMY
 from anonymizer.track.live import (
+    BORNE_OUT,
+    COSTLY,
     FAINT,
     FEW,
     FOLLOWED,
     HELD,
+    LOOKED,
+    PLAIN,
     SURE,
     Live,
     between,
     bridged,
     nearness,
     refuted,
+    score_of,
     seen,
     trimmed,
     trust,
@@ -43,6 +48,8 @@ from anonymizer.track.tracks import SMOOTH, Track, steady
 
 QUICK_EVERY = 0.13
 """Seconds between quick detections while all faces are in steady view: less than a head takes to turn away."""
+ARRIVED = 0.6
+"""A face that is sighted where it was followed to (intersection over union) went the way that it was followed."""
 LOSING = 0.12
 """Seconds without a sighting after which a well-attested face is searched for."""
 REMEMBERED = 240
@@ -124,15 +131,25 @@ class Tracker:
         return [live.box for live in self._live if live.kind in kinds and live.marks[-1] != "H"]
 
     def unconfirmed(self, box: Box) -> bool:
-        """Whether a faint face that was sighted in the next frame is all that speaks for a face there, or almost."""
+        """Whether a faint face that was sighted in the next frame is all that speaks for a face there, or almost; or as
+        often as you like, but it would hide much, and no closer look has borne it out."""
         here = (live for live in self._live if live.kind is Kind.FACE)
         near = [live for live in here if nearness(box, live.box) > 0 or box.covered_by(live.box) > 0.7]
-        return all(live.best < FAINT and live.sightings < FEW for live in near)
+        if all(live.best < FAINT and live.sightings < FEW for live in near):
+            return True
+        costly = box.area > COSTLY * self.size[0] * self.size[1]
+        return costly and all(
+            live.best < PLAIN and live.closest < BORNE_OUT and live.looks < LOOKED for live in near
+        )
 
-    def refute(self, boxes: Sequence[Box]) -> None:
-        """Closer looks at faces that were sighted at these places in this frame saw nothing."""
+    def looked(self, scores: Mapping[Box, float], least: float) -> None:
+        """What closer looks at faces that were sighted at these places in this frame gave; under ``least`` it counts as
+        nothing."""
         for live in self._live:
-            live.refuted += live.kind is Kind.FACE and live.since == self._frame and live.box in boxes
+            if live.kind is Kind.FACE and live.since == self._frame and live.box in scores:
+                live.looks += 1
+                live.closest = max(live.closest, scores[live.box])
+                live.refuted += scores[live.box] < least
 
     def restless(self, *, moved: bool) -> list[Box]:
         """Where labels are to be looked for again: those that could not be followed surely since they were sighted,
@@ -189,7 +206,7 @@ class Tracker:
             last = live.first + len(live.boxes) - 1
             live.searches = sum(live.first <= frame <= last for frame in self._searches)
         hidden = (live for live in self._done if labels.verdict(live, self.size) is Action.HIDE)
-        return [self._finished(live) for live in hidden if not refuted(live)]
+        return [self._finished(live) for live in hidden if not refuted(live, self.size)]
 
     def asked(self) -> list[tuple[int, Region]]:
         """After :meth:`tracks`: the labels that are left in view for a person to look at, each in one of its frames."""
@@ -248,9 +265,13 @@ class Tracker:
         if label and live.marks:
             labels.attest(live, region, grey, self._past, self._frame, self.scale)
         elif gap > 1:
-            # Followed there and sighted here: hide both the followed way and the straight one.
+            arrived = live.marks[-1] == "F" and live.box.iou(region.box) >= ARRIVED
             for step in range(1, gap):
                 at = live.since - live.first + step
+                if arrived and live.marks[at] == "F":
+                    live.marks[at] = "C"
+                    continue
+                # Followed to one place and sighted at another: hide both the followed way and the straight one.
                 straight = between(before, region.box, step / gap)
                 live.boxes[at] = live.boxes[at].union(straight)
         box = labels.box_of(live.quads[-1]) if label else region.box
@@ -260,7 +281,7 @@ class Tracker:
         live.boxes[-1], live.marks[-1] = box, "S"
         live.since = live.good = self._frame
         live.sightings += 1
-        live.best = max(live.best, max((e.score for e in region.evidence), default=0.0))
+        live.best = max(live.best, score_of(region))
         for e in region.evidence:
             live.evidence[e.detector] = max(live.evidence.get(e.detector, 0.0), e.score)
         live.appearance = template(grey, self._small(region.box))
@@ -369,7 +390,8 @@ class Tracker:
             quads = np.array([labels.padded(quad, 1 / max(self.scale)) for quad in live.quads], np.float32)
         if quads is None:
             raw = np.array([(b.x, b.y, b.w, b.h) for b in live.boxes], np.float32).reshape(-1, 4)
-            boxes = steady(raw, self.frames_of(SMOOTH))
+            sure = np.array([mark in "SC" for mark in live.marks], np.bool_)
+            boxes = steady(raw, self.frames_of(SMOOTH), sure)
         else:
             boxes = np.concatenate([quads.min(axis=1), np.ptp(quads, axis=1)], axis=1)
         colours = live.total / live.added if live.total is not None else np.full((1, 1, 3), 128.0)

@@ -50,12 +50,20 @@ class Track:
         return tuple((float(x), float(y)) for x, y in self.quads[frame - self.first])
 
 
-def steady(boxes: NDArray[np.float32], half: int) -> NDArray[np.float32]:
+DRIFT = 0.1
+"""How far an averaged middle may be from the one that was found, as a share of the size: more is no jitter, but a
+movement that is not even, and to hold both would make the cover wide."""
+
+
+def steady(
+    boxes: NDArray[np.float32], half: int, sure: NDArray[np.bool_] | None = None
+) -> NDArray[np.float32]:
     """Boxes ``(n, 4)`` that neither flicker in size nor ever leave a part of the given ones outside.
 
     The middle is averaged over ``half`` frames before and after, and the size is the largest of the window, averaged
     likewise: what moves evenly is no wider than it is. Each edge reaches as far as one frame before and after, for a
-    face moves on while it is looked for, and what an average would let out is taken back in.
+    face moves on while it is looked for, but in frames ``(n,)`` in which it is ``sure`` where it is; and what an
+    average would let out is taken back in.
     """
     if len(boxes) == 0:
         return boxes
@@ -63,12 +71,17 @@ def steady(boxes: NDArray[np.float32], half: int) -> NDArray[np.float32]:
         [-boxes[:, 0], -boxes[:, 1], boxes[:, 0] + boxes[:, 2], boxes[:, 1] + boxes[:, 3]]
     )
     sizes = boxes[:, 2:] / 2
-    middles = _windowed(boxes[:, :2] + sizes, half).mean(axis=2)
+    own = boxes[:, :2] + sizes
+    drift = 2 * DRIFT * sizes
+    middles = own + np.clip(_windowed(own, half).mean(axis=2) - own, -drift, drift)
     # A quarter of the window is enough to take the jitter of single sightings in.
     outer = _windowed(sizes, max(1, half // 2)).max(axis=2)
     reach = _windowed(outer, half).mean(axis=2)
     smooth = np.concatenate([reach - middles, reach + middles], axis=1)
-    wide = np.maximum(smooth, _windowed(edges, 1).max(axis=2))
+    reached = _windowed(edges, 1).max(axis=2)
+    if sure is not None:
+        reached = np.where(sure[:, None], edges, reached)
+    wide = np.maximum(smooth, reached)
     return np.column_stack(
         [-wide[:, 0], -wide[:, 1], wide[:, 2] + wide[:, 0], wide[:, 3] + wide[:, 1]]
     ).astype(np.float32)

@@ -31,7 +31,7 @@ from anonymizer.redact.photo import redact
 from anonymizer.redact.residual import left_over
 from anonymizer.road.clip.flashes import flashed
 from anonymizer.track.hand_drawn import RegionFollower
-from anonymizer.track.live import FAINT
+from anonymizer.track.live import PLAIN, score_of
 from anonymizer.track.tracker import Tracker
 
 SMALL_SIDE = 640
@@ -303,32 +303,32 @@ def _take(
         _learn_rotations(shot, sightings, fresh=False)
     elif sightings:
         _learn_rotations(shot, sightings, fresh=False)
-    doubtful = _unconfirmed(frame, sightings, picture, scale, finder, tracker)
+    scores = _closer_looks(frame, sightings, picture, scale, finder, tracker)
     tracker.add(frame.small, sightings, cut=frame.cut, searched=searched)
-    tracker.refute(doubtful)
+    tracker.looked(scores, CONFIRMED)
     if frame.whole is not None:
         whole = picture if picture is not None else pixels(frame.whole)
         tracker.prove(lambda region: finder.proof(whole, region))
     found.pts.append(frame.pts)
 
 
-def _unconfirmed(
+def _closer_looks(
     frame: SearchFrame,
     sightings: Sequence[Region],
     picture: Pixels | None,
     scale: tuple[float, float],
     finder: Finder,
     tracker: Tracker,
-) -> list[Box]:
-    """The faint faces among the sightings that a closer look does not confirm; they need another sighting."""
-    refuted: list[Box] = []
+) -> dict[Box, float]:
+    """What closer looks say of the faint faces among the sightings, where little else speaks for a face."""
+    scores: dict[Box, float] = {}
     for region in sightings:
         small = region.box.times(1 / scale[0], 1 / scale[1])
-        faint = region.kind is Kind.FACE and max(e.score for e in region.evidence) < FAINT
+        faint = region.kind is Kind.FACE and score_of(region) < PLAIN
         if faint and min(small.w, small.h) >= FAINT_SIDE and tracker.unconfirmed(region.box):
             view, box = (frame.small, small) if picture is None else (picture, region.box)
-            refuted += [region.box] if finder.close_look(view, box) < CONFIRMED else []
-    return refuted
+            scores[region.box] = finder.close_look(view, box)
+    return scores
 
 
 def _labels(

@@ -12,7 +12,7 @@ import pytest
 from anonymizer.core.settings import Settings
 from anonymizer.core.types import Action, Box, Evidence, Kind, Question, QuestionKind, Region
 from anonymizer.road.clip.plan import RedactionPlan
-from anonymizer.road.clip.questions import questions
+from anonymizer.road.clip.questions import asked_already, questions
 from anonymizer.road.clip.search import Doubt
 from anonymizer.track.tracks import Track
 
@@ -42,6 +42,30 @@ def test_one_place_is_one_question_with_its_moment() -> None:
     (one,) = asked(*near)
     assert (one.kind, one.box, one.seconds, one.hidden) == (QuestionKind.TEXT, PLACE, 0.5, False)
     assert len(asked(*near, doubt(50, Box(400, 100, 60, 40)), doubt(60, kind=Kind.CODE))) == 3
+
+
+@pytest.mark.parametrize(
+    ("found", "frame", "earlier", "already"),
+    [
+        (PLACE, 60, doubt(5), True),
+        (Box(108, 104, 60, 40), 60, doubt(5), True),
+        # Small labels, codes for texts, other places, other shots, and what is hidden as well.
+        (Box(100, 100, 40, 20), 60, doubt(5), False),
+        (PLACE, 60, doubt(5, kind=Kind.CODE), False),
+        (Box(400, 100, 60, 40), 60, doubt(5), False),
+        (PLACE, 120, doubt(5), False),
+        (PLACE, 60, doubt(5, action=Action.HIDE_AND_ASK), False),
+    ],
+)
+@pytest.mark.parametrize("by_track", [False, True])
+def test_a_label_that_is_asked_about_is_not_hidden_for_one_look_at_the_output(
+    found: Box, frame: int, earlier: Doubt, already: bool, by_track: bool
+) -> None:
+    tracker = SimpleNamespace(asked=lambda: [(earlier.frame, earlier.region)] if by_track else [])
+    searched: Any = SimpleNamespace(cuts=(100,), tracker=tracker)
+    doubts = [] if by_track else [earlier]
+    region = doubt(0, found, action=Action.HIDE).region
+    assert asked_already(region, frame, doubts, searched, SIZE) == already
 
 
 @pytest.mark.parametrize(

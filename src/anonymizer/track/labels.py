@@ -149,7 +149,7 @@ def unproved(lives: Sequence[Live], frame: int, size: tuple[int, int]) -> list[t
     due = [
         (live, region)
         for live, region in due
-        if live.proof is Proof.NONE or (live.proof < Proof.CERTAIN and _costs_much(region, size))
+        if live.proof is Proof.NONE or (live.proof < Proof.CERTAIN and costs_much(region, size))
     ]
     return sorted(due, key=lambda one: -one[1].box.area)[:PROOFS]
 
@@ -174,12 +174,12 @@ def verdict(live: Live, size: tuple[int, int]) -> Action:
     if live.proof is Proof.NONE:
         return Action.LEAVE
     found = live.searches < LOOKS or FOUND * live.searches <= live.sightings
-    if (2 * live.reads > live.looks and found) or not _costs_much(region_of(live, live.since), size):
+    if (2 * live.reads > live.looks and found) or not costs_much(region_of(live, live.since), size):
         return Action.HIDE
     return Action.ASK
 
 
-def _costs_much(region: Region, size: tuple[int, int]) -> bool:
+def costs_much(region: Region, size: tuple[int, int]) -> bool:
     """Whether a label would destroy the case were it hidden in error."""
     if region.kind is Kind.CODE:
         return share(region, size[::-1]) > LARGE_CODE

@@ -118,12 +118,26 @@ def refuted(live: Live, size: tuple[int, int]) -> bool:
     if live.best < FAINT and live.sightings <= min(FEW, live.refuted):
         return True
     looked = live.looks >= min(LOOKED, live.sightings)
-    return looked and live.best < PLAIN and live.closest < BORNE_OUT and is_costly(live, size)
+    return (
+        looked
+        and live.best < PLAIN
+        and live.closest < BORNE_OUT
+        and is_costly(live.boxes[live.since - live.first], size)
+    )
 
 
-def is_costly(live: Live, size: tuple[int, int]) -> bool:
+def is_costly(box: Box, size: tuple[int, int]) -> bool:
     """Whether a face would hide much of a frame of this ``size``, if it is none."""
-    return live.boxes[live.since - live.first].area > COSTLY * size[0] * size[1]
+    return box.area > COSTLY * size[0] * size[1]
+
+
+def wants_a_look(box: Box, near: Sequence[Live], size: tuple[int, int]) -> bool:
+    """Whether faint faces near this place are all that speaks for a face there, or almost; or are as many as you like,
+    but it would hide much, and no closer look has borne it out."""
+    if all(live.best < FAINT and live.sightings < FEW for live in near):
+        return True
+    doubtful = all(live.best < PLAIN and live.closest < BORNE_OUT and live.looks < LOOKED for live in near)
+    return doubtful and is_costly(box, size)
 
 
 def nearness(a: Box, b: Box) -> float:

@@ -24,14 +24,8 @@ from anonymizer.track import labels
 from anonymizer.track.cuts import FLASH, Cuts
 from anonymizer.track.labels import LABELS, ROOMY
 from anonymizer.track.live import (
-    BORNE_OUT,
-    COSTLY,
-    FAINT,
-    FEW,
     FOLLOWED,
     HELD,
-    LOOKED,
-    PLAIN,
     SURE,
     Live,
     between,
@@ -42,6 +36,7 @@ from anonymizer.track.live import (
     seen,
     trimmed,
     trust,
+    wants_a_look,
 )
 from anonymizer.track.template import FOLLOWED_CORRELATION, GROWTH, Grey, follow, template
 from anonymizer.track.tracks import SMOOTH, Track, steady
@@ -131,16 +126,10 @@ class Tracker:
         return [live.box for live in self._live if live.kind in kinds and live.marks[-1] != "H"]
 
     def unconfirmed(self, box: Box) -> bool:
-        """Whether a faint face that was sighted in the next frame is all that speaks for a face there, or almost; or as
-        often as you like, but it would hide much, and no closer look has borne it out."""
+        """Whether a closer look is due at a faint face that was sighted in the next frame: :func:`wants_a_look`."""
         here = (live for live in self._live if live.kind is Kind.FACE)
         near = [live for live in here if nearness(box, live.box) > 0 or box.covered_by(live.box) > 0.7]
-        if all(live.best < FAINT and live.sightings < FEW for live in near):
-            return True
-        costly = box.area > COSTLY * self.size[0] * self.size[1]
-        return costly and all(
-            live.best < PLAIN and live.closest < BORNE_OUT and live.looks < LOOKED for live in near
-        )
+        return wants_a_look(box, near, self.size)
 
     def looked(self, scores: Mapping[Box, float], least: float) -> None:
         """What closer looks at faces that were sighted at these places in this frame gave; under ``least`` it counts as

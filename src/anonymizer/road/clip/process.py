@@ -40,7 +40,7 @@ from anonymizer.road.clip.background import ClipRoom, clip_room
 from anonymizer.road.clip.face_parts import followed_parts
 from anonymizer.road.clip.heads import SeenHeads, seen_heads
 from anonymizer.road.clip.plan import RedactionPlan, differing, lies_inside, planned, union
-from anonymizer.road.clip.questions import questions
+from anonymizer.road.clip.questions import asked_already, questions
 from anonymizer.road.clip.search import Doubt, Searched, begun, search
 from anonymizer.road.clip.speech import mutes, searched_again, speech_in, to_listen
 from anonymizer.road.clip.verification import Verification, verification_pass
@@ -127,6 +127,7 @@ def process(
             progress=progress,
         )
         bare = [f for f in verified.found if not plan.lets_be(f.frame, f.region.box)]
+        bare = [f for f in bare if not asked_already(f.region, f.frame, doubts, searched, plan.size)]
         doubts += [Doubt(f.frame, f.region) for f in bare if f.region.asked]
         searched_frames.append(verified.searched)
         left = [f for f in bare if f.region.hidden]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 
-from anonymizer.core.types import Action, Box, Question, QuestionKind
+from anonymizer.core.types import Action, Box, Question, QuestionKind, Region
 from anonymizer.detect.finder import question
 from anonymizer.detect.marks import finder, network
 from anonymizer.read.clip.reader import Clip
@@ -13,6 +13,7 @@ from anonymizer.redact.clip import TrackRedaction
 from anonymizer.redact.residual import unredacted
 from anonymizer.road.clip.plan import RedactionPlan
 from anonymizer.road.clip.search import Doubt, Searched
+from anonymizer.track.labels import LABELS, costs_much
 
 INK = frozenset({finder.NAME, network.NAME})
 BORNE_OUT = 0.5
@@ -47,6 +48,25 @@ def questions(clip: Clip, searched: Searched, plan: RedactionPlan, doubts: Seque
         question(one.region, float(searched.pts[one.frame] * clip.time_base), hidden=one not in in_view)
         for one in told
     ]
+
+
+def asked_already(
+    found: Region, frame: int, doubts: Sequence[Doubt], searched: Searched, size: tuple[int, int]
+) -> bool:
+    """Whether a label in the open, found in a frame of the output, of this ``size`` (width, height), is one that a
+    person is asked about in the same shot: several looks along its track did not agree, and one more settles nothing.
+    """
+    if found.kind not in LABELS or not costs_much(found, size):
+        return False
+    asked = [*doubts, *(Doubt(*one) for one in searched.tracker.asked())]
+    shot = _shot(frame, searched.cuts)
+    return any(
+        one.region.kind is found.kind
+        and one.region.action is Action.ASK
+        and _shot(one.frame, searched.cuts) == shot
+        and _one_place(one.region.box, found.box)
+        for one in asked
+    )
 
 
 def _one_place(one: Box, other: Box) -> bool:

@@ -9,10 +9,21 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from anonymizer.core.types import Box, Evidence, Kind, Pixels, Region
+from anonymizer.core.types import Action, Box, Evidence, Kind, Pixels, Region
 from anonymizer.track import template as look
 from anonymizer.track.labels import ROOMY
-from anonymizer.track.live import SURE, Live, between, bridged, nearness, refuted, score_of, seen, trimmed
+from anonymizer.track.live import (
+    SURE,
+    Live,
+    asked_faces,
+    between,
+    bridged,
+    nearness,
+    refuted,
+    score_of,
+    seen,
+    trimmed,
+)
 from anonymizer.track.template import follow, template
 from anonymizer.track.tracker import Tracker
 from anonymizer.track.tracks import Track, steady
@@ -329,6 +340,17 @@ def test_a_faint_face_that_would_hide_much_is_borne_out_by_a_closer_look(
     box: Box, best: float, more: dict[str, Any], gone: bool
 ) -> None:
     assert refuted(live(box=box, best=best, **(FACE | more)), SIZE) == gone
+
+
+@pytest.mark.parametrize(("score", "asked"), [(0.59, 0), (0.6, 1)])
+def test_a_face_that_is_not_borne_out_is_asked_about_where_another_network_half_sees_it(
+    score: float, asked: int
+) -> None:
+    one = live(
+        "SS", **FACE, box=WIDE, best=0.34, since=1, evidence={"centerface": 0.9, "blazeface-full": score}
+    )
+    found = asked_faces([one, live(box=WIDE, best=0.35, **FACE)], SIZE)
+    assert [(frame, region.box, region.action) for frame, region in found] == [(1, WIDE, Action.ASK)] * asked
 
 
 def test_closer_looks_are_counted_where_a_face_was_just_sighted() -> None:

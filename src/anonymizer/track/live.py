@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer.core.types import Box, Kind, Region
+from anonymizer.core.types import Action, Box, Evidence, Kind, Region
 from anonymizer.detect.base import Proof
 from anonymizer.detect.faces import centerface
 from anonymizer.track.flow import Quad, aligned, scaled
@@ -29,8 +29,9 @@ COSTLY, PLAIN = 0.01, 0.35
 """A face that takes up more of the frame than so, and never has such a score, must be borne out by a closer look …"""
 LOOKED, BORNE_OUT = 3, 0.25
 """… one of so many at different moments, that gives it so much, as in a photo (``detect/faces/decide.py``)."""
-ALONE = 0.8
-"""Score from which a network that only advises counts as much as the one that decides."""
+ALONE, HALF_SEEN = 0.8, 0.6
+"""Scores from which a network that only advises counts as much as the one that decides, and makes a question of what
+that one does not bear out (``detect/faces/parts.py``)."""
 LEAST_HELD = 0.13
 """A place is held for as long as the thing was sighted, and no longer than :data:`HELD`, but for so long at least:
 nobody has looked at every frame."""
@@ -138,6 +139,19 @@ def wants_a_look(box: Box, near: Sequence[Live], size: tuple[int, int]) -> bool:
         return True
     doubtful = all(live.best < PLAIN and live.closest < BORNE_OUT and live.looks < LOOKED for live in near)
     return doubtful and is_costly(box, size)
+
+
+def asked_faces(lives: Sequence[Live], size: tuple[int, int]) -> list[tuple[int, Region]]:
+    """The faces, each in the frame of its last sighting, that are left in view of frames of this ``size``, as no closer
+    look bore them out, though a network that only advises half sees them: a person must look."""
+    asked: list[tuple[int, Region]] = []
+    for live in lives:
+        advised = (score for name, score in live.evidence.items() if name != centerface.NAME)
+        if refuted(live, size) and max(advised, default=0.0) >= HALF_SEEN:
+            evidence = tuple(Evidence(name, score) for name, score in live.evidence.items())
+            box = live.boxes[live.since - live.first]
+            asked.append((live.since, Region(box, Kind.FACE, evidence, action=Action.ASK)))
+    return asked
 
 
 def nearness(a: Box, b: Box) -> float:

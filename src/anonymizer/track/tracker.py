@@ -28,6 +28,7 @@ from anonymizer.track.live import (
     HELD,
     SURE,
     Live,
+    asked_faces,
     between,
     bridged,
     nearness,
@@ -198,9 +199,10 @@ class Tracker:
         return [self._finished(live) for live in hidden if not refuted(live, self.size)]
 
     def asked(self) -> list[tuple[int, Region]]:
-        """After :meth:`tracks`: the labels that are left in view for a person to look at, each in one of its frames."""
+        """After :meth:`tracks`: what is left in view for a person to look at, each thing in one of its frames."""
         asked = [live for live in self._done if labels.verdict(live, self.size) is Action.ASK]
-        return [(live.since, labels.region_of(live, live.since, Action.ASK)) for live in asked]
+        told = [(live.since, labels.region_of(live, live.since, Action.ASK)) for live in asked]
+        return told + asked_faces(self._done, self.size)
 
     def _linked(self, sightings: Sequence[Region], small: Pixels, grey: Grey) -> list[Region]:
         """Give each sighting to the track it belongs to, nearest first; those that belong to none."""

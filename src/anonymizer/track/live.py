@@ -29,9 +29,8 @@ COSTLY, PLAIN = 0.01, 0.35
 """A face that takes up more of the frame than so, and never has such a score, must be borne out by a closer look …"""
 LOOKED, BORNE_OUT = 3, 0.25
 """… one of so many at different moments, that gives it so much, as in a photo (``detect/faces/decide.py``)."""
-ALONE, HALF_SEEN = 0.8, 0.6
-"""Scores from which a network that only advises counts as much as the one that decides, and makes a question of what
-that one does not bear out (``detect/faces/parts.py``)."""
+ALONE = 0.8
+"""Score from which a network that only advises counts as much as the one that decides."""
 LEAST_HELD = 0.13
 """A place is held for as long as the thing was sighted, and no longer than :data:`HELD`, but for so long at least:
 nobody has looked at every frame."""
@@ -112,19 +111,24 @@ def seen(marks: Sequence[str], apart: int) -> NDArray[np.bool_]:
 
 
 def refuted(live: Live, size: tuple[int, int]) -> bool:
+    """Whether a face in frames of this ``size`` (width, height) is not hidden."""
+    return flickers(live) or not_borne_out(live, size)
+
+
+def flickers(live: Live) -> bool:
     """Whether a face was sighted faintly a few times, while it was looked for all the time, and no closer look
-    confirmed it; or oftener, but would hide much of frames of this ``size`` (width, height): a hand, a coat."""
-    if live.kind is not Kind.FACE or not live.sightings:
+    confirmed it: a hand, a coat."""
+    faint = live.kind is Kind.FACE and live.best < FAINT and live.sightings <= FEW
+    return faint and 0 < live.sightings <= live.refuted
+
+
+def not_borne_out(live: Live, size: tuple[int, int]) -> bool:
+    """Whether a face would hide much of frames of this ``size`` (width, height), and neither any sighting of it nor a
+    closer look was sure."""
+    if live.kind is not Kind.FACE or not live.sightings or live.looks < min(LOOKED, live.sightings):
         return False
-    if live.best < FAINT and live.sightings <= min(FEW, live.refuted):
-        return True
-    looked = live.looks >= min(LOOKED, live.sightings)
-    return (
-        looked
-        and live.best < PLAIN
-        and live.closest < BORNE_OUT
-        and is_costly(live.boxes[live.since - live.first], size)
-    )
+    faint = live.best < PLAIN and live.closest < BORNE_OUT
+    return faint and is_costly(live.boxes[live.since - live.first], size)
 
 
 def is_costly(box: Box, size: tuple[int, int]) -> bool:
@@ -142,12 +146,10 @@ def wants_a_look(box: Box, near: Sequence[Live], size: tuple[int, int]) -> bool:
 
 
 def asked_faces(lives: Sequence[Live], size: tuple[int, int]) -> list[tuple[int, Region]]:
-    """The faces, each in the frame of its last sighting, that are left in view of frames of this ``size``, as no closer
-    look bore them out, though a network that only advises half sees them: a person must look."""
+    """The faces, each in the frame of its last sighting, that no closer look bore out: a person must look."""
     asked: list[tuple[int, Region]] = []
     for live in lives:
-        advised = (score for name, score in live.evidence.items() if name != centerface.NAME)
-        if refuted(live, size) and max(advised, default=0.0) >= HALF_SEEN:
+        if not_borne_out(live, size) and not flickers(live):
             evidence = tuple(Evidence(name, score) for name, score in live.evidence.items())
             box = live.boxes[live.since - live.first]
             asked.append((live.since, Region(box, Kind.FACE, evidence, action=Action.ASK)))

@@ -158,7 +158,9 @@ def _default(option: TyperOption) -> str:
     if not option.show_default or not option.default:
         # Left out, it is off; port 0 is explained by its help.
         return ""
-    return option.opts[0] if option.is_flag else f"{option.default:g}"
+    if option.is_flag:
+        return option.opts[0]
+    return f"{option.default:g}" if isinstance(option.default, int | float) else str(option.default)
 
 
 def _said(error: ParserError, command: AnyCommand) -> Message:

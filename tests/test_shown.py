@@ -335,6 +335,17 @@ def test_a_size_that_changes_late_is_found(tmp_path: Path) -> None:
         assert abs(rgb(found[63]).astype(int) - marked(63, 320, 192)).mean() < 9
 
 
+def test_no_frame_is_lost_where_an_mpeg_2_changes_its_size(tmp_path: Path) -> None:
+    """Its decoder holds one back."""
+    path = tmp_path / "a.mpg"
+    parts = ((numbered(6), "1.mpg"), (numbered(5, 320, 192, 6), "2.mpg"), (numbered(3, 160, 96, 11), "3.mpg"))
+    made = [make_clip(tmp_path / name, pictures, codec="mpeg2video") for pictures, name in parts]
+    path.write_bytes(b"".join(one.read_bytes() for one in made))
+    clip, found, ending = in_one_size(path)
+    assert [number_of(frame.planes[0]) for frame in found] == list(range(14))
+    assert (clip.width, clip.height) == (320, 192) and not ending.broken_off
+
+
 def test_the_road_takes_a_clip_whose_frames_change(tmp_path: Path, run: Any) -> None:
     from conftest import FAST
 

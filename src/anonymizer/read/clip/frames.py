@@ -40,6 +40,7 @@ HIGH_RATE = 120
 """Frames per second beyond which a container's word is tried on …"""
 MEASURED = 100
 """… so many packets."""
+_SEQUENCE = b"\0\0\1\xb3"
 MANY = 50
 """Times the usual step that a jump forward is at least: of a film of one frame an hour, an hour is none."""
 
@@ -167,6 +168,7 @@ def _decoded(file: BinaryIO, container: Any, stream: Any, decoder: Any, track: V
     stored = shown = -math.inf
     count = 0
     ended = corrupt = False
+    size: list[bytes] = []
     while not ended:
         try:
             packet = next(packets)
@@ -186,7 +188,7 @@ def _decoded(file: BinaryIO, container: Any, stream: Any, decoder: Any, track: V
                 if due is not None:
                     due.append(when)
         try:
-            for frame in decoder.decode(packet):
+            for frame in [*_held_back(decoder, packet, size), *decoder.decode(packet)]:
                 if due is not None:
                     # An AVI says when a picture is stored, not when it is shown: the n-th shown takes the n-th time.
                     frame.pts = due.popleft() if due else None
@@ -208,6 +210,23 @@ def _decoded(file: BinaryIO, container: Any, stream: Any, decoder: Any, track: V
     usual = 1 / (track.rate * (stream.time_base or track.time_base))
     if shown > -math.inf and (stored - shown > 0.75 * usual or corrupt):
         track.broken_off = True
+
+
+def _held_back(decoder: Any, packet: Any, size: list[bytes]) -> list[Any]:
+    """The frames that a decoder still has where an MPEG-2 video's size changes: its next packet would drop them.
+
+    ``size``: the last one, as it is coded (ISO/IEC 13818-2, 6.2.2.1); empty before the first.
+    """
+    if packet is None or decoder.name not in ("mpeg1video", "mpeg2video"):
+        return []
+    content = bytes(packet)
+    at = content.find(_SEQUENCE)
+    before, size[:] = size[:], [content[at + 4 : at + 7]] if at >= 0 else size
+    if not before or before == size:
+        return []
+    frames = decoder.decode(None)
+    decoder.flush_buffers()
+    return list(frames)
 
 
 def _judge_end(file: BinaryIO, demuxer: str, track: VideoTrack) -> None:

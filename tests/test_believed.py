@@ -39,7 +39,9 @@ INSIDE = [
     ),
 ]
 """The modules that speak within a decoding process, and the one function of :mod:`anonymizer.read.sniff` there."""
-AT_OPENING = {"file.empty", "file.gone", "file.link", "file.not-regular", "file.unreadable"}
+AT_OPENING = {
+    "file.empty", "file.gone", "file.link", "file.not-regular", "file.path-too-long", "file.unreadable"
+}  # fmt: skip
 SECRET = "Marie Blanc"
 
 

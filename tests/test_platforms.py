@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 import sys
@@ -9,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from anonymizer.cli import main as cli
 from anonymizer.core import durable
 from anonymizer.gate.files import safe_name
+from anonymizer.read import sniff
 from conftest import ROOT
 
 WINDOWS = """
@@ -87,6 +90,29 @@ def test_a_file_that_a_virus_scanner_holds_for_a_moment_is_replaced_when_it_lets
     with pytest.raises(PermissionError):
         durable.replace(path, b"new", temporary)
     assert len(tries) == 1
+
+
+def test_what_a_code_page_has_no_sign_for_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Output that goes into a file on Windows is in an old code page, which has no σ and no arrow."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), "cp1252") for _ in range(2))
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    for words, code in ((["--lang", "fr", "blur", "--help"], 0), (["--lang", "fr", "verify", "a→b.jpg"], 4)):
+        with pytest.raises(SystemExit) as left:
+            cli.main(words)
+        assert left.value.code == code
+    for stream in (out, err):
+        stream.flush()
+    said = out.buffer.getvalue() + err.buffer.getvalue()
+    assert b"\\u03c3" in said and b"a\\u2192b.jpg" in said and "é".encode("cp1252") in said
+
+
+def test_a_path_that_is_too_long_for_windows_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    long = str(tmp_path / ("x" * 250))
+    for path, code in ((long, "file.path-too-long"), (str(tmp_path / "a"), "file.gone")):
+        error = sniff.unreachable(FileNotFoundError(2, "The system cannot find the path specified", path))
+        assert error.message.code == code
 
 
 def test_the_example_of_the_guide_for_contributors_finds_what_it_says() -> None:

@@ -26,7 +26,7 @@ from anonymizer.cli.language import choose, say
 from anonymizer.cli.log import log
 from anonymizer.cli.models import models
 from anonymizer.cli.options import takes_language
-from anonymizer.cli.output import err_console
+from anonymizer.cli.output import err_console, escape_what_has_no_sign
 from anonymizer.cli.parser import CONTEXT, Command, Group
 from anonymizer.cli.release import release
 from anonymizer.cli.sheet import sheet
@@ -106,6 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; every error is one sentence and an exit code."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     failures.debug.set(False)
+    escape_what_has_no_sign()
     try:
         with _terminated_as_interrupted():
             choose(words)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,6 +28,14 @@ err_console = Console(stderr=True, highlight=False, soft_wrap=True)
 WORDS = {Verdict.READY: "state.ready", Verdict.REVIEW: "cli.in-review", Verdict.FAILED: "state.failed"}
 """What came of media, by the codes of the words for it, in the order in which it is counted."""
 COLOURS = {Verdict.READY: "green", Verdict.REVIEW: "yellow", Verdict.FAILED: "red"}
+
+
+def escape_what_has_no_sign() -> None:
+    """From now on what the console's or a file's encoding has no sign for is escaped (→ as \\u2192): on Windows what is
+    redirected is in an old code page, and a word that it lacks would end the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def shown(text: Path | str) -> str:

@@ -144,6 +144,7 @@ ENGLISH: dict[str, str | tuple[str, str]] = {
     "path.no-output-folder-name": "{path} is no output folder of this program; name the one that --out made.",
     "file.changed": "The file changed while it was read; wait until it is complete and try again.",
     "file.gone": "The file is gone; it was moved or deleted meanwhile.",
+    "file.path-too-long": "Windows does not find a file whose path has more than {most} signs; move the folder to a shorter path, or have long paths allowed.",
     "file.unreadable": "The file cannot be read ({cause}); check its permissions and that its disk is there.",
     "file.not-read": "Reading the file failed ({cause}); check its disk.",
     "file.changing": "The file keeps changing while it is read; wait until it is complete and try again.",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -19,6 +20,8 @@ from anonymizer.read.moving_image import is_moving
 
 HEAD = 4096
 """Bytes that :func:`sniff` wants to see."""
+WINDOWS_PATH = 260
+"""Signs of a path from which on Windows does not find it, unless its limit was lifted (MAX_PATH)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,7 +366,12 @@ def open_regular(path: Path) -> BinaryIO:
 def unreachable(error: OSError | ValueError) -> UnreadableError:
     """What to say where the system does not let a file be looked at or opened."""
     if isinstance(error, FileNotFoundError):
-        return UnreadableError("file.gone")
+        long = sys.platform == "win32" and len(str(error.filename or "")) >= WINDOWS_PATH
+        return (
+            UnreadableError("file.path-too-long", most=WINDOWS_PATH - 1)
+            if long
+            else UnreadableError("file.gone")
+        )
     return UnreadableError("file.unreadable", cause=getattr(error, "strerror", None) or error)
 
 

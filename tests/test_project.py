@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from anonymizer.gate.decisions import approve
 from anonymizer.gate.folder import Gate
 from anonymizer.gate.records import State
 from conftest import NO_DETECTORS, ROOT, Ran
+from test_dicom import PLANES, made, stored
 
 BIN = Path(sys.executable).parent
 PAGES = sorted(
@@ -154,6 +156,7 @@ ORDER = [
     "key show",
     "blur",
     "batch",
+    "sheet",
     "status",
     "release",
     "log",
@@ -179,6 +182,11 @@ def test_what_the_pages_write_is_carried_out_as_it_stands(
         photo.thumbnail((320, 320))
         photo.save(desk / "photo.jpg")
         photo.save(desk / "cases" / "a.jpg", quality=80)
+    with zipfile.ZipFile(desk / "case.zip", "w") as bundle:
+        bundle.write(desk / "photo.jpg", "1.jpg")
+    for scan in (desk / "scan.dcm", desk / "archive" / "1.dcm"):
+        scan.parent.mkdir(exist_ok=True)
+        scan.write_bytes(stored(made(PLANES, "RGB", InstanceNumber=len(scan.parts))))
     # Detectors take time to load: what was not searched waits for a person, who approves it below.
     (desk / "anonymizer.toml").write_text(NO_DETECTORS, encoding="utf-8")
     monkeypatch.chdir(desk)
@@ -197,23 +205,24 @@ def test_what_the_pages_write_is_carried_out_as_it_stands(
             for name in {"OUT", "FOLDER", "out"} & {word.split("/")[0] for word in words}:
                 if (desk / "publishable").exists() and not (desk / name).exists():
                     shutil.copytree(desk / "publishable", desk / name)
-            for name in words[1:] if step == "blur" else ():
-                if name.endswith(".jpg") and not (desk / name).exists():
-                    shutil.copy(desk / "cases" / "a.jpg", desk / name)
+            for name in {"before.jpg", "after.jpg"}.intersection(words):
+                shutil.copy(desk / "cases" / "a.jpg", desk / name)
+            if step == "sheet":
+                ready = iter(sorted((desk / "anonymized" / "ready").glob("*.jpg")))
+                words = [str(next(ready)) if word.endswith(".jpg") else word for word in words]
             if step == "verify":
-                (published,) = (desk / "website").glob("*.jpg")
+                published = min((desk / "website").glob("*.jpg"))
                 words = [str(published) if word == "photo.jpg" else word for word in words]
             paths = [sorted(map(str, desk.glob(word))) if "*" in word else [word] for word in words]
             words = [path for several in paths for path in several]
             ran = run(*words)
             # No watcher runs here, which is what `status` tells by its code.
-            expected = {"status": {5}, "blur": {3}, "batch": {0, 3}}.get(step, {0})
+            expected = {"status": {5}, "blur": {3}, "sheet": {3}, "batch": {0, 3}}.get(step, {0})
             assert ran.code in expected, (line, ran.code, ran.out, ran.err)
         if step == "batch":
-            for out in (desk / "publishable", desk / "out"):
+            for out in (desk / "publishable", desk / "out", desk / "anonymized"):
                 with Gate(out) as gate:
                     for entry in list(gate.ledger.each(State.REVIEW)):
                         approve(gate, entry.id, "AB")
     assert not rest, "no step carries these out"
-    assert list((desk / "anonymized" / "review").glob("*.jpg"))
     assert list((desk / "website").glob("*.jpg"))

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from anonymizer.core.settings import Settings
-from anonymizer.core.types import Box, Evidence, Kind, Model, Pixels, Region
+from anonymizer.core.types import Action, Box, Evidence, Kind, Model, Pixels, Region
 from anonymizer.road.pipeline import Session
 from anonymizer.road.sheet import TAKEN, CaptionedFinder
 from anonymizer.verify import pdf
@@ -71,7 +71,11 @@ def test_text_in_a_caption_is_a_persons_own_and_all_else_is_found() -> None:
     finder = CaptionedFinder(Finds(), (Box(100, 100, 80, 30),))  # type: ignore[arg-type]
     wanted = [((110, 80), Kind.TEXT), ((110, 105), Kind.FACE)]
     for how in (finder.find, finder.verification_pass, finder.quick_find_others):
-        assert [((one.box.x, one.box.y), one.kind) for one in how(scene(1))] == wanted
+        found = how(scene(1))
+        assert [((one.box.x, one.box.y), one.kind) for one in found] == wanted
+        assert all(one.action is Action.ASK for one in found), (
+            "a person judges what was not found before"
+        )
     assert set(TAKEN) <= set(Settings.model_fields)
 
 

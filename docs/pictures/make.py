@@ -16,11 +16,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageEnhance, ImageFont
 from playwright.sync_api import sync_playwright
 
-from anonymizer.core.settings import Settings, Style
-from anonymizer.road.pipeline import Session
+from anonymizer.core.settings import Background, Settings, Style, TextPolicy
+from anonymizer.core.types import Verdict
+from anonymizer.gate.decisions import approve
+from anonymizer.gate.folder import Gate
+from anonymizer.road.pipeline import Session, anonymize_series
+from anonymizer.road.sheet import make_sheet
+from anonymizer.write.sheet import SheetPage
 
 HERE = Path(__file__).parent
 SAMPLES = HERE.parents[1] / "sample_media"
@@ -128,6 +133,55 @@ def in_view() -> None:
     save(row(pictures, ["before", *ways]), "in-view.jpg")
 
 
+def room() -> None:
+    """The portrait with the room about it replaced."""
+    pictures = [fitted(SAMPLES / "portrait.jpg")]
+    for how in (Background.PLAIN, Background.BLUR):
+        with tempfile.TemporaryDirectory() as folder:
+            with Session(Path(folder), Settings(background=how)) as session:
+                (outcome,) = session.run_all([SAMPLES / "portrait.jpg"])
+            print(how, outcome.verdict, *outcome.reasons)
+            if outcome.output is None:
+                raise SystemExit(f"portrait.jpg: {outcome.reasons[0]}")
+            pictures.append(fitted(outcome.output))
+    save(row(pictures, ["before", "--background plain", "--background blur"]), "room.jpg")
+
+
+def visits() -> None:
+    """Two visits, made of the portrait: another distance, place and light, and a spot on the shoulder that heals."""
+    with Image.open(SAMPLES / "portrait.jpg") as picture:
+        whole = picture.convert("RGB")
+    made = []
+    for box, light, spot in (
+        ((160, 0, 760, 600), 1.0, (150, 20, 30)),
+        ((110, 0, 790, 640), 0.9, (215, 75, 45)),
+    ):
+        shown = whole.copy()
+        ImageDraw.Draw(shown).ellipse((220, 520, 300, 580), fill=spot)
+        shown = ImageEnhance.Brightness(shown.crop(box)).enhance(light)
+        made.append(shown.resize((800, round(800 * shown.height / shown.width)), Image.Resampling.LANCZOS))
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder) / name for name in ("before.png", "after.png")]
+        for path, picture in zip(paths, made, strict=True):
+            picture.save(path)
+        done = anonymize_series(paths, Settings(text=TextPolicy.IDENTIFYING), Path(folder) / "out")
+        for outcome in done:
+            print(outcome.verdict, *outcome.reasons)
+        with Gate(Path(folder) / "out") as gate:
+            # A person looked at the name tag and the badge, and found nothing to hide on them.
+            ready = [
+                outcome.output if outcome.verdict is Verdict.READY else approve(gate, outcome.id, "AB")
+                for outcome in done
+            ]
+        outputs = [Path(folder) / "out" / "ready" / path.name for path in ready if path]
+        sheet = make_sheet(outputs, captions=["Before", "After 6 weeks"], page=SheetPage.WIDE)
+        print(sheet.verdict, *sheet.reasons)
+        if sheet.output is None:
+            raise SystemExit(f"sheet: {sheet.reasons[0]}")
+        shown = [*(fitted(path) for path in paths), fitted(sheet.output)]
+    save(row(shown, ["first visit", "second visit", "blur --same-patient, then sheet"]), "visits.jpg")
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
 
@@ -146,6 +200,8 @@ def main() -> None:
         faces += [done("portrait-turned.jpg", Settings(style=style)) for style in Style]
         save(row(faces, ["before", *(f"style = {style}" for style in Style)]), "styles.jpg")
         in_view()
+        room()
+        visits()
         if chromium := shutil.which("chromium"):
             page_and_report(Path(folder) / "page", chromium)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from anonymizer.core.durable import new_file, sync
@@ -19,7 +19,7 @@ from anonymizer.core.known import KnownNames
 from anonymizer.core.message import Message
 from anonymizer.core.output_name import NumberedName, plain_word
 from anonymizer.core.settings import Settings
-from anonymizer.core.types import Box, Kind, Model, Pixels, Region, Verdict
+from anonymizer.core.types import Action, Box, Kind, Model, Pixels, Region, Verdict
 from anonymizer.detect.finder import Finder
 from anonymizer.gate.files import new_id
 from anonymizer.gate.folder import Gate
@@ -51,7 +51,7 @@ HARMLESS = frozenset(
     )
 )
 """Words that originals and captions both have, and that name nobody."""
-OWN = 0.9
+OWN = 0.75
 """Share of a found text that must lie in a caption to be one."""
 TAKEN = (
     *("detector", "faces", "codes", "marks", "known", "style", "fill", "shape", "margin", "grid", "noise"),
@@ -62,7 +62,11 @@ TAKEN = (
 
 @dataclass(frozen=True, slots=True)
 class CaptionedFinder:
-    """Finds what a finder finds, but for text in the captions: these are a person's own words."""
+    """Finds what a finder finds, but for text in the captions: these are a person's own words.
+
+    All else a person is asked about, and it is left in view until they have decided: each picture was searched before,
+    so what is found in it now is mostly a texture, and may be the case. Until then the sheet is in nobody's hands.
+    """
 
     finder: Finder
     captions: tuple[Box, ...]
@@ -81,7 +85,7 @@ class CaptionedFinder:
 
     def _beside(self, found: Sequence[Region]) -> list[Region]:
         return [
-            one
+            replace(one, action=Action.ASK) if one.hidden else one
             for one in found
             if one.kind is not Kind.TEXT or all(one.box.covered_by(strip) < OWN for strip in self.captions)
         ]

@@ -15,8 +15,9 @@ EDGE, GAP = 0.03, 0.015
 """Of the page's longer side: what stays free about all, and between two pictures."""
 LETTERS = 0.016
 """Height of the letters, of the page's longer side."""
-LINE = 1.7
-"""Height of a caption's line, in heights of its letters."""
+LINE, APART = 2.4, 0.8
+"""Height of a caption's line, in heights of its letters, and what of it stays free below the picture: a detector of text
+takes what lies closer for one thing."""
 ENLARGED = 2.0
 """A picture is enlarged at most so much: more shows no more."""
 INK, PAPER = (30, 30, 30), 255
@@ -62,7 +63,8 @@ def compose(pictures: Sequence[Pixels], captions: Sequence[str], page: SheetPage
         x, y = round(cell.x + (cell.w - wide) / 2), round(cell.y + (cell.h - line - high) / 2)
         sheet[y : y + high, x : x + wide] = cv2.resize(picture, (wide, high), interpolation=how)
         if text:
-            strip = Box(cell.x, y + high, cell.w, line)
+            free = round(APART * letters)
+            strip = Box(cell.x, y + high + free, cell.w, line - free)
             _write(sheet, text, strip, letters)
             strips.append(strip)
     return Sheet(sheet, tuple(strips))

@@ -14,12 +14,21 @@ import pytest
 from PIL import Image
 
 from anonymizer.core import kept
-from anonymizer.core.face_outlines import INNER_LIPS, LEFT_EYE, NOSE, OUTER_LIPS, RIGHT_EYE, Points, outlines
+from anonymizer.core.face_outlines import (
+    INNER_LIPS,
+    LEFT_EYE,
+    NOSE,
+    OUTER_LIPS,
+    RIGHT_EYE,
+    Points,
+    face_width,
+    outlines,
+)
 from anonymizer.core.face_parts import FacePart, KeptPart
 from anonymizer.core.settings import Settings
 from anonymizer.core.settings_file import with_sidecar
 from anonymizer.core.types import Box, Evidence, Kind, Pixels, Region, Result
-from anonymizer.detect.faces.mesh import FaceMesh, sure
+from anonymizer.detect.faces.mesh import FaceMesh, _covered, sure
 from anonymizer.detect.models.store import Store
 from anonymizer.redact.clip import _kept
 from anonymizer.redact.photo import redact, restore
@@ -47,6 +56,38 @@ def region(box: Box = FACE) -> Region:
 
 def parts(mesh: FaceMesh) -> PartsOfFaces:
     return PartsOfFaces(lambda: mesh)
+
+
+@pytest.mark.parametrize(
+    ("lips", "about", "seen"),
+    [
+        ((186, 122, 114), (200, 150, 130), True),
+        ((170, 125, 108), (200, 150, 130), False),
+        ((186, 122, 114), (150, 190, 210), False),
+    ],
+    ids=["closed lips", "a shadow on skin", "a mask with red on it"],
+)
+def test_lips_that_are_closed_are_told_from_a_mask_by_their_red(
+    mesh: FaceMesh, portrait: Pixels, lips: tuple[int, int, int], about: tuple[int, int, int], seen: bool
+) -> None:
+    points = mesh.look(portrait, region()).points  # type: ignore[union-attr]
+    picture = np.full_like(portrait, (200, 150, 130))
+    lower = points[[234, 454, 152]].astype(np.int32)
+    cv2.rectangle(
+        picture, (int(lower[0, 0]), int(points[2, 1])), (int(lower[1, 0]), int(lower[2, 1])), about, -1
+    )
+    cv2.fillPoly(
+        picture,
+        [
+            points[list(OUTER_LIPS)].astype(np.int32)[
+                cv2.convexHull(points[list(OUTER_LIPS)].astype(np.float32), returnPoints=False).ravel()
+            ]
+        ],
+        lips,
+    )
+    dark = tuple(round(0.78 * value) for value in lips)
+    cv2.polylines(picture, [points[list(INNER_LIPS[:11])].astype(np.int32)], False, dark, 3)
+    assert _covered(picture, points, face_width(points)) is not seen
 
 
 def middle(outline: tuple[tuple[float, float], ...]) -> Points:

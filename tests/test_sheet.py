@@ -73,9 +73,7 @@ def test_text_in_a_caption_is_a_persons_own_and_all_else_is_found() -> None:
     for how in (finder.find, finder.verification_pass, finder.quick_find_others):
         found = how(scene(1))
         assert [((one.box.x, one.box.y), one.kind) for one in found] == wanted
-        assert all(one.action is Action.ASK for one in found), (
-            "a person judges what was not found before"
-        )
+        assert all(one.action is Action.ASK for one in found), "a person judges what was not found before"
     assert set(TAKEN) <= set(Settings.model_fields)
 
 

@@ -16,8 +16,8 @@ EDGE, GAP = 0.03, 0.015
 LETTERS = 0.016
 """Height of the letters, of the page's longer side."""
 LINE, APART = 2.4, 0.8
-"""Height of a caption's line, in heights of its letters, and what of it stays free below the picture: a detector of text
-takes what lies closer for one thing."""
+"""Height of a caption's line, in heights of its letters, and what of it stays free below the picture: a detector of
+text takes what lies closer for one thing."""
 ENLARGED = 2.0
 """A picture is enlarged at most so much: more shows no more."""
 INK, PAPER = (30, 30, 30), 255

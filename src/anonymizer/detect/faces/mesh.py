@@ -170,6 +170,10 @@ UPPER = (6, 197, 195, 50, 280, 101, 330, 118, 347, 151, 9, 108, 337)
 """On the skin above, from which that about the lips differs …"""
 CLOTH = 18.0
 """… by less colour than this, a*b* of CIELAB: beards by 15, coloured masks by 22."""
+REDDER, SAME_SKIN, CLOSED_UNEVEN = 4.0, 6.0, 8.0
+"""Closed lips in even light span no more than a mask. They are redder than the skin about them (a* of CIELAB; masks by
+1.7 at the most), which is the skin of the cheeks (a*b*; masks differ by 7.6 at the least, but for those in pictures
+without colour), and there is a line between them. Of a hundred faces, six of them masked, three more pass so, and no mask."""
 LEAST = 40.0
 """Width of a face, pixels, from which its parts are looked for."""
 
@@ -236,9 +240,11 @@ def _covered(pixels: Pixels, points: Points, width: float) -> bool:
         np.median(taken((points[list(which)][:, None] + spot).reshape(-1, 2)), axis=0)
         for which in (LIP, ABOUT_LIPS, UPPER)
     )
-    if float(np.linalg.norm(lips - about)) < LIPS_APART or float(np.linalg.norm((about - above)[1:])) > CLOTH:
+    cloth = float(np.linalg.norm((about - above)[1:]))
+    if float(np.linalg.norm(lips - about)) < LIPS_APART or cloth > CLOTH:
         return True
     steps = np.linspace(0, 1, 15)[:, None]
     lines = np.concatenate([points[a] * (1 - steps) + points[b] * steps for a, b in ACROSS])
     low, high = np.percentile(taken(lines)[:, 0], (5, 95))
-    return bool(high - low < LIPS_UNEVEN)
+    closed = float((lips - about)[1]) >= REDDER and cloth <= SAME_SKIN
+    return bool(high - low < (CLOSED_UNEVEN if closed else LIPS_UNEVEN))

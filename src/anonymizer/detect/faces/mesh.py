@@ -173,7 +173,7 @@ CLOTH = 18.0
 REDDER, SAME_SKIN, CLOSED_UNEVEN = 4.0, 6.0, 8.0
 """Closed lips in even light span no more than a mask. They are redder than the skin about them (a* of CIELAB; masks by
 1.7 at the most), which is the skin of the cheeks (a*b*; masks differ by 7.6 at the least, but for those in pictures
-without colour), and there is a line between them. Of a hundred faces, six of them masked, three more pass so, and no mask."""
+without colour), and there is a line between them. Of a hundred faces, six masked, three more pass so, and no mask."""
 LEAST = 40.0
 """Width of a face, pixels, from which its parts are looked for."""
 

@@ -36,6 +36,7 @@ from anonymizer.road import companion
 from anonymizer.road.pipeline import Session
 from anonymizer.verify import dcmdump, dicom
 from anonymizer.verify.jpeg import StructureError
+from anonymizer.verify.naming import Standing
 from anonymizer.write.dicom import write_dicom
 from anonymizer.write.photo import write_photo
 from conftest import QUICK, Ran, everything_written
@@ -330,6 +331,13 @@ def swapped(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
     return change
 
 
+def odd(data: bytes) -> bytes:
+    """The picture's item without its last byte."""
+    at = data.index(b"\xff\xd8\xff\xe0") - 4
+    (length,) = struct.unpack_from("<I", data, at)
+    return data[:at] + struct.pack("<I", length - 1) + data[at + 4 : -9] + data[-8:]
+
+
 NO_WORDS = b"\x28\0\x01\x03CS\x02\0NO"
 WRONG: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "a name": (inserted(0x00080051, b"LO", b"Meyer "), "dcm.element"),
@@ -339,6 +347,12 @@ WRONG: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "a second picture": (
         lambda data: data[:-8] + struct.pack("<HHI", 0xFFFE, 0xE000, 2) + b"ab" + data[-8:],
         "dcm.cut",
+    ),
+    "an end that holds something": (lambda data: data[:-4] + struct.pack("<I", 2) + b"ab", "dcm.value"),
+    "a picture of odd length": (odd, "dcm.value"),
+    "nothing behind an empty element": (
+        lambda data: data[: data.index(b"\x08\0\x20\0DA\0\0") + 8],
+        "dcm.missing",
     ),
     "no end": (lambda data: data[:-8], "dcm.cut"),
     "half of an element": (lambda data: data[:140], "dcm.cut"),
@@ -379,6 +393,17 @@ def test_what_must_not_be_there_is_named(
     assert structure.result is Result.FAIL and same.result is Result.FAIL
 
 
+def test_what_was_handed_out_is_asked_again(picture: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.dcm"
+    data = written(path, picture)
+    results = {check.name: check.result for check in dicom.audit(path, False, Standing.NEW)}
+    assert results.pop("dicom-second-reader") in (Result.PASS, Result.SKIPPED)
+    assert results == {"dicom-structure": Result.PASS, "name-and-times": Result.PASS}
+    path.write_bytes(data + b"x")
+    structure, naming, _ = dicom.audit(path, False, Standing.NEW)
+    assert (structure.result, naming.result) == (Result.FAIL, Result.FAIL), "and its time is another"
+
+
 def test_another_picture_and_a_word_of_the_source_fail(picture: bytes, tmp_path: Path) -> None:
     path = tmp_path / "a.dcm"
     found = dicom.walk(written(path, picture))
@@ -411,7 +436,8 @@ def test_a_second_reader_is_heard(picture: bytes, tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
     assert answers(lines + b"(fffe,e0dd) na\n") is Result.PASS
     assert answers(lines, 1) is answers(b"W: odd length\n" + lines) is Result.FAIL
-    assert answers(lines, dcmdump.CANNOT_CONFINE) is answers(b"") is Result.FAIL
+    assert answers(b"") is answers(lines, dcmdump.CANNOT_CONFINE) is Result.FAIL
+    assert dcmdump.check(path, tags).evidence == Message("check.dcmdump-unconfined")
     monkeypatch.setattr("shutil.which", lambda name: None)
     assert dcmdump.check(path, tags).result is Result.SKIPPED
 

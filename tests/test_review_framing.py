@@ -28,6 +28,7 @@ from clips import make_clip
 from conftest import QUICK
 from review_server import Client, serving
 from review_window import Window, page_strings, reports, rows
+from watching import eventually
 
 SIDE = 512
 FACE = (181.0, 55.0, 88.0, 116.0)
@@ -50,7 +51,7 @@ def made(small: Pixels, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An output folder with two photos and a clip in which a person marked the face."""
     folder = tmp_path_factory.mktemp("framing")
     Image.fromarray(small).save(folder / "case.png")
-    Image.fromarray(255 - (255 - small) // 2).save(folder / "seen.png")
+    Image.fromarray(np.roll(255 - (255 - small) // 2, 24, axis=1)).save(folder / "seen.png")
     make_clip(folder / "case.mp4", [np.roll(small, 2 * n, axis=1) for n in range(6)])
     settings = QUICK.model_copy(update={"regions": (DrawnRegion(rect=FACE, kind=Kind.FACE),)})
     with Session(folder / "out", settings) as session:
@@ -155,6 +156,33 @@ def test_a_crop_about_a_part_is_proposed_or_refused_with_a_sentence(client: Clie
         )
     assert client.post("api/media/abc/preview", {"edits": medium["edits"]}).status == 404
     assert client.post(f"api/media/{medium['id']}/crop", {"part": "chin"}).status == 400
+
+
+def test_pictures_of_one_patient_are_framed_alike(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [Region(Box(*FACE), Kind.FACE, (Evidence("scene", 0.9),))]
+    monkeypatch.setattr("anonymizer.detect.finder.Finder.faces", lambda *_: found)
+    with serving(shutil.copytree(made, tmp_path / "out"), QUICK) as client:
+        client.enter()
+        ids = [opened(client, name)["id"] for name in ("case.png", "seen.png")]
+        for wrong in ({"ids": ids[:1]}, {"ids": ids, "path": "/"}):
+            assert client.post("api/one-patient", wrong).status == 400
+        assert client.post("api/one-patient", {"ids": [ids[0], "abc"]}).status == 404
+        assert client.post("api/one-patient", {"ids": ids, "initials": "AB"}).status == 202
+        assert {job["stage"] for job in client.finish()} == {"done"}
+        one, two = (opened(client, name) for name in ("case.png", "seen.png"))
+    # The second was moved by 24 pixels: so much less is left of both, and what was drawn went with it.
+    for medium in (one, two):
+        assert (medium["width"], medium["height"]) == (one["width"], one["height"])
+        assert SIDE - 32 < one["width"] < SIDE - 16
+    shift = one["placing"][0] - two["placing"][0]
+    assert abs(shift + 24) < 4
+    assert one["name"].split("-")[0] == two["name"].split("-")[0]
+    lefts = [medium["edits"]["regions"][0]["rect"][0] for medium in (one, two)]
+    assert abs(lefts[0] - lefts[1] + shift) < 1
+    settings = [one["settings"]["same_patient"] for one in reports(tmp_path / "out").values()]
+    assert sorted(settings, key=str)[0] is False and len({one for one in settings if one}) == 1
 
 
 def test_what_is_drawn_on_one_output_lies_in_the_same_place_of_the_next() -> None:
@@ -305,5 +333,18 @@ def test_tools_with_a_preview_by_keyboard_in_every_size_and_language(
         whole = panes.nth(1).locator(".picture.foreseen").bounding_box()
         cut = panes.first.locator(".picture").bounding_box()
         assert whole["width"] > 1.5 * cut["width"] and whole["x"] < cut["x"]
+        # Both photos are one patient's.
+        page.keyboard.press("Control+z")
+        page.keyboard.press("g")
+        for name in ("case.png", "seen.png"):
+            page.locator(".card", has_text=name).locator("input").check()
+        page.click("#one-patient")
+        eventually(
+            lambda: (
+                len([one for one in reports(tmp_path / "out").values() if one["settings"]["same_patient"]])
+                == 2
+            )
+        )
+        client.finish()
         window.context.close()
         assert window.errors == []

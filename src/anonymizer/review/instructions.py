@@ -80,6 +80,17 @@ class Selection(BaseModel):
     ids: Ids
 
 
+class OnePatient(BaseModel):
+    """Media of one patient: one look, one framing, names with a common beginning."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ids: Annotated[
+        tuple[Annotated[str, StringConstraints(max_length=40)], ...], Field(min_length=2, max_length=100)
+    ]
+    initials: Annotated[str, StringConstraints(max_length=100)] = ""
+
+
 class Looked(BaseModel):
     """Somebody has looked at a medium; initials where they are given."""
 

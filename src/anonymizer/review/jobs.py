@@ -210,10 +210,22 @@ class JobRunner:
         """
         if said.approve:
             decide.person(said.initials)
-        entry, used, settings = await self.ask_gate(self._correctable, id, said, moved)
+
+        def made(used: Settings) -> Settings:
+            return self.corrected(used, said.edits, moved)
+
+        entry, used, settings = await self.ask_gate(self._correctable, id, said.initials, made)
         job = PageJob(next(self._numbers), entry.source, self.settings, settings, id, entry.sha256)
         job.alike = looks_alike(used, settings)
         job.approval = said if said.approve else None
+        return self._queue(job)
+
+    async def remake(self, id: str, initials: str, settings: Settings, said: tuple[Message, ...]) -> PageJob:
+        """Queue a medium again with these settings, and what is said of how they were found. Raises as
+        :meth:`correct`."""
+        entry, *_ = await self.ask_gate(self._correctable, id, initials, lambda used: settings)
+        job = PageJob(next(self._numbers), entry.source, self.settings, settings, id, entry.sha256)
+        job.said = said
         return self._queue(job)
 
     def named(self, name: str, date: str, case: str) -> Settings:
@@ -241,7 +253,7 @@ class JobRunner:
         return to_settings(edits, used, moved).model_copy(update=own)
 
     def _correctable(
-        self, gate: Gate, id: str, said: Correction, moved: tuple[Placing, Placing] | None
+        self, gate: Gate, id: str, initials: str, made: Callable[[Settings], Settings]
     ) -> tuple[LedgerEntry, Settings, Settings]:
         self.free(id)
         entry = gate.ledger.get(id)
@@ -251,11 +263,11 @@ class JobRunner:
         if not self.settings.known and any(check.name == "known" for check in report.checks):
             raise DecisionError("review.names-unknown")
         used = used_settings(report, entry.crop)
-        settings = self.corrected(used, said.edits, moved)
+        settings = made(used)
         if entry.state is not State.REVIEW:
             if not (entry.source.is_file() or member(entry.source)):
                 raise DecisionError("file.gone")
-            decide.reopen(gate, id, said.initials)
+            decide.reopen(gate, id, initials)
             self.touched()
         return entry, used, settings
 
@@ -309,7 +321,11 @@ class JobRunner:
         )
         try:
             with work:
-                worked = worker.process(job.source, work.staging(), progress, job.settings)
+                if job.said:
+                    opened = replace(worker.open(job.source, job.settings), said=job.said)
+                    worked = worker.process_opened(opened, work.staging(), progress)
+                else:
+                    worked = worker.process(job.source, work.staging(), progress, job.settings)
                 if job.sha256 and worked.sha256 != job.sha256:
                     raise UnreadableError(CHANGED)
                 outcome = self.call_gate(self._admit, work.id, job, worked, started)

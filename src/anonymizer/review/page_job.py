@@ -44,6 +44,8 @@ class PageJob:
     """A person's word that it is to be let through, if nothing comes up that they could not foresee."""
     alike: bool = True
     """Whether as much of it is handed out as before, and hidden in the same way."""
+    said: tuple[Message, ...] = ()
+    """What a person is told or asked of how it is framed, if that was found among others."""
     approved: bool = False
     why: Message | None = None
     """Why it was not let through in spite of that word."""

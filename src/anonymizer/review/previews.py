@@ -41,7 +41,7 @@ from anonymizer.road.face_parts import PartsOfFaces
 from anonymizer.road.framing import Framing, framed
 from anonymizer.road.heads import Heads
 from anonymizer.road.photo import drawn_regions, heeded, hidden
-from anonymizer.road.series import series_secret
+from anonymizer.road.series import FacePlace, framed_alike, place_of, series_secret, shrunk
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -150,6 +150,21 @@ class Previews:
         pixels = self.pictures.pixels(entry.source, entry.sha256)
         whole = framed(pixels, wanted.model_copy(update={"max_side": 0}))
         return self._parts.crop(pixels, self._searched(entry.sha256, whole, wanted), part)
+
+    def alike(
+        self, members: Sequence[tuple[LedgerEntry, Settings]]
+    ) -> list[tuple[Settings, tuple[Message, ...]]]:
+        """The settings of each photo of one patient, framed like the others, and what is said of that.
+
+        Raises :class:`anonymizer.core.errors.MediumError` where one cannot be read any more.
+        """
+        places: list[FacePlace | None] = []
+        for entry, settings in members:
+            whole = self.pictures.pixels(entry.source, entry.sha256)
+            small, factor = shrunk(whole)
+            seen = place_of(small, self._detectors.worker(settings).finder.faces(small), self._parts.mesh)
+            places.append(seen.times(1 / factor, whole.shape[1], whole.shape[0]) if seen else None)
+        return framed_alike(places, [settings for _, settings in members])
 
     def _hidden(
         self,

@@ -4,22 +4,29 @@ of the same source."""
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from anonymizer.core.errors import MediumError
-from anonymizer.core.settings import Settings
+from anonymizer.core.settings import Background, Cover, Settings
+from anonymizer.gate.decisions import person
+from anonymizer.gate.files import new_id
+from anonymizer.gate.output import OutputFolder
 from anonymizer.gate.records import LedgerEntry, State
 from anonymizer.report.schema import Report
 from anonymizer.report.used import used_settings
-from anonymizer.review.edits import Edits
-from anonymizer.review.instructions import CropWanted, Trial, told
+from anonymizer.review.edits import Edits, from_settings
+from anonymizer.review.instructions import CropWanted, OnePatient, Trial, told
 from anonymizer.review.page import Page, entry_of, page_of, spoken
 from anonymizer.review.placing import Placing, placing, placing_shown
 from anonymizer.review.previews import Tried
+from anonymizer.road.series import BEGINNING
 
 CORRECTABLE = (State.REVIEW, State.READY, State.RELEASED)
 
@@ -29,6 +36,7 @@ def routes(media: str) -> list[Route]:
     return [
         Route(f"{media}/preview", _preview, methods=["POST"]),
         Route(f"{media}/crop", _crop, methods=["POST"]),
+        Route("/api/one-patient", _one_patient, methods=["POST"]),
     ]
 
 
@@ -59,10 +67,62 @@ async def _crop(request: Request) -> Response:
     said = await told(request, CropWanted)
     page, entry = page_of(request), await entry_of(request, *CORRECTABLE)
     report, used = await _made(page, entry)
-    settings = page.runner.corrected(used, Edits(), None)
+    settings = page.runner.corrected(used, from_settings(used), None)
     clip = report.medium.type == "clip"
     crop = await page.previews.ask(page.previews.crop, entry, settings, said.part, clip=clip)
     return JSONResponse({"crop": crop})
+
+
+async def _one_patient(request: Request) -> Response:
+    """Make media again as pictures of one patient: hidden in one way, photos framed alike."""
+    said = await told(request, OnePatient)
+    page = page_of(request)
+    runner = page.runner
+    photos: list[tuple[LedgerEntry, Settings]] = []
+    clips: list[tuple[LedgerEntry, Settings]] = []
+    for id in dict.fromkeys(said.ids):
+        entry = await runner.read(_entry, id)
+        if entry is None or entry.state not in CORRECTABLE:
+            raise HTTPException(404)
+        runner.free(id)
+        if entry.state is not State.REVIEW:
+            person(said.initials)
+        report, used = await _made(page, entry)
+        (clips if report.medium.type == "clip" else photos).append(
+            (entry, runner.corrected(used, from_settings(used), None))
+        )
+    looks = _one_look([settings for _, settings in (*photos, *clips)])
+    photos = [(entry, settings.model_copy(update=looks)) for entry, settings in photos]
+    framed = (
+        await page.previews.ask(page.previews.alike, photos)
+        if len(photos) > 1
+        else [(s, ()) for _, s in photos]
+    )
+    jobs = [
+        await runner.remake(entry.id, said.initials, settings, told_of)
+        for (entry, _), (settings, told_of) in zip(photos, framed, strict=True)
+    ]
+    for entry, settings in clips:
+        jobs.append(await runner.remake(entry.id, said.initials, settings.model_copy(update=looks), ()))
+    return JSONResponse(spoken(request, [job.facts() for job in jobs]), 202)
+
+
+def _entry(folder: OutputFolder, id: str) -> LedgerEntry | None:
+    return folder.ledger.get(id)
+
+
+def _one_look(settings: Sequence[Settings]) -> dict[str, Any]:
+    """One way to hide what is of one patient: that of the first, and as much as in any of them."""
+    first = settings[0]
+    return {
+        "same_patient": BEGINNING + new_id(),
+        "style": first.style,
+        "fill": first.fill,
+        "cover": max((one.cover for one in settings), key=list(Cover).index),
+        "background": next(
+            (one.background for one in settings if one.background is not Background.KEEP), Background.KEEP
+        ),
+    }
 
 
 async def _made(page: Page, entry: LedgerEntry) -> tuple[Report, Settings]:
@@ -97,7 +157,7 @@ async def moved(page: Page, id: str, edits: Edits) -> tuple[Placing, Placing] | 
 
     Raises :class:`anonymizer.core.errors.MediumError` where the source cannot be read any more.
     """
-    entry = await page.runner.read(lambda gate: gate.ledger.get(id))
+    entry = await page.runner.read(_entry, id)
     if entry is None or entry.state not in CORRECTABLE or edits.look is None:
         return None
     old, new = await _placings(page, entry, *await _made(page, entry), edits)

@@ -122,6 +122,24 @@ export class Grid {
     this.#each((item) => post(`media/${item.id}/${action}`, { initials, note: "" }), said);
   }
 
+  // Of one patient: hidden in one way, framed alike, with names that belong together.
+  async #onePatient() {
+    const initials = this.decisions.form.initials.trim();
+    if (!initials) { note(t("decide.initials.missing"), { bad: true }); $("grid-initials")?.focus(); return; }
+    this.busy = true;
+    this.draw();
+    try {
+      const jobs = await post("one-patient", { ids: this.picked.map((item) => item.id), initials });
+      this.chosen = new Set();
+      note(n("grid.queued", jobs.length));
+    } catch (error) {
+      failed(error);
+    }
+    this.busy = false;
+    await this.poll();
+    this.draw();
+  }
+
   draw() {
     const box = $("grid");
     $("grid-toggle").setAttribute("aria-pressed", String(this.on));
@@ -143,7 +161,7 @@ export class Grid {
       el("span", { key: "count", "aria-live": "polite" }, n("grid.chosen", picked.length)),
       reasons.length > 0 && el("select", { key: "because", "aria-label": t("grid.because"), onchange: (/** @type {any} */ event) => this.narrow(event.target.value) },
         el("option", { value: "", selected: !this.because }, t("grid.any")), reasons.map((one) => el("option", { value: one, selected: one === this.because }, one))),
-      list.tab !== "ready" && el("label", { key: "who", class: "grid-who" }, t("decide.initials"), el("input", { type: "text", id: "grid-initials", maxlength: "12", spellcheck: false, value: this.decisions.form.initials, oninput: (/** @type {any} */ event) => this.decisions.form.sign(event.target.value) })),
+      el("label", { key: "who", class: "grid-who" }, t("decide.initials"), el("input", { type: "text", id: "grid-initials", maxlength: "12", spellcheck: false, value: this.decisions.form.initials, oninput: (/** @type {any} */ event) => this.decisions.form.sign(event.target.value) })),
       el("span", { key: "acts", class: "ask-buttons" },
         list.tab === "review" && [
           act("grid.approve", () => this.#decide("approve", "grid.approved"), { class: "approve", disabled: off || unseen > 0, title: unseen ? t("grid.approve.hint") : "" }),
@@ -154,6 +172,7 @@ export class Grid {
           act("save", () => save(picked)),
           act("release.open", () => this.release(picked.map((item) => item.id)), { class: "primary" }),
         ],
+        list.tab !== "rejected" && act("grid.patient", () => this.#onePatient(), { id: "one-patient", disabled: off || picked.length < 2, title: t("grid.patient.hint") }),
         list.tab === "rejected" && act("decide.reopen", () => this.#decide("reopen", "grid.reopened"))),
       list.tab === "review" && unseen > 0 && el("small", { key: "hint", class: "soft" }, n("grid.unseen", unseen)));
   }

@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 
 from anonymizer.core.errors import UsageError
+from anonymizer.core.message import Message
+from anonymizer.detect.models.store import Store
 from anonymizer.i18n import chosen, languages
 from conftest import FAST, Ran, sentences
 
@@ -46,3 +48,11 @@ def test_a_french_run_speaks_french_to_people_and_english_to_programs(
     assert missing.code == 2 and "n'existe pas" in missing.err
     wrong = run("--lang", "xx", "doctor")
     assert wrong.code == 2 and "--lang xx" in wrong.err
+
+
+def test_the_models_are_told_in_french_too(run: Callable[..., Ran]) -> None:
+    for entry in Store().entries():
+        assert entry.kind == "plugin" or str(Message(f"model.purpose.{entry.name}")) == entry.purpose
+    told = run("--lang", "fr", "models", "list").out
+    assert "Trouve les visages : le détecteur principal." in told and "Finds" not in told
+    assert "Finds faces: the main detector." in run("--lang", "fr", "models", "list", "--json").out

@@ -35,6 +35,7 @@ from anonymizer.core.message import (
 from anonymizer.core.sentences import ENGLISH
 from anonymizer.core.signing import SignatureStatus
 from anonymizer.core.types import Kind, QuestionKind, Result, Style, Verdict
+from anonymizer.detect.models.store import FileState, Store
 from anonymizer.gate.records import APPROVED, FORGOTTEN, REJECTED, RELEASED, REOPENED, State
 from anonymizer.i18n import FOLDER, PAGE, speaker
 from anonymizer.report.page import trace
@@ -56,6 +57,8 @@ FROM_ENUMERATIONS = {
     *(f"status.{doing}" for doing in Doing),
     *(f"watch.outcome.{verdict}" for verdict in Verdict),
     *(f"ask.{kind}{hidden}" for kind in QuestionKind for hidden in ("", ".hidden")),
+    *(f"model.state.{state}" for state in FileState),
+    *(f"model.purpose.{entry.name}" for entry in Store().entries() if entry.kind != "plugin"),
     *(f"cli.{stage}" for stage in ("searching", "hiding", "checking")),
     *(f"report.kind.{kind}" for kind in ("photo", "clip")),
     *(f"report.{action}" for action in ("approved", "rejected")),

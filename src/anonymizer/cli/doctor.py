@@ -81,9 +81,8 @@ def _text(said: str | Message) -> str:
 def examine() -> list[MachineFinding]:
     """Everything at once; nothing is fetched and nothing is written."""
     python = ".".join(map(str, sys.version_info[:3]))
-    findings = [
-        MachineFinding("program", True, True, Message("doctor.version", version=__version__, python=python))
-    ]
+    version = Message("doctor.version", version=__version__, python=python)
+    findings = [MachineFinding(Message("doctor.program"), True, True, version)]
     findings += [_library(name) for name in ("numpy", "pillow", "pillow-heif", "av", "zxing-cpp")]
     findings += [_opencv(), _runtime(), *_models(), _confinement(), _ffmpeg(), _exiftool(), _dcmdump()]
     return findings
@@ -179,7 +178,7 @@ def _confinement() -> MachineFinding:
         limits, landlock, calls = level["limits"], level["landlock"], level["calls"]
     except (ValueError, KeyError, subprocess.TimeoutExpired):
         return MachineFinding(
-            "confinement",
+            Message("doctor.confinement"),
             False,
             True,
             Message("doctor.confined-broken"),
@@ -192,9 +191,11 @@ def _confinement() -> MachineFinding:
         *([Message("doctor.confined-calls")] if calls else []),
     ]
     if landlock and calls and not level["open"]:
-        return MachineFinding("confinement", True, False, Message("doctor.confined-full", held=held))
+        return MachineFinding(
+            Message("doctor.confinement"), True, False, Message("doctor.confined-full", held=held)
+        )
     said = Message("doctor.confined-partly", held=held) if held else Message("doctor.confined-not")
-    return MachineFinding("confinement", False, False, said)
+    return MachineFinding(Message("doctor.confinement"), False, False, said)
 
 
 def _ffmpeg() -> MachineFinding:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from anonymizer.cli.language import say
 from anonymizer.cli.options import AsJson, takes_language
 from anonymizer.cli.output import emit, print_line
 from anonymizer.cli.parser import Command, Group
 from anonymizer.cli.progress import fetch
 from anonymizer.core.errors import ExitCode
+from anonymizer.core.sentences import ENGLISH
+
+if TYPE_CHECKING:
+    from anonymizer.detect.models.manifest import ModelEntry
 
 models = typer.Typer(name="models", cls=Group)
 
@@ -31,7 +36,8 @@ def list_models(as_json: AsJson = False) -> None:
         if as_json:
             emit({"name": entry.name, "state": state, "licence": entry.licence, "purpose": entry.purpose})
         else:
-            print_line(f"{entry.name:22} {state:10} {entry.licence:12} {entry.purpose}")
+            purpose = say(f"model.purpose.{entry.name}") if _own(entry) else entry.purpose
+            print_line(f"{entry.name:22} {say(f'model.state.{state}'):10} {entry.licence:12} {purpose}")
 
 
 @models.command("fetch", cls=Command)
@@ -65,5 +71,10 @@ def check_models(as_json: AsJson = False) -> int:
         if as_json:
             emit({"name": entry.name, "state": state})
         else:
-            print_line(f"{entry.name:22} {state}")
+            print_line(f"{entry.name:22} {say(f'model.state.{state}')}")
     return ExitCode.OK if good else ExitCode.NOT_READY
+
+
+def _own(entry: ModelEntry) -> bool:
+    """Whether a model is one of this program's, whose purposes are said in each language."""
+    return ENGLISH.get(f"model.purpose.{entry.name}") == entry.purpose

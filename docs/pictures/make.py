@@ -69,11 +69,11 @@ def shot(window: Any, name: str) -> None:
 
 
 def page_and_report(out: Path, chromium: str) -> None:
-    """The page with a clip that waits and a place drawn on it, and the report of one photo."""
+    """The page with a clip that waits and a place drawn on it, with a photo's preview, and the report of one photo."""
     with Session(out, Settings()) as session:
         (photo,) = session.run_all([SAMPLES / "label-and-code.png"])
     with Session(out, Settings(keep_mouth=True)) as session:
-        list(session.run_all([SAMPLES / "interview.mp4", SAMPLES / "close-up-mask.jpg"]))
+        list(session.run_all([SAMPLES / name for name in ("interview.mp4", "close-up-mask.jpg", "portrait.jpg")]))
     command = [sys.executable, "-m", "anonymizer", "--lang", "en", "app", str(out), "--no-browser"]
     with sync_playwright() as playwright, subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as app:
         try:
@@ -96,6 +96,21 @@ def page_and_report(out: Path, chromium: str) -> None:
             window.keyboard.press("v")
             window.wait_for_timeout(6000)
             shot(window, "review.png")
+            window.click("#items >> text=portrait.jpg")
+            window.wait_for_selector("#part-teeth")
+            window.check("#cover")
+            window.check("#part-teeth")
+            window.keyboard.press("c")
+            stage = window.locator(".pane").first.locator(".picture").first.bounding_box()
+            left, top, width, height = (stage[side] for side in ("x", "y", "width", "height"))
+            window.mouse.move(left + 0.2 * width, top + 0.01 * height)
+            window.mouse.down()
+            window.mouse.move(left + 0.8 * width, top + 0.6 * height, steps=5)
+            window.mouse.up()
+            window.wait_for_selector(".foreseen", timeout=60_000)
+            window.wait_for_timeout(6000)
+            window.evaluate("document.querySelector('.framing').scrollIntoView({block: 'center'})")
+            shot(window, "preview.png")
             window.set_viewport_size({"width": 1000, "height": 1150})
             window.goto((out / "reports" / f"{photo.id}.html").as_uri())
             shot(window, "report.png")

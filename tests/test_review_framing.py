@@ -123,15 +123,21 @@ def test_the_preview_of_a_photo_is_what_applying_gives_and_places_go_with_it(cli
 
 
 def test_the_preview_of_a_clip_is_the_frame_that_applying_gives(client: Client) -> None:
-    look = {"crop": [90, 0, 300, 240], "cover": "head", "keep_part": ["eyes"]}
+    look = {
+        "crop": [90, 0, 300, 240],
+        "cover": "head",
+        "keep_part": ["eyes"],
+        "style": "fill",
+        "fill": "black",
+    }
     medium = opened(client, "case.mp4")
     edits = looking(medium, **look)
     seen, told = preview(client, medium, edits, seconds=0.01)
     got, medium = applied(client, medium, edits)
     assert seen.shape == got.shape and told["size"] == [medium["width"], medium["height"]] == [300, 240]
     difference = np.abs(seen - got).mean(axis=2)
-    # A clip's colours are averaged over time, its heads are taken larger than in one frame, and it is compressed.
-    assert difference.mean() < 12 and (difference > 40).mean() < 0.03
+    # A clip's heads are taken a little larger than in one frame, and it is compressed.
+    assert difference.mean() < 6 and (difference > 40).mean() < 0.04
     assert {key: medium["edits"]["look"][key] for key in look} == look
 
 
@@ -345,6 +351,6 @@ def test_tools_with_a_preview_by_keyboard_in_every_size_and_language(
                 == 2
             )
         )
-        client.finish()
+        eventually(lambda: not client.page.runner.busy)
         window.context.close()
         assert window.errors == []

@@ -73,7 +73,11 @@ def page_and_report(out: Path, chromium: str) -> None:
     with Session(out, Settings()) as session:
         (photo,) = session.run_all([SAMPLES / "label-and-code.png"])
     with Session(out, Settings(keep_mouth=True)) as session:
-        list(session.run_all([SAMPLES / name for name in ("interview.mp4", "close-up-mask.jpg", "portrait.jpg")]))
+        list(
+            session.run_all(
+                [SAMPLES / name for name in ("interview.mp4", "close-up-mask.jpg", "portrait.jpg")]
+            )
+        )
     command = [sys.executable, "-m", "anonymizer", "--lang", "en", "app", str(out), "--no-browser"]
     with sync_playwright() as playwright, subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as app:
         try:

@@ -20,7 +20,7 @@ from PIL import Image
 from anonymizer.core.message import Message
 from anonymizer.core.noise_secret import own_secret
 from anonymizer.core.settings import Cover, CropPart, Settings
-from anonymizer.core.types import Box, Evidence, Kind, Pixels, Region
+from anonymizer.core.types import Box, Evidence, Kind, Pixels, Region, Shape, Style
 from anonymizer.detect.faces.head import HeadFinder
 from anonymizer.detect.faces.mesh import FaceMesh
 from anonymizer.detect.models.store import Store
@@ -130,7 +130,9 @@ class Previews:
         if wanted.used.cover is Cover.HEAD:
             regions = _faces(regions, self._detectors.worker(settings).finder.find(pixels))
         frame = Framing(pixels, pixels, 0, 0, cropped=False, smaller=False)
-        shown_now, said = self._hidden(frame, regions, regions, settings, ())
+        # A clip's fills are boxes, whatever the outline of what is blurred.
+        shape = Shape.BOX if settings.style is Style.FILL else None
+        shown_now, said = self._hidden(frame, regions, regions, settings, (), shape)
         return Preview(jpeg(Image.fromarray(shown_now)), said)
 
     def crop(
@@ -173,13 +175,14 @@ class Previews:
         seen: Sequence[Region],
         settings: Settings,
         drawn: Sequence[Region],
+        shape: Shape | None = None,
     ) -> tuple[Pixels, tuple[Message, ...]]:
         """The output of a view, and what is said of what was not found: the regions that are ``seen`` in it and not
         taken off, and those that are ``drawn``, hidden."""
         room = without_room(frame, in_view, settings, self._persons)
         regions = [*heeded(room.beside(seen, settings), settings), *drawn]
         secret = series_secret(settings, own_secret())
-        made = hidden(frame, room.frame.output, regions, settings, secret, self._parts, self._heads)
+        made = hidden(frame, room.frame.output, regions, settings, secret, self._parts, self._heads, shape)
         return made.pixels, (*made.unsure, *room.reasons)
 
     def _searched(self, sha256: str, frame: Framing, settings: Settings) -> list[Region]:

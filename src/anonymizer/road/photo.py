@@ -24,6 +24,7 @@ from anonymizer.core.types import (
     Redaction,
     Region,
     Result,
+    Shape,
     Style,
 )
 from anonymizer.detect.base import FindsOthers, RegionFinder
@@ -323,14 +324,17 @@ def hidden(
     secret: bytes,
     parts: PartsOfFaces | None = None,
     heads: Heads | None = None,
+    shape: Shape | None = None,
 ) -> Hidden:
     """What is handed out of a picture: ``output``, its room replaced perhaps, with the regions hidden, which are in its
-    pixels, and what stays in view restored. ``original`` is the picture as it came."""
+    pixels, and what stays in view restored. ``original`` is the picture as it came; ``shape`` the outline that is drawn
+    in place of the settings'."""
     outlines, unsure = kept_outlines(original, regions, settings, parts)
     if heads:
         regions, guessed = heads.whole(original.view, regions, settings, original.left, original.top)
         unsure = [*unsure, *guessed]
-    clean, redactions = redact(output, to_draw(regions, settings), settings, secret)
+    drawing = settings.model_copy(update={"shape": shape}) if shape else settings
+    clean, redactions = redact(output, to_draw(regions, drawing), drawing, secret)
     kept: list[KeptArea] = [*(Box(*rect) for rect in settings.keep), *outlines]
     changed = restore(clean, output, kept)
     return Hidden(clean, redactions, kept if changed else [], unsure)

@@ -19,6 +19,7 @@ from PIL import Image
 from anonymizer.core.message import Message
 from anonymizer.core.settings import DrawnRegion, Settings
 from anonymizer.gate.decisions import reopen
+from anonymizer.gate.files import file_sha256
 from anonymizer.gate.folder import Gate
 from anonymizer.gate.output import OutputFolder
 from anonymizer.gate.records import State, now
@@ -94,6 +95,17 @@ def test_outputs_are_saved_under_their_neutral_names(client: Client, out: Path) 
         assert archive.read(two["name"]) == (out / "ready" / two["name"]).read_bytes()
         assert {member.date_time[0] for member in archive.infolist()} == {2000}
     assert b"IMG_" not in answer.body
+    # With the DICOM beside it, one is two files.
+    beside = (out / "ready" / one["name"]).with_suffix(".dcm")
+    beside.write_bytes(b"a DICOM")
+    with Gate(out) as gate:
+        gate.ledger.update(one["id"], companion=file_sha256(beside))
+    answer = client.get(f"api/media/{one['id']}/save")
+    assert answer.headers["content-disposition"] == f'attachment; filename="{one["id"]}.zip"'
+    with zipfile.ZipFile(io.BytesIO(answer.body)) as archive:
+        assert archive.namelist() == [one["name"], beside.name]
+    beside.write_bytes(b"another")
+    assert client.get(f"api/media/{one['id']}/save").status == 409
     # A file that is not the one that was verified is not handed out.
     (out / "ready" / three["name"]).write_bytes(b"another")
     assert client.get(f"api/media/{three['id']}/save").status == 409

@@ -213,6 +213,8 @@ def test_what_unpacks_to_more_than_the_limit_stops_there(tmp_path: Path) -> None
     assert path.stat().st_size < 20_000
     with pytest.raises(LimitError, match="limit of 1 MiB"):
         fetch(members(path)[0], LIMITS.model_copy(update={"max_bytes": 1 << 20}))
+    with pytest.raises(LimitError, match="limit of 1 MiB"), path.open("rb") as file:
+        list(content(file, path.stat().st_size, "IMG.bmp", 1 << 20))
     with pytest.raises(LimitError, match="10000 files"):
         data = packed({f"{number}": b"" for number in range(walker.MOST + 1)}, zipfile.ZIP_STORED)
         entries(io.BytesIO(data), len(data))

@@ -28,7 +28,7 @@ FOLDER = "Anonymised"
 TYPES = (
     "image/jpeg", "image/png", "image/heic", "image/heif", "image/avif", "image/webp", "image/tiff", "image/bmp",
     "image/gif", "application/dicom", "video/mp4", "video/quicktime", "video/3gpp", "video/x-matroska", "video/webm",
-    "video/x-msvideo", "video/mp2t",
+    "video/x-msvideo", "video/mp2t", "application/zip", "application/pdf",
 )  # fmt: skip
 """What the program takes, as systems name it."""
 SECONDS = 60
@@ -203,7 +203,7 @@ def _macos(command: Sequence[str]) -> Entries:
             {
                 "NSMenuItem": {"default": "Anonymise"},
                 "NSMessage": "runWorkflowAsService",
-                "NSSendFileTypes": ["public.image", "public.movie"],
+                "NSSendFileTypes": ["public.image", "public.movie", "public.zip-archive", "com.adobe.pdf"],
                 "NSRequiredContext": {"NSApplicationIdentifier": "com.apple.finder"},
             }
         ]

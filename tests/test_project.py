@@ -205,7 +205,7 @@ def test_what_the_pages_write_is_carried_out_as_it_stands(
             for name in {"OUT", "FOLDER", "out"} & {word.split("/")[0] for word in words}:
                 if (desk / "publishable").exists() and not (desk / name).exists():
                     shutil.copytree(desk / "publishable", desk / name)
-            for name in {"before.jpg", "after.jpg"}.intersection(words):
+            for name in {"before.jpg", "after.jpg", "avant.jpg", "apres.jpg"}.intersection(words):
                 shutil.copy(desk / "cases" / "a.jpg", desk / name)
             if step == "sheet":
                 ready = iter(sorted((desk / "anonymized" / "ready").glob("*.jpg")))

@@ -438,7 +438,7 @@ ENGLISH: dict[str, str | tuple[str, str]] = {
     "road.searched.one": "one search of the output",
     "road.searched.two": "two searches of the output, the second after adding what the first had found",
     "road.crop-outside": "The crop ({crop}) lies outside of this picture, which is {width} by {height} pixels, or leaves less than {least} pixels of it: choose a crop inside it.",
-    "road.crop-proposed": "A crop to what stays in view would say less about who it is than the picture with its face hidden: --crop {crop}",
+    "road.crop-proposed": "Cropped to what stays in view, it would show neither hair nor clothes nor the room: --crop {crop}",
     "road.crop-no-part": "The {part} that this was to be cropped to could not be found surely: give the crop as x,y,w,h.",
     "road.clip-cropped": "The clip was cropped, and only what is left was searched: a person must look whether somebody at its edge can be known.",
     "road.head-guessed": "Hair, ears and neck could not be told from what is about the face {where}, so as much is hidden there as heads have: please look whether it is enough, and not too much.",

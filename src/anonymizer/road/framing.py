@@ -165,7 +165,7 @@ def _resized(pixels: Pixels, factor: float) -> Pixels:
 def proposed(
     redactions: Sequence[Redaction], kept_areas: Sequence[KeptArea], width: int, height: int
 ) -> list[Message]:
-    """That a crop would show less about the face, and which one, in pixels of the output: where a hidden face takes up most of it and
+    """That a crop would show less, and which one, in pixels of the output: where a hidden face takes up most of it and
     something of it was kept or marked. Nothing anywhere else."""
     picture = Box(0, 0, width, height)
     faces = [Box.between(*one.box).intersection(picture) for one in redactions if one.kind is Kind.FACE]

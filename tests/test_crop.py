@@ -194,8 +194,7 @@ def test_from_the_command_line(run: Callable[..., Ran], tmp_path: Path) -> None:
 def test_to_a_part_of_a_face(run: Callable[..., Ran], portrait: Pixels, tmp_path: Path) -> None:
     Image.fromarray(portrait[:512, 192:704]).save(tmp_path / "a.png")
     out = tmp_path / "out"
-    # Filled, for the noise in the margin, of which each run of the tests has another, looks like a face now and then.
-    options = ("--out", out, "--text", "none", "--no-codes", "--no-marks", "--style", "fill")
+    options = ("--out", out, "--text", "none", "--no-codes", "--no-marks")
     assert run("blur", tmp_path / "a.png", *options, "--crop", "mouth").code == 3
     (written,) = (out / "review").rglob("*.png")
     with Image.open(written) as image:

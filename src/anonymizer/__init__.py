@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from anonymizer.release.check import verify as check_published
     from anonymizer.report.schema import Report
     from anonymizer.road.pipeline import Outcome, anonymize, anonymize_series
+    from anonymizer.road.sheet import make_sheet
 
 _HOMES = {
     "Outcome": "anonymizer.road.pipeline",
@@ -41,6 +42,7 @@ _HOMES = {
     "anonymize_series": "anonymizer.road.pipeline",
     "members": "anonymizer.read.bundle.reader",
     "check_published": "anonymizer.release.check",
+    "make_sheet": "anonymizer.road.sheet",
 }
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "anonymize",
     "anonymize_series",
     "check_published",
+    "make_sheet",
     "members",
 ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import shutil
 from collections.abc import Callable
 from fractions import Fraction
@@ -36,6 +37,16 @@ PLAYS = (
 )
 
 
+def short(path: Path) -> Path:
+    """Two seconds of the sample clip at half its size: the same movement, a fifth of the work."""
+    with av.open(str(SAMPLES / "interview.mp4")) as container:
+        frames = [
+            frame.reformat(frame.width // 2, frame.height // 2, "rgb24").to_ndarray()
+            for frame in itertools.islice(container.decode(video=0), 50)
+        ]
+    return make_clip(path, frames)
+
+
 @pytest.fixture(scope="module")
 def missed(tmp_path_factory: pytest.TempPathFactory, finders: Callable[[Settings], Finder]) -> Path:
     """An output folder with a clip whose face nobody found, for nobody was asked to look."""
@@ -44,7 +55,7 @@ def missed(tmp_path_factory: pytest.TempPathFactory, finders: Callable[[Settings
     try:
         patch.setattr("anonymizer.road.worker.Finder", finders)
         with Session(folder / "out", BLIND) as session:
-            session.run(SAMPLES / "interview.mp4")
+            session.run(short(folder / "interview.mp4"))
     finally:
         patch.undo()
     return folder / "out"
@@ -172,7 +183,7 @@ def test_a_missed_face_is_followed_both_ways_from_where_it_was_drawn(
     (region,) = report.regions
     (drawn,) = report.settings["regions"]
     assert 0.4 < drawn["follow"] < 0.44
-    assert region.first_seconds == 0 and region.last_seconds and region.last_seconds > 2.5
+    assert region.first_seconds == 0 and region.last_seconds and region.last_seconds > 1.5
     assert region.interpolated == (region.frames or 0) - 1
     assert region.path and len(region.path) > 2
     assert report.verdict == "review" and "was followed" in " ".join(sentences(report.reasons))
@@ -271,7 +282,7 @@ def test_the_original_is_given_in_ranges_and_small_views_from_the_result(missed:
             "GET", client.path(f"api/media/{item['id']}/film"), client.headers | {"Range": "bytes=4-11"}
         )
         assert answer.status == 206
-        assert answer.body == (SAMPLES / "interview.mp4").read_bytes()[4:12]
+        assert answer.body == missed.with_name("interview.mp4").read_bytes()[4:12]
         assert answer.headers["cache-control"] == "no-store"
         assert client.get(f"api/media/{item['id']}/small").body[:2] == b"\xff\xd8"
         assert client.get(f"api/media/{item['id']}/frame/500").body[:2] == b"\xff\xd8"

@@ -314,7 +314,8 @@ def test_tools_with_a_preview_by_keyboard_in_every_size_and_language(
             page.emulate_media(color_scheme=theme, reduced_motion="reduce")
             words = page_words(language, page_strings())
             window.says(words["parts.all"])
-            for width, height in SIZES:
+            # Words are longest in French; colours are the same in each width.
+            for width, height in SIZES if language == "fr" else SIZES[:1]:
                 page.set_viewport_size({"width": width, "height": height})
                 window.flawless(f"framing {language} {width}")
                 assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -303,6 +303,8 @@ def test_tools_with_a_preview_by_keyboard_in_every_size_and_language(
             page.click("#crop-eyes")
             window.wait("() => document.querySelector('.region.crop') !== null")
         window.wait(SHOWN)
+        drawings = tmp_path / "out" / ".anonymizer" / "drawings"
+        eventually(lambda: any('"crop":[' in path.read_text() for path in drawings.glob("*.json")))
         page.reload()
         page.click("#items >> text=seen.png")
         window.shown("seen.png")
@@ -325,7 +327,8 @@ def test_tools_with_a_preview_by_keyboard_in_every_size_and_language(
         page.keyboard.press("Escape")
         page.keyboard.press("a")
         window.says("l'image a été recadrée")
-        page.locator(".toast", has_text="recadrée").get_by_role("button").click()
+        page.reload()
+        page.click("#items >> text=seen.png")
         window.shown("seen.png")
         assert rows(window, "review").count("seen.png") == 1
         (report,) = [one for one in reports(tmp_path / "out").values() if one["settings"]["cover"] == "head"]

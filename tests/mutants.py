@@ -104,6 +104,10 @@ TESTS: dict[str, tuple[str, ...]] = {
 
 EXPLAINED: dict[str, tuple[str, ...]] = {
     "Two fractions that are equal to the last bit: whichever way that falls, it is as good.": (
+        "verify/background:check «far > RMS» as *",
+        "verify/background:check «tile > TILE_RMS» as *",
+        "verify/background:check «near > NEAR_RMS» as *",
+        "verify/background:_worst_tile «share >= 0.5» as *",
         "verify/outline:touched «*(((xs - cx) / a) ** 2)[None, :] <= 1» as *",
         "verify/strength:_told «weight >= SEEN * weight.max()» as *",
         "track/template:template «float(cv2.meanStdDev(patch)[1][0, 0]) < FLAT» as *",

@@ -123,6 +123,21 @@ def test_what_is_left_of_the_room_is_noticed(exact: bool) -> None:
     assert check(pixels, all_near, (), exact=False).result is Result.FAIL, "all of it beside the person"
 
 
+def test_a_small_thing_and_a_fringe_are_noticed_where_the_whole_looks_clean() -> None:
+    person = middle(480, 320)
+    clean = replaced(room(480, 320), person, backdrop(room(480, 320), person, Background.PLAIN))
+    wanted = Replaced(~person, (1, 1))
+    spot = clean.copy()
+    spot[20:40, 20:40] += 30
+    far, tile, near = unexplained(spot, wanted, (), (), exact=True) or (0, 0, 0)
+    assert far < 2.5 and tile > 20 and near == 0 and check(spot, wanted, (), exact=True).result is Result.FAIL
+    fringe = clean.astype(int)
+    fringe[100:, 152:160] += np.where(np.arange(220) % 2, 50, -50)[:, None, None]
+    seen = np.clip(fringe, 0, 255).astype(np.uint8)
+    far, tile, near = unexplained(seen, wanted, (), (), exact=False) or (0, 0, 0)
+    assert far < 1 and tile < 2 and near > 14 and check(seen, wanted, (), exact=False).result is Result.FAIL
+
+
 @pytest.mark.parametrize("how", HOW)
 @pytest.mark.parametrize("deep", [False, True])
 def test_the_planes_of_a_clip(how: Background, deep: bool) -> None:

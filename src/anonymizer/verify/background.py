@@ -98,7 +98,7 @@ def unexplained(
     return (
         float(np.sqrt(squares[far].mean())),
         _worst_tile(squares, far, (height / len(ys), width / len(xs))),
-        float(np.sqrt(squares[outside].mean())) if exact else _near(squares, outside & ~far),
+        _near(squares, outside & ~far),
     )
 
 

@@ -146,10 +146,26 @@ def _part(region: Region, crop: Box) -> Region:
         or crop.covered_by(region.box) <= PART
     ):
         return region
+    return _asked(region, crop)
+
+
+def known_as_parts(found: Sequence[Region], seen: Sequence[Region]) -> list[Region]:
+    """What a search of the output found, by what was ``seen`` before: about a mouth that stays in view a redacted face
+    looks like a smaller one, and is the face that was asked about as a part."""
+    parts = [one.box for one in seen if one.question is QuestionKind.FACE_PART]
+    return [
+        _asked(one, one.box)
+        if one.kind is Kind.FACE and one.hidden and any(one.box.covered_by(part) >= PART for part in parts)
+        else one
+        for one in found
+    ]
+
+
+def _asked(face: Region, crop: Box) -> Region:
     return Region(
-        region.box.intersection(crop),
+        face.box.intersection(crop),
         Kind.FACE,
-        region.evidence,
+        face.evidence,
         action=Action.ASK,
         question=QuestionKind.FACE_PART,
     )

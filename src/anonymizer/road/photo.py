@@ -41,7 +41,7 @@ from anonymizer.redact.residual import (
 from anonymizer.report.thumbnail import thumbnail
 from anonymizer.road.background import Persons, without_room
 from anonymizer.road.face_parts import PartsOfFaces
-from anonymizer.road.framing import Framing, framed, proposed, shifted
+from anonymizer.road.framing import Framing, framed, known_as_parts, proposed, shifted
 from anonymizer.road.heads import Heads
 from anonymizer.road.known import known_check
 from anonymizer.verify import strength
@@ -114,8 +114,14 @@ def process(
         made = hidden(original, frame.output, regions, settings, secret, parts, heads)
         write_photo(made.pixels, staged, form, settings.quality, settings.dots_per_inch)
         written = decode(staged)
-        seen = _search_again(finder, frame, margin, written, made.redactions, again=again)
-        return _Attempt(made.redactions, made.kept, made.unsure, written, seen)
+        left = _search_again(finder, frame, margin, written, made.redactions, again=again)
+        return _Attempt(
+            made.redactions,
+            made.kept,
+            made.unsure,
+            written,
+            known_as_parts(left, seen) if frame.cropped else left,
+        )
 
     in_view = list(before) if before is not None else finder.find(frame.view)
     margin = _redacted_margin(frame, in_view, settings)

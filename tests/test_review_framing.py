@@ -326,7 +326,9 @@ def test_tools_with_a_preview_by_keyboard_in_every_size_and_language(
         page.fill("#initials", "AB")
         page.keyboard.press("Escape")
         page.keyboard.press("a")
-        window.says("l'image a été recadrée")
+        jobs = client.page.runner.jobs
+        eventually(lambda: any(job.why for job in list(jobs.values())) and not client.page.runner.busy)
+        assert [job.why.code for job in jobs.values() if job.why] == ["review.look-otherwise"]
         page.reload()
         page.click("#items >> text=seen.png")
         window.shown("seen.png")

@@ -156,6 +156,10 @@ EXPLAINED: dict[str, tuple[str, ...]] = {
     "A picture that is scaled to its own size stays what it is.": (
         "track/template:_reduced «factor >= 1» as *",
     ),
+    "The forms of a DICOM's elements are made once, when the module is imported.": (
+        "verify/dicom:_words returns b''",
+        "verify/dicom:_number returns b''",
+    ),
     "The size of a pipe changes the speed alone.": (
         "verify/second_reader:_start «sys.platform == 'linux'» as *",
     ),

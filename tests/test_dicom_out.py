@@ -107,6 +107,8 @@ def test_it_holds_the_picture_and_what_the_profile_leaves(waiting: Path) -> None
         results = {check["name"]: check["result"] for check in report["checks"]}
         assert {"dicom-structure", "dicom-picture", "dicom-canaries", "dicom-second-reader"} <= set(results)
         assert set(results.values()) <= {"pass", "skipped"}
+        codes = {check["name"]: check["evidence"]["code"] for check in report["checks"]}
+        assert codes["dicom-picture"] == "check.dicom-picture.passed"
         assert report["companion"]["name"] == f"{id}.dcm"
         assert report["companion"]["sha256"] in (waiting / "reports" / f"{id}.html").read_text()
     data, other = (pydicom.dcmread(waiting / "review" / f"{id}.dcm") for id in (first, second))

@@ -21,7 +21,9 @@ from anonymizer.core import signing as sign
 from anonymizer.core.message import Message, from_json
 from anonymizer.core.settings import Settings, TextPolicy
 from anonymizer.core.types import Pixels
-from anonymizer.detect.finder import Finder
+from anonymizer.detect.base import RegionFinder
+from anonymizer.detect.finder import TABLE, Finder
+from anonymizer.detect.models.store import Store
 from chromium import chromium
 from disks import disk as disk
 
@@ -113,13 +115,20 @@ def toml(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def finders() -> Callable[[Settings], Finder]:
-    """Real detectors, loaded once for each choice of them."""
+    """Real detectors, loaded once for each choice of them; what two choices have in common, once for both."""
     loaded: dict[tuple[object, ...], Finder] = {}
+    families: dict[tuple[object, ...], list[RegionFinder]] = {}
+    build = dict(zip(("faces", "text", "codes", "marks"), TABLE, strict=False))
 
     def finder(chosen: Settings) -> Finder:
-        key = (chosen.detector, chosen.faces, chosen.text, chosen.codes, chosen.marks)
+        parts = [(family, chosen.detector, getattr(chosen, family)) for family in build]
+        key = tuple(parts)
         if key not in loaded:
-            loaded[key] = Finder(chosen)
+            for part in parts:
+                if part not in families:
+                    families[part] = build[part[0]](chosen, Store())
+            loaded[key] = Finder(QUICK)
+            loaded[key].finders = [one for part in parts for one in families[part]]
         return loaded[key]
 
     return finder

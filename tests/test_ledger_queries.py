@@ -54,7 +54,7 @@ def test_a_new_row_holds_what_it_was_started_with(ledger: Ledger) -> None:
         "id": "old", "source": Path("/x/a.jpg"), "sha256": "beef", "settings": "corrected", "state": State.QUEUED,
         "name": "", "output": "", "reason": (), "attempts": 1, "owner": "run-1", "started": "", "ended": "",
         "replaces": "", "asked": "first", "bytes": 0, "regions": 0, "report": "", "passing": 0, "priority": 1000.0,
-        "mirrored": "", "pending": "", "crop": "",
+        "mirrored": "", "pending": "", "crop": "", "companion": "",
     }  # fmt: skip
     # What the run asked for is that of the output which is replaced, or what was given, or the settings.
     for id, replaces, asked, wanted in (

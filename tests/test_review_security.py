@@ -321,6 +321,16 @@ def test_corrections_can_say_nothing_but_places(
     assert not (folder[0] / ".anonymizer" / "drawings").exists()
 
 
+def test_drawings_that_come_late_do_not_bring_back_what_was_taken_back(
+    client: Client, folder: tuple[Path, str]
+) -> None:
+    drawings, id = folder[0] / ".anonymizer" / "drawings", folder[1]
+    drawn = {"edits": {"regions": [{"rect": [0, 0, 5, 5]}]}}
+    for draft, at, left in ((drawn, 1, 1), (None, 3, 0), (drawn, 2, 0), (drawn, 4, 1), (None, 4, 0)):
+        assert client.post(f"api/media/{id}/draft", {"draft": draft, "at": at}).status == 200
+        assert len(list(drawings.glob("*.json"))) == left, (draft, at)
+
+
 @pytest.mark.parametrize(
     "name", ["../../evil.jpg", "C:\\evil.jpg", "/etc/cron.d/evil", "..", "%2e%2e%2fx.png", "a\x00b.png"]
 )

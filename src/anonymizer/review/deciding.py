@@ -48,13 +48,20 @@ async def _apply(request: Request) -> Response:
 async def _draft(request: Request) -> Response:
     """Keep what is drawn and not applied yet."""
     said = await told(request, Drawn)
-    runner, id = page_of(request).runner, request.path_params["id"]
-    entry = await runner.read(lambda gate: gate.ledger.get(id))
+    page, id = page_of(request), request.path_params["id"]
+    entry = await page.runner.read(lambda gate: gate.ledger.get(id))
     if entry is None:
         raise HTTPException(404)
+
+    def in_order(gate: Gate, id: str) -> None:
+        # Two requests may overtake each other: what was taken back would be there again.
+        if said.at >= page.drawn.get(id, 0):
+            page.drawn[id] = said.at
+            drafts.keep(gate, id, said.draft)
+
     # Somebody may have decided on it, or made it anew, while this was on its way.
     if said.draft is None or entry.state in (State.REVIEW, State.READY, State.RELEASED):
-        await runner.ask_gate(drafts.keep, entry.id, said.draft)
+        await page.runner.ask_gate(in_order, entry.id)
     return JSONResponse({})
 
 

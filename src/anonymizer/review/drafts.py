@@ -40,6 +40,8 @@ class Drawn(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     draft: Draft | None
+    at: Annotated[float, Field(ge=0)] = 0
+    """When it was said, milliseconds of the browser's clock; nothing of it is kept."""
 
 
 def keep(folder: OutputFolder, id: str, draft: Draft | None) -> None:

@@ -39,6 +39,8 @@ class Page:
     used: float = field(default_factory=time.monotonic)
     uploading: int = 0
     releasing: bool = False
+    drawn: dict[str, float] = field(default_factory=dict)
+    """When the browser spoke last of a medium's drawings: what it had said before may come later."""
     films: Films = field(init=False)
     previews: Previews = field(init=False)
 

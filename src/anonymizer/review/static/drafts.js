@@ -12,8 +12,11 @@ const held = new Map();
 /** @param {import("./edits.js").Edits} edits */
 const said = (edits) => (edits.dirty || Object.keys(edits.answers).length ? JSON.stringify({ edits: edits.instructions(), answers: edits.answers }) : "null");
 
-/** The program told of this one. @param {string} id @param {object | null} draft */
-export const known = (id, draft) => { held.set(id, draft ? "kept" : "null"); };
+/** How many of its drawings are on their way, by medium. @type {Map<string, number>} */
+const sending = new Map();
+
+/** The program told of this one, unless it is being told. @param {string} id @param {object | null} draft */
+export const known = (id, draft) => { if (!sending.get(id)) held.set(id, draft ? "kept" : "null"); };
 
 /** @param {string} id @param {import("./edits.js").Edits} edits */
 export function later(id, edits) {
@@ -30,8 +33,11 @@ export function now(id) {
   const draft = said(one.edits);
   if (held.get(id) === draft) return;
   held.set(id, draft);
+  sending.set(id, (sending.get(id) || 0) + 1);
   // It may be gone by then: decided, or made anew.
-  keep(id, `{"draft": ${draft}}`).catch(() => held.delete(id));
+  keep(id, `{"draft": ${draft}, "at": ${performance.timeOrigin + performance.now()}}`)
+    .catch(() => held.delete(id))
+    .finally(() => sending.set(id, (sending.get(id) || 1) - 1));
 }
 
 /** It is being applied: nothing of it is to be kept. @param {string} id */

@@ -29,8 +29,9 @@ from anonymizer.core.types import (
     Traces,
 )
 from anonymizer.core.yuv import Planes
+from anonymizer.detect.faces.head import SIDE
 from anonymizer.detect.models.store import Store
-from anonymizer.detect.person import SIDE, Person, PersonFinder, refined, sure
+from anonymizer.detect.person import Person, PersonFinder, refined, sure
 from anonymizer.read.photo.reader import Still
 from anonymizer.redact.background import PLAIN, backdrop, cells, opacity, replace_in, replaced
 from anonymizer.road.background import Persons

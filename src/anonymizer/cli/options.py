@@ -30,6 +30,16 @@ AsJson = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
 
 
+def _settings_option(*default: Any) -> Any:
+    return typer.Option(
+        *default, "--settings", parser=Path, metavar="FILE",
+        help="Settings file; default: anonymizer.toml in this folder, if it is there. Flags win over it.",
+    )  # fmt: skip
+
+
+SettingsFile = Annotated[Path | None, _settings_option()]
+
+
 def folder_option(flag: str, said: str) -> Any:
     """An option that names a folder."""
     return typer.Option(flag, parser=Path, metavar="FOLDER", help=said)
@@ -100,10 +110,7 @@ def default_file() -> Path | None:
 
 def takes_settings(command: Callable[..., Any]) -> Callable[..., Any]:
     """Decorator: the command has ``--settings`` and a flag for every setting, and is called with ``given``."""
-    file = typer.Option(
-        None, "--settings", parser=Path, metavar="FILE",
-        help="Settings file; default: anonymizer.toml in this folder, if it is there. Flags win over it.",
-    )  # fmt: skip
+    file = _settings_option(None)
 
     def given(settings_file: Path | None, **values: Any) -> dict[str, Any]:
         flags = {one.flag: values[_name(one)] for one in described()}

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from anonymizer.cli.language import say
-from anonymizer.cli.options import AsJson, Given, default_file, folder_option, takes_language
+from anonymizer.cli.options import AsJson, Given, SettingsFile, default_file, folder_option, takes_language
 from anonymizer.cli.output import emit, err_console, print_line, shown
 from anonymizer.core.errors import ExitCode, UsageError
 from anonymizer.core.message import Message, with_sentence
@@ -50,15 +50,7 @@ def release(
             show_default=False,
         ),
     ] = None,
-    settings_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--settings",
-            parser=Path,
-            metavar="FILE",
-            help="Settings file; default: anonymizer.toml in this folder, if it is there. Flags win over it.",
-        ),
-    ] = None,
+    settings_file: SettingsFile = None,
     as_json: AsJson = False,
 ) -> int:
     """Copy what is in ready/, checked once more on its way, with its reports and a signed list, to where it goes out.

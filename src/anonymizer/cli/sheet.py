@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from anonymizer.cli.language import say
-from anonymizer.cli.options import AsJson, Given, default_file, takes_language
+from anonymizer.cli.options import AsJson, Given, SettingsFile, default_file, takes_language
 from anonymizer.cli.output import emit, outcome_facts, print_line, print_outcome, shown
 from anonymizer.core.errors import UsageError
 from anonymizer.core.types import Verdict
@@ -46,15 +46,7 @@ def sheet(
     page: Annotated[
         str, typer.Option("--page", parser=str, metavar="[a4|16:9]", help="Paper, or a slide.")
     ] = "a4",
-    settings_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--settings",
-            parser=Path,
-            metavar="FILE",
-            help="Settings file; default: anonymizer.toml in this folder, if it is there. Flags win over it.",
-        ),
-    ] = None,
+    settings_file: SettingsFile = None,
     as_json: AsJson = False,
 ) -> int:
     """Put ready outputs side by side on one page: before and after, or five visits.

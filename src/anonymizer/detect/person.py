@@ -14,14 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer.core.types import Kind, Model, Pixels, Region
-from anonymizer.detect.faces.head import quarter_turns
-from anonymizer.detect.models.store import Store
-from anonymizer.detect.runtime import Network
+from anonymizer.core.types import Kind, Pixels, Region
+from anonymizer.detect.faces.head import SIDE, PersonNetwork, quarter_turns
 
-NAME = "person"
-SIDE = 256
-"""Of the network's square input, pixels."""
 FINE = 1024
 """Longer side, pixels, of the copy in which the edge is found."""
 RADIUS, SMOOTH = 12, 1e-3
@@ -46,16 +41,8 @@ class Person:
     sure: bool
 
 
-class PersonFinder:
-    """The network. Raises :class:`anonymizer.core.errors.ModelError` if it cannot be had."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self.network = Network(store.load(NAME), pictures=False, exact=True)
-
-    def model(self) -> Model:
-        entry = self._store.entry(NAME)
-        return entry.used_on(self.network.device)
+class PersonFinder(PersonNetwork):
+    """The network, asked for the person of a whole picture."""
 
     def likelihood(self, pixels: Pixels, turns: int = 0) -> Likelihood:
         """How likely each cell of a picture ``(h, w, 3)`` uint8 RGB is a person's: float32 ``(SIDE, SIDE)``, 0 to 1.
@@ -64,8 +51,7 @@ class PersonFinder:
         """
         how = cv2.INTER_AREA if max(pixels.shape[:2]) > SIDE else cv2.INTER_LINEAR
         shown = np.rot90(cv2.resize(pixels, (SIDE, SIDE), interpolation=how), turns)
-        answer = self.network.run(np.ascontiguousarray(shown)[None].astype(np.float32) / 255)[0]
-        return np.ascontiguousarray(np.rot90(answer.reshape(SIDE, SIDE), -turns), np.float32)
+        return np.ascontiguousarray(np.rot90(self.look(np.asarray(shown, np.uint8)), -turns), np.float32)
 
     def person(self, pixels: Pixels, regions: Sequence[Region]) -> Person:
         """The person of a photo ``(h, w, 3)`` uint8 RGB, in which ``regions`` were found."""

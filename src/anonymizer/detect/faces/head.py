@@ -51,7 +51,7 @@ class Head:
     reach: tuple[float, float, float, float]
 
 
-class HeadFinder:
+class PersonNetwork:
     """The network. Raises :class:`anonymizer.core.errors.ModelError` if it cannot be had."""
 
     def __init__(self, store: Store) -> None:
@@ -62,6 +62,15 @@ class HeadFinder:
         entry = self._store.entry(NAME)
         return entry.used_on(self.network.device)
 
+    def look(self, upright: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """How likely each pixel of a picture ``(SIDE, SIDE, 3)`` RGB is a person's, 0 to 1: ``(SIDE, SIDE)``."""
+        answer = self.network.run(np.ascontiguousarray(upright)[None].astype(np.float32) / 255)[0]
+        return np.asarray(answer.reshape(SIDE, SIDE), np.float32)
+
+
+class HeadFinder(PersonNetwork):
+    """The network, asked for heads."""
+
     def head(self, pixels: Pixels, region: Region) -> Head:
         """The head of a face that was found in a picture ``(h, w, 3)`` uint8 RGB; its box may leave the picture."""
         box = region.box
@@ -71,9 +80,7 @@ class HeadFinder:
         factor = SIDE / side
         matrix = np.array([[factor, 0, -left * factor], [0, factor, -top * factor]])
         seen = _shrunk(pixels, Box(left, top, side, side), matrix)
-        upright = np.ascontiguousarray(np.rot90(seen, turns))
-        answer = self.network.run(upright[None].astype(np.float32) / 255)[0].reshape(SIDE, SIDE)
-        person = answer >= PERSON
+        person = self.look(np.rot90(seen, turns)) >= PERSON
         # The face's box in the upright cut-out, by turning a mask of it.
         own = np.zeros((SIDE, SIDE), np.uint8)
         x0, y0 = (box.x - left) * factor, (box.y - top) * factor

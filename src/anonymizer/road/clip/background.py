@@ -20,7 +20,8 @@ from anonymizer.core import hdr
 from anonymizer.core.settings import Background, Settings
 from anonymizer.core.types import Check, Progress, Redaction, Result
 from anonymizer.core.yuv import Planes, colours
-from anonymizer.detect.person import PERSON, SIDE, Likelihood, PersonFinder, seen, sure
+from anonymizer.detect.faces.head import SIDE
+from anonymizer.detect.person import PERSON, Likelihood, PersonFinder, seen, sure
 from anonymizer.read.clip.reader import Clip, opened, search_frames, small_size
 from anonymizer.redact.background import PLAIN, backdrop, cells
 from anonymizer.redact.clip import halved

@@ -26,6 +26,7 @@ from anonymizer.detect.finder import TABLE, Finder
 from anonymizer.detect.models.store import Store
 from chromium import chromium
 from disks import disk as disk
+from views import view as view
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "sample_media"

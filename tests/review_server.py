@@ -100,7 +100,8 @@ def serving(out: Path, settings: Settings, **more: Any) -> Iterator[Client]:
     """The page of an output folder, served from a thread until the block ends."""
     with listen(0) as listening, JobRunner(out, settings) as runner:
         pictures = Pictures(settings.limits)
-        page = Page(runner, pictures, **more)
+        # Where a test says no language, the page speaks the browser's.
+        page = Page(runner, pictures, **({"spoken": "language" in more} | more))
         server = Server(page, listening)
         thread = threading.Thread(target=server.serve_until_done)
         thread.start()

@@ -28,6 +28,7 @@ from clips import make_clip, number_of, numbered
 from conftest import SAMPLES, sentences
 from review_server import serving
 from review_window import Window, reports, rows
+from views import View
 
 BLIND = Settings(faces=False, text=TextPolicy.NONE, codes=False, marks=False)
 PLAYS = (
@@ -71,7 +72,7 @@ def middle(path: Path, number: int) -> Any:
 
 @in_browser
 def test_a_missed_face_is_hidden_for_a_time_approved_and_ready(
-    browser: Any, missed: Path, tmp_path: Path, loaded_once: None
+    browser: Any, missed: Path, tmp_path: Path, loaded_once: None, view: View
 ) -> None:
     out = shutil.copytree(missed, tmp_path / "out")
     (report,) = [Report.model_validate(one) for one in reports(out).values()]
@@ -80,10 +81,11 @@ def test_a_missed_face_is_hidden_for_a_time_approved_and_ready(
     late = round(report.medium.frames * 0.8)
     bare, bare_late = middle(before, 5), middle(before, late)
     with serving(out, BLIND) as client:
-        window = Window(browser, client)
+        window = Window(browser, client, view)
         page = window.open()
         window.wait(PLAYS)
         assert window.title() == "interview.mp4"
+        window.side_by_side()
         # It steps, plays and can be scrubbed; both show the same moment.
         clock = page.text_content(".clock")
         for _ in range(5):
@@ -100,16 +102,15 @@ def test_a_missed_face_is_hidden_for_a_time_approved_and_ready(
         # A place over the whole middle, from the start to one second.
         page.keyboard.press("h")
         page.focus("#stage")
-        box = page.locator(".pane").first.locator(".picture").bounding_box()
-        page.mouse.move(box["x"] + box["width"] * 0.1, box["y"] + box["height"] * 0.1)
-        page.mouse.down()
-        page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + box["height"] * 0.9, steps=4)
-        page.mouse.up()
+        box = window.on_screen(page.locator(".pane").first.locator(".picture"))
+        across, down = box["width"], box["height"]
+        window.drag(box["x"] + across * 0.1, box["y"] + down * 0.1, across * 0.8, down * 0.8)
         assert page.locator(".track .drawn.asked").count() == 1
         page.click("#way-hold")
         page.fill("#place-end", "1")
         page.keyboard.press("Enter")
-        window.says("0:00.0 – 0:01.0")
+        point = {"en": ".", "fr": ","}[view.language]
+        window.says(f"0:00{point}0 – 0:01{point}0")
         page.keyboard.press("Escape")
         # It is outlined while it is hidden, and no longer.
         assert page.locator(".pane").first.locator(".region.drawn").count() == 1
@@ -117,12 +118,12 @@ def test_a_missed_face_is_hidden_for_a_time_approved_and_ready(
         page.keyboard.press("End")
         assert page.locator(".pane").first.locator(".region.drawn").count() == 0
         page.click("#apply")
-        window.says("please look again")
+        window.tells("done.review")
         window.wait(PLAYS)
         assert page.locator(".track .drawn").count() == 1
         page.fill("#initials", "AB")
         page.press("#initials", "Enter")
-        window.says("Approved: interview.mp4")
+        window.tells("done.approved", name="interview.mp4")
         assert rows(window, "ready") == ["interview.mp4"]
         window.context.close()
         # A thumbnail may be asked for at the very moment at which its clip is replaced.
@@ -140,27 +141,25 @@ def test_a_missed_face_is_hidden_for_a_time_approved_and_ready(
 
 @in_browser
 def test_a_missed_face_is_followed_both_ways_from_where_it_was_drawn(
-    browser: Any, missed: Path, tmp_path: Path, loaded_once: None
+    browser: Any, missed: Path, tmp_path: Path, loaded_once: None, view: View
 ) -> None:
     out = shutil.copytree(missed, tmp_path / "out")
-    with serving(out, BLIND, language="fr") as client:
-        window = Window(browser, client)
+    with serving(out, BLIND) as client:
+        window = Window(browser, client, view)
         page = window.open()
         window.wait(PLAYS)
         for _ in range(10):
             page.keyboard.press(".")
         page.keyboard.press("h")
-        picture = page.locator(".pane").first.locator(".picture")
-        box = picture.bounding_box()
-        page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + box["height"] * 0.2)
-        page.mouse.down()
-        page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.45, steps=4)
-        page.mouse.up()
+        picture = page.locator(".pane").first.locator(".picture").first
+        box = window.on_screen(picture)
+        across, down = box["width"], box["height"]
+        window.drag(box["x"] + across * 0.4, box["y"] + down * 0.2, across * 0.2, down * 0.25)
         assert page.get_attribute("#way-follow", "aria-pressed") == "true"
         window.flawless("a clip that is corrected")
         page.click("#apply")
         window.wait(PLAYS + " && document.querySelector('.track .drawn:not(.asked)') !== null")
-        window.says("Une zone dessinée à 0.4 s a été suivie de 0.0 à ")
+        window.says(window.sentence("ask.followed", seconds=0.4, first=0.0, last=9.9).partition("9")[0])
         # Its outline goes where the thing went.
         outline = page.locator(".pane").first.locator(".region.drawn .over")
         there = outline.bounding_box()
@@ -169,12 +168,8 @@ def test_a_missed_face_is_followed_both_ways_from_where_it_was_drawn(
         assert abs(outline.bounding_box()["x"] - there["x"]) > 4
         # Drawn anew from here, it is followed from here.
         page.keyboard.press("Escape")
-        middle = outline.bounding_box()
-        at = (middle["x"] + middle["width"] / 2, middle["y"] + middle["height"] / 2)
-        page.mouse.move(*at)
-        page.mouse.down()
-        page.mouse.move(at[0] + 12, at[1], steps=3)
-        page.mouse.up()
+        middle = window.on_screen(outline)
+        window.drag(middle["x"] + middle["width"] / 2, middle["y"] + middle["height"] / 2, 12, 0)
         assert page.locator(".track .drawn.asked").count() == 1
         page.keyboard.press("Control+z")
         assert page.locator(".track .drawn.asked").count() == 0
@@ -192,7 +187,7 @@ def test_a_missed_face_is_followed_both_ways_from_where_it_was_drawn(
 
 @in_browser
 def test_an_uneven_clip_that_no_browser_plays_is_stepped_and_corrected_by_its_own_frames(
-    browser: Any, tmp_path: Path, loaded_once: None
+    browser: Any, tmp_path: Path, loaded_once: None, view: View
 ) -> None:
     at = [0, 33, 50, 120, 500, 533, 1400, 1433, 1466, 1500, 1533, 1600]
     form: dict[str, Any] = {"codec": "mjpeg", "pix_fmt": "yuvj420p", "time_base": Fraction(1, 1000)}
@@ -200,25 +195,23 @@ def test_an_uneven_clip_that_no_browser_plays_is_stepped_and_corrected_by_its_ow
     with Session(tmp_path / "out", BLIND) as session:
         session.run(source)
     with serving(tmp_path / "out", BLIND) as client:
-        window = Window(browser, client)
+        window = Window(browser, client, view)
         page = window.open()
         window.wait(PLAYS)
-        picture = page.locator(".pane").first.locator(".picture")
+        picture = page.locator(".pane").first.locator(".picture").first
         assert picture.evaluate("node => node.tagName") == "IMG"
         first = picture.get_attribute("src")
         for clock in ("0:00.0", "0:00.1", "0:00.1", "0:00.5"):
             page.keyboard.press(".")
-            assert page.text_content(".clock").startswith(clock)
+            assert page.text_content(".clock").replace(",", ".").startswith(clock)
         window.wait("old => document.querySelector('.pane img').src !== old", first)
-        # One place is held in frames 4 to 6, another followed from frame 6.
-        box = picture.bounding_box()
 
+        # One place is held in frames 4 to 6, another followed from frame 6.
         def draw(left: float) -> None:
             page.keyboard.press("h")
-            page.mouse.move(box["x"] + box["width"] * left, box["y"] + box["height"] * 0.4)
-            page.mouse.down()
-            page.mouse.move(box["x"] + box["width"] * (left + 0.3), box["y"] + box["height"] * 0.8, steps=3)
-            page.mouse.up()
+            box = window.on_screen(picture)
+            across, down = box["width"], box["height"]
+            window.drag(box["x"] + across * left, box["y"] + down * 0.4, across * 0.3, down * 0.4)
 
         draw(0.1)
         page.click("#way-hold")
@@ -231,7 +224,7 @@ def test_an_uneven_clip_that_no_browser_plays_is_stepped_and_corrected_by_its_ow
         assert page.input_value("#scrub") == "6"
         draw(0.6)
         page.click("#apply")
-        window.says("please look again")
+        window.tells("done.review")
         window.context.close()
     (report,) = [Report.model_validate(one) for one in reports(tmp_path / "out").values()]
     still, followed = report.settings["regions"]

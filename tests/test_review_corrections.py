@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +23,7 @@ from chromium import in_browser
 from conftest import QUICK
 from review_server import serving
 from review_window import Window, reports, rows, runner
+from views import LONG, View
 from watching import eventually
 
 SETTINGS = QUICK.model_copy(update={"faces": True})
@@ -32,7 +32,6 @@ FILL = Box(240, 200, 60, 24)
 """Where text was hidden and perhaps is none."""
 LOGO = tuple(Box(20.0 + 14 * k, 20, 12, 16) for k in range(6))
 """One logo, found in six pieces."""
-WIDTHS = ((1440, 900), (1024, 768), (390, 844), (683, 384))
 MARK = 200
 """The red of a photo's first pixel above which nothing is asked of it."""
 
@@ -79,12 +78,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
-def opened(browser: Any, made: Path, tmp_path: Path) -> Iterator[Window]:
+def opened(browser: Any, made: Path, tmp_path: Path, view: View) -> Iterator[Window]:
     with serving(shutil.copytree(made, tmp_path / "out"), SETTINGS) as client:
-        window = Window(browser, client)
+        window = Window(browser, client, view)
         page = window.open()
-        page.click("#items >> text=one.png")
-        window.shown("one.png")
+        window.pick("one.png")
+        window.side_by_side()
         page.fill("#initials", "AB")
         page.keyboard.press("Escape")
         yield window
@@ -94,19 +93,16 @@ def opened(browser: Any, made: Path, tmp_path: Path) -> Iterator[Window]:
 
 def at(window: Window, pane: int, box: Box) -> tuple[float, float]:
     """The middle of a place on the screen."""
-    picture = window.page.locator(".pane").nth(pane).locator("img").bounding_box()
+    picture = window.on_screen(window.page.locator(".pane").nth(pane).locator("img").first)
     scale = picture["width"] / SIZE[0]
     return picture["x"] + (box.x + box.w / 2) * scale, picture["y"] + (box.y + box.h / 2) * scale
 
 
 def drag(window: Window, box: Box) -> None:
-    page, (x, y) = window.page, at(window, 0, box)
-    page.keyboard.down("Shift")
-    page.mouse.move(x, y)
-    page.mouse.down()
-    page.mouse.move(x + 40, y + 40, steps=3)
-    page.mouse.up()
-    page.keyboard.up("Shift")
+    x, y = at(window, 0, box)
+    window.page.keyboard.down("Shift")
+    window.drag(x, y, 40, 40)
+    window.page.keyboard.up("Shift")
 
 
 def approvals(window: Window) -> list[tuple[str, str]]:
@@ -118,13 +114,13 @@ def approvals(window: Window) -> list[tuple[str, str]]:
 def test_a_false_fill_takes_two_keys_and_the_next_photo_comes_at_once(opened: Window, tmp_path: Path) -> None:
     page = opened.page
     page.keyboard.press("l")
-    opened.says("A applies what you changed and approves it.")
+    opened.tells("ask.over.apply")
     assert page.locator(".pane").nth(1).locator("svg image").count() == 1, (
         "the original is seen where it will be"
     )
     page.keyboard.press("a")
     opened.shown("two.png")
-    opened.says("Approved: one.png")
+    opened.tells("done.approved", name="one.png")
     assert "one.png" in rows(opened, "ready") and approvals(opened) == [("approved", "AB")]
     (report,) = [one for one in reports(tmp_path / "out").values() if one["decision"]]
     assert report["decision"]["changes"]["dismissed"] == 1
@@ -149,7 +145,7 @@ def test_a_logo_is_chosen_on_the_result_and_taken_off_as_one(opened: Window) -> 
     page.keyboard.press("Delete")
     assert first.locator(".region.off").count() == 1
     page.keyboard.press("Control+z")
-    page.click("#facts >> text=Leave all text visible")
+    opened.click("place.all.text", "#facts")
     assert first.locator(".region.off").count() == len(LOGO) + 1
 
 
@@ -158,12 +154,12 @@ def test_what_is_ready_is_corrected_where_it_stands_and_approved_again(
     opened: Window, tmp_path: Path
 ) -> None:
     page = opened.page
-    page.click("#tabs >> text=Ready")
+    opened.tab("ready")
     opened.shown("calm.png")
     drag(opened, Box(150, 100, 2, 2))
     assert page.locator(".pane").first.locator(".region.drawn").count() == 1
     page.keyboard.press("a")
-    opened.says("Approved: calm.png")
+    opened.tells("done.approved", name="calm.png")
     assert approvals(opened) == [("reopened", "AB"), ("approved", "AB")]
     (report,) = [one for one in reports(tmp_path / "out").values() if one["decision"]]
     assert (
@@ -183,9 +179,9 @@ def test_what_nobody_foresaw_is_looked_at_first(opened: Window, monkeypatch: pyt
             const toast = [...document.querySelectorAll('.toast')].find(one => one.innerText.includes(text));
             if (!toast || window.told) return;
             window.told = true;
-            [...toast.querySelectorAll('button')].find(one => one.innerText === 'Show').click();
+            toast.querySelector('button').click();
         }).observe(document.body, {childList: true, subtree: true})""",
-        "Please look again at one.png: more was hidden than before, beside what you drew.",
+        opened.word("done.look", name="one.png", why=opened.sentence("review.look-more")),
     )
     page.keyboard.press("l")
     page.keyboard.press("a")
@@ -198,7 +194,7 @@ def test_what_nobody_foresaw_is_looked_at_first(opened: Window, monkeypatch: pyt
 def test_another_windows_decision_is_told_and_the_drawing_kept(opened: Window) -> None:
     page = opened.page
     drag(opened, Box(150, 100, 2, 2))
-    opened.says("Your changes are not applied yet.")
+    opened.tells("apply.title")
     # The same session in a second window of the browser.
     second = opened.context.new_page()
     second.goto(opened.client.origin + opened.client.page.keys.path + "/")
@@ -207,13 +203,14 @@ def test_another_windows_decision_is_told_and_the_drawing_kept(opened: Window) -
     # What the first window has drawn is there too; it is taken back here, and the photo approved as it was.
     second.keyboard.press("Control+z")
     second.keyboard.press("a")
-    opened.says("one.png was approved meanwhile, by AB. Your drawing is kept.")
-    page.click(".toast >> text=Show it")
+    opened.tells("lost.ready", name="one.png", who="AB")
+    opened.tells("lost.kept")
+    opened.click("lost.show", ".toast")
     opened.shown("one.png")
     assert page.locator(".pane").first.locator(".region.drawn").count() == 1
 
 
-FALSE_FILLS, MISSED, CLEAN = (9, 3, 28) if os.environ.get("ANONYMIZER_LONG_TESTS") else (2, 1, 4)
+FALSE_FILLS, MISSED, CLEAN = (9, 3, 28) if LONG else (2, 1, 4)
 """Of forty photos, or of some of them: with a question whose fill is false; ready, with a face that nobody found; ready
 and clean. ``ANONYMIZER_LONG_TESTS=1`` for all forty."""
 
@@ -232,13 +229,12 @@ def forty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @in_browser
-@pytest.mark.parametrize("language", ["fr"])
 def test_forty_photos_with_twelve_to_correct_counted_in_keys(
-    browser: Any, forty: Path, tmp_path: Path, language: str
+    browser: Any, forty: Path, tmp_path: Path, view: View
 ) -> None:
     """One key for a clean photo, two for a false fill, two actions (a drag, a key) for a missed face."""
-    with serving(shutil.copytree(forty, tmp_path / "out"), SETTINGS, language=language) as client:
-        window = Window(browser, client)
+    with serving(shutil.copytree(forty, tmp_path / "out"), SETTINGS) as client:
+        window = Window(browser, client, view)
         page = window.open()
         window.wait(f"() => document.querySelectorAll('#items .item').length === {FALSE_FILLS}")
         page.fill("#initials", "AB")
@@ -268,7 +264,7 @@ def test_forty_photos_with_twelve_to_correct_counted_in_keys(
             press("a")
         count = "n => document.querySelectorAll('#tabs button b')[n[0]].textContent === String(n[1])"
         window.wait(count, [0, 0])
-        page.locator("#tabs button").nth(1).click()
+        window.tab("ready")
         for number in range(MISSED + CLEAN):
             if number % 10 == 0:
                 window.wait("() => document.querySelector('#look-begin') !== null")
@@ -294,31 +290,22 @@ def test_forty_photos_with_twelve_to_correct_counted_in_keys(
 
 
 @in_browser
-def test_all_at_once_in_every_width(browser: Any, made: Path, tmp_path: Path) -> None:
-    # In French, where words are longest; colours are the same in each width.
-    with serving(shutil.copytree(made, tmp_path / "out"), SETTINGS, language="fr") as client:
-        window = Window(browser, client)
+def test_all_at_once(browser: Any, made: Path, tmp_path: Path, view: View) -> None:
+    with serving(shutil.copytree(made, tmp_path / "out"), SETTINGS) as client:
+        window = Window(browser, client, view)
         page = window.open()
-        page.emulate_media(color_scheme="dark", reduced_motion="reduce")
         window.wait("() => document.querySelectorAll('#items .item').length === 2")
-
-        def flawless(where: str) -> None:
-            for width, height in WIDTHS:
-                page.set_viewport_size({"width": width, "height": height})
-                window.axe(f"{where} {width}")
-                assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (where, width)
-            page.set_viewport_size({"width": 1366, "height": 768})
-            page.emulate_media(color_scheme="light")
-            window.axe(f"{where}, light", ["color-contrast"])
-            page.emulate_media(color_scheme="dark")
-
-        flawless("one")
+        window.shown(window.title())
+        window.flawless("a question")
         page.keyboard.press("g")
         page.wait_for_selector(".card")
         # Chosen before it was in sight, nothing can be approved.
         page.locator(".grid-bar button").first.click()
+        for number in range(2):
+            page.locator(".card img").nth(number).scroll_into_view_if_needed()
+            window.wait("n => document.querySelectorAll('.card')[n].classList.contains('seen')", number)
         window.wait("() => !document.querySelector('.grid-bar .approve').disabled")
-        flawless("all")
+        window.flawless("all")
         page.click(".grid-bar .approve")
         window.wait("() => document.querySelector('.toast.bad') !== null")
         assert page.evaluate("document.activeElement.id") == "grid-initials"
@@ -326,7 +313,7 @@ def test_all_at_once_in_every_width(browser: Any, made: Path, tmp_path: Path) ->
         page.click(".grid-bar .approve")
         window.wait("() => document.querySelector('#tabs button b').textContent === '0'")
         assert approvals(window) == [("approved", "AB")] * 2
-        page.locator("#tabs button").nth(1).click()
+        window.tab("ready")
         window.wait("() => document.querySelectorAll('.card').length === 3")
         assert page.locator(".card").first.inner_text().count("→") == 1
         page.locator(".card input").first.check()
@@ -335,13 +322,23 @@ def test_all_at_once_in_every_width(browser: Any, made: Path, tmp_path: Path) ->
             page.locator(".grid-bar .ask-buttons button").first.click()
         assert download.value.suggested_filename == "anonymizer.zip"
         page.locator(".grid-bar .ask-buttons button").nth(1).click()
-        page.check("#release-consent")
-        flawless("release")
+        # What the advice asks, in the language of who answers it.
+        for line in ("consent", "caption", "colleagues", "useful", "account"):
+            window.tells(f"release.{line}.yes")
+            page.check(f"#release-{line}")
+        window.flawless("release")
         page.click("#release-go")
         window.wait(
             "() => document.querySelector('#release button') && !document.querySelector('#release form')"
         )
         assert len(rows(window, "released")) == 2, "those that were chosen"
+        page.click("#release .primary")
+        # Who did what, with the answers' release in it.
+        page.keyboard.press("g")
+        page.locator("#items .item").first.click()
+        page.locator("#facts summary", has_text=window.word("history")).click()
+        assert page.locator("#facts .history li").count() >= 1
+        window.flawless("history")
         window.context.close()
         assert window.errors == []
 

@@ -17,7 +17,6 @@ from PIL import Image
 from anonymizer.core.settings import DrawnRegion, Settings
 from anonymizer.core.types import Box, Evidence, Kind, Pixels, Region, Shape, Style
 from anonymizer.gate.output import OutputFolder
-from anonymizer.i18n import page_words
 from anonymizer.report.schema import EvidenceRecord, RegionRecord, Report
 from anonymizer.review.edits import EditPlace, Edits, Look, to_settings
 from anonymizer.review.placing import placing, placing_shown
@@ -27,17 +26,20 @@ from chromium import in_browser
 from clips import make_clip
 from conftest import QUICK
 from review_server import Client, serving
-from review_window import Window, page_strings, reports, rows
+from review_window import Window, reports, rows
+from views import View
 from watching import eventually
 
 SIDE = 512
 FACE = (181.0, 55.0, 88.0, 116.0)
 """Of the portrait at this size."""
+OUTLINE = [[0.0, 0.0], [200.0, 0.0], [200.0, 150.0], [0.0, 150.0]]
+"""About what stays, in the pixels of the crop of which the next one is made."""
 LOOK = Look().model_dump(mode="json")
 LOOKS: dict[str, dict[str, Any]] = {
-    "parts": {"keep_part": ["eyes", "nose@225,113"], "style": "fill", "fill": "tone"},
+    "parts": {"keep_part": ["eyes", "nose@225,113"], "style": "fill", "fill": "tone", "background": "plain"},
     "cropped": {"crop": [100, 20, 300, 200], "keep_part": ["mouth"], "cover": "head"},
-    "small": {"max_side": 300, "style": "pixelate", "background": "plain"},
+    "small": {"max_side": 300, "style": "pixelate", "background": "plain", "background_outline": [OUTLINE]},
 }
 
 
@@ -112,8 +114,16 @@ def test_the_preview_of_a_photo_is_what_applying_gives_and_places_go_with_it(cli
         assert seen.shape == got.shape and told["size"] == [medium["width"], medium["height"]], name
         difference = np.abs(seen - got).mean(axis=2)
         assert difference.mean() < 2.5 and difference.max() < 60, name
-        assert {key: medium["edits"]["look"][key] for key in look} == look, name
+        assert {key: medium["edits"]["look"][key] for key in look if key != "background_outline"} == {
+            key: value for key, value in look.items() if key != "background_outline"
+        }, name
     assert medium["placing"] == [0, 0, 300 / SIDE, 300 / SIDE]
+    # The outline went with its place in the source, and beyond it nothing is left but one grey.
+    (outline,) = medium["edits"]["look"]["background_outline"]
+    factor = 300 / SIDE
+    expected = (np.array(OUTLINE) + np.array([100, 20])) * factor
+    assert np.abs(np.array(outline) - expected).max() < 0.2
+    assert got[int(180 * factor) :].std() < 6 < got[int(30 * factor) : int(160 * factor)].std()
     # After a crop, a smaller size, and back: the face is where it was.
     _, medium = applied(client, medium, looking(medium, **LOOK))
     (place,) = medium["edits"]["regions"]
@@ -196,7 +206,12 @@ def test_what_is_drawn_on_one_output_lies_in_the_same_place_of_the_next() -> Non
     old = placing(used, 1600, 1200, clip=False)
     assert (old.width, old.height, old.across) == (400, 300, 0.25)
     assert placing_shown(used, 400, 300) is None, "the size alone does not tell"
-    look = Look(crop=(400, 200, 800, 600), max_side=400, keep_part=("eyes@150,100", "nose@10,10", "mouth"))
+    look = Look(
+        crop=(400, 200, 800, 600),
+        max_side=400,
+        keep_part=("eyes@150,100", "nose@10,10", "mouth"),
+        background_outline=(((100, 50), (150, 50), (100, 100)),),
+    )
     edits = Edits(
         regions=(EditPlace(rect=(150, 100, 40, 20)), EditPlace(rect=(0, 0, 20, 20))),
         dismiss=(EditPlace(rect=(110, 60, 40, 20), kind=Kind.TEXT),),
@@ -208,6 +223,7 @@ def test_what_is_drawn_on_one_output_lies_in_the_same_place_of_the_next() -> Non
     assert [one.rect for one in settings.regions] == [(100, 100, 80, 40)], "what lies outside is left out"
     assert settings.dismiss[0].rect == (20, 20, 80, 40) and settings.keep == ()
     assert [str(one) for one in settings.keep_part] == ["eyes@100,100", "mouth"]
+    assert settings.background_outline == (((0, 0), (100, 0), (0, 100)),)
     clip = placing(Settings(crop=(101, 51, 301, 201)), 640, 480, clip=True)
     assert (clip.left, clip.top, clip.width, clip.height) == (102, 52, 300, 200)
 
@@ -253,18 +269,17 @@ SHOWN = """() => {
     const preview = pane.querySelector('.picture.foreseen');
     return said && said.textContent && !said.textContent.includes('…') && preview?.complete && preview.naturalWidth > 0;
 }"""
-SIZES = ((1440, 900), (1024, 768), (390, 844))
 
 
 @in_browser
-def test_tools_with_a_preview_by_keyboard_in_every_size_and_language(
-    browser: Any, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_tools_with_a_preview_by_keyboard(
+    browser: Any, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, view: View
 ) -> None:
     with serving(shutil.copytree(made, tmp_path / "out"), QUICK) as client:
-        window = Window(browser, client)
+        window = Window(browser, client, view)
         page = window.open()
-        page.click("#items >> text=seen.png")
-        window.shown("seen.png")
+        window.pick("seen.png")
+        window.side_by_side()
         panes = page.locator(".pane")
         # A frame is drawn, moved and resized by keyboard, and taken back.
         page.focus("#stage")
@@ -277,7 +292,7 @@ def test_tools_with_a_preview_by_keyboard_in_every_size_and_language(
         window.wait(SHOWN)
         second = frame.bounding_box()
         assert second["x"] > first["x"] + 5 and second["height"] > first["height"]
-        assert panes.nth(1).inner_text() == "Preview"
+        assert panes.nth(1).inner_text() == window.word("view.preview")
         shown, result = (
             panes.nth(1).locator(".picture:not([hidden])").all()[-1].bounding_box(),
             panes.nth(1).locator(".region.crop .over").bounding_box(),
@@ -289,7 +304,7 @@ def test_tools_with_a_preview_by_keyboard_in_every_size_and_language(
         assert (
             frame.count() == 0
             and page.locator("#changes").is_hidden()
-            and panes.nth(1).inner_text() == "Result"
+            and panes.nth(1).inner_text() == window.word("view.result")
         )
         # Parts that stay in view, the whole head, another fill, a smaller size; kept through a reload.
         page.check("#part-mouth")
@@ -306,22 +321,12 @@ def test_tools_with_a_preview_by_keyboard_in_every_size_and_language(
         drawings = tmp_path / "out" / ".anonymizer" / "drawings"
         eventually(lambda: any('"crop":[' in path.read_text() for path in drawings.glob("*.json")))
         page.reload()
-        page.click("#items >> text=seen.png")
-        window.shown("seen.png")
+        window.pick("seen.png")
         window.wait(SHOWN)
         assert page.is_checked("#part-mouth") and page.is_checked("#cover") and frame.count() == 1
         assert (page.input_value("#fill"), page.input_value("#max-side")) == ("fill.tone", "300")
-        for language, theme in (("en", "light"), ("fr", "dark")):
-            page.select_option("#language", language)
-            page.emulate_media(color_scheme=theme, reduced_motion="reduce")
-            words = page_words(language, page_strings())
-            window.says(words["parts.all"])
-            # Words are longest in French; colours are the same in each width.
-            for width, height in SIZES if language == "fr" else SIZES[:1]:
-                page.set_viewport_size({"width": width, "height": height})
-                window.flawless(f"framing {language} {width}")
-                assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        page.set_viewport_size({"width": 1366, "height": 768})
+        window.tells("parts.all")
+        window.flawless("framing")
         # Approved with the same key, it is looked at first all the same.
         page.fill("#initials", "AB")
         page.keyboard.press("Escape")
@@ -330,8 +335,7 @@ def test_tools_with_a_preview_by_keyboard_in_every_size_and_language(
         eventually(lambda: any(job.why for job in list(jobs.values())) and not client.page.runner.busy)
         assert [job.why.code for job in jobs.values() if job.why] == ["review.look-otherwise"]
         page.reload()
-        page.click("#items >> text=seen.png")
-        window.shown("seen.png")
+        window.pick("seen.png")
         assert rows(window, "review").count("seen.png") == 1
         (report,) = [one for one in reports(tmp_path / "out").values() if one["settings"]["cover"] == "head"]
         assert (
@@ -360,3 +364,96 @@ def test_tools_with_a_preview_by_keyboard_in_every_size_and_language(
         eventually(lambda: not client.page.runner.busy)
         window.context.close()
         assert window.errors == []
+
+
+@in_browser
+def test_an_outline_is_drawn_about_what_stays(browser: Any, made: Path, tmp_path: Path, view: View) -> None:
+    """By clicks, in one line and by keyboard; the preview shows it, a reload keeps it, and the road heeds it."""
+    with serving(shutil.copytree(made, tmp_path / "out"), QUICK) as client:
+        window = Window(browser, client, view)
+        page = window.open()
+        window.pick("seen.png")
+        window.side_by_side()
+        first = page.locator(".pane").first
+        outline = first.locator(".region.outline .over")
+
+        def point(x: float, y: float) -> tuple[float, float]:
+            picture = window.on_screen(first.locator(".picture").first)
+            return picture["x"] + x * picture["width"], picture["y"] + y * picture["height"]
+
+        def click(x: float, y: float) -> None:
+            page.mouse.click(*point(x, y))
+
+        # Corner by corner: one is taken back, and the first one closes it.
+        page.focus("#stage")
+        page.keyboard.press("d")
+        for x, y in ((0.2, 0.2), (0.8, 0.2), (0.5, 0.5)):
+            click(x, y)
+        page.keyboard.press("Backspace")
+        for x, y in ((0.8, 0.8), (0.2, 0.8), (0.2, 0.2)):
+            click(x, y)
+        assert outline.count() == 1 and page.input_value("#background") == "plain"
+        picture, about = first.locator(".picture").first.bounding_box(), outline.bounding_box()
+        assert abs(about["width"] - 0.6 * picture["width"]) < 6
+        window.wait(SHOWN)
+        window.flawless("an outline")
+        # A corner is moved by hand, and back.
+        window.drag(*point(0.8, 0.8), 0.1 * picture["width"], 0)
+        assert outline.bounding_box()["width"] > about["width"] + 5
+        page.keyboard.press("Control+z")
+        assert abs(outline.bounding_box()["width"] - about["width"]) < 1
+        # With the room as it is, it would say nothing.
+        page.select_option("#background", "keep")
+        assert outline.count() == 0
+        page.keyboard.press("Control+z")
+        page.keyboard.press("Control+z")
+        assert outline.count() == 0 and page.locator("#changes").is_hidden()
+        # In one line.
+        page.keyboard.press("d")
+        page.mouse.move(*point(0.3, 0.3))
+        page.mouse.down()
+        for x, y in ((0.6, 0.25), (0.7, 0.5), (0.5, 0.8), (0.3, 0.6)):
+            page.mouse.move(*point(x, y), steps=4)
+        page.mouse.up()
+        assert outline.count() == 1
+        page.keyboard.press("Delete")
+        assert outline.count() == 0
+        # By keyboard: an oval, moved and resized, and one of its corners.
+        page.focus("#stage")
+        page.keyboard.press("d")
+        page.keyboard.press("Enter")
+        before = outline.bounding_box()
+        for _ in range(3):
+            page.keyboard.press("Shift+ArrowUp")
+        page.keyboard.press("Alt+Shift+ArrowRight")
+        after = outline.bounding_box()
+        assert after["y"] < before["y"] - 20 and after["width"] > before["width"] + 5
+        corners = first.locator(".corner")
+        corners.first.focus()
+        for key in ("Shift+ArrowRight", "Enter", "Delete"):
+            page.keyboard.press(key)
+            assert page.evaluate("document.activeElement.classList.contains('corner')"), key
+        assert outline.bounding_box()["width"] > after["width"] + 5
+        window.wait(SHOWN)
+        drawings = tmp_path / "out" / ".anonymizer" / "drawings"
+        eventually(
+            lambda: any('"background_outline":[[' in path.read_text() for path in drawings.glob("*.json"))
+        )
+        kept = outline.get_attribute("d")
+        page.reload()
+        window.pick("seen.png")
+        assert len(outline.get_attribute("d").split("L")) == len(kept.split("L"))
+        page.keyboard.press("Control+Enter")
+        eventually(
+            lambda: [
+                one for one in reports(tmp_path / "out").values() if one["settings"]["background"] == "plain"
+            ]
+        )
+        eventually(lambda: not client.page.runner.busy)
+        window.context.close()
+        assert window.errors == []
+    (report,) = [
+        one for one in reports(tmp_path / "out").values() if one["settings"]["background"] == "plain"
+    ]
+    assert len(report["settings"]["background_outline"][0]) == len(kept.split("L"))
+    assert report["verdict"] == "review", "somebody looks whether the finding is all there"

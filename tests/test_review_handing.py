@@ -23,7 +23,6 @@ from anonymizer.gate.files import file_sha256
 from anonymizer.gate.folder import Gate
 from anonymizer.gate.output import OutputFolder
 from anonymizer.gate.records import State, now
-from anonymizer.i18n import page_words
 from anonymizer.report.thumbnail import LARGEST, SIDE
 from anonymizer.road.pipeline import Session
 from anonymizer.watch import status
@@ -31,7 +30,9 @@ from anonymizer.watch.locks import take_output
 from chromium import in_browser
 from conftest import QUICK, Ran
 from review_server import Client, serving
-from review_window import Window, page_strings
+from review_window import Window
+from views import View
+from watching import eventually
 
 SETTINGS = QUICK.model_copy(update={"faces": True})
 NAMES = ("IMG_0413.png", "IMG_0414.png", "Muster_Anna.png")
@@ -297,39 +298,33 @@ def test_the_page_says_what_the_watcher_beside_it_does(client: Client, out: Path
 
 
 @in_browser
-@pytest.mark.parametrize("language", ["fr"])
-def test_names_and_the_watcher_at_every_size(browser: Any, out: Path, language: str) -> None:
-    words = page_words(language, page_strings())
+def test_names_and_the_watcher(browser: Any, out: Path, view: View) -> None:
     with Gate(out) as gate:
         gate.ledger.wait_for({Path("/in/box/a/b.mp4"): Message("wait.unfinished")})
     watched(out, status.Doing.IDLE, waiting=1)
     lock = take_output(out)
-    with serving(out, SETTINGS, language=language) as client:
-        window = Window(browser, client)
+    with serving(out, SETTINGS) as client:
+        window = Window(browser, client, view)
         page = window.open()
-        for width, height in ((1440, 900), (1024, 768), (390, 844)):
-            page.set_viewport_size({"width": width, "height": height})
-            window.wait("() => document.querySelector('#below .watcher b')?.textContent === '1'")
-            page.click("#below .watcher")
-            window.wait("() => document.querySelector('#watcher[open]')")
-            window.says("a/b.mp4")
-            window.says(words["watcher.waiting.one"].replace("{n}", "1"))
-            if width == 390:
-                window.flawless("watcher")
-            page.click("#watcher .primary")
-            page.click("#below button:first-child")
-            page.select_option("#names-template", index=3)
-            page.fill("#names-case", "")
-            window.says(words["names.missing"])
-            assert page.is_disabled("#names-go")
-            page.fill("#names-case", f"Cas {width}.")
-            window.wait("() => document.querySelector('#names-said.error')")
-            page.fill("#names-case", f"Cas {width}")
-            window.says(words["names.example"].replace("{example}", f"cas-{width}-001.jpg"))
-            if width == 390:
-                window.flawless("names")
-            page.click("#names-go")
-            window.says(words["names.now"].replace("{example}", f"cas-{width}-001.jpg"))
+        window.wait("() => document.querySelector('#below .watcher b')?.textContent === '1'")
+        page.click("#below .watcher")
+        window.wait("() => document.querySelector('#watcher[open]')")
+        window.says("a/b.mp4")
+        window.tells("watcher.waiting.one", n=1)
+        window.flawless("watcher")
+        page.click("#watcher .primary")
+        page.click("#below button:first-child")
+        page.select_option("#names-template", index=3)
+        page.fill("#names-case", "")
+        window.tells("names.missing")
+        assert page.is_disabled("#names-go")
+        page.fill("#names-case", "Cas 390.")
+        window.wait("() => document.querySelector('#names-said.error')")
+        page.fill("#names-case", "Cas 390")
+        window.tells("names.example", example="cas-390-001.jpg")
+        window.flawless("names")
+        page.click("#names-go")
+        window.tells("names.now", example="cas-390-001.jpg")
         window.context.close()
         assert window.errors == []
         assert client.page.runner.settings.case == "Cas 390"
@@ -337,40 +332,49 @@ def test_names_and_the_watcher_at_every_size(browser: Any, out: Path, language: 
 
 
 @in_browser
-def test_which_is_which_is_seen_searched_and_looked_through(browser: Any, out: Path) -> None:
+def test_which_is_which_is_seen_searched_and_looked_through(
+    browser: Any, out: Path, view: View, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launched: list[str] = []
+    monkeypatch.setattr("typer.launch", lambda path: launched.append(path) or 0)
     with serving(out, SETTINGS) as client:
-        window = Window(browser, client)
+        window = Window(browser, client, view, permissions=["clipboard-read", "clipboard-write"])
         page = window.open()
-        window.wait("() => document.querySelectorAll('#tabs button').length > 1")
-        page.locator("#tabs button").nth(1).click()
+        window.tab("ready")
         window.shown("Muster_Anna.png")
         with OutputFolder(out) as folder:
             name = {entry.source.name: entry.name for entry in folder.ledger.each()}
         assert page.inner_text("#medium-output") == f"→ {name['Muster_Anna.png']}"
         page.fill("#search", name["IMG_0413.png"][:6].upper())
         assert page.locator("#items strong").all_inner_texts() == ["IMG_0413.png"]
-        page.fill("#search", "photo img")
+        page.fill("#search", f"{window.word('kind.photo')} img")
         assert page.locator("#items strong").all_inner_texts() == ["IMG_0414.png", "IMG_0413.png"]
-        page.fill("#search", "clip")
-        window.says("Nothing found.")
+        page.fill("#search", window.word("kind.clip"))
+        window.tells("queue.unfound")
         page.fill("#search", "")
         page.fill("#initials", "AB")
-        window.says("Nobody has looked at 3 of these yet.")
+        window.tells("look.unseen.other", n=3)
         page.click("#look-begin")
-        window.says("1 of 3.")
+        window.tells("look.at", n=1, of=3)
         assert page.locator("#queue").is_hidden() and page.locator(".region:not(.quiet)").count() == 0
         window.flawless("looking through")
         page.keyboard.press("ArrowRight")
-        window.says("2 of 3.")
+        window.tells("look.at", n=2, of=3)
         page.keyboard.press("r")
-        window.says("2 of 2.")
+        window.tells("look.at", n=2, of=2)
         window.shown("IMG_0413.png")
         page.keyboard.press("ArrowRight")
-        window.says("2 were looked at.")
-        window.says("All of these were looked at.")
+        window.tells("look.done.other", n=2)
+        window.tells("look.all")
         with page.expect_download() as download:
-            page.click("#facts >> text=Save as")
+            window.click("save", "#facts")
         assert download.value.suggested_filename == name["IMG_0413.png"]
+        window.click("copy", "#facts")
+        window.tells("done.copied", name=name["IMG_0413.png"])
+        copied = "navigator.clipboard.read().then(all => all.flatMap(one => one.types))"
+        assert page.evaluate(copied) == ["image/png"]
+        window.click("folder.open", "#facts")
+        eventually(lambda: launched == [str(out / "ready")])
         window.context.close()
         assert window.errors == []
     with OutputFolder(out) as folder:

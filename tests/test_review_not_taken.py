@@ -12,6 +12,7 @@ from anonymizer.core.errors import OutputError
 from anonymizer.core.settings import Limits
 from anonymizer.gate.ledger import Ledger
 from anonymizer.gate.output import OutputFolder
+from anonymizer.i18n import languages
 from anonymizer.read.walk import Passed
 from anonymizer.review import uploads
 from anonymizer.road.worker import Worker
@@ -21,6 +22,7 @@ from folders import tiny
 from review_server import serving
 from review_window import Window
 from test_passed_over import KINDS, OTHERS
+from views import View
 from watching import eventually
 
 
@@ -30,7 +32,7 @@ def names(out: Path, how: Passed) -> set[str]:
 
 
 @in_browser
-def test_what_is_not_taken_stays_in_the_list(browser: Any, run: Any, tmp_path: Path) -> None:
+def test_what_is_not_taken_stays_in_the_list(browser: Any, run: Any, tmp_path: Path, view: View) -> None:
     out = tmp_path / "out"
     long = tmp_path / "theatre.rmvb"
     with long.open("wb") as file:
@@ -40,33 +42,33 @@ def test_what_is_not_taken_stays_in_the_list(browser: Any, run: Any, tmp_path: P
     dropped.write_bytes(OTHERS["consent.rtf"])
     (tmp_path / "Thumbs.db").write_bytes(tiny(7))
     with serving(out, QUICK) as client:
-        window = Window(browser, client)
+        window = Window(browser, client, view)
         page = window.open()
-        window.says("Make photos and clips publishable")
+        window.tells("hero.first")
         assert page.locator("#tabs button").count() == 4, "no list of what there is none of"
         page.set_input_files("#files", [long, dropped, tmp_path / "Thumbs.db"])
-        window.says("2 files were not taken.")
+        window.tells("untaken.other", n=2)
         assert names(out, Passed.NOT_TAKEN) == {"theatre.rmvb", "consent.rtf"}
         assert names(out, Passed.SKIPPED) == {"Thumbs.db"}, "a rule's word, no toast"
         window.flawless("not taken")
-        page.click(".toast >> text=Show")
-        window.says("It is a RealMedia clip: export it as JPEG, PNG or MP4.")
+        window.click("untaken.show", ".toast")
+        window.says("RealMedia")
         assert page.locator("#items .item strong").all_inner_texts() == ["theatre.rmvb", "consent.rtf"]
         # It does not go with the toast, the window, or a change of the language.
         page.reload()
-        page.locator("#tabs button").nth(4).click()
-        window.says("It is a RealMedia clip: export it as JPEG, PNG or MP4.")
-        page.select_option("#language", "fr")
-        window.says("une vidéo RealMedia")
-        window.says("Non acceptés")
+        window.tab("not-taken")
+        window.says({"en": "a RealMedia clip", "fr": "une vidéo RealMedia"}[view.language])
+        window.speak(next(one for one in languages() if one != view.language))
+        window.says({"en": "a RealMedia clip", "fr": "une vidéo RealMedia"}[window.view.language])
+        window.tells("queue.not-taken")
         page.click("#items >> text=consent.rtf")
         window.wait("() => document.querySelector('.hero p').textContent === 'consent.rtf'")
-        page.click("text=Retirer de la liste")
+        window.click("untaken.remove", "#empty")
         window.wait("() => document.querySelectorAll('#items .item').length === 1")
         assert names(out, Passed.NOT_TAKEN) == {"theatre.rmvb"}
         # The same file twice is one, another one of its name is not.
         page.set_input_files("#files", [long])
-        window.says("theatre.rmvb :")
+        window.says(window.word("failed.added", name="theatre.rmvb").split("{")[0])
         long.write_bytes(KINDS["theatre.rmvb"] + b"another")
         page.set_input_files("#files", [long])
         window.wait("() => document.querySelectorAll('#items .item').length === 2")
@@ -110,19 +112,21 @@ def test_the_rules_of_folders_hold_for_what_is_dropped(tmp_path: Path) -> None:
 
 @in_browser
 def test_what_another_run_did_not_take_is_listed_with_its_folder(
-    browser: Any, run: Any, tmp_path: Path
+    browser: Any, run: Any, tmp_path: Path, view: View
 ) -> None:
     folder, out = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
     (folder / "lesson.swf").write_bytes(KINDS["lesson.swf"])
     assert run("batch", folder, "--out", out, "--workers", "1").code == 6
     with serving(out, QUICK) as client:
-        window = Window(browser, client)
+        window = Window(browser, client, view)
         page = window.open()
-        page.locator("#tabs button").nth(4).click()
-        window.says("export it as JPEG, PNG or MP4")
+        window.tab("not-taken")
+        window.says("JPEG, PNG")
         window.says(str(folder))
-        assert page.locator("text=Remove from the list").count() == 0, "it goes when the file goes"
+        assert page.locator(f"text={window.word('untaken.remove')}").count() == 0, (
+            "it goes when the file goes"
+        )
         window.context.close()
         assert window.errors == []
 

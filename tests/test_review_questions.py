@@ -12,12 +12,13 @@ import pytest
 from PIL import Image
 
 from anonymizer.core.types import Action, Box, Evidence, Model, Pixels, QuestionKind, Region, Verdict
-from anonymizer.i18n import page_words
+from anonymizer.i18n import languages
 from anonymizer.road.pipeline import Session
 from chromium import in_browser
 from conftest import QUICK
 from review_server import serving
-from review_window import Window, page_strings
+from review_window import Window
+from views import VIEWS, View
 
 pytestmark = in_browser
 SIZE = (840, 420)
@@ -68,36 +69,34 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def standing(browser: Any, asked: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Window]:
     """One page: nothing is decided there, and what is drawn is taken back."""
     with serving(shutil.copytree(asked, tmp_path_factory.mktemp("standing") / "out"), QUICK) as client:
-        window = Window(browser, client)
+        window = Window(browser, client, VIEWS[0])
         window.open()
         yield window
         window.context.close()
 
 
 @pytest.fixture
-def opened(standing: Window) -> Iterator[Window]:
+def opened(standing: Window, view: View) -> Iterator[Window]:
     standing.shown("case.png")
-    standing.afresh()
+    standing.afresh(view)
     standing.shown("case.png")
     yield standing
     assert standing.errors == []
 
 
-@pytest.mark.parametrize("language", ["fr", "en"])
-def test_each_question_is_said_and_shown_where_it_is(opened: Window, language: str) -> None:
-    words = page_words(language, page_strings())
-    opened.page.select_option("#language", language)
-    opened.says(words["reasons"])
+def test_each_question_is_said_and_shown_where_it_is(opened: Window) -> None:
+    # The other language is chosen in the middle of the work.
+    opened.speak(next(one for one in languages() if one != opened.view.language))
     said = opened.page.locator("#facts .reasons li").all_inner_texts()
     assert sum(text[0].isdigit() for text in said) == len(PLACES), "each has its number"
     first = opened.page.locator(".pane").first
     assert first.locator(".region.doubt").count() == len(PLACES)
     for (kind, hidden), box in PLACES.items():
-        asks = words[f"reason.{kind}.hidden" if hidden else f"reason.{kind}"]
+        asks = opened.word(f"reason.{kind}.hidden" if hidden else f"reason.{kind}")
         (row,) = (number for number, text in enumerate(said) if asks in text)
         opened.page.locator("#facts .reasons li").nth(row).locator("button").first.click()
         outline = first.locator(".region.doubt.selected .over").bounding_box()
-        picture = first.locator("img").bounding_box()
+        picture = first.locator("img").first.bounding_box()
         scale = picture["width"] / SIZE[0]
         for side, at, length in (("x", box.x, box.w), ("y", box.y, box.h)):
             middle = outline[side] + outline["width" if side == "x" else "height"] / 2
@@ -114,9 +113,10 @@ def test_one_key_answers_each_question_and_the_next_one_comes(opened: Window) ->
         # Whether anything is left to see of the case is no matter of hiding more.
         page.keyboard.press("f")
         if first.locator(".region.doubt.selected text").all_text_contents() == [number]:
-            assert "The case is still to be seen" in page.inner_text("#ask")
+            assert opened.word("ask.enough") in page.inner_text("#ask")
             page.keyboard.press("l")
-    opened.says(f"All {len(PLACES)} questions are answered. A applies what you changed and approves it.")
+    opened.tells("ask.over.other", n=len(PLACES))
+    opened.tells("ask.over.apply")
     assert first.locator(".region.drawn").count() == HIDEABLE
     assert first.locator(".region.off").count() == 0, "what was hidden stays so"
     page.keyboard.press("Control+z")
@@ -125,7 +125,7 @@ def test_one_key_answers_each_question_and_the_next_one_comes(opened: Window) ->
     # Nothing of the answers is lost with the window, whether they change anything or not.
     page.reload()
     opened.shown("case.png")
-    opened.says(f"All {len(PLACES)} questions are answered.")
+    opened.tells("ask.over.other", n=len(PLACES))
     assert first.locator(".region.drawn").count() == HIDEABLE
     page.click("#discard-changes")
     assert first.locator(".region.doubt").count() == len(PLACES)
@@ -137,17 +137,20 @@ def test_one_key_answers_each_question_and_the_next_one_comes(opened: Window) ->
 
 def test_what_is_hidden_is_left_visible_with_one_click_and_moved_with_the_mouse(opened: Window) -> None:
     page, first = opened.page, opened.page.locator(".pane").first
-    row = page.locator("#facts .reasons li").filter(has_text="What is hidden here may be text")
-    row.locator("text=Leave visible").click()
-    assert "left visible by you" in row.inner_text() or page.locator(".reasons .settled").count() == 1
+    row = page.locator("#facts .reasons li").filter(has_text=opened.word("reason.text.hidden"))
+    row.get_by_role("button", name=opened.word("reason.leave")).click()
+    assert page.locator(".reasons .settled").all_inner_texts() == [opened.word("place.off")]
     assert first.locator(".region.off").count() == 1
-    box, picture = PLACES[QuestionKind.FACE, True], first.locator("img").bounding_box()
+    box, picture = PLACES[QuestionKind.FACE, True], opened.on_screen(first.locator("img").first)
     scale = picture["width"] / SIZE[0]
-    middle = (picture["x"] + (box.x + box.w / 2) * scale, picture["y"] + (box.y + box.h / 2) * scale)
-    page.mouse.move(*middle)
-    page.mouse.down()
-    page.mouse.move(middle[0] + 20, middle[1] + 10, steps=3)
-    page.mouse.up()
+    opened.drag(
+        picture["x"] + (box.x + box.w / 2) * scale, picture["y"] + (box.y + box.h / 2) * scale, 20, 10
+    )
     assert first.locator(".region.found.selected .handle").count() >= 4
-    nothing = page.locator("#facts .reasons li").filter(has_text="nothing left to see of the case")
-    assert nothing.count() == 2 and nothing.locator("text=Hide it").count() == 0
+    asks = opened.word("reason.nothing-left"), opened.word("reason.nothing-left.hidden")
+    rows = [
+        row
+        for row in page.locator("#facts .reasons li").all()
+        if any(one in row.inner_text() for one in asks)
+    ]
+    assert len(rows) == 2 and not any(opened.word("reason.hide") in row.inner_text() for row in rows)

@@ -38,7 +38,13 @@ class TextPolicy(StrEnum):
 
 
 _Side = Annotated[FiniteFloat, Field(gt=0)]
-OutlineValue = Annotated[tuple[tuple[FiniteFloat, FiniteFloat], ...], Field(min_length=3)]
+_Coordinate = Annotated[FiniteFloat, Field(ge=-1e6, le=1e6)]
+MAX_OUTLINES = 50
+"""Outlines about what stays of one picture, and the corners of one of them: a hand's line has less."""
+MAX_CORNERS = 1000
+OutlineValue = Annotated[
+    tuple[tuple[_Coordinate, _Coordinate], ...], Field(min_length=3, max_length=MAX_CORNERS)
+]
 SERIES = re.compile(r"series-[a-km-np-z2-9]{12}")
 """How one patient's series is told from another's: a random id, or one that follows from the secret."""
 RectValue = tuple[FiniteFloat, FiniteFloat, _Side, _Side]

@@ -30,6 +30,7 @@ from anonymizer.core.choices import Effort as Effort
 from anonymizer.core.choices import FillColour as FillColour
 from anonymizer.core.choices import HdrPolicy as HdrPolicy
 from anonymizer.core.choices import Limits as Limits
+from anonymizer.core.choices import OutlineValue as OutlineValue
 from anonymizer.core.choices import Part as Part
 from anonymizer.core.choices import Purpose as Purpose
 from anonymizer.core.choices import RectValue as RectValue

@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from anonymizer.core.choices import (
+    MAX_OUTLINES,
     SAFE_GRID,
     SAFE_MARGIN,
     SAFE_NOISE,
@@ -106,6 +107,7 @@ class SettingsKeys(BaseModel):
     ] = Background.KEEP
     background_outline: Annotated[
         tuple[OutlineValue, ...],
+        Field(max_length=MAX_OUTLINES),
         About(
             Part.PLACES,
             "Outline of what stays where the background is replaced, in place of what the network sees. Repeatable.",

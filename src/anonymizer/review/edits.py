@@ -10,8 +10,17 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
+from anonymizer.core.choices import MAX_OUTLINES
 from anonymizer.core.face_parts import KeptPart
-from anonymizer.core.settings import Background, Cover, DrawnRegion, FillColour, Purpose, Settings
+from anonymizer.core.settings import (
+    Background,
+    Cover,
+    DrawnRegion,
+    FillColour,
+    OutlineValue,
+    Purpose,
+    Settings,
+)
 from anonymizer.core.types import Box, Kind, Style
 from anonymizer.redact.photo import TEXT_PAD
 from anonymizer.review.placing import Placing
@@ -41,7 +50,7 @@ class EditPlace(BaseModel):
 
 class Look(BaseModel):
     """What of a medium is handed out, and how it is hidden: settings by their names. ``crop`` is in pixels of the
-    upright source, places of ``keep_part`` in those of the output that was corrected."""
+    upright source, places of ``keep_part`` and ``background_outline`` in those of the output that was corrected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -49,6 +58,7 @@ class Look(BaseModel):
     keep_part: tuple[KeptPart, ...] = Field((), max_length=MAX_PLACES)
     cover: Cover = Cover.FACE
     background: Background = Background.KEEP
+    background_outline: tuple[OutlineValue, ...] = Field((), max_length=MAX_OUTLINES)
     style: Style = Style.BLUR
     fill: FillColour = FillColour.BLACK
     purpose: Purpose = Purpose.ORIGINAL

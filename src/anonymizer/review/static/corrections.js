@@ -5,6 +5,7 @@ import { post } from "./api.js";
 import { current } from "./ask.js";
 import { hides } from "./edits.js";
 import { asked } from "./film.js";
+import { cornersOf } from "./outline.js";
 import { hideable, ofWhole, placeOf } from "./questions.js";
 import { failed } from "./session.js";
 
@@ -164,6 +165,28 @@ export class Corrections {
       edits.toggleChosen();
     } else if (event.key === "Enter" || event.key === " ") edits.select(key);
     else return false;
+    return true;
+  }
+
+  /**
+   * A key that was pressed on a corner of an outline; false where it means nothing there.
+   * @param {KeyboardEvent} event
+   * @param {HTMLElement} node
+   */
+  pressCorner(event, { dataset, parentElement }) {
+    const { edits, stage, editable } = this.opened;
+    const [key, index] = [parentElement?.dataset.key ?? "", Number(dataset.corner)];
+    const place = edits?.get(key);
+    if (!edits || !place?.shares || !editable) return false;
+    const move = MOVES[event.key];
+    const gone = event.key === "Delete" || event.key === "Backspace";
+    if (!move && !gone && event.key !== "Enter") return false;
+    if (!event.repeat) edits.mark();
+    const size = Math.max(1, Math.round((event.shiftKey ? BIG_STEP : STEP) / stage.view.scale));
+    const [x, y] = cornersOf(place.shares, place.rect)[index];
+    if (move) edits.corner(key, index, [x + move[0] * size, y + move[1] * size]);
+    else edits.corner(key, index, null, !gone);
+    stage.focusCorner(key, edits.held);
     return true;
   }
 

@@ -1,17 +1,23 @@
 // What a person changes about one picture, with undo. Rectangles are [x, y, w, h] in pixels of the picture, as drawn over.
 
-/** @typedef {{key: string, rect: import("./api.js").Rect, kind: string, by: string, shape: string, off: boolean, start: number, end: number | null, follow: number | null, score?: number, doubt?: number, ghost?: boolean, way?: any, origin?: any}} Place */
+import { about, cornersOf, sharesOf } from "./outline.js";
 
-/** @typedef {{crop: import("./api.js").Rect | null, keep_part: string[], cover: string, background: string, style: string, fill: string, purpose: string, max_side: number}} Shown  what is handed out, and how it is hidden: settings by their names */
+/** @typedef {{key: string, rect: import("./api.js").Rect, kind: string, by: string, shape: string, off: boolean, start: number, end: number | null, follow: number | null, score?: number, doubt?: number, ghost?: boolean, way?: any, origin?: any, shares?: import("./outline.js").Point[]}} Place  an outline's corners as shares of its rectangle */
+
+/** @typedef {{crop: import("./api.js").Rect | null, keep_part: string[], cover: string, background: string, background_outline: import("./outline.js").Point[][], style: string, fill: string, purpose: string, max_side: number}} Shown  what is handed out, and how it is hidden: settings by their names */
 
 const LEAST = 6; // pixels: smaller than this is a slip of the hand
 const LEAST_CROP = 16; // as much as the program takes
+const LEAST_CORNERS = 3;
+const MOST_OUTLINES = 50; // as many as the program takes
 
 /** How a place of a kind is drawn, unless the report says otherwise. */
 export const shapeOf = (/** @type {string} */ kind) => (kind === "face" || kind === "mark" ? "ellipse" : "box");
 
-/** Whether it hides what lies there; else it keeps it clear, or is the frame of the crop. @param {{kind: string}} place */
-export const hides = ({ kind }) => kind !== "keep" && kind !== "crop";
+/** Whether it hides what lies there; else it keeps it clear, or frames what is handed out. @param {{kind: string}} place */
+export const hides = ({ kind }) => kind !== "keep" && !frames({ kind });
+/** Whether it is about the whole medium: the crop, or an outline of what stays of it. @param {{kind: string}} place */
+export const frames = ({ kind }) => kind === "crop" || kind === "outline";
 
 const TEXTUAL = new Set(["text", "code", "mark"]); // what comes in pieces; two faces side by side are two persons
 const NEAR = 0.6; // of the lower piece's height, between two pieces of one thing
@@ -32,10 +38,11 @@ export class Edits extends EventTarget {
       ...edits.dismiss.map((place) => this.#place({ ...place, by: "found", origin: place, off: true, ghost: true })),
       ...edits.regions.map((place, index) => this.#place({ ...place, by: "you", shape: shapeOf(place.kind), way: detail.ways?.[index] ?? null })),
       ...edits.keep.map((rect) => this.#place({ rect, kind: "keep", by: "you" })),
+      ...edits.look.background_outline.map((points) => this.#outline(points)),
     ];
     this.mouth = edits.keep_mouth;
-    /** What the output was made with; a crop that is drawn now is a place. @type {Shown} */
-    this.shown = copy(edits.look);
+    /** What the output was made with; outlines, and a crop that is drawn now, are places. @type {Shown} */
+    this.shown = { ...copy(edits.look), background_outline: [] };
     // Where the picture lies in its source: its corner, and how many of its pixels are one of the source's, both ways.
     /** @type {[number, number, number, number] | null} */
     this.placing = detail.placing;
@@ -43,8 +50,8 @@ export class Edits extends EventTarget {
     /** @type {Record<number, "hide" | "show">} */
     this.answers = {};
     this.selected = null;
-    // The selected place alone, not what it is a piece of.
-    this.alone = false;
+    // The selected place alone, not what it is a piece of; of an outline, the corner that was moved last.
+    Object.assign(this, { alone: false, held: 0 });
     this.past = [];
     this.future = [];
     this.first = this.#state();
@@ -63,13 +70,14 @@ export class Edits extends EventTarget {
       ...found,
       ...edits.regions.map((place) => this.#place({ ...place, by: "you", shape: shapeOf(place.kind), way: ways.get(JSON.stringify([place.rect, place.kind, place.follow])) ?? null })),
       ...edits.keep.map((rect) => this.#place({ rect, kind: "keep", by: "you" })),
+      ...(edits.look?.background_outline ?? []).map((points) => this.#outline(points)),
     ];
     this.mouth = edits.keep_mouth;
     if (edits.look) {
       const { crop } = edits.look;
       const drawn = crop && this.placing && JSON.stringify(crop) !== JSON.stringify(this.shown.crop);
       if (drawn) this.places.push(this.#place({ rect: this.#fromSource(crop), kind: "crop", by: "you" }));
-      this.shown = { ...edits.look, crop: drawn ? this.shown.crop : crop };
+      this.shown = { ...edits.look, background_outline: [], crop: drawn ? this.shown.crop : crop };
     }
     this.answers = answers;
     this.past = [this.first];
@@ -78,6 +86,11 @@ export class Edits extends EventTarget {
   #place(place) {
     keys += 1;
     return { key: `p${keys}`, off: false, start: 0, end: null, follow: null, shape: "box", ...place, origin: place.origin && copy(place.origin) };
+  }
+
+  #outline(points) {
+    const rect = about(points);
+    return this.#place({ rect, shares: sharesOf(points, rect), kind: "outline", by: "you", shape: "outline" });
   }
 
   #state() { return JSON.stringify({ places: this.places, mouth: this.mouth, shown: this.shown, answers: this.answers }); }
@@ -164,6 +177,46 @@ export class Edits extends EventTarget {
     this.selected = place.key;
     this.#tell();
     return place;
+  }
+
+  /**
+   * An outline of what stays; the background is replaced from then on.
+   * @param {import("./outline.js").Point[]} points
+   */
+  outline(points) {
+    const outlines = this.places.filter((place) => place.kind === "outline").length;
+    if (points.length < LEAST_CORNERS || outlines >= MOST_OUTLINES) return null;
+    const place = this.#outline(points.map((point) => this.#within(point)));
+    if (place.rect[2] < LEAST || place.rect[3] < LEAST) return null;
+    this.mark();
+    if (this.shown.background === "keep") this.shown = { ...this.shown, background: "plain" };
+    this.places.push(place);
+    this.selected = place.key;
+    this.#tell();
+    return place;
+  }
+
+  /** Put a corner elsewhere; null takes it off, and `more` puts another one half way to the next. */
+  corner(key, index, point, more = false) {
+    const place = this.get(key);
+    const points = cornersOf(place.shares, place.rect);
+    this.held = more ? index + 1 : point ? index : Math.max(0, index - 1);
+    if (more) points.splice(index + 1, 0, points[index].map((value, side) => (value + points[(index + 1) % points.length][side]) / 2));
+    else if (point) points[index] = this.#within(point);
+    else if (points.length > LEAST_CORNERS) points.splice(index, 1);
+    const rect = about(points);
+    if (rect[2] < LEAST || rect[3] < LEAST) return;
+    Object.assign(place, { rect, shares: sharesOf(points, rect) });
+    this.#tell();
+  }
+  #within([x, y]) { return [Math.min(Math.max(x, 0), this.width), Math.min(Math.max(y, 0), this.height)]; }
+
+  /** @param {string} background  with the room as it is, an outline would say nothing */
+  room(background) {
+    this.mark();
+    this.shown = { ...this.shown, background };
+    if (background === "keep") this.places = this.places.filter((place) => place.kind !== "outline");
+    this.#tell();
   }
 
   // Moving what was found makes it the person's own; the found place itself is taken off.
@@ -326,7 +379,9 @@ export class Edits extends EventTarget {
     }
     const keep = this.places.filter((place) => place.kind === "keep").map((place) => place.rect);
     const { crop } = this;
-    const look = { ...this.shown, crop: crop && this.placing ? this.#toSource(crop.rect) : this.shown.crop };
+    const tenths = (value) => Math.round(value * 10) / 10;
+    const outlines = this.places.filter((place) => place.kind === "outline").map((place) => cornersOf(place.shares, place.rect).map((point) => point.map(tenths)));
+    const look = { ...this.shown, background_outline: outlines, crop: crop && this.placing ? this.#toSource(crop.rect) : this.shown.crop };
     return { regions, dismiss, keep, keep_mouth: this.mouth, look };
   }
 }

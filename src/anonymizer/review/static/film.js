@@ -2,7 +2,7 @@
 
 import { blob, get } from "./api.js";
 import { $, draw, el, fill, make, makeIcon } from "./dom.js";
-import { hides } from "./edits.js";
+import { frames, hides } from "./edits.js";
 import { language, name, t } from "./words.js";
 
 export function clock(seconds) {
@@ -225,7 +225,7 @@ export class FilmBar {
   draw() {
     const { film, edits } = this;
     draw(this.rows, edits.places.map((place, index) => {
-      if (place.kind === "crop") return null;
+      if (frames(place)) return null;
       const [start, end] = film.span(place);
       const css = place.kind === "keep" ? "kept" : place.off ? "off" : place.by === "you" ? `drawn${asked(place) ? " asked" : ""}` : "found";
       const first = film.at(start);

@@ -34,9 +34,12 @@ export function framing(opened, edits, act) {
       PARTS.map((part) => tick(`part-${part}`, t(`part.${part}`), edits.keeps(part, face) || edits.keeps(part, null), (on) => edits.keepPart(part, on, face), Boolean(face && edits.keeps(part, null)))),
       edits.faces.length > 1 && el("small", { class: "soft" }, t("parts.hint"))),
     tick("cover", t("cover.head"), shown.cover === "head", (on) => edits.show({ cover: on ? "head" : "face" })),
+    el("div", { class: "row" },
+      el("button", { type: "button", class: "small", id: "outline-draw", "aria-pressed": String(opened.stage.tool === "outline"), onclick: () => act.tool("outline") }, icon("outline"), t("outline.draw")),
+      opened.stage.tool === "outline" && el("small", { class: "soft", role: "status" }, t("outline.hint"))),
     el("div", { class: "fields" },
       choice("fill", t("fill"), FILLS, fill, (one) => { const [style, colour = shown.fill] = one.split("."); edits.show({ style, fill: colour }); }),
-      choice("background", t("background"), ROOMS, shown.background, (background) => edits.show({ background })),
+      choice("background", t("background"), ROOMS, shown.background, (background) => edits.room(background)),
       choice("purpose", t("purpose"), PURPOSES, shown.purpose, (purpose) => edits.show({ purpose })),
       el("label", {}, t("max-side"), el("input", { type: "number", id: "max-side", min: "0", max: String(MOST), step: "10", placeholder: t("max-side.any"), value: shown.max_side || "", onchange: (/** @type {any} */ event) => edits.show({ max_side: pixels(event.target.value) }) }))));
 }

@@ -181,7 +181,8 @@ export class Grid {
   #card(item) {
     const large = item.state === "review" && item.type !== "clip";
     const address = `api/media/${item.id}/${large ? "result" : "small"}?${item.version}`;
-    return el("li", { key: item.id, class: this.chosen.has(item.id) ? "card chosen" : "card" },
+    const css = ["card", this.chosen.has(item.id) && "chosen", this.shown.has(item.id) && "seen"].filter(Boolean).join(" ");
+    return el("li", { key: item.id, class: css },
       el("label", {},
         el("img", { loading: "lazy", alt: "", src: address, "data-id": item.id, "data-large": large ? "" : null }),
         el("span", { class: "card-words" },

@@ -8,7 +8,7 @@ import { t } from "./words.js";
 /** @type {[what: string, ...caps: string[]][]} */
 const ROWS = [
   ["approve", "A"], ["reject", "X"], ["skip", "S", "→"], ["back", "B", "←"], ["doubt", "N"], ["doubt.hide", "F"], ["doubt.show", "L"],
-  ["hide", "H"], ["keep", "K"], ["crop", "C"], ["move", "V"], ["grid", "G"], ["views", "1", "2", "3", "4"], ["outlines", "O"], ["zoom", "+", "−", "0"], ["play", "P", "␣"], ["frame", ",", "."],
+  ["hide", "H"], ["keep", "K"], ["crop", "C"], ["outline", "D"], ["move", "V"], ["grid", "G"], ["views", "1", "2", "3", "4"], ["outlines", "O"], ["zoom", "+", "−", "0"], ["play", "P", "␣"], ["frame", ",", "."],
   ["place", "Tab"], ["arrows", "←↑→↓"], ["resize", "Alt ←↑→↓"], ["delete", ""], ["undo", "Ctrl Z", "Ctrl Y"], ["apply", "Ctrl ↵"], ["help", "?"],
 ];
 const VERDICTS = [["ready", "approve"], ["review", "look"], ["rejected", "reject"]];
@@ -35,7 +35,7 @@ export class Keys {
     this.single = {
       a: () => decisions.approve(), x: () => decisions.reject(), s: () => opened.step(1),
       ArrowRight: () => opened.step(1), ArrowLeft: () => opened.step(-1), b: () => opened.step(-1),
-      v: () => stage.setTool("move"), h: () => corrections.tool("hide"), k: () => corrections.tool("keep"), c: () => corrections.tool("crop"),
+      v: () => stage.setTool("move"), h: () => corrections.tool("hide"), k: () => corrections.tool("keep"), c: () => corrections.tool("crop"), d: () => corrections.tool("outline"),
       p: () => opened.film?.toggle(), ",": () => opened.film?.step(-1), ".": () => opened.film?.step(1),
       g: grid, n: () => corrections.lookAtNext(), o: () => stage.toggleOutlines(), f: () => corrections.answer("hide"), l: () => corrections.answer("show"),
       1: () => stage.setMode("side"), 2: () => stage.setMode("slider"), 3: () => stage.setMode("original"), 4: () => stage.setMode("result"),
@@ -63,6 +63,8 @@ export class Keys {
       decisions.approve();
       return true;
     }
+    const corner = /** @type {HTMLElement | null} */ (target.closest?.(".corner"));
+    if (corner && corrections.pressCorner(event, corner)) return true;
     const place = /** @type {HTMLElement | null} */ (target.closest?.(".region"));
     if (place?.dataset.key && corrections.press(event, place.dataset.key)) return true;
     if (place?.dataset.doubt && key === "Enter") { corrections.hideAt(Number(place.dataset.doubt)); return true; }
@@ -76,6 +78,7 @@ export class Keys {
     const { corrections } = this;
     if (key === "Enter") this.decisions.applyOnly();
     else if (typing) return false;
+    else if (key === "z" && !shift && this.opened.stage.outlining.takeBack()) return true;
     else if (key === "z") { if (shift) corrections.redo(); else corrections.undo(); }
     else if (key === "y") corrections.redo();
     else return false;
@@ -92,6 +95,8 @@ export class Keys {
       else stage.space = true;
       return true;
     }
+    if (key === "Backspace" && stage.outlining.takeBack()) return true;
+    if (key === "Enter" && stage.outlining.points.length) { stage.outlining.finish(); return true; }
     if (key === "Delete" || key === "Backspace") return corrections.toggleSelected();
     if (key === "Enter" && stage.tool !== "move" && edits && !target.closest("button, a, summary")) { stage.addInTheMiddle(); return true; }
     return false;

@@ -113,7 +113,7 @@ export class List extends EventTarget {
     // Most folders never have anything of the last kind.
     const shown = STATES.filter((state) => state !== "not-taken" || this.counts[state] || state === this.tab);
     draw($("tabs"), shown.map((state) => el("button", {
-      type: "button", class: state === "review" ? "waiting" : null, "aria-current": state === this.tab ? "true" : null,
+      type: "button", class: state === "review" ? "waiting" : null, "aria-current": state === this.tab ? "true" : null, "data-tab": state,
       onclick: () => this.dispatchEvent(new CustomEvent("tab", { detail: state })),
     }, t(`tab.${state}`), el("b", {}, this.counts[state] ?? 0))));
   }

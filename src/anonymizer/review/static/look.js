@@ -111,7 +111,9 @@ export class Look {
       return;
     }
     const { medium } = this.opened;
+    // The page's own heading goes with its bar.
     draw(box,
+      el("h1", { key: "title", class: "unseen" }, t("look.label")),
       el("p", { key: "words", "aria-live": "polite" }, el("b", {}, t("look.at", { n: this.at + 1, of: this.ids.length })), " ", t("look.what"), medium && el("span", { class: "soft" }, ` ${medium.source} → ${medium.name}`)),
       el("span", { key: "buttons", class: "ask-buttons" },
         el("button", { type: "button", id: "look-good", class: "approve", onclick: () => this.good() }, t("look.good"), el("kbd", {}, "→")),

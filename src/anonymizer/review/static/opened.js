@@ -229,7 +229,7 @@ export class Opened extends EventTarget {
     draw($("toolset"), tool("move", "V"), tool("hide", "H"),
       el("select", { id: "kind", "aria-label": t("tool.kind"), title: t("tool.kind"), disabled: fixed, onchange: (/** @type {any} */ event) => this.act.kind(event.target.value) },
         KINDS.map((kind) => el("option", { value: kind, selected: kind === stage.kind }, t(`place.${kind}`)))),
-      tool("keep", "K"), tool("crop", "C"));
+      tool("keep", "K"), tool("crop", "C"), tool("outline", "D"));
   }
 
   drawZoom() { $("zoom-fit").textContent = percent(this.stage.view.scale); }

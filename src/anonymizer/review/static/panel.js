@@ -14,7 +14,7 @@ import { decimal, t, time } from "./words.js";
 /** @typedef {import("./edits.js").Edits} Edits */
 
 /** @type {Record<string, string>} */
-const KIND_ICONS = { face: "face", text: "text", code: "code", mark: "marking", drawn: "drawn", keep: "keep", crop: "crop" };
+const KIND_ICONS = { face: "face", text: "text", code: "code", mark: "marking", drawn: "drawn", keep: "keep", crop: "crop", outline: "outline" };
 export const KINDS = ["face", "text", "code", "mark", "drawn"];
 
 /**

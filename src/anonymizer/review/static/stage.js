@@ -1,6 +1,7 @@
 // The picture: panes that show original and result, and the hand that moves, draws and resizes on them.
 
 import { fill, make } from "./dom.js";
+import { Outlining } from "./outline.js";
 import { draw, resized } from "./overlay.js";
 import { View } from "./view.js";
 import { t } from "./words.js";
@@ -29,12 +30,14 @@ export class Stage extends EventTarget {
     this.preview = null;
     this.shown = "side";
     this.space = false; // the key is down: the hand moves the picture
+    this.outlining = new Outlining(this);
     /** @type {import("./film.js").Film | null} */
     this.film = null;
     new ResizeObserver(() => this.layout()).observe(root);
   }
 
   clear() {
+    this.outlining.points = [];
     this.edits = null;
     this.doubts = [];
     this.images = {};
@@ -50,6 +53,7 @@ export class Stage extends EventTarget {
     this.edits = edits;
     this.doubts = doubts;
     this.film = film;
+    if (!keepView) this.outlining.points = [];
     if (!keepView) this.view.fitted = true;
     this.#panes();
   }
@@ -57,6 +61,7 @@ export class Stage extends EventTarget {
   setMode(mode) { this.mode = mode; this.#panes(); this.#tell("mode"); }
   setTool(tool) {
     this.tool = tool;
+    this.outlining.points = [];
     for (const pane of this.panes) pane.node.classList.toggle("drawing", tool !== "move");
     this.#tell("tool");
   }
@@ -145,7 +150,7 @@ export class Stage extends EventTarget {
       }
       draw(pane.overlay, {
         edits: this.edits, doubts: this.outlines ? this.#now() : [], view: this.view,
-        visible: (place) => this.#visible(place, pane.index), quiet: (place) => this.#quiet(place, pane.index), rectOf: (place) => this.rectOf(place), spoken: pane.index === 0,
+        begun: this.outlining.points, visible: (place) => this.#visible(place, pane.index), quiet: (place) => this.#quiet(place, pane.index), rectOf: (place) => this.rectOf(place), spoken: pane.index === 0,
         preview: pane.pictures.length === 1 && pane.layers[0] === "result" && this.images.original && this.edits?.dirty && !this.film && !this.preview
           ? { original: this.images.original, size: this.size, ghosts: (place) => place.ghost && place.off } : null,
       });
@@ -192,6 +197,7 @@ export class Stage extends EventTarget {
   toggleOutlines() { this.outlines = !this.outlines; this.render(); this.#tell("tool"); }
 
   focusPlace(key) { this.panes[0]?.overlay.querySelector(`[data-key="${key}"]`)?.focus({ preventScroll: true }); }
+  focusCorner(key, index) { this.panes[0]?.overlay.querySelector(`.corners[data-key="${key}"] [data-corner="${index}"]`)?.focus({ preventScroll: true }); }
   zoom(factor) { this.view.zoom(factor); this.render(); }
   fit() { this.view.fit(); this.render(); }
   /** Bring a place to where it can be judged; where it can already, all stays as it is. */
@@ -213,13 +219,21 @@ export class Stage extends EventTarget {
   addInTheMiddle() {
     const [w, h] = this.view.pane;
     const [x, y] = this.view.toPicture(w / 2, h / 2);
-    const side = Math.min(w, h) / (this.tool === "crop" ? 2 : 4) / this.view.scale;
+    const side = Math.min(w, h) / (this.tool === "crop" || this.tool === "outline" ? 2 : 4) / this.view.scale;
+    if (this.tool === "outline") return this.outlining.oval([x - side / 2, y - side / 2, side, side]);
     const place = this.edits.add([x - side / 2, y - side / 2, side, side], this.drawnKind, this.#more());
     this.#framed();
     if (place) this.focusPlace(place.key);
     return place;
   }
   get drawnKind() { return this.tool === "hide" || this.tool === "move" ? this.kind : this.tool; }
+  /** A corner was set, or taken back; with points, the outline is whole. */
+  outlined(points = null) {
+    const place = points && this.edits.outline(points);
+    if (points) this.setTool("move");
+    this.render();
+    if (place) this.focusPlace(place.key);
+  }
   // There is one frame: once it is drawn, it is moved.
   #framed() { if (this.tool === "crop") this.setTool("move"); }
 
@@ -300,10 +314,13 @@ export class Stage extends EventTarget {
     // What is drawn belongs to the frame that was seen.
     if (this.film && (this.tool !== "move" || group)) this.film.pause();
     // With Shift, a place is drawn without a tool.
+    if (!this.locked && this.tool === "outline") return this.outlining.begin(pane, start);
     if (!this.locked && (this.tool !== "move" || event.shiftKey)) return this.#drawing(pane, start);
     if (doubt && !this.locked) { this.dispatchEvent(new CustomEvent("doubt", { detail: Number(doubt.dataset.doubt) })); return null; }
     if (!group) return this.#panning(pane, start, true);
     const place = this.edits.get(group.dataset.key);
+    const corner = event.target.closest("[data-corner]")?.dataset.corner;
+    if (corner !== undefined) return this.outlining.hold(place.key, Number(corner));
     const first = [...this.rectOf(place)];
     let marked = false;
     // Once more on what is chosen: this piece alone.

@@ -16,6 +16,7 @@ from anonymizer.core.settings import Limits
 from anonymizer.core.types import Verdict
 from anonymizer.gate.records import State
 from anonymizer.read.inputs import collect
+from anonymizer.read.photo import reader
 from anonymizer.road.pipeline import Session, anonymize
 from anonymizer.road.worker import Opened
 from anonymizer.write.photo import write_photo
@@ -155,7 +156,7 @@ def test_who_stops_a_run_does_not_wait_for_the_next_photo_to_be_read(
         if path == second:
             first_read.wait()
             worker.decoder.close()
-            worker.decoder._spare = silent
+            monkeypatch.setattr(reader.PROCESSES, "fork", lambda: silent)
         opened = plain(path)
         first_read.set()
         return opened

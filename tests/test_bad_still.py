@@ -15,6 +15,7 @@ import pillow_heif
 import pytest
 from PIL import Image
 
+import stand_in
 from anonymizer.core.errors import (
     DamagedError,
     LimitError,
@@ -120,9 +121,8 @@ def test_another_content_named_jpg_never_reaches_a_decoder(content, says, monkey
     def never() -> None:
         raise AssertionError("a process was started")
 
-    monkeypatch.setattr(still, "_start", lambda: None)
     decoder = Decoder(LIMITS)
-    monkeypatch.setattr(still, "_start", never)
+    monkeypatch.setattr(still.PROCESSES, "fork", never)
     assert says in refused(content, decoder, UnsupportedError)
 
 
@@ -173,7 +173,7 @@ def test_twenty_thousand_frames_are_counted_and_left(decoder: Decoder) -> None:
 
 def test_a_decoder_that_needs_too_long_is_stopped(tmp_path, monkeypatch) -> None:
     limits = Limits(decode_seconds=0.5)
-    act_as_child(monkeypatch, tmp_path, "import time\ntime.sleep(60)")
+    act_as_child(monkeypatch, tmp_path, "import time; time.sleep(60)")
     with Decoder(limits) as decoder:
         assert "0.5 s" in refused(WHOLE["JPEG"], decoder, LimitError, limits)
 
@@ -193,7 +193,7 @@ def test_a_decoder_that_needs_too_much_memory_is_stopped() -> None:
     "program",
     [
         "import os; os.abort()",
-        "raise SystemExit(0)",
+        "return 0",
         "raise RuntimeError",
         "import os; os.write(1, b'\\xff' * 8)",
         "import os; os.write(1, b'garbage that is no message at all')",
@@ -214,23 +214,20 @@ def test_a_decoder_that_crashes_or_lies_is_not_believed(program, tmp_path, monke
 
 def act_as_child(monkeypatch: pytest.MonkeyPatch, folder: Path, program: str) -> None:
     """Run this in place of the decoding process."""
-    script = folder / "child.py"
-    script.write_text(
-        "import os, struct, sys\n"
-        "def answer(text):\n"
-        "    sys.stdin.buffer.read()\n"
-        "    os.write(1, struct.pack('>Q', len(text)) + text.encode())\n" + program + "\n"
+    code = (
+        "import os, struct\n"
+        "def prepare(): pass\n"
+        "def work(inside, outside):\n"
+        "    def answer(text):\n"
+        "        inside.read()\n"
+        "        os.write(1, struct.pack('>Q', len(text)) + text.encode())\n"
+        f"    {program}\n"
     )
-    real = still.subprocess.Popen
-
-    def start(command: list[str], **options: object) -> object:
-        return real([sys.executable, str(script)], **options)  # type: ignore[call-overload]
-
-    monkeypatch.setattr(still.subprocess, "Popen", start)
+    stand_in.replace(monkeypatch, folder, code)
 
 
 def test_a_library_that_is_missing_is_not_the_files_fault(tmp_path, monkeypatch) -> None:
-    act_as_child(monkeypatch, tmp_path, "raise SystemExit(70)")
+    act_as_child(monkeypatch, tmp_path, "return 70")
     with Decoder(LIMITS) as decoder, pytest.raises(NotReadyError, match="doctor"):
         open_still(Source(WHOLE["JPEG"], "", Path("x")), LIMITS, decoder)
 

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 import probe
+import stand_in
 from anonymizer.core.confinement import landlock, seccomp
 from anonymizer.core.confinement.apply import CANNOT_CONFINE, environment
 from anonymizer.core.confinement.launch import launch
@@ -24,6 +25,7 @@ from anonymizer.core.settings import Limits
 from anonymizer.core.types import Result
 from anonymizer.read.channel import write_message
 from anonymizer.read.clip.reader import open_clip
+from anonymizer.read.forked import ForkedProcess
 from anonymizer.read.photo.reader import Decoder, open_still
 from anonymizer.read.process import start
 from anonymizer.read.sniff import MP4
@@ -121,32 +123,28 @@ child._frames = taken_over
 """,
 }
 CHILD = """
-import json, os, sys
+import fcntl, json, os, sys
 sys.path.insert(0, {tests!r})
 import probe
-left_open = os.open({victims!r} + "/read", os.O_RDONLY)
+# A number that is not given again to the medium.
+left_open = fcntl.fcntl(os.open({victims!r} + "/read", os.O_RDONLY), fcntl.F_DUPFD, 100)
 def taken_over(*_):
     os.write(1, json.dumps(sorted(probe.tries({victims!r}, left_open))).encode())
     os._exit(7)
 {child}
-sys.exit(child.main())
+prepare, work = child.prepare, child.work
 """
 
 
 def in_python(
-    kind: str, victims: Path, monkeypatch: pytest.MonkeyPatch, before: str = ""
+    kind: str, victims: Path, monkeypatch: pytest.MonkeyPatch, before: str = "", forked: bool = True
 ) -> tuple[set[str], int]:
     """The tries in a decoding process, in place of its decoder; what succeeded, and the exit status."""
     child = CHILDREN[kind] + before
-    code = CHILD.format(tests=str(Path(__file__).parent), victims=str(victims), child=child)
-    launched = subprocess.Popen
-
-    def started(command: list[str], **more: Any) -> subprocess.Popen[bytes]:
-        assert command[1:3] == ["-P", "-m"]
-        return launched([*command[:2], "-c", code], **more)
-
-    monkeypatch.setattr(subprocess, "Popen", started)
-    process = start(f"anonymizer.read.{kind}.child")
+    module = CHILD.format(tests=str(Path(__file__).parent), victims=str(victims), child=child)
+    server = stand_in.server(monkeypatch, victims.parent, module)
+    process = server.fork() if forked else start(server.module)
+    assert isinstance(process, ForkedProcess) == forked
     medium = victims.parent / "medium"
     medium.write_bytes(b"a picture")
     job = {
@@ -164,12 +162,14 @@ def in_python(
     process.stdin.close()
     said = process.stdout.read()
     process.stdout.close()
-    return set(json.loads(said)), process.wait(timeout=60)
+    code = process.wait(timeout=60)
+    server.close()
+    return set(json.loads(said)), code
 
 
-@pytest.mark.parametrize("kind", ["photo", "clip"])
-def test_decoding_process(kind: str, victims: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    done, code = in_python(kind, victims, monkeypatch)
+@pytest.mark.parametrize(("kind", "forked"), [("photo", True), ("clip", True), ("photo", False)])
+def test_decoding_process(kind: str, forked: bool, victims: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done, code = in_python(kind, victims, monkeypatch, forked=forked)
     assert done == set()
     assert code == 7, "it could become another program"
     assert probe.untouched(victims)
@@ -203,14 +203,11 @@ def test_environment_of_children_is_empty(monkeypatch: pytest.MonkeyPatch) -> No
 def test_nothing_is_opened_unconfined(module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fence that the kernel offers and does not put up: the child ends before it reads a byte."""
     code = (
-        f"import sys; import anonymizer.{module} as child; from anonymizer.core.confinement import seccomp\n"
+        f"import anonymizer.{module} as child; from anonymizer.core.confinement import seccomp\n"
         "def refused(_): raise OSError(22, 'no')\n"
-        "seccomp.apply = refused\nsys.exit(child.main())"
+        "seccomp.apply = refused\nprepare, work = child.prepare, child.work"
     )
-    launched = subprocess.Popen
-    monkeypatch.setattr(
-        subprocess, "Popen", lambda command, **more: launched([*command[:2], "-c", code], **more)
-    )
+    stand_in.replace(monkeypatch, tmp_path, code)
     path = tmp_path / "photo.png"
     Image.new("RGB", (8, 8)).save(path)
     limits = Limits()

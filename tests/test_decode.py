@@ -22,6 +22,8 @@ from anonymizer.core.errors import DamagedError, LimitError, MediumError, NotRea
 from anonymizer.core.settings import Limits
 from anonymizer.read import process
 from anonymizer.read.channel import LENGTH, read_message
+from anonymizer.read.forked import ForkServer
+from anonymizer.read.photo import reader
 from anonymizer.read.photo.decode import decode, prepare
 from anonymizer.read.photo.reader import Decoder, Still, open_still
 from anonymizer.read.source import Source
@@ -206,6 +208,7 @@ def test_a_message_that_never_ends_is_not_read() -> None:
 def test_a_process_that_cannot_start_says_where_to_look(
     decoder: Decoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(reader, "PROCESSES", ForkServer("anonymizer.read.photo.child"))
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises((NotReadyError, MediumError)), Decoder(Limits()) as broken:
         opened(PLAIN["JPEG"], broken)

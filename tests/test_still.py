@@ -20,7 +20,7 @@ from anonymizer.core.settings import Limits
 from anonymizer.core.types import Pixels
 from anonymizer.read import sniff
 from anonymizer.read.channel import read_message, write_message
-from anonymizer.read.photo import colour, decode, decoded
+from anonymizer.read.photo import colour, decode, decoded, reader
 from anonymizer.read.photo.reader import Decoder, Still, open_still
 from anonymizer.read.source import Source, read
 from conftest import sentences
@@ -310,20 +310,20 @@ def test_a_process_opens_it_and_says_what_was_there(decoder: Decoder) -> None:
     assert {"Martha Mustermann", "Mustermann", "Knie links"} <= still.traces.strings
 
 
-def test_one_process_for_one_file_and_a_spare_for_the_next(decoder: Decoder) -> None:
-    first = decoder._spare
-    assert first is not None
-    opened(saved(picture(), "PNG"), decoder)
-    assert first.poll() is not None, "the process has ended"
-    assert decoder._spare is not None and decoder._spare.pid != first.pid
+def test_one_process_for_one_file(decoder: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken, plain = [], reader.PROCESSES.fork
+    monkeypatch.setattr(reader.PROCESSES, "fork", lambda: taken.append(plain()) or taken[-1])
+    for _ in range(2):
+        opened(saved(picture(), "PNG"), decoder)
+    first, second = taken
+    assert first.pid != second.pid and None not in (first.poll(), second.poll()), "they have ended"
 
 
-def test_a_process_ends_with_the_program_that_forgot_it() -> None:
-    forgotten = Decoder(Limits())
-    spare = forgotten._spare
-    assert spare is not None and spare.stdin is not None
-    spare.stdin.close()
-    assert spare.wait(timeout=30) == 0
+def test_a_process_that_is_told_nothing_ends(decoder: Decoder) -> None:
+    with decoder.process() as process:
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(timeout=30) == 0
 
 
 def test_the_process_can_open_nothing_once_the_file_is_there(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import site
 import subprocess
 import sys
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from anonymizer.core import version
 from anonymizer.core.confinement.apply import CANNOT_CONFINE, environment
@@ -26,15 +26,30 @@ CANNOT_START = 70
 """Exit status of a child that a library is missing for (EX_SOFTWARE of sysexits.h)."""
 
 
-def start(module: str) -> subprocess.Popen[bytes]:
+class Child(Protocol):
+    """A decoding process, as :class:`subprocess.Popen` is one."""
+
+    pid: int
+    returncode: Any
+    stdin: IO[bytes] | None
+    stdout: IO[bytes] | None
+
+    def kill(self) -> None: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+
+def start(module: str, *words: str, stdin: int = subprocess.PIPE) -> subprocess.Popen[bytes]:
     """A process that runs a module: no terminal, no environment of the user's, no import from where it runs (-P)."""
     package = str(Path(version.__file__).parents[2])
     own = [site.getusersitepackages()] if site.ENABLE_USER_SITE else []
     search = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")]), *own])
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", module],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
+        [sys.executable, "-P", "-m", module, *words],
+        stdin=stdin,
+        stdout=subprocess.PIPE if stdin == subprocess.PIPE else subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         cwd=Path(sys.executable).anchor or None,
         # A thread that a library starts before the process is confined could not be confined with it.
@@ -57,7 +72,7 @@ def answer(stream: IO[bytes], *more: type[MediumError]) -> dict[str, Any]:
 
 
 def cut_off(
-    process: subprocess.Popen[bytes], gave_up: MediumError, too_slow: MediumError | None = None
+    process: Child, gave_up: MediumError, too_slow: MediumError | None = None
 ) -> MediumError | NotReadyError:
     """Why a decoding process gave no whole answer: ``too_slow`` where it was killed for that."""
     try:
@@ -72,7 +87,7 @@ def cut_off(
     return too_slow if too_slow and code in (-9, -24) else gave_up
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
+def end(process: Child) -> None:
     """End it, whatever it is doing, and let go of its pipes."""
     process.kill()
     for stream in (process.stdin, process.stdout):

@@ -198,29 +198,29 @@ class Worker:
         if opened.photo:
             sha256, still = opened.photo
             return self._photo(still, sha256, staged, opened.settings, opened.found, opened.crop)
-        from anonymizer.read.clip.reader import following
+        from anonymizer.read.clip.reader import PROCESSES
 
         keep_memory(False)
-        # One to search, one to write: processes that start while what is needed here is imported.
-        with following(2):
-            from anonymizer.road.clip import process as clip
+        # The server of the decoding processes starts while what is needed here is imported.
+        PROCESSES.ready()
+        from anonymizer.road.clip import process as clip
 
-            path = opened.path
-            if member(path):
-                # Decoded from a file: beside what is staged, private, and gone with it.
-                path, _ = bring(path, staged.parent / BROUGHT, opened.settings.limits)
-            processed, sha256 = clip.process(
-                path,
-                opened.form,
-                self.finder,
-                opened.settings,
-                staged,
-                series.series_secret(opened.settings, self.secret),
-                progress,
-                self.parts,
-                self.heads,
-                self.persons,
-            )
+        path = opened.path
+        if member(path):
+            # Decoded from a file: beside what is staged, private, and gone with it.
+            path, _ = bring(path, staged.parent / BROUGHT, opened.settings.limits)
+        processed, sha256 = clip.process(
+            path,
+            opened.form,
+            self.finder,
+            opened.settings,
+            staged,
+            series.series_secret(opened.settings, self.secret),
+            progress,
+            self.parts,
+            self.heads,
+            self.persons,
+        )
         return Worked(processed, sha256, opened.settings)
 
     def process_read(self, source: Source, staged: Path, settings: Settings) -> Worked:

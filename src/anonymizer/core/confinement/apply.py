@@ -54,15 +54,15 @@ def confine(memory: int, seconds: float, keep: Iterable[int] = ()) -> Confinemen
     the descriptors that stay open beside standard input, output and error. Raises OSError where the kernel offers
     a fence that cannot be put up: end with :data:`CANNOT_CONFINE`.
     """
-    _close_others({0, 1, 2, *keep})
-    mapped, threads = _mapped(), _threads()
+    close_others({0, 1, 2, *keep})
+    mapped, own = _mapped(), threads()
     held = 0
     if sys.platform == "linux":
         kernel.give_up_privileges(dumpable=False)
         held = landlock.apply()
     limits = _limit(memory + mapped, seconds, descriptors=0)
     calls = sys.platform == "linux" and seccomp.apply(seccomp.program(loads=False))
-    if held and threads > 1 and not calls:
+    if held and own > 1 and not calls:
         # Landlock holds a thread and those that it starts; one that is there already would go free.
         raise OSError(errno.EBUSY, "a thread cannot be confined")
     return Confinement(limits, held, calls)
@@ -73,7 +73,7 @@ def confine_program(read: Iterable[str], execute: Iterable[str], seconds: float)
 
     Raises as :func:`confine` does.
     """
-    _close_others({0, 1, 2})
+    close_others({0, 1, 2})
     held = 0
     if sys.platform == "linux":
         kernel.give_up_privileges(dumpable=True)
@@ -108,7 +108,7 @@ def _limit(memory: int | None, seconds: float, descriptors: int) -> bool:
     return True
 
 
-def _close_others(keep: set[int]) -> None:
+def close_others(keep: set[int]) -> None:
     """Close every descriptor that is not to be kept."""
     if sys.platform == "win32":
         return
@@ -131,7 +131,8 @@ def _mapped() -> int:
         return _UNKNOWN_SIZE
 
 
-def _threads() -> int:
+def threads() -> int:
+    """How many threads this process has; 1 where the system does not tell."""
     try:
         return len(os.listdir("/proc/self/task"))  # noqa: PTH208
     except OSError:

@@ -1,4 +1,4 @@
-"""The decoding process of a clip: a file in, frames out. Run as ``python -m anonymizer.read.clip.child``.
+"""The decoding process of a clip: a file in, frames out. Forked, or run as ``python -m anonymizer.read.clip.child``.
 
 It takes one job on standard input, opens the file, and is then confined (:mod:`anonymizer.core.confinement`):
 nothing is left to it but to read this file, to compute, and to answer (a playlist in a clip's clothes has nothing to
@@ -39,17 +39,18 @@ STRUCTURE = 3.0
 
 
 def main() -> int:
-    inside, outside = sys.stdin.buffer, sys.stdout.buffer
     try:
-        import av
-
-        from anonymizer.core.errors import AnonymizerError, LimitError
-        from anonymizer.read.clip import frames as clip_frames  # noqa: F401
-        from anonymizer.read.clip import traces as clip_traces  # noqa: F401
-        from anonymizer.read.sniff import open_regular
+        prepare()
     except ImportError:
         return CANNOT_START
-    av.logging.set_level(None)
+    return work(sys.stdin.buffer, sys.stdout.buffer)
+
+
+def work(inside: BinaryIO, outside: BinaryIO) -> int:
+    """Do the one job that comes; the exit status."""
+    from anonymizer.core.errors import AnonymizerError, LimitError
+    from anonymizer.read.sniff import open_regular
+
     try:
         job = read_message(inside)
     except EOFError:
@@ -58,7 +59,9 @@ def main() -> int:
         from pathlib import Path
 
         with open_regular(Path(job["path"])) as file:
-            _prepare(job)
+            if job["format"] == "DICOM":
+                import anonymizer.read.clip.dicom
+                import anonymizer.read.traces.dicom  # noqa: F401
             try:
                 confine(job["memory"], CPU_SECONDS, keep=[file.fileno()])
             except OSError:
@@ -77,8 +80,8 @@ def main() -> int:
     return 0
 
 
-def _prepare(job: dict[str, Any]) -> None:
-    """Import what decoding needs: afterwards no file can be opened, not even Python's own."""
+def prepare() -> None:
+    """Import what decoding needs: afterwards no file can be opened, not even Python's own. Raises ImportError."""
     import codecs
     import importlib
     import pkgutil
@@ -86,6 +89,7 @@ def _prepare(job: dict[str, Any]) -> None:
     import av
     import cv2
 
+    av.logging.set_level(None)
     for name in ("utf-8", "utf-16", "utf-16-le", "utf-16-be", "latin-1", "ascii"):
         codecs.lookup(name)
     for own in (
@@ -99,9 +103,6 @@ def _prepare(job: dict[str, Any]) -> None:
         "core.yuv",
     ):
         importlib.import_module(f"anonymizer.{own}")
-    if job["format"] == "DICOM":
-        importlib.import_module("anonymizer.read.clip.dicom")
-        importlib.import_module("anonymizer.read.traces.dicom")
     # PyAV imports a kind of stream, codec or side data when it first meets one.
     for module in pkgutil.walk_packages(av.__path__, "av."):
         if not module.name.endswith(("__main__", "datasets")):

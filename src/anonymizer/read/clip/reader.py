@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import queue
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer.core.errors import DamagedError, LimitError, MediumError, UnreadableError
+from anonymizer.core.errors import DamagedError, LimitError, MediumError, NotReadyError, UnreadableError
 from anonymizer.core.machine import machine
 from anonymizer.core.message import Message
 from anonymizer.core.settings import Limits
@@ -27,7 +26,8 @@ from anonymizer.core.yuv import AnyPlanes, Colour, Planes, frame_bytes, reductio
 from anonymizer.read import believed
 from anonymizer.read.channel import read_exactly, write_message
 from anonymizer.read.clip.child import CORRUPT, CUT, END, FULL, RECORD, WHOLE
-from anonymizer.read.process import answer, cut_off, end, start
+from anonymizer.read.forked import ForkServer
+from anonymizer.read.process import Child, answer, cut_off, end
 from anonymizer.read.sniff import Format
 from anonymizer.read.traces.harvest import path_strings
 
@@ -37,7 +37,7 @@ AHEAD = 6
 """Frames that are read before they are asked for."""
 PIPE = 1 << 20
 """Bytes that the pipe holds, where the system lets us say."""
-
+PROCESSES = ForkServer("anonymizer.read.clip.child")
 
 Joins = tuple[tuple[float, float], ...]
 """Seconds by the source's clock from which it goes on after a jump, and when that is shown."""
@@ -129,7 +129,7 @@ class Reading:
     def __init__(self, path: Path, form: Format, limits: Limits, mode: str, **more: Any) -> None:
         self.limits = limits
         self.ending: Ending | None = None
-        self._process = _SPARES.take()
+        self._process = _process()
         self._queue: queue.Queue[Any] = queue.Queue(AHEAD)
         self._stop = threading.Event()
         job = {
@@ -349,43 +349,11 @@ def frames(clip: Clip, reading: Reading) -> Iterator[Frame]:
         yield Frame(number, pts, duration, parts(buffer, clip.width, clip.height))
 
 
-class _Spares:
-    """Decoding processes that have their imports behind them, for the readings that are known to follow."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._wanted = 0
-        self._spare: subprocess.Popen[bytes] | None = None
-
-    @contextlib.contextmanager
-    def following(self, readings: int) -> Iterator[None]:
-        """Within the block so many readings follow; each finds its process ready, for the first one starts now."""
-        with self._lock:
-            self._spare, self._wanted = self._spare or _start(), readings - 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._wanted, spare, self._spare = 0, self._spare, None
-            if spare:
-                end(spare)
-
-    def take(self) -> subprocess.Popen[bytes]:
-        """A process for one reading; the next one's starts meanwhile, where one is wanted."""
-        with self._lock:
-            process, self._spare = self._spare or _start(), None
-            if self._wanted:
-                self._wanted -= 1
-                self._spare = _start()
-        return process
-
-
-_SPARES = _Spares()
-following = _SPARES.following
-
-
-def _start() -> subprocess.Popen[bytes]:
-    process = start("anonymizer.read.clip.child")
+def _process() -> Child:
+    try:
+        process = PROCESSES.fork()
+    except OSError as error:
+        raise NotReadyError("read.no-process") from error
     if sys.platform == "linux":
         import fcntl
 

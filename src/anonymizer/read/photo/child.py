@@ -1,4 +1,4 @@
-"""The decoding process: bytes in, pixels out. Run as ``python -m anonymizer.read.photo.child``.
+"""The decoding process: bytes in, pixels out. Forked, or run as ``python -m anonymizer.read.photo.child``.
 
 It takes one job on standard input and answers on standard output, then ends: a decoder that a hostile file
 has taken over gets nothing else to see. Before the file's first byte arrives the process is confined
@@ -8,22 +8,33 @@ has taken over gets nothing else to see. Before the file's first byte arrives th
 from __future__ import annotations
 
 import sys
+from typing import BinaryIO
 
 from anonymizer.core.confinement.apply import CANNOT_CONFINE, confine
 from anonymizer.read.channel import read_exactly, read_message, write_message, write_refusal
 from anonymizer.read.process import CANNOT_START
 
 
+def prepare() -> None:
+    """The imports that cost time, which every job needs. Raises ImportError."""
+    from anonymizer.read.photo import decode, decoded  # noqa: F401
+    from anonymizer.read.traces import harvest  # noqa: F401
+
+
 def main() -> int:
-    inside, outside = sys.stdin.buffer, sys.stdout.buffer
-    # The imports that cost time, before the job comes: a spare process waits with them done.
     try:
-        from anonymizer.core.errors import AnonymizerError, LimitError
-        from anonymizer.core.message import as_json
-        from anonymizer.read.photo import decode, decoded
-        from anonymizer.read.traces import harvest as traces
+        prepare()
     except ImportError:
         return CANNOT_START
+    return work(sys.stdin.buffer, sys.stdout.buffer)
+
+
+def work(inside: BinaryIO, outside: BinaryIO) -> int:
+    """Do the one job that comes; the exit status."""
+    from anonymizer.core.errors import AnonymizerError, LimitError
+    from anonymizer.core.message import as_json
+    from anonymizer.read.photo import decode, decoded
+    from anonymizer.read.traces import harvest as traces
 
     try:
         job = read_message(inside)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,16 +11,17 @@ from typing import IO, Any
 import numpy as np
 
 from anonymizer.core.dicom import DicomSource
-from anonymizer.core.errors import DamagedError, LimitError, UnsupportedError
+from anonymizer.core.errors import DamagedError, LimitError, NotReadyError, UnsupportedError
 from anonymizer.core.message import Message
 from anonymizer.core.settings import Limits
 from anonymizer.core.streams import fill
 from anonymizer.core.types import Pixels, Traces
 from anonymizer.read import believed
 from anonymizer.read.channel import write_message
+from anonymizer.read.forked import ForkServer
 from anonymizer.read.photo.numbered import colours_of
 from anonymizer.read.photo.variant import needs_another_reader
-from anonymizer.read.process import answer, cut_off, end, start
+from anonymizer.read.process import Child, answer, cut_off, end
 from anonymizer.read.sniff import HEAD, sniff
 from anonymizer.read.source import Source
 from anonymizer.read.traces.harvest import path_strings
@@ -43,18 +43,20 @@ class Still:
     dicom: DicomSource | None = None
 
 
-class Decoder:
-    """Starts decoding processes, one per file, and keeps one spare that has its imports behind it.
+PROCESSES = ForkServer("anonymizer.read.photo.child")
 
-    Threads may share it. Close it, or use it as a context manager: the spare is a process. One that is
-    forgotten ends by itself when this program does, for its standard input then closes.
+
+class Decoder:
+    """Starts decoding processes, one per file. Threads may share it. Close it, or use it as a context manager.
+
+    Raises OSError where none can be started.
     """
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self._lock = threading.Lock()
-        self._spare: subprocess.Popen[bytes] | None = _start()
-        self._busy: list[subprocess.Popen[bytes]] = []
+        self._busy: list[Child] = []
+        PROCESSES.ready()
 
     def __enter__(self) -> Decoder:
         return self
@@ -63,20 +65,19 @@ class Decoder:
         self.close()
 
     def close(self) -> None:
-        """End the spare process, and kill those that decode: who reads from them in another thread is told so."""
+        """Kill the processes that decode: who reads from them in another thread is told so."""
         with self._lock:
-            spare, self._spare = self._spare, None
             for process in self._busy:
                 process.kill()
-        if spare:
-            end(spare)
 
     @contextlib.contextmanager
-    def process(self) -> Iterator[subprocess.Popen[bytes]]:
+    def process(self) -> Iterator[Child]:
         """A process for one file; killed on the way out, and at the latest when the time is up."""
+        try:
+            process = PROCESSES.fork()
+        except OSError as error:
+            raise NotReadyError("read.no-process") from error
         with self._lock:
-            # The next file's process starts now, while this one decodes.
-            process, self._spare = self._spare or _start(), _start()
             self._busy.append(process)
         clock = threading.Timer(self.limits.decode_seconds, process.kill)
         clock.daemon = True
@@ -88,10 +89,6 @@ class Decoder:
             with self._lock:
                 self._busy.remove(process)
             end(process)
-
-
-def _start() -> subprocess.Popen[bytes]:
-    return start("anonymizer.read.photo.child")
 
 
 def open_still(source: Source, limits: Limits, decoder: Decoder) -> Still:

@@ -14,11 +14,23 @@ def shrunk(picture: NDArray[np.uint8], wide: int, high: int) -> NDArray[np.uint8
     others, and what is left for them is a quarter.
     """
     while picture.shape[1] >= 2 * wide and picture.shape[0] >= 2 * high:
-        half = (picture.shape[1] // 2, picture.shape[0] // 2)
-        picture = np.asarray(cv2.resize(picture, half, interpolation=cv2.INTER_AREA), np.uint8)
+        picture = _half(picture)
     if picture.shape[:2] == (high, wide):
         return picture
     return np.asarray(cv2.resize(picture, (wide, high), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def halved(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """The picture halved until its long side is less than twice ``side``: :func:`shrunk` makes the same of it as of the
+    picture itself, at any size up to this one, and several sizes are made sooner."""
+    while max(picture.shape[:2]) >= 2 * side:
+        picture = _half(picture)
+    return picture
+
+
+def _half(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    half = (max(1, picture.shape[1] // 2), max(1, picture.shape[0] // 2))
+    return np.asarray(cv2.resize(picture, half, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def averages(patch: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.float32]:

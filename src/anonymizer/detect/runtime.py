@@ -87,6 +87,7 @@ class Network:
             self.metadata = _metadata(model)
             if inner:
                 model = _ending_at(ov, model, inner)
+            _without_transposed(model)
             if pictures:
                 model = _picture_input(ov, model, bgr, list(mean), list(scale))
             settings: dict[str, Any] = {"NUM_STREAMS": lanes} if where == "CPU" and lanes > 1 else {}
@@ -217,6 +218,39 @@ def _ending_at(ov: Any, model: Any, names: Sequence[str]) -> Any:
     """The part of a model that computes these of its tensors."""
     by_name = {name: out for op in model.get_ordered_ops() for out in op.outputs() for name in out.names}
     return ov.Model([by_name[name] for name in names], model.get_parameters())
+
+
+def _without_transposed(model: Any) -> None:
+    """Replace what enlarges by transposed convolution, two by two at a stride of two, by a convolution of single pixels
+    whose four times as many channels are the four pixels of each (Shi et al. 2016, arXiv:1609.05158).
+
+    It is the same sum. But OpenVINO prepares a transposed convolution anew for every size of picture, which takes
+    longer than a small picture itself, and computes those near the end of a network in float32 whatever it was told.
+    """
+    from openvino import opset13 as ops
+
+    for op in model.get_ordered_ops():
+        if op.get_type_name() != "ConvolutionBackpropData" or not _doubles(op.get_attributes()):
+            continue
+        weights = op.input_value(1).get_node()
+        if weights.get_type_name() != "Constant" or tuple(weights.get_output_shape(0))[2:] != (2, 2):
+            continue
+        values = np.asarray(weights.data)
+        taken, given = values.shape[:2]
+        each = np.ascontiguousarray(values.transpose(2, 3, 1, 0).reshape(4 * given, taken, 1, 1))
+        four = ops.convolution(op.input_value(0), ops.constant(each), [1, 1], [0, 0], [0, 0], [1, 1])
+        placed = ops.depth_to_space(four, "blocks_first", 2)
+        for reader in op.output(0).get_target_inputs():
+            reader.replace_source_output(placed.output(0))
+    model.validate_nodes_and_infer_types()
+
+
+def _doubles(said: dict[str, Any]) -> bool:
+    """Whether a transposed convolution's attributes say that its windows lie side by side, two pixels wide."""
+    plain = {"pads_begin": [0, 0], "pads_end": [0, 0], "output_padding": [0, 0], "dilations": [1, 1]}
+    return list(said["strides"]) == [2, 2] and all(
+        list(said[name]) == wanted for name, wanted in plain.items()
+    )
 
 
 def _picture_input(ov: Any, model: Any, bgr: bool, mean: list[float], scale: list[float]) -> Any:

@@ -49,10 +49,12 @@ MOST_PIXELS = 1400
 @dataclass(frozen=True, slots=True)
 class Edges:
     """The structure tensor of a small copy of a picture that is ``scale`` times as large: ``one_way`` is where strong
-    edges run one way, ``across`` the direction across them in radians, both ``(h, w)``."""
+    edges run one way, ``sine`` and ``cosine`` those of twice the direction across them, times their strength, all
+    ``(h, w)``."""
 
     one_way: NDArray[np.bool_]
-    across: NDArray[np.float32]
+    sine: NDArray[np.float32]
+    cosine: NDArray[np.float32]
     scale: float
 
     def bars_about(self, quad: NDArray[np.float64]) -> NDArray[np.float64] | None:
@@ -66,15 +68,16 @@ class Edges:
         reach = BESIDE * longest
         left, top = (max(0, int(v)) for v in points.min(axis=0) - reach)
         right, bottom = (max(0, int(v)) + 1 for v in points.max(axis=0) + reach)
-        one_way, across = self.one_way[top:bottom, left:right], self.across[top:bottom, left:right]
+        place = np.s_[top:bottom, left:right]
+        one_way, doubled = self.one_way[place], np.arctan2(self.sine[place], self.cosine[place])
         own: NDArray[np.uint8] = np.zeros(one_way.shape, np.uint8)
         cv2.fillConvexPoly(own, np.rint(points - (left, top)).astype(np.int32), 1)
         read = (own > 0) & one_way
         if not read.any():
             return None
-        doubled = 2 * across[read].astype(np.float64)
-        way = np.arctan2(np.sin(doubled).mean(), np.cos(doubled).mean())
-        alike = one_way & (np.cos(2 * across - way) > np.cos(np.radians(2 * SAME_WAY)))
+        there = doubled[read].astype(np.float64)
+        way = np.arctan2(np.sin(there).mean(), np.cos(there).mean())
+        alike = one_way & (np.cos(doubled - way) > np.cos(np.radians(2 * SAME_WAY)))
         gap = max(LEAST_JOINED, int(JOINED * longest) | 1)
         joined = cv2.morphologyEx(alike.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((gap, gap), np.uint8))
         _, labels = cv2.connectedComponents(joined)
@@ -82,8 +85,8 @@ class Edges:
         rows, columns = np.nonzero(np.isin(labels, touched[touched > 0]))
         if not len(rows):
             return None
-        there = np.column_stack([columns + left, rows + top]).astype(np.float32)
-        return np.asarray(cv2.boxPoints(cv2.minAreaRect(there)), np.float64) * self.scale
+        points = np.column_stack([columns + left, rows + top]).astype(np.float32)
+        return np.asarray(cv2.boxPoints(cv2.minAreaRect(points)), np.float64) * self.scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +135,10 @@ def _places(small: NDArray[np.uint8], scale: float) -> tuple[Edges, list[_Candid
     """The edges of a small copy, and where they run one way that is not level, the largest first."""
     x, y = (cv2.Sobel(small, cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
     xx, yy, xy = (cv2.blur(product, (WINDOW, WINDOW)) for product in (x * x, y * y, x * y))
-    energy = xx + yy
-    one_way = (np.hypot(xx - yy, 2 * xy) > ONE_WAY * energy) & (energy > EDGES * EDGES)
+    energy, cosine, sine = xx + yy, xx - yy, 2 * xy
+    one_way = energy > EDGES * EDGES
+    # Squares, for a root takes longer than all else here.
+    one_way &= cosine * cosine + sine * sine > ONE_WAY * ONE_WAY * energy * energy
     count, labels, stats, _ = cv2.connectedComponentsWithStats(one_way.astype(np.uint8))
     found: list[tuple[int, _Candidate]] = []
     for number in range(1, count):
@@ -142,7 +147,7 @@ def _places(small: NDArray[np.uint8], scale: float) -> tuple[Edges, list[_Candid
             continue
         part = np.s_[top : top + h, left : left + w]
         own = labels[part] == number
-        angle = 0.5 * np.arctan2(2 * float(xy[part][own].sum()), float((xx - yy)[part][own].sum()))
+        angle = 0.5 * np.arctan2(float(sine[part][own].sum()), float(cosine[part][own].sum()))
         if abs((np.degrees(angle) + 45) % 90 - 45) <= LEVEL:
             continue
         rows, columns = np.nonzero(own)
@@ -157,8 +162,8 @@ def _places(small: NDArray[np.uint8], scale: float) -> tuple[Edges, list[_Candid
             float(np.ptp(across)) + 1,
         )
         found.append((size, place))
-    across = np.asarray(0.5 * np.arctan2(2 * xy, xx - yy), np.float32)
-    return Edges(one_way, across, scale), [place for _, place in sorted(found, key=lambda one: -one[0])]
+    edges = Edges(one_way, np.asarray(sine, np.float32), np.asarray(cosine, np.float32), scale)
+    return edges, [place for _, place in sorted(found, key=lambda one: -one[0])]
 
 
 def _set_level(

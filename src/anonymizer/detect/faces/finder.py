@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from anonymizer.core.geometry import scaled_size
-from anonymizer.core.pixels import shrunk
+from anonymizer.core.pixels import halved, shrunk
 from anonymizer.core.settings import Effort
 from anonymizer.core.types import Action, Box, Detection, Model, Pixels, Region
 from anonymizer.detect.faces import blazeface, centerface, yunet
@@ -146,11 +146,13 @@ class FaceFinder:
     def find(self, pixels: Pixels) -> list[Region]:
         """Every face, and every place that may be one, in a picture ``(h, w, 3)`` uint8 RGB."""
         least = min(self.rules.small, self.rules.large)
-        found = self._detect(pixels, self.plan.levels, least)
+        # Every smaller copy is made from one: reading twelve megapixels once is enough.
+        copy = halved(pixels, max((OTHERS_SIDE, *self.plan.fine, *(side for side, _ in self.plan.levels))))
+        found = self._detect(pixels, self.plan.levels, least, copy)
         with ThreadPoolExecutor(1) as beside:
             # One large picture keeps one core busy, and so do they.
-            others = beside.submit(self._detect_others, pixels)
-            found += self._detect_fine(pixels, found, least)
+            others = beside.submit(self._detect_others, pixels, copy)
+            found += self._detect_fine(pixels, found, least, copy)
             found += others.result()
         if self.plan.tiled and max(pixels.shape[:2]) > TILE:
             found += self._detect_tiled(pixels, least)
@@ -217,11 +219,14 @@ class FaceFinder:
         if self._parts:
             self._parts.rest()
 
-    def _detect(self, pixels: Pixels, levels: Levels, threshold: float) -> list[Detection]:
-        """CenterFace's word at each level and rotation, in the picture's pixels."""
+    def _detect(
+        self, pixels: Pixels, levels: Levels, threshold: float, smaller: Pixels | None = None
+    ) -> list[Detection]:
+        """CenterFace's word at each level and rotation, in the picture's pixels. ``smaller``: a copy that is no smaller
+        than any level."""
         views: list[View] = []
         pictures: list[Pixels] = []
-        source, origin = pixels, pixels.shape[:2]
+        source, origin = pixels if smaller is None else smaller, pixels.shape[:2]
         for side, rotations in sorted(levels, reverse=True):
             view, small = resized(source, side, origin)
             # Each level is made from the next larger one: reading twelve megapixels once is enough.
@@ -231,7 +236,9 @@ class FaceFinder:
         answers = self._main.detect(pictures, threshold)
         return [view.back(d) for view, found in zip(views, answers, strict=True) for d in found]
 
-    def _detect_fine(self, pixels: Pixels, found: Sequence[Detection], threshold: float) -> list[Detection]:
+    def _detect_fine(
+        self, pixels: Pixels, found: Sequence[Detection], threshold: float, smaller: Pixels
+    ) -> list[Detection]:
         longest = max(pixels.shape[:2])
         sides = [side for side in self.plan.fine if longest > self.plan.levels[-1][0]]
         weight = dict.fromkeys(ALL_ROTATIONS, 0.0)
@@ -239,12 +246,13 @@ class FaceFinder:
             weight[upright_rotation(landmarks(group))] += group[0].score ** 2
         # Stable: with nothing found, as the picture is.
         rotations = tuple(sorted(ALL_ROTATIONS, key=lambda t: -weight[t])[: self.plan.fine_rotations])
-        return self._detect(pixels, tuple((min(side, longest), rotations) for side in sides), threshold)
+        levels = tuple((min(side, longest), rotations) for side in sides)
+        return self._detect(pixels, levels, threshold, smaller)
 
-    def _detect_others(self, pixels: Pixels) -> list[Detection]:
+    def _detect_others(self, pixels: Pixels, smaller: Pixels) -> list[Detection]:
         if not self._others:
             return []
-        view, small = resized(pixels, OTHERS_SIDE)
+        view, small = resized(smaller, OTHERS_SIDE, pixels.shape[:2])
         found: list[Detection] = []
         for rotations in ALL_ROTATIONS:
             one, picture = replace(view, rotations=rotations), rotated(small, rotations)

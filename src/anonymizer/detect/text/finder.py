@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from anonymizer.core.geometry import area, inside, outline, outline_iou
 from anonymizer.core.known import KnownNames
+from anonymizer.core.pixels import halved
 from anonymizer.core.settings import Effort, TextPolicy
 from anonymizer.core.types import Action, Box, Evidence, Kind, Model, Pixels, Region
 from anonymizer.detect.base import Proof
@@ -173,12 +174,13 @@ class TextFinder:
         )
 
     def verification_pass(self, pixels: Pixels) -> list[Region]:
+        copy = halved(pixels, max(VERIFICATION_FAINT_SIDE, *(side for side, _ in VERIFICATION_SCALES)))
         found = [
             region
             for scale in VERIFICATION_SCALES
-            for region in self._detect(pixels, *scale, VERIFICATION_SURE)[0]
+            for region in self._detect(pixels, *scale, VERIFICATION_SURE, copy)[0]
         ]
-        faint = self._faint(pixels, None, VERIFICATION_FAINT_SIDE, VERIFICATION_FAINT_SIDES)
+        faint = self._faint(pixels, copy, VERIFICATION_FAINT_SIDE, VERIFICATION_FAINT_SIDES)
         return self._to_hide(pixels, _merged(found)) + faint
 
     def proof(self, pixels: Pixels, region: Region) -> Proof | None:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.core.geometry import inside, outline
+from anonymizer.core.pixels import halved
 from anonymizer.core.types import Pixels, Region
 from anonymizer.detect.faces.fusion import cut
 from anonymizer.detect.models.store import Store
@@ -53,7 +54,8 @@ class SecondDetector:
 
         def given(region: Region) -> float:
             if not maps:
-                maps.extend(self._chances(resized(pixels, side)) for side in SIDES)
+                copy = halved(pixels, max(SIDES))
+                maps.extend(self._chances(resized(pixels, side, copy)) for side in SIDES)
             points = np.array(outline(region)) / (pixels.shape[1], pixels.shape[0])
             return max(_mean_over(chances, points * chances.shape[::-1]) for chances in maps)
 

@@ -1,7 +1,9 @@
 """Likely tattoos and other places that a person is asked about; how long each finder takes.
 
-    python benchmarks/marks.py ../shared/media [--only marks asked time] [--quick]
+    python benchmarks/marks.py ../shared/media [--only real marks asked time] [--quick]
 
+real    how many of the boxes about real tattoos in ``tattoo/`` are pointed at, that is, hold at least half of a place
+        that is asked about; and which clinical pictures, photos of skin and of faces are pointed at.
 marks   how many pictures the suggester of tattoos sends to review (photos of skin, of faces, pictures without
         skin), and how many of the generated tattoos on the same skin it sees.
 asked   how many photos of ``skin/`` and ``faces/`` wait for a person because of a face that is only half believed.
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from anonymizer.core.types import Pixels
+from anonymizer.core.types import Box, Pixels
 from anonymizer.detect.codes.finder import CodeFinder
 from anonymizer.detect.faces.finder import FaceFinder
 from anonymizer.detect.marks.finder import MarkFinder
@@ -114,6 +117,27 @@ def opened(folder: Path, limit: int | None) -> list[tuple[Path, Pixels]]:
     return found
 
 
+def real(folder: Path, limit: int | None) -> None:
+    finder = MarkFinder(Store())
+    listed = json.loads((folder / "tattoo" / "tattoo.json").read_text(encoding="utf-8"))
+    pointed, photos, places = [], 0, 0
+    for row in listed[:limit]:
+        found = [region.box for region in finder.find(load(folder / "tattoo" / row["image"]))]
+        pointed += [any(place.covered_by(Box(*box)) >= 0.5 for place in found) for box in row["boxes"]]
+        photos, places = photos + bool(found), places + len(found)
+    print(
+        f"real: {len(listed[:limit])} photos of tattoos, {photos} with a suggestion, {places} places; of "
+        f"{len(pointed)} boxes pointed at: {sum(pointed)} = {np.mean(pointed):.3f}"
+    )
+    for name in ("clinical", "skin", "faces"):
+        pictures = opened(folder / name, limit)
+        named = [path.name for path, pixels in pictures if finder.find(pixels)]
+        print(
+            f"real: {len(pictures)} pictures of {name}/, pointed at {len(named)}: {', '.join(named)}",
+            flush=True,
+        )
+
+
 def marks(folder: Path, limit: int | None) -> None:
     finder, faces = MarkFinder(Store()), FaceFinder(Store())
     for name in ("skin", "faces", "codes", "text", "metadata"):
@@ -189,6 +213,7 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path)
     parts: dict[str, Callable[[], None]] = {
+        "real": lambda: real(options.folder, options.limit),
         "marks": lambda: marks(options.folder, options.limit),
         "asked": lambda: asked(options.folder, options.limit),
         "time": lambda: clock(options.folder),

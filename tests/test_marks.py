@@ -144,7 +144,20 @@ def test_skin_with_less_light_is_no_ink_however_sure_the_network_is(
     sure[10:20, 12:25] = 0.95
     found, shadows = network.places(sure, picture)
     place = [Box(96, 80, 104, 80)]
-    assert ([box for box, _ in found], shadows) == (([], place) if shadow else (place, []))
+    assert ([one.box for one in found], shadows) == (([], place) if shadow else (place, []))
+
+
+def test_of_two_tattoos_that_are_one_place_to_the_network_each_is_pointed_at() -> None:
+    picture = np.array(body(size=(320, 240)))
+    sure = np.zeros((30, 40), np.float32)
+    sure[8:20, 5:15] = sure[8:20, 20:30] = 0.95
+    sure[13:15, 15:20] = 0.6  # skin between them that it half believes in
+    (place,), _ = network.places(sure, picture)
+    assert place.box == Box(40, 64, 200, 96)
+    one, other = Box(40, 64, 80, 96), Box(160, 64, 80, 96)
+    assert [rest.box for rest in network.rest_of(sure, picture, place, [one.padded(40)])] == [other]
+    assert network.rest_of(sure, picture, place, [one, other]) == []
+    assert network.rest_of(np.minimum(sure, 0.8), picture, place, [one]) == []
 
 
 def test_a_picture_without_skin_has_no_marks() -> None:

@@ -95,20 +95,23 @@ class MarkFinder:
         seen = self._network.map(small)
         back = size[0] / small.shape[1], size[1] / small.shape[0]
         sure, shadows = network.places(seen, small)
-        by_network = [(box.times(*back), score) for box, score in sure]
-        # A piece of a shadow is none either.
-        refuted = [(box.times(*back), 0.0) for box in shadows]
-        cell = network.STRIDE * back[0], network.STRIDE * back[1]
-        by_rules = [one for one in suggestions(shown) if _highest(seen, one[0], cell) >= SEEN_TOO]
-        chosen = [(box, NAME, score) for box, score in by_rules if _own_place(box, by_network + refuted)]
-        chosen += [
-            (box, network.NAME, score)
-            for box, score in by_network
-            if not any(box.iou(ruled) >= SAME for ruled, _, _ in chosen)
+        by_rules = [
+            (box.times(1 / back[0], 1 / back[1]), score)
+            for box, score in suggestions(shown)
+            if _highest(seen, box.times(1 / back[0], 1 / back[1])) >= SEEN_TOO
         ]
+        # A piece of a shadow is none either.
+        by_rules = [(box, score) for box, score in by_rules if _own_place(box, shadows)]
+        chosen = [(box, NAME, score) for box, score in by_rules]
+        for place in sure:
+            pieces = [box for box, _ in by_rules if _within(box, place.box)]
+            if not any(box.iou(place.box) >= SAME for box, _ in by_rules):
+                # Two tattoos side by side are one place to the network: each that the rules see is one of its own.
+                rest = network.rest_of(seen, small, place, pieces) if pieces else [place]
+                chosen += [(one.box, network.NAME, one.score) for one in rest]
         return [
             Region(
-                box.times(1 / factor, 1 / factor).within(width, height),
+                box.times(back[0] / factor, back[1] / factor).within(width, height),
                 Kind.MARK,
                 (Evidence(name, round(score, 3)),),
                 action=Action.ASK,
@@ -129,14 +132,19 @@ class MarkFinder:
         return [e.used_on(self._network.device) for e in entries]
 
 
-def _own_place(box: Box, others: Sequence[tuple[Box, float]]) -> bool:
-    """Whether a place of the rules is none of the network's, or is one of them as a whole and not a piece of it."""
-    return all(box.covered_by(other.scaled(1.2)) < 0.5 or box.iou(other) >= SAME for other, _ in others)
+def _within(box: Box, other: Box) -> bool:
+    return box.covered_by(other.scaled(1.2)) >= 0.5
 
 
-def _highest(seen: NDArray[np.float32], box: Box, cell: tuple[float, float]) -> float:
-    """The network's highest word inside a box; ``cell`` is the size of a cell of ``seen``, in the box's pixels."""
-    left, top, right, bottom = box.times(1 / cell[0], 1 / cell[1]).pixels(seen.shape[1], seen.shape[0])
+def _own_place(box: Box, others: Sequence[Box]) -> bool:
+    """Whether a place lies in none of the others, or is one of them as a whole and not a piece of it."""
+    return all(not _within(box, other) or box.iou(other) >= SAME for other in others)
+
+
+def _highest(seen: NDArray[np.float32], box: Box) -> float:
+    """The network's highest word inside a box, in pixels of its copy."""
+    cells = box.times(1 / network.STRIDE, 1 / network.STRIDE)
+    left, top, right, bottom = cells.pixels(seen.shape[1], seen.shape[0])
     inside = seen[top:bottom, left:right]
     return float(inside.max()) if inside.size else 0.0
 

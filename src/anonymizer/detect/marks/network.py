@@ -5,6 +5,9 @@ It sees what rules about colour cannot: sleeves, red and coloured ink, ink that 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +39,15 @@ FEWEST = 30
 """Pixels of skin around a place from which its colour is known; with fewer, that of all skin counts."""
 AROUND, ON_SKIN = 33, 0.2
 """Width, pixels of the copy, of what is around a place, and the share of it (or of the place) that is skin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place that the network is sure of: its cells ``(rows, columns)``, its box in pixels of the copy, its score."""
+
+    cells: NDArray[np.bool_]
+    box: Box
+    score: float
 
 
 class InkNetwork:
@@ -87,23 +99,20 @@ def reduced(pixels: Pixels) -> Pixels:
     return np.asarray(cv2.resize(pixels, size, interpolation=how), np.uint8)
 
 
-def places(ink: NDArray[np.float32], shown: Pixels) -> tuple[list[tuple[Box, float]], list[Box]]:
-    """The places that :meth:`InkNetwork.map` is sure of, in pixels of the copy, with their scores; and those of them
-    that are shadows."""
+def places(ink: NDArray[np.float32], shown: Pixels) -> tuple[list[Place], list[Box]]:
+    """The places that :meth:`InkNetwork.map` is sure of; and the boxes of those that are shadows."""
     height, width = shown.shape[:2]
     # One tattoo has gaps of skin: pieces with a cell or two between them are one place.
     joined = cv2.morphologyEx((ink > MAY_BE).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(joined)
     skinned = skin(shown) if count > 1 else np.zeros((height, width), bool)
     lab = np.asarray(cv2.cvtColor(shown.astype(np.float32) / 255, cv2.COLOR_RGB2Lab), np.float32)
-    found: list[tuple[Box, float]] = []
+    found: list[Place] = []
     shadows: list[Box] = []
     for label in range(1, count):
-        x, y, w, h, area = (int(v) for v in stats[label])
-        own = labels == label
-        score = float(np.sort(ink[own])[-SUREST:].mean())
-        if area < LEAST * ink.size:
+        if stats[label, 4] < LEAST * ink.size:
             continue
+        own = labels == label
         solid = finer(own.astype(np.uint8)[None], STRIDE)[0, :height, :width]
         ring = (cv2.dilate(solid, np.ones((AROUND, AROUND), np.uint8)) > 0) & (solid == 0)
         around = float(skinned[ring].mean()) if ring.any() else 0.0
@@ -112,12 +121,30 @@ def places(ink: NDArray[np.float32], shown: Pixels) -> tuple[list[tuple[Box, flo
             beside = skinned & (solid == 0)
         if max(around, float(skinned[solid > 0].mean())) < ON_SKIN:
             continue
-        box = Box(x, y, w, h).times(STRIDE, STRIDE).within(width, height)
+        place = _place(ink, own, width, height)
         if _is_shadow(lab[solid > 0], lab[beside]):
-            shadows.append(box)
-        elif score >= SURE:
-            found.append((box, score))
+            shadows.append(place.box)
+        elif place.score >= SURE:
+            found.append(place)
     return found, shadows
+
+
+def rest_of(ink: NDArray[np.float32], shown: Pixels, place: Place, pieces: Sequence[Box]) -> list[Place]:
+    """What is left of a place beside pieces of it, boxes in pixels of the copy, and is as large and as sure."""
+    left = place.cells.copy()
+    for piece in pieces:
+        x, y, right, bottom = piece.times(1 / STRIDE, 1 / STRIDE).pixels(left.shape[1], left.shape[0])
+        left[y:bottom, x:right] = False
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(left.astype(np.uint8))
+    large = [number for number in range(1, count) if stats[number, 4] >= LEAST * ink.size]
+    found = [_place(ink, labels == number, shown.shape[1], shown.shape[0]) for number in large]
+    return [one for one in found if one.score >= SURE]
+
+
+def _place(ink: NDArray[np.float32], cells: NDArray[np.bool_], width: int, height: int) -> Place:
+    x, y, w, h = cv2.boundingRect(cells.astype(np.uint8))
+    box = Box(x, y, w, h).times(STRIDE, STRIDE).within(width, height)
+    return Place(cells, box, float(np.sort(ink[cells])[-SUREST:].mean()))
 
 
 def _is_shadow(own: NDArray[np.floating], beside: NDArray[np.floating]) -> bool:

@@ -171,13 +171,15 @@ def test_a_server_ends_with_its_program_and_when_nobody_asks(tmp_path: Path) -> 
 def test_a_server_that_was_idle_has_ended_and_another_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    soon = "from anonymizer.read import fork_server\nfork_server.IDLE_SECONDS = 0.0\n"
+    soon = "from anonymizer.read import fork_server\nfork_server.IDLE_SECONDS = 0.05\n"
     monkeypatch.setattr(forked, "SERVER", "idle_soon")
     (tmp_path / "idle_soon.py").write_text(soon + "raise SystemExit(fork_server.main())\n")
     server = stand_in.server(monkeypatch, tmp_path, WORK)
-    server.ready()
-    assert server._process
-    server._process.wait(30)
-    with told(server, "9") as process:
-        assert process.wait(30) == 9
+    for _ in range(2):
+        with told(server, "9") as process:
+            assert process.wait(30) == 9
+        if isinstance(process, ForkedProcess):
+            assert server._process
+            server._process.wait(30)
+    assert isinstance(process, ForkedProcess)
     server.close()

@@ -29,6 +29,7 @@ from anonymizer.core.types import (
     Traces,
 )
 from anonymizer.core.yuv import Planes
+from anonymizer.detect.base import models_of
 from anonymizer.detect.faces.head import SIDE
 from anonymizer.detect.models.store import Store
 from anonymizer.detect.person import Person, PersonFinder, refined, sure
@@ -36,6 +37,7 @@ from anonymizer.read.photo.reader import Still
 from anonymizer.redact.background import PLAIN, backdrop, cells, opacity, replace_in, replaced
 from anonymizer.road.background import Persons
 from anonymizer.road.clip.background import ClipRoom, _packed, worst
+from anonymizer.road.heads import Heads
 from anonymizer.road.photo import process
 from anonymizer.track.tracks import Track
 from anonymizer.verify.background import Replaced, check, unexplained
@@ -314,6 +316,14 @@ def test_what_somebody_outlined_stays_and_nothing_else(tmp_path: Path) -> None:
         assert (pixels[rows, columns] == source[rows, columns]).all()
     assert (pixels[:, 130:] == PLAIN).all() and [one.code for one in made.reasons] == ["road.background"]
     assert not made.models, "the network was not asked"
+
+
+def test_a_network_that_two_parts_use_is_named_once() -> None:
+    finder: Any = Sees(Person(middle(), sure=True))
+    persons, heads = Persons(lambda: finder), Heads(lambda: finder)
+    assert models_of(Nobody(), None, heads, persons) == (), "none was asked"
+    assert persons.finder is heads.finder
+    assert models_of(Nobody(), heads, persons) == (finder.model(),)
 
 
 def test_a_background_that_was_not_replaced_is_not_ready(

@@ -47,6 +47,17 @@ class FaceRegionFinder(RegionFinder, Protocol):
         """What ``verification_pass`` says, of these places alone, at these rotations."""
 
 
+class HasModels(Protocol):
+    """Whatever networks took part in."""
+
+    def models(self) -> Sequence[Model]: ...
+
+
+def models_of(*parts: HasModels | None) -> tuple[Model, ...]:
+    """The models that took part in any of these, each once though two may share one, in their order."""
+    return tuple(dict.fromkeys(model for part in parts if part for model in part.models()))
+
+
 class Proof(IntEnum):
     """What a closer look says of a place that may hold text or a code."""
 

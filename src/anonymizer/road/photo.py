@@ -27,7 +27,7 @@ from anonymizer.core.types import (
     Shape,
     Style,
 )
-from anonymizer.detect.base import FindsOthers, RegionFinder
+from anonymizer.detect.base import FindsOthers, RegionFinder, models_of
 from anonymizer.detect.finder import questions
 from anonymizer.read.photo.reader import Still
 from anonymizer.redact.photo import redact, redaction_box, restore, shape_of, style_of
@@ -187,12 +187,7 @@ def process(
             *room.notes,
             *heads_told(redactions, settings),
         ),
-        models=(
-            *finder.models(),
-            *(parts.models() if parts else ()),
-            *(heads.models() if heads else ()),
-            *(persons.models() if persons else ()),
-        ),
+        models=models_of(finder, parts, heads, persons),
         thumbnail=thumbnail(done.written),
         dicom=still.dicom,
     )

@@ -28,6 +28,7 @@ from anonymizer.core.types import (
     Shape,
     TrackSummary,
 )
+from anonymizer.detect.base import models_of
 from anonymizer.detect.finder import Finder
 from anonymizer.detect.speech import SpeechFinder
 from anonymizer.gate.files import file_sha256
@@ -185,13 +186,7 @@ def process(
                 *(told(settings) if room else ()),
                 *_heads_told(plan),
             ),
-            models=(
-                *finder.models(),
-                *(listener.models() if listener else ()),
-                *(parts.models() if parts else ()),
-                *(heads.models() if heads else ()),
-                *(persons.models() if persons else ()),
-            ),
+            models=models_of(finder, listener, parts, heads, persons),
             tracks=tuple(_summary(one, clip, plan, _seconds(clip, searched)) for one in plan.redactions),
             contact_sheet=verified.sheet,
             thumbnail=verified.thumbnail,

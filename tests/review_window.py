@@ -46,6 +46,16 @@ CRAMPED = """() => {
             if (over > 2 && down > 2) said.push('on each other: ' + name(one) + ' / ' + name(other));
         }
     }
+    for (const one of document.querySelectorAll('h1, h2, .tag')) {
+        const a = one.getBoundingClientRect();
+        if (!one.checkVisibility() || a.width < 2 || open === one.closest('dialog') || one.closest('dialog')) continue;
+        for (const other of seen) {
+            const b = other.getBoundingClientRect();
+            const over = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+            if (over > 2 && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 2 && !scrolls(other))
+                said.push('covered: ' + name(one) + ' / ' + name(other));
+        }
+    }
     if (document.documentElement.scrollWidth > innerWidth) said.push('wider than the window');
     for (const row of document.querySelectorAll('.decide .buttons'))
         if (row.scrollWidth > row.clientWidth + 1) said.push('decisions wider than their row');
@@ -105,13 +115,15 @@ class Window:
 
     def wait(self, expression: str, argument: object = None, seconds: float = 40) -> None:
         """Ask again and again from here: a busy machine draws no frames, and Playwright's own waiting counts those."""
-        end = time.monotonic() + seconds
+        end, pause = time.monotonic() + seconds, 0.03
         while not self.page.evaluate(expression, argument):
             if time.monotonic() > end:
                 raise AssertionError(
                     f"{expression} {argument!r}: {self.page.inner_text('body')[:2000]} {self.errors}"
                 )
-            time.sleep(0.05)
+            time.sleep(pause)
+            # Whoever asks too often keeps from its work what is waited for.
+            pause = min(0.3, 1.2 * pause)
 
     def word(self, key: str, **values: object) -> str:
         """The page's words under a key, in the language that it speaks."""

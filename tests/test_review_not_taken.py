@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from chromium import in_browser
 from conftest import QUICK, Ran
 from folders import tiny
 from review_server import serving
-from review_window import Window
+from review_window import Window, rows
 from test_passed_over import KINDS, OTHERS
 from views import View
 from watching import eventually
@@ -32,7 +33,9 @@ def names(out: Path, how: Passed) -> set[str]:
 
 
 @in_browser
-def test_what_is_not_taken_stays_in_the_list(browser: Any, run: Any, tmp_path: Path, view: View) -> None:
+def test_what_is_not_taken_stays_in_the_list(
+    browser: Any, run: Any, tmp_path: Path, view: View, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "out"
     long = tmp_path / "theatre.rmvb"
     with long.open("wb") as file:
@@ -66,6 +69,30 @@ def test_what_is_not_taken_stays_in_the_list(browser: Any, run: Any, tmp_path: P
         window.click("untaken.remove", "#empty")
         window.wait("() => document.querySelectorAll('#items .item').length === 1")
         assert names(out, Passed.NOT_TAKEN) == {"theatre.rmvb"}
+        # Three that are taken: how many are done, and each with its stage in its own column.
+        held, real = threading.Event(), Worker.process
+
+        def process(*given: Any) -> Any:
+            assert held.wait(60)
+            return real(*given)
+
+        monkeypatch.setattr(Worker, "process", process)
+        for number in range(3):
+            (tmp_path / f"{number}.jpg").write_bytes(tiny(20 + number))
+        page.set_input_files("#files", [tmp_path / f"{number}.jpg" for number in range(3)])
+        window.tells("jobs.batch", done=0, total=3)
+        window.tells("jobs.queued")
+        lines = page.locator("#jobs .line").all()
+        assert {line.locator("span").first.inner_text() for line in lines} == {"0.jpg", "1.jpg", "2.jpg"}
+        column = page.locator("#queue").bounding_box()
+        for bar in page.locator("#jobs progress").all():
+            box = bar.bounding_box()
+            assert column["x"] <= box["x"] and box["x"] + box["width"] <= column["x"] + column["width"]
+        window.flawless("three on their way")
+        held.set()
+        window.wait("() => document.querySelector('#jobs').hidden")
+        assert len(rows(window, "review")) == 3
+        window.tab("not-taken")
         # The same file twice is one, another one of its name is not.
         page.set_input_files("#files", [long])
         window.says(window.word("failed.added", name="theatre.rmvb").split("{")[0])

@@ -240,6 +240,7 @@ def test_a_place_is_drawn_moved_and_taken_off_by_keyboard(same: Window) -> None:
 def test_a_place_is_moved_and_resized_with_the_mouse(same: Window) -> None:
     opened, page = same, same.page
     opened.pick("close-up-mask.jpg")
+    opened.side_by_side()
     place = page.locator(".pane").first.locator(".region.found").first
     box = opened.on_screen(place)
     opened.drag(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, 30, 10)
@@ -271,10 +272,12 @@ def test_fingers_draw_move_and_zoom(browser: Any, same: Window, view: View) -> N
             known = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
             fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": known})
 
-        box = window.on_screen(page.locator(".pane").first.locator(".picture").first)
+        picture = page.locator(".pane").first.locator(".picture").first
+        box = window.on_screen(picture)
 
         def at(x: float, y: float) -> tuple[float, float]:
-            return box["x"] + x * box["width"], box["y"] + y * box["height"]
+            there = window.on_screen(picture)
+            return there["x"] + x * there["width"], there["y"] + y * there["height"]
 
         page.tap("#toolset [data-focus=keep]")
         touch("touchStart", at(0.1, 0.8))
@@ -287,7 +290,7 @@ def test_fingers_draw_move_and_zoom(browser: Any, same: Window, view: View) -> N
         touch("touchStart", at(0.15, 0.85))
         touch("touchMove", at(0.25, 0.85))
         touch("touchEnd")
-        moved = place.bounding_box()
+        moved = window.on_screen(place)
         assert abs(moved["x"] - first["x"] - 0.1 * box["width"]) < 3
         corner = (moved["x"] + moved["width"], moved["y"] + moved["height"])
         touch("touchStart", corner)
@@ -303,7 +306,7 @@ def test_fingers_draw_move_and_zoom(browser: Any, same: Window, view: View) -> N
         assert page.locator(".pane").first.locator(".region.kept").count() == 1
         # An outline in one line, and the background goes.
         page.tap("#toolset [data-focus=outline]")
-        box = window.on_screen(page.locator(".pane").first.locator(".picture").first)
+        box = window.on_screen(picture)
         touch("touchStart", at(0.3, 0.3))
         for x, y in ((0.6, 0.3), (0.6, 0.6), (0.3, 0.6)):
             touch("touchMove", at(x, y))
@@ -313,7 +316,7 @@ def test_fingers_draw_move_and_zoom(browser: Any, same: Window, view: View) -> N
         assert abs(around["width"] - 0.3 * box["width"]) < 6 and page.input_value("#background") == "plain"
         for _ in range(2):
             page.locator(f".places >> [aria-label^='{window.word('place.delete')}']").last.tap()
-        assert place.count() == 0 and outline.count() == 0
+        assert place.count() == 0 and outline.count() == 0 and page.input_value("#background") == "keep"
         assert window.errors == []
     finally:
         window.context.close()

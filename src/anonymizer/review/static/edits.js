@@ -1,8 +1,9 @@
 // What a person changes about one picture, with undo. Rectangles are [x, y, w, h] in pixels of the picture, as drawn over.
 
+import { cluster } from "./cluster.js";
 import { about, cornersOf, sharesOf } from "./outline.js";
 
-/** @typedef {{key: string, rect: import("./api.js").Rect, kind: string, by: string, shape: string, off: boolean, start: number, end: number | null, follow: number | null, score?: number, doubt?: number, ghost?: boolean, way?: any, origin?: any, shares?: import("./outline.js").Point[]}} Place  an outline's corners as shares of its rectangle */
+/** @typedef {{key: string, rect: import("./api.js").Rect, kind: string, by: string, shape: string, off: boolean, start: number, end: number | null, follow: number | null, score?: number, doubt?: number, ghost?: boolean, way?: any, origin?: any, shares?: import("./outline.js").Point[], alone?: boolean}} Place  an outline's corners as shares of its rectangle; whether the background is replaced for it alone */
 
 /** @typedef {{crop: import("./api.js").Rect | null, keep_part: string[], cover: string, background: string, background_outline: import("./outline.js").Point[][], style: string, fill: string, purpose: string, max_side: number}} Shown  what is handed out, and how it is hidden: settings by their names */
 
@@ -18,9 +19,6 @@ export const shapeOf = (/** @type {string} */ kind) => (kind === "face" || kind 
 export const hides = ({ kind }) => kind !== "keep" && !frames({ kind });
 /** Whether it is about the whole medium: the crop, or an outline of what stays of it. @param {{kind: string}} place */
 export const frames = ({ kind }) => kind === "crop" || kind === "outline";
-
-const TEXTUAL = new Set(["text", "code", "mark"]); // what comes in pieces; two faces side by side are two persons
-const NEAR = 0.6; // of the lower piece's height, between two pieces of one thing
 
 let keys = 0;
 const copy = (value) => JSON.parse(JSON.stringify(value));
@@ -136,27 +134,12 @@ export class Edits extends EventTarget {
     this.#tell();
   }
 
-  /** What a place is a piece of: found pieces of one kind that lie close together, as the boxes of a logo do. */
-  cluster(key) {
-    const first = this.get(key);
-    if (!first || first.by !== "found" || !TEXTUAL.has(first.kind)) return first ? [first] : [];
-    const others = new Set(this.places.filter((place) => place.by === "found" && place.kind === first.kind && place.off === first.off && place.key !== key));
-    const group = [first];
-    for (const one of group) {
-      for (const other of [...others]) {
-        if (!near(one.rect, other.rect)) continue;
-        others.delete(other);
-        group.push(other);
-      }
-    }
-    return group;
-  }
-
   /** The selected place with all that goes with it. */
   get chosen() {
     if (!this.selected) return [];
     const place = this.get(this.selected);
-    return this.alone && place ? [place] : this.cluster(this.selected);
+    if (!place) return [];
+    return this.alone ? [place] : cluster(place, this.places);
   }
 
   /** @param {number} doubt @param {"hide" | "show"} answer  that it may stay as it is */
@@ -189,7 +172,10 @@ export class Edits extends EventTarget {
     const place = this.#outline(points.map((point) => this.#within(point)));
     if (place.rect[2] < LEAST || place.rect[3] < LEAST) return null;
     this.mark();
-    if (this.shown.background === "keep") this.shown = { ...this.shown, background: "plain" };
+    if (this.shown.background === "keep") {
+      this.shown = { ...this.shown, background: "plain" };
+      place.alone = true;
+    }
     this.places.push(place);
     this.selected = place.key;
     this.#tell();
@@ -282,6 +268,8 @@ export class Edits extends EventTarget {
     for (const place of places) {
       if (place.by === "you") {
         this.places = this.places.filter((other) => other !== place);
+        // What replaced the background goes, and nobody had asked for that besides.
+        if (place.alone && !this.places.some(({ kind }) => kind === "outline")) this.shown = { ...this.shown, background: "keep" };
         if (this.selected === place.key) this.selected = null;
       } else {
         place.off = off;
@@ -392,9 +380,3 @@ function where(face) {
   return first ? [first[1], first[2], first[3] - first[1], first[4] - first[2]] : face.rect;
 }
 const middle = (/** @type {Place} */ face) => { const [x, y, w, h] = where(face); return [Math.round(x + w / 2), Math.round(y + h / 2)]; };
-
-// Pieces of one thing: as far from each other as letters of one line, or lines of one block, are.
-function near([x, y, w, h], [u, v, s, t]) {
-  const gap = NEAR * Math.min(h, t, Math.max(w, s));
-  return Math.max(x, u) - Math.min(x + w, u + s) < gap && Math.max(y, v) - Math.min(y + h, v + t) < gap;
-}

@@ -250,9 +250,9 @@ export class FilmBar {
     const [start, end] = film.span(place);
     const limit = (which) => {
       const value = which === "start" ? start : end;
-      return [el("label", {}, t(`clip.${which}`), " ",
+      return el("span", { class: "limit" }, el("label", {}, t(`clip.${which}`), " ",
         el("input", { type: "number", id: `place-${which}`, min: "0", max: film.length.toFixed(2), step: "0.1", value: value.toFixed(2), onchange: (event) => this.#set(place.key, which, Number(event.target.value)) }), " s"),
-      el("button", { type: "button", class: "small", id: `here-${which}`, "aria-label": `${t(`clip.${which}`)}: ${t("clip.here")}`, title: t("clip.here"), onclick: () => this.#set(place.key, which, film.seconds) }, t("clip.now"))];
+      el("button", { type: "button", class: "small", id: `here-${which}`, "aria-label": `${t(`clip.${which}`)}: ${t("clip.here")}`, title: t("clip.here"), onclick: () => this.#set(place.key, which, film.seconds) }, t("clip.now")));
     };
     draw(this.range, el("span", { class: "group", role: "group", "aria-label": t("clip.way") }, way("follow", follows), way("hold", !follows)), limit("start"), limit("end"));
   }

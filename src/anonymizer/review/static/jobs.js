@@ -167,7 +167,10 @@ export class Jobs {
     // One after the other: the disk and the program take them so anyway.
     for (const item of queue) {
       try {
-        this.#jobs.push(await upload(item.dropped, (done, total) => { Object.assign(item, { done, total }); this.draw(); }));
+        const job = await upload(item.dropped, (done, total) => { Object.assign(item, { done, total }); this.draw(); });
+        // The program may have told of it first, or be done with it.
+        this.#batch.add(job.number);
+        if (!this.#told?.has(job.number) && !this.#jobs.some(({ number }) => number === job.number)) this.#jobs.push(job);
       } catch (error) {
         if (error instanceof Gone) return end();
         const said = t("failed.added", { name: item.source, error: error instanceof Error ? error.message : String(error) });

@@ -89,6 +89,7 @@ export class Look {
     document.documentElement.classList.add("looking");
     // As it will be published: without outlines, but for what is chosen.
     this.opened.stage.outlines = false;
+    this.opened.stage.setTool("move");
     this.opened.stage.setMode("result");
     this.#open();
   }

@@ -94,6 +94,7 @@ export class Opened extends EventTarget {
       Object.assign(this, { medium, edits, doubts: medium.doubts, loaded: false, running: this.runningFor(id) });
       // Never the last picture under the next one's name.
       if (!keepView) this.stage.clear();
+      if (!keepView) $("facts").scrollTop = 0;
       this.preview.clear();
       this.#closeFilm();
       edits.addEventListener("change", this.#changed);
@@ -109,6 +110,8 @@ export class Opened extends EventTarget {
     } catch (error) {
       if (error instanceof Gone) return end();
       failed(error);
+      // What was drawn on it outlives a picture that cannot be shown.
+      this.leave();
       this.medium = null;
       this.clear();
     }

@@ -6,7 +6,8 @@ import { cornersOf, holds, line } from "./outline.js";
 import { hideable } from "./questions.js";
 import { decimal, t } from "./words.js";
 
-const APART = 26; // screen pixels between corners that a hand, or a finger, can tell from each other
+const GRIP = 13; // screen pixels about a handle in which it is taken hold of
+const APART = 2 * GRIP; // screen pixels between corners that a hand, or a finger, can tell from each other
 const HANDLES = [[0, 0, "nwse"], [0.5, 0, "ns"], [1, 0, "nesw"], [1, 0.5, "ew"], [1, 1, "nwse"], [0.5, 1, "ns"], [0, 1, "nesw"], [0, 0.5, "ew"]];
 
 function outline(shape, [x, y, w, h], css, shares = []) {
@@ -84,7 +85,7 @@ function corners({ key, shares }, points, held, spoken) {
     const [cx, cy] = points[index];
     const spokenAs = spoken ? { tabindex: "0", role: "button", "aria-label": t("outline.corner", { number: index + 1, of }) } : { "aria-hidden": "true" };
     return el("g", { key: `corner ${index}`, class: "corner", "data-corner": String(index), ...spokenAs },
-      el("circle", { class: "handle", cx, cy, r: 5 }), el("circle", { class: "grip", cx, cy, r: 13, cursor: "move" }));
+      el("circle", { class: "handle", cx, cy, r: 5 }), el("circle", { class: "grip", cx, cy, r: GRIP, cursor: "move" }));
   }));
 }
 
@@ -94,11 +95,13 @@ const around = ([x, y, w, h]) => `M-9999 -9999H99999V99999H-9999ZM${x} ${y}V${y 
 function handles([x, y, w, h], shape) {
   const dots = [];
   if (shape === "ellipse") dots.push(el("rect", { x, y, width: w, height: h, fill: "none", stroke: "rgb(255 255 255 / .6)", "stroke-dasharray": "3 4" }));
+  // A finger takes hold of a small place by its middle, and of its handles from without.
+  const [outX, outY] = [w, h].map((side) => Math.max(0, GRIP - side / 4));
   HANDLES.forEach(([u, v, way], index) => {
     if ((w < 36 && u === 0.5) || (h < 36 && v === 0.5)) return;
     const cx = x + w * u;
     const cy = y + h * v;
-    dots.push(el("circle", { class: "handle", cx, cy, r: 5 }), el("circle", { class: "grip", cx, cy, r: 13, cursor: `${way}-resize`, "data-handle": String(index) }));
+    dots.push(el("circle", { class: "handle", cx, cy, r: 5 }), el("circle", { class: "grip", cx: cx + (2 * u - 1) * outX, cy: cy + (2 * v - 1) * outY, r: GRIP, cursor: `${way}-resize`, "data-handle": String(index) }));
   });
   return dots;
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from dataclasses import replace
 from functools import lru_cache
@@ -19,6 +20,7 @@ from review_server import Client
 from views import LONG, View
 from watching import eventually
 
+NO_BREAK = "\u00a0"
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 AXE = (
     "tags => axe.run({runOnly: tags, resultTypes: ['violations']}).then(found => found.violations.map("
@@ -128,6 +130,8 @@ class Window:
     def word(self, key: str, **values: object) -> str:
         """The page's words under a key, in the language that it speaks."""
         text = words(self.view.language)[key]
+        if self.view.language == "fr":
+            text = re.sub(" (?=[:;!?»])|(?<=«) ", NO_BREAK, text)
         for name, value in values.items():
             text = text.replace(f"{{{name}}}", str(value))
         return text
@@ -143,8 +147,9 @@ class Window:
         self.view = replace(self.view, language=language)
 
     def says(self, text: str) -> None:
-        """Wait until the page says this."""
-        self.wait("text => document.body.innerText.includes(text)", text)
+        """Wait until the page says this, wherever its lines may break."""
+        spaced = f"text => document.body.innerText.replaceAll('{NO_BREAK}', ' ').includes(text)"
+        self.wait(spaced, text.replace(NO_BREAK, " "))
 
     def tells(self, key: str, **values: object) -> None:
         """Wait until the page says what it has under this key; of a value that is not given, up to there."""

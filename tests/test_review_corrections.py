@@ -113,14 +113,45 @@ def approvals(window: Window) -> list[tuple[str, str]]:
 @in_browser
 def test_a_false_fill_takes_two_keys_and_the_next_photo_comes_at_once(opened: Window, tmp_path: Path) -> None:
     page = opened.page
+    # What is heard of it: a way past the lists, each place with its keys, the question before its answers.
+    page.click(".brand svg")
+    page.keyboard.press("Shift+Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    opened.wait("() => document.activeElement.id === 'stage'")
+    how = opened.word("place.found", score={"en": "0.80", "fr": "0,80"}[opened.view.language])
+    said = opened.word("place.aria", kind=opened.word("place.text"), number=1, how=how)
+    assert page.get_by_role("button", name=said, exact=True).count() == 1
+    ask = page.get_by_role("group", name=opened.word("ask.label"))
+    heard = ask.locator("[aria-live=polite]").inner_text()
+    assert heard == f"{opened.word('ask.number', number=1, of=1)} {opened.word('reason.text.hidden')}"
+    answers = [
+        opened.word("ask.hidden") + " F",
+        opened.word("ask.show") + " L",
+        opened.word("ask.next") + " N",
+    ]
+    for number, answer in enumerate(answers):
+        assert ask.get_by_role("button").nth(number).inner_text().split() == answer.split()
+    # Who decides is asked for beside the field that lacks it, as an alert.
+    page.fill("#initials", "")
+    page.keyboard.press("Enter")
+    opened.tells("decide.initials.missing")
+    alert = page.get_by_role("alert")
+    assert alert.inner_text() == opened.word("decide.initials.missing")
+    assert page.get_attribute("#initials", "aria-describedby") == alert.get_attribute("id")
+    assert page.get_attribute("#initials", "aria-invalid") == "true"
+    page.keyboard.type("AB")
+    page.keyboard.press("Escape")
     page.keyboard.press("l")
     opened.tells("ask.over.apply")
+    assert opened.word("ask.over.apply") in ask.locator("[aria-live=polite]").inner_text()
     assert page.locator(".pane").nth(1).locator("svg image").count() == 1, (
         "the original is seen where it will be"
     )
     page.keyboard.press("a")
     opened.shown("two.png")
     opened.tells("done.approved", name="one.png")
+    assert page.get_by_role("status").filter(has_text="one.png").count() == 1
     assert "one.png" in rows(opened, "ready") and approvals(opened) == [("approved", "AB")]
     (report,) = [one for one in reports(tmp_path / "out").values() if one["decision"]]
     assert report["decision"]["changes"]["dismissed"] == 1

@@ -464,7 +464,7 @@ def test_nothing_is_released_without_that_word(out: Path) -> None:
     assert not out.with_name("out-release").exists()
 
 
-def test_nothing_is_cut_off_or_out_of_reach(opened: Window) -> None:
+def test_nothing_is_cut_off_or_out_of_reach(opened: Window, view: View) -> None:
     """Every state of the page that no other test has come by."""
     page = opened.page
     opened.shown("group.jpg")
@@ -480,6 +480,8 @@ def test_nothing_is_cut_off_or_out_of_reach(opened: Window) -> None:
     page.keyboard.press("Escape")
     page.keyboard.press("x")
     opened.wait("() => document.querySelector('.toast') !== null")
+    note, stage = (page.locator(one).bounding_box() for one in (".toast", "#stage"))
+    assert view.narrow or note["x"] + note["width"] <= stage["x"], "beside the picture, not over it"
     opened.flawless("a note")
     opened.tab("rejected")
     opened.shown("group.jpg")

@@ -8,6 +8,8 @@ export async function speak(wanted) {
   const response = await fetch(`static/strings.${wanted}.json`);
   if (!response.ok) throw new Error(`no words for ${wanted}`);
   words = await response.json();
+  // No line begins with what French puts a space before, nor ends with what it puts one after.
+  if (wanted === "fr") for (const [key, text] of Object.entries(words)) words[key] = text.replace(/ (?=[:;!?»])|(?<=«) /g, "\u00a0");
   language = wanted;
   plural = new Intl.PluralRules(wanted);
   document.documentElement.lang = wanted;

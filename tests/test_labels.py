@@ -227,7 +227,8 @@ def test_a_place_that_is_large_only_in_the_part_that_is_looked_at_is_no_question
 ) -> None:
     finder = Finder(Settings(faces=False, text=TextPolicy.NONE, codes=False, marks=False))
     finder.finders.append(LargeInItsPart())
-    found = finder.labels_near(np.zeros((size[1], size[0], 3), np.uint8), [Box(130, 90, 60, 30)])
+    label = Region(Box(130, 90, 60, 30), Kind.TEXT, ())
+    found = finder.labels_near(np.zeros((size[1], size[0], 3), np.uint8), [label])
     assert [region.action for region in found] == [said]
 
 

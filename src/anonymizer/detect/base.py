@@ -74,7 +74,9 @@ class Proof(IntEnum):
 class ProvesLabels(Protocol):
     """A finder of text or codes, which can tell of a place that it found whether there is anything to be read."""
 
-    def verification_pass(self, pixels: Pixels) -> list[Region]: ...
+    def look_near(self, view: Pixels, labels: Sequence[Region]) -> list[Region]:
+        """What ``verification_pass`` says of a part of a picture, about these labels, of which at least the sizes are
+        those of the part; nothing where none of them is of this finder's concern."""
 
     def proof(self, pixels: Pixels, region: Region) -> Proof | None:
         """What a closer look at a place says; None of a kind that is another finder's."""

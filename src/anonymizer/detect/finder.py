@@ -183,13 +183,13 @@ class Finder:
         calls = [partial(finder.verification_pass, pixels) for finder in self._of_others()]
         return [r for found in _side_by_side(calls) for r in found]
 
-    def labels_near(self, pixels: Pixels, places: Sequence[Box]) -> list[Region]:
-        """Quick detection of text and codes at these places alone, each with some ground about it."""
-        parts = parts_about(places, pixels.shape[1], pixels.shape[0])
-        calls = [partial(_found_in, finder, pixels, parts) for finder in self._of_labels()]
+    def labels_near(self, pixels: Pixels, labels: Sequence[Region]) -> list[Region]:
+        """Quick detection of text and codes at the places of these labels alone, each with some ground about it."""
+        parts = parts_about([one.box for one in labels], pixels.shape[1], pixels.shape[0])
+        calls = [partial(_found_in, finder, pixels, parts, labels) for finder in self._of_labels()]
         found = [_of_whole(r, pixels) for some in _side_by_side(calls) for r in some]
         # What stands at the edge of a part is cut off by it, and not what was asked for.
-        return [r for r in found if any(r.box.intersection(place).area > 0 for place in places)]
+        return [r for r in found if any(r.box.intersection(one.box).area > 0 for one in labels)]
 
     def proof(self, pixels: Pixels, region: Region) -> Proof:
         """What a closer look says of a place that was found for text or a code."""
@@ -272,13 +272,16 @@ def _shifted(region: Region, x: int, y: int) -> Region:
     return replace(region, box=box, corners=tuple((px + x, py + y) for px, py in region.corners))
 
 
-def _found_in(finder: ProvesLabels, pixels: Pixels, parts: Sequence[Box]) -> list[Region]:
-    """What a quick detection finds in each of some parts of a picture."""
+def _found_in(
+    finder: ProvesLabels, pixels: Pixels, parts: Sequence[Box], labels: Sequence[Region]
+) -> list[Region]:
+    """What a quick detection finds in each of some parts of a picture, for the labels in it."""
     found: list[Region] = []
     for part in parts:
         left, top, right, bottom = part.pixels(pixels.shape[1], pixels.shape[0])
         view = np.ascontiguousarray(pixels[top:bottom, left:right])
-        found += [_shifted(r, left, top) for r in finder.verification_pass(view)]
+        here = [one for one in labels if one.box.intersection(part).area > 0]
+        found += [_shifted(r, left, top) for r in finder.look_near(view, here)]
     return found
 
 

@@ -7,6 +7,7 @@ or comes nearer is followed as what it is, and not as an upright box that drifts
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,7 +93,7 @@ def moved(before: Grey, now: Grey, quad: Quad) -> Moved | None:
     if int(good.sum()) < LEAST_POINTS:
         return None
     start, end = start[good] + corner, end[good] + corner
-    if float(np.median(np.abs(end - start).max(axis=1))) < UNMOVED:
+    if _median(np.abs(end - start).max(axis=1)) < UNMOVED:
         return Moved(quad, still=True)
     fitted = _fitted(start, end)
     if fitted is None or not _is_a_thing(fitted, quad):
@@ -112,10 +113,21 @@ def scaled(quad: Quad, factor: float) -> Quad:
     return np.asarray(middle + (quad - middle) * factor, np.float64)
 
 
+def _sides(quad: NDArray[np.floating]) -> list[float]:
+    """The lengths of a quadrilateral's sides. Of four corners plain numbers are counted faster than arrays."""
+    corners = quad.tolist()
+    return [math.dist(corners[n - 1], corners[n]) for n in range(4)]
+
+
 def _about(quad: Quad) -> float:
     """How far about a quadrilateral what is seen moves with it."""
-    sides = np.linalg.norm(quad - np.roll(quad, 1, axis=0), axis=1)
-    return max(LEAST_ABOUT, ABOUT * float(sides.min()))
+    return max(LEAST_ABOUT, ABOUT * min(_sides(quad)))
+
+
+def _median(values: NDArray[np.floating]) -> float:
+    """What ``np.median`` says, in a tenth of the time."""
+    ordered = np.sort(values)
+    return float(ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
 
 
 def _corners(grey: Grey, quad: Quad) -> NDArray[np.float32]:
@@ -187,13 +199,13 @@ def _is_a_thing(matrix: Matrix, quad: Quad) -> bool:
     there = _through(matrix, quad).astype(np.float32)
     if not cv2.isContourConvex(there):
         return False
-    sides, were = (np.linalg.norm(q - np.roll(q, 1, axis=0), axis=1) for q in (there, quad))
-    stretched = sides / np.maximum(were, 1e-3)
-    return bool(stretched.max() <= STRETCH and stretched.min() >= 1 / STRETCH)
+    stretched = [side / max(was, 1e-3) for side, was in zip(_sides(there), _sides(quad), strict=True)]
+    return max(stretched) <= STRETCH and min(stretched) >= 1 / STRETCH
 
 
 def _bounds(quad: Quad, width: int, height: int, about: float) -> tuple[int, int, int, int]:
     """The whole pixels about a quadrilateral that lie in the frame: left, top, right, bottom."""
-    (x0, y0), (x1, y1) = quad.min(axis=0) - about, quad.max(axis=0) + about
-    left, top = max(0, int(np.floor(x0))), max(0, int(np.floor(y0)))
-    return left, top, max(left, min(width, int(np.ceil(x1)))), max(top, min(height, int(np.ceil(y1))))
+    xs, ys = zip(*quad.tolist(), strict=True)
+    left, top = max(0, math.floor(min(xs) - about)), max(0, math.floor(min(ys) - about))
+    right, bottom = math.ceil(max(xs) + about), math.ceil(max(ys) + about)
+    return left, top, max(left, min(width, right)), max(top, min(height, bottom))

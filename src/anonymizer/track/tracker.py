@@ -141,10 +141,11 @@ class Tracker:
                 live.closest = max(live.closest, scores[live.box])
                 live.refuted += scores[live.box] < least
 
-    def restless(self, *, moved: bool) -> list[Box]:
-        """Where labels are to be looked for again: those that could not be followed surely since they were sighted,
-        and with ``moved`` those that have moved as well."""
-        return [live.box for live in self._live if live.doubtful or (moved and live.restless)]
+    def restless(self, *, moved: bool) -> list[Region]:
+        """The labels that are to be looked for again where they are: those that could not be followed surely since they
+        were sighted, and with ``moved`` those that have moved as well."""
+        due = [live for live in self._live if live.doubtful or (moved and live.restless)]
+        return [labels.region_of(live, self._frame) for live in due]
 
     def prove(self, look: Callable[[Region], Proof]) -> None:
         """Have a closer look at labels of this frame of which nobody knows whether they are any."""

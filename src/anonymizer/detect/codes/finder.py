@@ -3,6 +3,7 @@ reader could."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import cv2
@@ -81,6 +82,10 @@ class CodeFinder:
     def verification_pass(self, pixels: Pixels) -> list[Region]:
         """The same readers at sizes in between."""
         return self._search(pixels, (1600,))
+
+    def look_near(self, view: Pixels, labels: Sequence[Region]) -> list[Region]:
+        """What :meth:`verification_pass` says of a part of a picture in which a code is known to be."""
+        return self.verification_pass(view) if any(one.kind is Kind.CODE for one in labels) else []
 
     def proof(self, pixels: Pixels, region: Region) -> Proof | None:
         """Whether a code that was found can be decoded, or is seen again when its place is looked at alone."""

@@ -10,14 +10,13 @@ once more turned where it saw something and no line.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import reduce
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer.core.geometry import area, inside, outline, outline_iou
 from anonymizer.core.known import KnownNames
 from anonymizer.core.pixels import halved
 from anonymizer.core.settings import Effort, TextPolicy
@@ -34,19 +33,16 @@ from anonymizer.detect.text.evidence import (
     is_read,
     judged,
     judged_faint,
+    least_side,
     letters,
 )
 from anonymizer.detect.text.faint import stretched
 from anonymizer.detect.text.line_ends import closer
-from anonymizer.detect.text.lines import HIGHEST, SURE, line_region, lines_of, resized
+from anonymizer.detect.text.lines import HIGHEST, SURE, WITHIN, line_region, lines_of, merged, placed, resized
 from anonymizer.detect.text.ppocr import Reader, TextLine
 from anonymizer.detect.text.second import SecondDetector, swamped
 from anonymizer.detect.text.strokes import BLOCK, TILE, Window, strokes, windows
 
-SAME = 0.5
-"""Two views of one line share so much (intersection over union of their quadrilaterals) …"""
-WITHIN = 0.95
-"""… and of the smaller so much lies in the larger, which is kept: any less, and an end may stick out."""
 SIGN_SIDE = 224
 """At this long side and below only words are new that are few letters wide, such as a door's number …"""
 SIGN_SURE = 0.85
@@ -92,6 +88,10 @@ ENDS = 2
 """Times that the ends of what was found last are looked at more closely."""
 VERIFICATION_SCALES: Scales = ((832, 0),)
 VERIFICATION_SURE = 0.7
+NEAR_HEIGHT = 32.0
+"""Height, pixels, at which a known line is shown at least where it is looked for: its print has some twenty …"""
+NEAR_SIDES = (192, 288, 416, 576)
+"""… at the next of these long sides, below the usual one: for each new shape the network prepares itself."""
 FAINT_SIDE, FAINT_SIDES = 832, (480, 224)
 """Long side of the stretched copy, looked at through windows where there is no noise in it; those at which all of it
 is looked at where there is something faint in it."""
@@ -163,25 +163,42 @@ class TextFinder:
                 more, hints, left = self._tiles(shown, pixels.shape[:2], boxes, hints, own)
                 found += more
                 passed_over += left
-        lines = _merged(found)
+        lines = merged(found)
         latest = [line for line in lines if all(line.box.covered_by(box) < WITHIN for box in known)]
         for _ in range(ENDS if views else 0):
             before = lines
-            lines = _merged([*before, *self._ends(pixels, latest)])
+            lines = merged([*before, *self._ends(pixels, latest)])
             latest = [line for line in lines if line not in before]
         return (
             self._to_hide(pixels, lines) + passed_over + self._faint(pixels, source, FAINT_SIDE, FAINT_SIDES)
         )
 
     def verification_pass(self, pixels: Pixels) -> list[Region]:
-        copy = halved(pixels, max(VERIFICATION_FAINT_SIDE, *(side for side, _ in VERIFICATION_SCALES)))
+        return self._verified(pixels, 1.0)
+
+    def look_near(self, view: Pixels, labels: Sequence[Region]) -> list[Region]:
+        """What :meth:`verification_pass` says of a part of a picture in which labels are known to be, at the size at
+        which print as high as theirs is well seen; beside a code, where print is small, at its own."""
+        if any(one.kind is Kind.CODE for one in labels):
+            return self.verification_pass(view)
+        wanted = NEAR_HEIGHT / max(1.0, min(least_side(one) for one in labels)) * max(view.shape[:2])
+        usual = VERIFICATION_SCALES[0][0]
+        side = next((step for step in NEAR_SIDES if step >= wanted), usual)
+        return self._verified(view, min(1.0, side / usual))
+
+    def _verified(self, pixels: Pixels, part: float) -> list[Region]:
+        """The verification pass with all its looks at this part of their size."""
+        scales = [(round(part * side), turns) for side, turns in VERIFICATION_SCALES]
+        side, sides = (
+            round(part * VERIFICATION_FAINT_SIDE),
+            [round(part * s) for s in VERIFICATION_FAINT_SIDES],
+        )
+        copy = halved(pixels, max(side, *(one for one, _ in scales)))
         found = [
-            region
-            for scale in VERIFICATION_SCALES
-            for region in self._detect(pixels, *scale, VERIFICATION_SURE, copy)[0]
+            region for scale in scales for region in self._detect(pixels, *scale, VERIFICATION_SURE, copy)[0]
         ]
-        faint = self._faint(pixels, copy, VERIFICATION_FAINT_SIDE, VERIFICATION_FAINT_SIDES)
-        return self._to_hide(pixels, _merged(found)) + faint
+        faint = self._faint(pixels, copy, side, sides)
+        return self._to_hide(pixels, merged(found)) + faint
 
     def proof(self, pixels: Pixels, region: Region) -> Proof | None:
         """Whether a place that was found holds text: it can be read, or the second detector sees it as well."""
@@ -197,9 +214,7 @@ class TextFinder:
         opinion = self._second.close_opinion(pixels, region)
         return Proof.SEEN if opinion >= REFUTED else Proof.NONE
 
-    def _faint(
-        self, pixels: Pixels, source: Pixels | None, side: int, sides: tuple[int, ...]
-    ) -> list[Region]:
+    def _faint(self, pixels: Pixels, source: Pixels | None, side: int, sides: Sequence[int]) -> list[Region]:
         """What a stretch of contrast shows, in a copy of this long side and, smaller, at ``sides``.
 
         ``source`` is the picture at another size, to make it from where that is no smaller.
@@ -218,7 +233,7 @@ class TextFinder:
             for one in windows(copy.rows, [], FAINT_TILES)[0]:
                 chances = self._chances(copy.view[one.y : one.y + one.h, one.x : one.x + one.w], 0)
                 quads += [(quad + np.array((one.x, one.y)), score) for quad, score in lines_of(chances, SURE)]
-        lines = _merged(
+        lines = merged(
             [line_region(quad, score, (high, wide), NAME) for quad, score in quads if copy.is_faint(quad)]
         )
 
@@ -229,7 +244,7 @@ class TextFinder:
             lines, Witnesses((high, wide), read, self._second.opinion(copy.view), self.known)
         )
         back = pixels.shape[1] / wide, pixels.shape[0] / high
-        return [_placed(line, back, pixels.shape[:2]) for line in self._telling(copy.view, lines)]
+        return [placed(line, back, pixels.shape[:2]) for line in self._telling(copy.view, lines)]
 
     def _swamped(
         self, pixels: Pixels, squares: NDArray[np.float32] | None, found: list[Region]
@@ -365,13 +380,6 @@ class TextFinder:
         return np.ascontiguousarray(np.rot90(chances, -rotations))
 
 
-def _placed(line: Region, scale: tuple[float, float], size: tuple[int, int]) -> Region:
-    """A line of a copy in the picture of this size (height, width), ``scale`` times as large."""
-    corners = tuple((x * scale[0], y * scale[1]) for x, y in line.corners)
-    box = line.box.times(*scale).within(size[1], size[0])
-    return replace(line, box=box, corners=corners)
-
-
 def in_blocks(pixels: Pixels, side: int) -> Pixels:
     """The picture to look at through windows, with this long side, 0 for its own; sides in whole blocks."""
     height, width = pixels.shape[:2]
@@ -388,15 +396,3 @@ def _best_in_squares(chances: NDArray[np.float32]) -> NDArray[np.float32]:
     high, wide = chances.shape
     best = chances.reshape(high // BLOCK, BLOCK, wide // BLOCK, BLOCK).max(axis=(1, 3))
     return np.asarray(best, np.float32)
-
-
-def _merged(regions: list[Region]) -> list[Region]:
-    """Without the views of one line that another view covers; the larger stays."""
-    kept: list[Region] = []
-    for region in sorted(regions, key=lambda r: -area(outline(r))):
-        own = outline(region)
-        if not any(
-            inside(own, outline(other)) > WITHIN and outline_iou(own, outline(other)) > SAME for other in kept
-        ):
-            kept.append(region)
-    return kept

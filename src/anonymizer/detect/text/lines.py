@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymizer.core.geometry import area, inside, outline, outline_iou
 from anonymizer.core.pixels import shrunk
 from anonymizer.core.types import Box, Evidence, Kind, Pixels, Point, Region
 
@@ -22,6 +25,10 @@ HIGHEST = 32.0
 teeth, a toe or a head before a wall is a sign to this network; letters are read as well at half the size."""
 MULTIPLE = 32
 ENLARGE = 2.0
+SAME = 0.5
+"""Two views of one line share so much (intersection over union of their quadrilaterals) …"""
+WITHIN = 0.95
+"""… and of the smaller so much lies in the larger, which is kept: any less, and an end may stick out."""
 
 
 def resized(pixels: Pixels, side: int, source: Pixels | None = None) -> Pixels:
@@ -78,3 +85,22 @@ def line_region(points: NDArray[np.float64], score: float, size: tuple[int, int]
     corners: tuple[Point, ...] = tuple((float(px), float(py)) for px, py in points)
     box = Box(float(x), float(y), float(right - x), float(bottom - y)).within(size[1], size[0])
     return Region(box, Kind.TEXT, (Evidence(detector, round(score, 3)),), corners=corners)
+
+
+def placed(line: Region, scale: tuple[float, float], size: tuple[int, int]) -> Region:
+    """A line of a copy in the picture of this size (height, width), ``scale`` times as large."""
+    corners = tuple((x * scale[0], y * scale[1]) for x, y in line.corners)
+    box = line.box.times(*scale).within(size[1], size[0])
+    return replace(line, box=box, corners=corners)
+
+
+def merged(regions: list[Region]) -> list[Region]:
+    """Without the views of one line that another view covers; the larger stays."""
+    kept: list[Region] = []
+    for region in sorted(regions, key=lambda r: -area(outline(r))):
+        own = outline(region)
+        if not any(
+            inside(own, outline(other)) > WITHIN and outline_iou(own, outline(other)) > SAME for other in kept
+        ):
+            kept.append(region)
+    return kept

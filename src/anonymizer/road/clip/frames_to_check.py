@@ -10,7 +10,7 @@ import numpy as np
 
 from anonymizer.core.kept import KeptArea
 from anonymizer.core.settings import Settings
-from anonymizer.core.types import Box, Kind, Redaction
+from anonymizer.core.types import Box, Kind, Redaction, Region
 from anonymizer.redact.clip import TrackRedaction
 from anonymizer.redact.residual import LEGIBLE
 from anonymizer.road.clip.background import ClipRoom
@@ -68,7 +68,7 @@ class Wanted:
     careful: set[int]
     whole: set[int]
     measured: set[int]
-    labels: dict[int, list[Box]]
+    labels: dict[int, list[Region]]
 
     def among(self, frames: set[int]) -> Wanted:
         """Those of them that are among these; measured is in all."""
@@ -118,9 +118,9 @@ def wanted_frames(plan: RedactedFrames, length: int, rate: float, cuts: Sequence
     return Wanted(step, plain, near, ends, careful, whole, measured, labels)
 
 
-def _labels(plan: RedactedFrames, length: int, step: int) -> dict[int, list[Box]]:
+def _labels(plan: RedactedFrames, length: int, step: int) -> dict[int, list[Region]]:
     """Where a label that does not stand still is, at regular frames and where it begins and ends."""
-    places: dict[int, list[Box]] = {}
+    places: dict[int, list[Region]] = {}
     for one in plan.redactions:
         track = one.track
         if track.kind not in LEGIBLE or _stands(track):
@@ -133,7 +133,9 @@ def _labels(plan: RedactedFrames, length: int, step: int) -> dict[int, list[Box]
         ]
         for frame in {*regular, track.first - 1, track.first, track.last, track.last + 1}:
             if 0 <= frame < length:
-                places.setdefault(frame, []).append(track.box(min(max(frame, track.first), track.last)))
+                at = min(max(frame, track.first), track.last)
+                label = Region(track.box(at), track.kind, track.evidence, corners=track.corners(at))
+                places.setdefault(frame, []).append(label)
     return places
 
 

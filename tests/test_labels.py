@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
+import zxingcpp
 from numpy.typing import NDArray
 
 from anonymizer.core.geometry import inside
 from anonymizer.core.settings import Settings, TextPolicy
 from anonymizer.core.types import Action, Box, Evidence, Kind, Model, Pixels, Region
 from anonymizer.detect.base import Proof
+from anonymizer.detect.codes.finder import CodeFinder
 from anonymizer.detect.finder import Finder, parts_about
+from anonymizer.detect.text.finder import TextFinder
 from anonymizer.redact.clip import paint, redaction_at, track_redaction
 from anonymizer.road.clip.frames_to_check import wanted_frames
+from anonymizer.road.clip.in_place import redactions_in_place
 from anonymizer.road.clip.plan import RedactionPlan
-from anonymizer.road.clip.verification import redactions_in_place
 from anonymizer.track import labels
 from anonymizer.track.cuts import Cuts
 from anonymizer.track.flow import Quad, aligned, moved
@@ -214,6 +218,9 @@ class LargeInItsPart:
 
     find = verification_pass
 
+    def look_near(self, view: Pixels, labels: Sequence[Region]) -> list[Region]:
+        return self.verification_pass(view)
+
     def proof(self, pixels: Pixels, region: Region) -> Proof:
         return Proof.READ
 
@@ -230,6 +237,33 @@ def test_a_place_that_is_large_only_in_the_part_that_is_looked_at_is_no_question
     label = Region(Box(130, 90, 60, 30), Kind.TEXT, ())
     found = finder.labels_near(np.zeros((size[1], size[0], 3), np.uint8), [label])
     assert [region.action for region in found] == [said]
+
+
+def test_a_known_label_is_looked_for_at_the_size_of_its_print(monkeypatch: pytest.MonkeyPatch) -> None:
+    view = np.zeros((200, 400, 3), np.uint8)
+    shares: list[float] = []
+
+    def verified(_: TextFinder, __: Pixels, part: float) -> list[Region]:
+        shares.append(part)
+        return []
+
+    monkeypatch.setattr(TextFinder, "_verified", verified)
+    finder = object.__new__(TextFinder)
+    for heights in ([64], [30], [64, 30], [8]):
+        labels = [Region(Box(10, 10, 150, height), Kind.TEXT, ()) for height in heights]
+        assert finder.look_near(view, labels) == []
+    # 200 pixels wide at half its size, 427 at a little more than its own, and no larger than usual.
+    assert [round(832 * share) for share in shares] == [288, 576, 576, 832]
+    assert finder.look_near(view, [Region(Box(0, 0, 90, 90), Kind.CODE, ())]) == [] and shares[-1] == 1
+
+
+def test_codes_are_looked_for_about_codes_alone() -> None:
+    code = np.asarray(zxingcpp.create_barcode("4711", zxingcpp.BarcodeFormat.QRCode).to_image(scale=6))
+    view = np.full((200, 400, 3), 255, np.uint8)
+    view[20 : 20 + code.shape[0], 20 : 20 + code.shape[1]] = code[:, :, None]
+    label = Region(Box(20, 20, code.shape[1], code.shape[0]), Kind.CODE, ())
+    assert [found.kind for found in CodeFinder().look_near(view, [label])] == [Kind.CODE]
+    assert CodeFinder().look_near(view, [replace(label, kind=Kind.TEXT)]) == []
 
 
 def test_places_are_looked_at_whole_and_in_few_shapes() -> None:

@@ -1,10 +1,13 @@
-"""Run an iterator some items ahead, in a thread of its own: reading, drawing and encoding go side by side."""
+"""Run an iterator some items ahead, or calls behind, in a thread of its own: reading, drawing, encoding and looking go
+side by side."""
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import TypeVar
 
@@ -58,3 +61,26 @@ def ahead(items: Iterable[T], depth: int = 3) -> Iterator[Iterator[T]]:
         finally:
             stop.set()
             thread.join()
+
+
+@contextmanager
+def behind(waiting: int = 3) -> Iterator[Callable[[Callable[[], None]], None]]:
+    """What takes calls and makes them one after the other, at most so many of them ``waiting``.
+
+    What a call raises is raised by a later one, or at the end of the block, when all were made. Where the block itself
+    ends with an error, those that wait are not.
+    """
+    made: deque[Future[None]] = deque()
+
+    def take(call: Callable[[], None]) -> None:
+        made.append(thread.submit(call))
+        while len(made) > waiting:
+            made.popleft().result()
+
+    with ThreadPoolExecutor(1) as thread:
+        try:
+            yield take
+            while made:
+                made.popleft().result()
+        finally:
+            thread.shutdown(wait=False, cancel_futures=True)

@@ -10,7 +10,7 @@ The tracker bridges what lies between.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -23,6 +23,7 @@ from anonymizer.core.errors import LimitError
 from anonymizer.core.settings import HdrPolicy, Settings
 from anonymizer.core.types import Box, Kind, Pixels, Progress, Region
 from anonymizer.core.yuv import Planes, pixels
+from anonymizer.detect.base import Proof
 from anonymizer.detect.faces.fusion import upright_rotation
 from anonymizer.detect.finder import Finder
 from anonymizer.read.clip.reader import Clip, Ending, Reading, SearchFrame, opened, search_frames, small_size
@@ -269,7 +270,7 @@ def _take(
     """One frame: search it in full where that is due, and hand what was sighted to the tracker."""
     searched = FACES if settings.faces else frozenset()
     scale = clip.width / frame.small.shape[1], clip.height / frame.small.shape[0]
-    sightings = [_scaled(region, scale) for region in faces or ()]
+    sightings = [region.times(*scale) for region in faces or ()]
     if frame.cut:
         found.cuts.append(frame.number)
         shot.rotations = frozenset({0})
@@ -297,7 +298,7 @@ def _take(
         shot.side = SMALL_SIDE if any(min(box.w, box.h) < small for box in here) else NEAR_SIDE
     elif faces is not None and frame.number >= shot.lost_due and tracker.losing([r.box for r in sightings]):
         shot.lost_due = frame.number + tracker.frames_of(LOST_PAUSE)
-        more = [_scaled(region, scale) for region in finder.faces(frame.small)]
+        more = [region.times(*scale) for region in finder.faces(frame.small)]
         sightings += _new([region for region in more if region.hidden], sightings)
         found.doubt(frame.number, more)
         _learn_rotations(shot, sightings, fresh=False)
@@ -307,9 +308,19 @@ def _take(
     tracker.add(frame.small, sightings, cut=frame.cut, searched=searched)
     tracker.looked(scores, CONFIRMED)
     if frame.whole is not None:
-        whole = picture if picture is not None else pixels(frame.whole)
-        tracker.prove(lambda region: finder.proof(whole, region))
+        tracker.prove(_looking(finder, frame.whole, picture))
     found.pts.append(frame.pts)
+
+
+def _looking(finder: Finder, whole: Planes, picture: Pixels | None) -> Callable[[Region], Proof]:
+    """Closer looks at labels of a frame, whose ``picture`` is made when the first of them is due."""
+    made = [] if picture is None else [picture]
+
+    def look(region: Region) -> Proof:
+        made[:] = made or [pixels(whole)]
+        return finder.proof(made[0], region)
+
+    return look
 
 
 def _closer_looks(
@@ -387,16 +398,3 @@ def _learn_rotations(shot: _Shot, faces: Sequence[Region], *, fresh: bool) -> No
 
 def _telling(regions: Sequence[Region]) -> list[Region]:
     return [r for r in regions if r.kind is Kind.FACE and max(e.score for e in r.evidence) >= TELLING]
-
-
-def _scaled(region: Region, scale: tuple[float, float]) -> Region:
-    sx, sy = scale
-    return Region(
-        region.box.times(sx, sy),
-        region.kind,
-        region.evidence,
-        tuple((x * sx, y * sy) for x, y in region.landmarks),
-        tuple((x * sx, y * sy) for x, y in region.corners),
-        action=region.action,
-        question=region.question,
-    )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -22,28 +22,24 @@ from anonymizer.core import hdr, kept
 from anonymizer.core.kept import KeptArea
 from anonymizer.core.message import Message
 from anonymizer.core.pixels import averages
-from anonymizer.core.prefetch import ahead
-from anonymizer.core.types import Box, Check, Pixels, Point, Progress, Redaction, Region, Result, Shape, Style
-from anonymizer.core.yuv import Plane, Planes, colours, pixels, reduced, reduction
+from anonymizer.core.prefetch import ahead, behind
+from anonymizer.core.types import Box, Check, Pixels, Progress, Redaction, Region, Result, Style
+from anonymizer.core.yuv import Planes, colours, pixels, reduced, reduction
 from anonymizer.detect.base import Proof
 from anonymizer.detect.faces.finder import ALL_ROTATIONS, NEAR_CONTEXT, NEAR_SIDE, QUICK_SIDE
 from anonymizer.detect.finder import Finder
-from anonymizer.redact.clip import Rect, TrackRedaction, halved, redaction_at
-from anonymizer.redact.photo import drawn
+from anonymizer.detect.runtime import keeping_memory
+from anonymizer.redact.clip import TrackRedaction, halved, redaction_at
 from anonymizer.redact.residual import LEGIBLE, hidden, left_over
 from anonymizer.report.thumbnail import thumbnail
 from anonymizer.road.clip.background import worst
 from anonymizer.road.clip.frames_to_check import RedactedFrames, wanted_frames
+from anonymizer.road.clip.in_place import redactions_in_place
 from anonymizer.verify import strength
 from anonymizer.verify.second_reader import SecondReading, sampled
 
 TOGETHER = 4
 """Frames in one call of the quick detection: more of them keep every core busy."""
-COMPARED = 24
-"""Side, pixels, of the reduced picture in which a redaction is compared."""
-APART = 6.0
-"""Mean difference of brightness, of 255, from which a redaction is not there. The encoder's own is under 2; the noise
-alone sets a bare face 10 apart from its redaction."""
 SEEN = 0.4
 """Score of a face in a quick detection that counts as left over: as sure as the careful searches are."""
 EDGE = 3
@@ -111,13 +107,33 @@ def verification_pass(
     def note(frame: int, regions: Sequence[Region], picture: Pixels) -> None:
         verified.found += _left(frame, regions, picture, plan, finder, again=among is not None)
 
-    def find_quickly() -> None:
-        for frame, regions, planes in _quick_find(quick, finder):
+    def find_quickly(frames: Sequence[tuple[int, Planes]]) -> None:
+        for frame, regions, planes in _quick_find(frames, finder):
             if regions:
                 note(frame, regions, pixels(planes))
-        quick.clear()
 
-    with ahead(sampled(path, range(length), plan.size, verified.read, sound=sound)) as decoded:
+    def look(number: int, planes: Planes) -> None:
+        """What detectors are wanted for in a frame, but for the quick one."""
+        picture = pixels(planes) if number in wanted.whole | wanted.careful | wanted.labels.keys() else None
+        if number in wanted.whole and picture is not None:
+            note(number, finder.verification_pass(picture), picture)
+        elif number in wanted.careful and picture is not None:
+            note(number, finder.verification_pass_faces(picture), picture)
+        elif number in wanted.near:
+            rotations = ALL_ROTATIONS if number in wanted.ends else (0, 1 + number // wanted.step % 3)
+            if found := _near(planes, wanted.near[number], rotations, finder):
+                note(number, found, pixels(planes))
+        if number in wanted.labels and number not in wanted.whole and picture is not None:
+            found = finder.labels_near(picture, wanted.labels[number])
+            note(number, [region for region in found if region.hidden], picture)
+
+    for_faces = wanted.whole | wanted.careful | wanted.near.keys()
+    closely = for_faces | wanted.labels.keys()
+    with (
+        keeping_memory(),
+        ahead(sampled(path, range(length), plan.size, verified.read, sound=sound)) as decoded,
+        behind() as looking,
+    ):
         for number, planes in decoded:
             if not redactions_in_place(planes, plan, number):
                 verified.bare.append(number)
@@ -128,95 +144,24 @@ def verification_pass(
             if plan.transfer:
                 # From here on for detectors and for the eye.
                 planes = hdr.ordinary(planes[0], plan.transfer), *planes[1:]
-            if number in wanted.whole:
-                picture = pixels(planes)
-                note(number, finder.verification_pass(picture), picture)
-            elif number in wanted.careful:
-                picture = pixels(planes)
-                note(number, finder.verification_pass_faces(picture), picture)
-            elif number in wanted.near:
-                rotations = ALL_ROTATIONS if number in wanted.ends else (0, 1 + number // wanted.step % 3)
-                if found := _near(planes, wanted.near[number], rotations, finder):
-                    note(number, found, pixels(planes))
-            elif number in wanted.plain:
+            if number in closely:
+                looking(partial(look, number, planes))
+            if number in wanted.plain and number not in for_faces:
                 quick.append((number, planes))
-            if len(quick) == TOGETHER or number == length - 1:
-                find_quickly()
-            if number in wanted.labels and number not in wanted.whole:
-                picture = pixels(planes)
-                found = finder.labels_near(picture, wanted.labels[number])
-                note(number, [region for region in found if region.hidden], picture)
+            if len(quick) == TOGETHER:
+                looking(partial(find_quickly, quick))
+                quick = []
             if number in shown:
                 thumbnails.append(_thumbnail(planes))
             if progress:
                 progress("checking", number + 1, length)
-    find_quickly()
+        looking(partial(find_quickly, quick))
     verified.searched = len(wanted.searched())
     verified.strength = _worst(measured)
     verified.room = worst(rooms)
     verified.sheet = contact_sheet(thumbnails)
     verified.thumbnail = thumbnail(thumbnails[len(thumbnails) // 2]) if thumbnails else b""
     return verified
-
-
-def redactions_in_place(planes: Planes, plan: RedactedFrames, frame: int) -> bool:
-    """Whether each redaction of a frame lies on it: its brightness, reduced, against the redaction's own drawing."""
-    height, width = planes[0].shape
-    redactions = plan.at(frame)
-    placed = [(one, found) for one in redactions if (found := redaction_at(one, frame, plan.size))]
-    stays = plan.keep(frame)
-    rects = np.array([found.box for _, found in placed], np.int64).reshape(-1, 4)
-    # What a redaction may have changed, its rim included.
-    rims = 2 + np.ceil(0.1 * (rects[:, 2:] - rects[:, :2]).min(axis=1)).astype(np.int64)
-    reach = rects + rims[:, None] * np.array([-1, -1, 1, 1])
-    for number, (one, found) in enumerate(placed):
-        left, top, right, bottom = _box(found).pixels(width, height)
-        side = (min(COMPARED, right - left), min(COMPARED, bottom - top))
-        # What lies under a redaction that is drawn later is that one's to check.
-        here = left, top, right, bottom
-        later = [rect for rect in reach[number + 1 :].tolist() if _meet(rect, here)]
-        clear = [area for area in stays if _meet(kept.bounds(area), here)]
-        mask: NDArray[np.bool_] | None = None
-        if later or clear or found.shape is not Shape.BOX:
-            x, y = found.box[0] - left, found.box[1] - top
-            own = x, y, found.box[2] - left, found.box[3] - top
-            if found.shape is Shape.QUAD:
-                mask = _inner(found.corners, (left, top, right, bottom), side)
-            else:
-                mask = _middle(found.shape, own, (right - left, bottom - top), side)
-            for over in later:
-                mask = mask & ~_cells(over, (left, top, right, bottom), side)
-            if clear:
-                covered = kept.mask(clear, here, 2).astype(np.uint8)
-                mask = mask & (cv2.resize(255 * covered, side, interpolation=cv2.INTER_AREA) == 0)
-            if not mask.any():
-                continue
-        # A hundred lines of it tell as much as a thousand.
-        patch = planes[0][
-            top : bottom : max(1, (bottom - top) // 96), left : right : max(1, (right - left) // 96)
-        ]
-        seen = cv2.resize(np.ascontiguousarray(patch), side, interpolation=cv2.INTER_AREA)
-        apart = cv2.absdiff(seen, _expected(one, (right - left, bottom - top), side).astype(seen.dtype))
-        if float((apart if mask is None else apart[mask]).mean()) > APART:
-            return False
-    return True
-
-
-def _meet(one: Sequence[int], other: Rect) -> bool:
-    return one[0] < other[2] and one[2] > other[0] and one[1] < other[3] and one[3] > other[1]
-
-
-@lru_cache(maxsize=48)
-def _expected(one: TrackRedaction, size: tuple[int, int], side: tuple[int, int]) -> Plane:
-    """A redaction's brightness where ``size`` (width, height) of it is seen, reduced to ``side``.
-
-    Its box keeps its size for many frames, so what is expected is kept too.
-    """
-    if one.style is Style.FILL:
-        return np.full((side[1], side[0]), np.rint(one.grid[0, 0, 0]), np.uint8)
-    fine = min(4 * side[0], size[0]), min(4 * side[1], size[1])
-    shown = drawn(one.grid[:, :, :1], *fine, one.style)
-    return np.asarray(cv2.resize(shown, side, interpolation=cv2.INTER_AREA), np.uint8).reshape(side[::-1])
 
 
 def strength_of(planes: Planes, plan: RedactedFrames, frame: int, stays: Sequence[KeptArea]) -> Check:
@@ -349,48 +294,3 @@ def _worst(measured: Sequence[Check]) -> Check:
     worst = max(hidden, key=lambda check: float(check.data.get("rms", 0.0)))
     said = Message("check.strength.frames", count=len(hidden), worst=worst.evidence)
     return Check("strength", Result.PASS, said, {**worst.data, "frames": len(hidden)})
-
-
-def _box(found: Redaction) -> Box:
-    left, top, right, bottom = found.box
-    return Box(left, top, right - left, bottom - top)
-
-
-def _centres(rect: Rect, side: tuple[int, int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    left, top, right, bottom = rect
-    xs = left + (np.arange(side[0]) + 0.5) * (right - left) / side[0]
-    ys = top + (np.arange(side[1]) + 0.5) * (bottom - top) / side[1]
-    return xs, ys
-
-
-@lru_cache(maxsize=48)
-def _middle(shape: Shape, box: Rect, size: tuple[int, int], side: tuple[int, int]) -> NDArray[np.bool_]:
-    """Which cells of a rectangle of ``size``, reduced to ``side``, lie well inside a redaction of this shape and box.
-
-    The box is in the rectangle's own pixels, so that the answer holds for as long as the two keep their sizes.
-    """
-    xs, ys = _centres((0, 0, *size), side)
-    if shape is not Shape.ELLIPSE:
-        return np.ones((side[1], side[0]), np.bool_)
-    a, b = (box[2] - box[0]) / 2, (box[3] - box[1]) / 2
-    cx, cy = box[0] + a, box[1] + b
-    return np.asarray((((ys - cy) / b) ** 2)[:, None] + (((xs - cx) / a) ** 2)[None, :] <= 0.7)
-
-
-def _inner(corners: Sequence[Point], rect: Rect, side: tuple[int, int]) -> NDArray[np.bool_]:
-    """Which cells of a reduced rectangle lie wholly inside a quadrilateral."""
-    cell = np.array([(rect[2] - rect[0]) / side[0], (rect[3] - rect[1]) / side[1]])
-    points = (np.array(corners) - rect[:2]) / cell
-    mask: NDArray[np.uint8] = np.zeros((side[1] + 2, side[0] + 2), np.uint8)
-    # With a rim of its own, for what lies beyond the picture's edge is not known to be inside.
-    cv2.fillConvexPoly(mask, np.rint(points + 0.5).astype(np.int32), 1)
-    return np.asarray(cv2.erode(mask, np.ones((3, 3), np.uint8))[1:-1, 1:-1] > 0)
-
-
-def _cells(over: Sequence[int], rect: Rect, side: tuple[int, int]) -> NDArray[np.bool_]:
-    """Which cells of the reduced rectangle touch another one."""
-    xs, ys = _centres(rect, side)
-    w, h = (rect[2] - rect[0]) / side[0] / 2, (rect[3] - rect[1]) / side[1] / 2
-    across = (xs + w > over[0]) & (xs - w < over[2])
-    down = (ys + h > over[1]) & (ys - h < over[3])
-    return np.asarray(down[:, None] & across[None, :])

@@ -291,7 +291,7 @@ ENGLISH: dict[str, str | tuple[str, str]] = {
         "The source's clock jumps once, as where recordings are joined: what comes after follows at once, its sound too.",
         "The source's clock jumps {count} times, as where recordings are joined: what comes after follows at once, its sound too.",
     ),
-    "clip.slanting": "The container turns the picture by what is no right angle, or skews it: it is shown at the nearest right-angled turn.",
+    "clip.slanting": "The container turns the picture by what is no right angle, or skews it, which some players follow and may cut off what lies outside; here all of it is shown, at the nearest right-angled turn. Look whether it may be.",
     "clip.masked": "The clip's container hides part of the picture behind a mask that is not heeded here, so what it hides would be shown; export it without the mask.",
     "clip.cropped": "What the container crops away is not shown.",
     "clip.hdr-mapped": "High dynamic range was mapped to what every screen shows (BT.709).",

@@ -51,8 +51,9 @@ from anonymizer.write.photo import write_photo
 
 MUCH_HIDDEN = 0.4
 """Share of the picture from which on a person is asked whether anything of the case is left to see."""
-ASKED = frozenset({"dicom.burned-in", "dicom.slices"})
-"""What a source says of itself and a person is asked about: words in its pixels; slices that make up a head."""
+ASKED = frozenset({"dicom.burned-in", "dicom.slices", "clip.slanting"})
+"""What a source says of itself and a person is asked about: words in its pixels; slices that make up a head; a picture
+that its viewers see aslant, and perhaps not all of it."""
 SAME = 0.5
 """A found region is one that a person took off when the areas drawn over overlap so much (IoU)."""
 

@@ -111,6 +111,17 @@ def test_a_place_is_held_when_the_thing_cannot_be_followed_and_then_let_go() -> 
     assert 20 <= track.last <= 20 + held
 
 
+def test_a_thing_that_flashes_up_before_a_ground_that_stands_leaves_no_ghost() -> None:
+    path: list[tuple[float, float] | None] = [None] * 10 + [(200.0, 150.0)] * 3 + [None] * 20
+    assert [(t.first, t.last) for t in run(path, lambda n: True)] == [(10, 12)]
+    # Nobody knows where a ground has gone that moves itself.
+    tracker = Tracker(SIZE, SMALL, RATE, 8, 1.4)
+    for number, at in enumerate(path):
+        tracker.add(scene(at, seed=number), [seen(at)] if at else [], cut=False, searched=FACES)
+    (track,) = tracker.tracks()
+    assert track.first < 10 and track.last > 12
+
+
 def test_a_faint_sighting_is_held_for_a_shorter_while() -> None:
     path: list[tuple[float, float] | None] = [(200.0, 150.0)] * 90
     sure = run(path, lambda n: n == 40)

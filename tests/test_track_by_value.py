@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from anonymizer.core.types import Action, Box, Evidence, Kind, Pixels, Region
 from anonymizer.track import template as look
+from anonymizer.track.ground import came_up, has_gone
 from anonymizer.track.labels import ROOMY
 from anonymizer.track.live import (
     SURE,
@@ -18,6 +19,7 @@ from anonymizer.track.live import (
     asked_faces,
     between,
     bridged,
+    drifted,
     nearness,
     refuted,
     score_of,
@@ -453,10 +455,51 @@ def test_what_is_held_moves_on_where_it_was_leaving_the_picture(
     boxes = [Box(at.x + n * step[0], at.y + n * step[1], at.w, at.h) for n in range(-5, 1)]
     grown = at.scaled(1 + look.GROWTH)
     on = grown.union(Box(grown.x + step[0], grown.y + step[1], grown.w, grown.h))
-    assert tracker()._drifted(live("FFFFFF", boxes=boxes)) == (on if moves else grown)
+    assert drifted(live("FFFFFF", boxes=boxes), 5, SIZE) == (on if moves else grown)
     # Held before, or too short a while in view to tell: it only grows.
-    assert tracker()._drifted(live("FFFFFH", boxes=boxes)) == grown
-    assert tracker()._drifted(live("FFFFF", boxes=boxes[1:])) == grown
+    assert drifted(live("FFFFFH", boxes=boxes), 5, SIZE) == grown
+    assert drifted(live("FFFFF", boxes=boxes[1:]), 5, SIZE) == grown
+
+
+@pytest.mark.parametrize(
+    ("shown", "left", "gone"),
+    [
+        # So many grey levels off in one sixteenth of its place: while it is there, and after it.
+        (24, 8, True),
+        (23, 8, False),
+        (24, 9, False),
+        (100, 0, True),
+    ],
+)
+def test_when_a_thing_has_gone_that_came_up_before_a_ground(shown: int, left: int, gone: bool) -> None:
+    def grey(value: int) -> NDArray[np.uint8]:
+        frame = GREY.copy()
+        frame[50:55, 150:155] += value
+        return frame
+
+    one = live("HSSHH", since=99, good=99, first=97)
+    past = [GREY, grey(shown), grey(0)]
+    came_up(one, past[:1])
+    assert one.ground is GREY
+    assert has_gone(one, past, grey(left), 101, (0.5, 0.5)) is gone
+    # What came by could be followed back, or what was remembered since has been forgotten: nobody knows.
+    assert not has_gone(one, past[2:], grey(left), 101, (0.5, 0.5))
+    for marks, before in (("FS", past), ("S", past), ("HS", [])):
+        came_up(one := live(marks), before)
+        assert one.ground is None and not has_gone(one, past, grey(left), 101, (0.5, 0.5))
+
+
+def test_a_cover_ends_where_its_thing_has_gone() -> None:
+    def frames(some: float) -> float:
+        return max(1, round(some * 25))
+
+    one = trimmed(live("HHHHSFSFHHHH", gone=True), frames)  # type: ignore[arg-type]
+    assert "".join(one.marks) == "SFSF" and one.first == 4
+    assert tracker()._ended(live("SH", first=99, since=99, good=99, gone=True), frozenset())
+    seen_again = live("SH", first=99, since=99, good=99, gone=True)
+    at = tracker(seen_again)
+    at._attest(seen_again, region(BOX), PICTURE, GREY)
+    assert not seen_again.gone and not at._ended(seen_again, frozenset())
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from anonymizer.core.types import Action, Box, Evidence, Kind, Region
 from anonymizer.detect.base import Proof
 from anonymizer.detect.faces import centerface
 from anonymizer.track.flow import Quad, aligned, scaled
-from anonymizer.track.template import Grey, Template
+from anonymizer.track.template import GROWTH, Grey, Template
 
 FOLLOWED = 3.0
 """Seconds that a well-attested face is followed beyond its last sighting: a head that turns away."""
@@ -74,6 +74,10 @@ class Live:
     """How many of a face's sightings a closer look did not confirm."""
     closest: float = 0.0
     """The best score that a closer look at a face has given."""
+    ground: Grey | None = None
+    """The small frame before a face came up, where it could not be followed back to it."""
+    gone: bool = False
+    """Its place looks again as it did there."""
     searches: int = 0
     """How often labels were looked for everywhere in its frames, known at the end: what is followed back through
     frames in which it was looked for was not found there."""
@@ -176,6 +180,23 @@ def between(a: Box, b: Box, share: float) -> Box:
     )
 
 
+def drifted(live: Live, back: int, size: tuple[int, int]) -> Box:
+    """The last box, a little larger, and moved on where, by the last so many frames, it was leaving frames of this
+    ``size`` (width, height)."""
+    box = live.box.scaled(1 + GROWTH)
+    if len(live.boxes) <= back or live.marks[-1] == "H":
+        return box
+    before = live.boxes[-1 - back]
+    dx, dy = (
+        (live.box.centre[0] - before.centre[0]) / back,
+        (live.box.centre[1] - before.centre[1]) / back,
+    )
+    width, height = size
+    leaves = (dx < 0 and box.x < 0.1 * width) or (dx > 0 and box.right > 0.9 * width)
+    leaves = leaves or (dy < 0 and box.y < 0.1 * height) or (dy > 0 and box.bottom > 0.9 * height)
+    return box.union(Box(box.x + dx, box.y + dy, box.w, box.h)) if leaves else box
+
+
 def trimmed(live: Live, frames_of: Callable[[float], int]) -> Live:
     """A track without the tail that nobody saw: a faint thing is hidden for a shorter while than a sure one.
 
@@ -187,6 +208,7 @@ def trimmed(live: Live, frames_of: Callable[[float], int]) -> Live:
     if live.kind is Kind.FACE:
         followed = frames_of(trust(live))
         held = min(frames_of(min(HELD, trust(live))), max(frames_of(LEAST_HELD), last - first + 1))
+        held = 1 if live.gone else held
     elif live.looks and live.proof is Proof.NONE:
         followed = held = max(frames_of(LEAST_HELD), last - first + 1)
     else:

@@ -22,6 +22,7 @@ from anonymizer.core.types import Action, Box, Evidence, Kind, Pixels, Region
 from anonymizer.detect.base import Proof
 from anonymizer.track import labels
 from anonymizer.track.cuts import FLASH, Cuts
+from anonymizer.track.ground import came_up, has_gone
 from anonymizer.track.labels import LABELS, ROOMY
 from anonymizer.track.live import (
     FOLLOWED,
@@ -31,6 +32,7 @@ from anonymizer.track.live import (
     asked_faces,
     between,
     bridged,
+    drifted,
     nearness,
     refuted,
     score_of,
@@ -272,6 +274,7 @@ class Tracker:
             box = box.union(live.box)
         live.boxes[-1], live.marks[-1] = box, "S"
         live.since = live.good = self._frame
+        live.gone = False
         live.sightings += 1
         live.best = max(live.best, score_of(region))
         for e in region.evidence:
@@ -296,6 +299,8 @@ class Tracker:
             live.quads = [labels.quad_of(region)]
         self._attest(live, region, small, grey)
         self._look_back(live)
+        if live.kind is Kind.FACE:
+            came_up(live, self._past)
         self._live.append(live)
 
     def _look_back(self, live: Live) -> None:
@@ -331,30 +336,17 @@ class Tracker:
         if correlation >= FOLLOWED_CORRELATION:
             live.good = self._frame
         else:
-            box = self._drifted(live)
+            live.gone = has_gone(live, self._past, grey, self._frame, self.scale)
+            box = drifted(live, self.frames_of(0.2), self.size)
         live.boxes.append(box)
         live.marks.append("F" if correlation >= FOLLOWED_CORRELATION else "H")
-
-    def _drifted(self, live: Live) -> Box:
-        """The last box, a little larger, and moved on where it was leaving the picture."""
-        box = live.box.scaled(1 + GROWTH)
-        back = self.frames_of(0.2)
-        if len(live.boxes) <= back or live.marks[-1] == "H":
-            return box
-        before = live.boxes[-1 - back]
-        dx, dy = (
-            (live.box.centre[0] - before.centre[0]) / back,
-            (live.box.centre[1] - before.centre[1]) / back,
-        )
-        width, height = self.size
-        leaves = (dx < 0 and box.x < 0.1 * width) or (dx > 0 and box.right > 0.9 * width)
-        leaves = leaves or (dy < 0 and box.y < 0.1 * height) or (dy > 0 and box.bottom > 0.9 * height)
-        return box.union(Box(box.x + dx, box.y + dy, box.w, box.h)) if leaves else box
 
     def _ended(self, live: Live, searched: frozenset[Kind]) -> bool:
         """Whether nothing is to be expected of a track any more."""
         if live.since == self._frame:
             return False
+        if live.gone:
+            return True
         unseen = self._frame - live.good
         if live.kind is Kind.FACE:
             # A faint one wanders off when it is followed for long.

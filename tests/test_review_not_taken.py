@@ -82,8 +82,12 @@ def test_what_is_not_taken_stays_in_the_list(
         page.set_input_files("#files", [tmp_path / f"{number}.jpg" for number in range(3)])
         window.tells("jobs.batch", done=0, total=3)
         window.tells("jobs.queued")
-        lines = page.locator("#jobs .line").all()
-        assert {line.locator("span").first.inner_text() for line in lines} == {"0.jpg", "1.jpg", "2.jpg"}
+        # Stored, they stand in the order in which they are worked on.
+        window.wait(
+            "word => !document.querySelector('#jobs').innerText.includes(word)", window.word("jobs.upload")
+        )
+        lines = page.locator("#jobs .line").all_inner_texts()
+        assert [line.split()[0] for line in lines] == ["0.jpg", "1.jpg", "2.jpg"]
         column = page.locator("#queue").bounding_box()
         for bar in page.locator("#jobs progress").all():
             box = bar.bounding_box()

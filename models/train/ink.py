@@ -503,7 +503,7 @@ def main():
     rng = np.random.default_rng(options.seed)
     found = sources(options.media, options.skimage, options.apart)
     weight = np.array([one[2] for one in found])
-    trunk, xs, ys = Trunk(Store(), (4, 8, 16, 32)), [], []
+    trunk, xs, ys = Trunk(Store()), [], []
     while len(xs) < options.count:
         made = sample(found, weight / weight.sum(), rng)
         if made is None:

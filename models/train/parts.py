@@ -307,13 +307,13 @@ class Samples:
 
 
 def samples(found: list[Source], count: tuple[int, int], rng: np.random.Generator) -> Samples:
-    trunk = Trunk(Store(), (16, 32))
+    trunk = Trunk(Store())
     x: list[NDArray[np.float16]] = []
     y: list[float] = []
     kinds: list[str] = []
 
     def keep(picture: Pixels, label: float, kind: str) -> None:
-        middle, deep = trunk.features([np.ascontiguousarray(picture)])[0]
+        *_, middle, deep = trunk.features([np.ascontiguousarray(picture)])[0]
         x.append(np.concatenate([coarser(middle, 2), deep]).astype(np.float16))
         y.append(label)
         kinds.append(kind)

@@ -24,10 +24,10 @@ MULTIPLE = 64
 
 
 class Trunk:
-    """The trunk's features at some of its strides. Raises :class:`anonymizer.core.errors.ModelError`."""
+    """The trunk's features at each stride of :data:`TENSORS`. Raises :class:`anonymizer.core.errors.ModelError`."""
 
-    def __init__(self, store: Store, strides: Sequence[int]) -> None:
-        self.network = Network(store.load(NAME), exact=True, inner=[TENSORS[stride] for stride in strides])
+    def __init__(self, store: Store) -> None:
+        self.network = Network(store.load(NAME), exact=True, inner=list(TENSORS.values()))
 
     def features(self, pictures: Sequence[Pixels]) -> list[list[NDArray[np.float32]]]:
         """For each picture ``(h, w, 3)`` uint8 RGB, and each stride, ``(channels, rows, columns)`` float32.
@@ -36,6 +36,11 @@ class Trunk:
         """
         answers = self.network.run_all([padded(picture)[None] for picture in pictures])
         return [[np.asarray(tensor, np.float32)[0] for tensor in answer] for answer in answers]
+
+
+def shared(store: Store) -> Trunk:
+    """The one trunk of all finders that are made of this store."""
+    return store.once(f"trunk of {NAME}", lambda: Trunk(store))
 
 
 def padded(picture: Pixels) -> Pixels:

@@ -24,7 +24,7 @@ from anonymizer.detect.faces.mosaics import mosaics
 from anonymizer.detect.marks.skin import skin
 from anonymizer.detect.models.store import Store
 from anonymizer.detect.runtime import Network
-from anonymizer.detect.trunk import Trunk, coarser
+from anonymizer.detect.trunk import coarser, shared
 
 NAME = "face-parts"
 BAR, MOSAIC = "bar drawn on skin", "mosaic drawn on skin"
@@ -66,7 +66,7 @@ class FaceParts:
     """Asks about parts of faces. Raises :class:`anonymizer.core.errors.ModelError` if a model cannot be had."""
 
     def __init__(self, store: Store) -> None:
-        self._trunk = Trunk(store, (16, 32))
+        self._trunk = shared(store)
         self._head = Network(store.load(NAME), pictures=False, exact=True)
 
     @property
@@ -102,7 +102,7 @@ class FaceParts:
             return Scores(0.0, 0.0, nothing[1], (nothing,) * 3)
         _, middle = _squared(_middle(pixels))
         turned = [rotated(square, rotation) for rotation in range(4)]
-        cells = self._cells([*turned, np.ascontiguousarray(square[:, ::-1]), middle])
+        cells = self._cells([*turned, _mirrored(square), middle])
         logits = [_pooled(one) for one in cells]
         # What a picture and its mirror image are is the same, and what wavers between them is neither.
         upright, mirrored, closer = logits[0], logits[4], logits[5]
@@ -122,14 +122,14 @@ class FaceParts:
         answers = self._trunk.features(squares)
         return [
             self._head.run(np.concatenate([coarser(middle, 2), deep])[None])[0][0, 0]
-            for middle, deep in answers
+            for *_, middle, deep in answers
         ]
 
     def _supported(self, pixels: Pixels, region: Region) -> Region:
         """A region that is to be asked about, left where no other network half agrees.
 
         CenterFace may be half sure twice of two fists, and BlazeFace quite of a belly. The place alone is shown to this
-        network, upright and as its landmarks lie; where BlazeFace is by itself, at all rotations.
+        network, upright and as its landmarks lie; where BlazeFace is by itself, at all rotations; and its mirror image.
         """
         others = max((e.score for e in region.evidence if e.detector != centerface.NAME), default=0.0)
         hidden = region.action is Action.HIDE_AND_ASK
@@ -137,8 +137,10 @@ class FaceParts:
             return region
         rotations = {0, upright_rotation(region.landmarks)} if hidden else set(range(4))
         _, square = cut(pixels, region.box, PLACE, SIDE)
-        cells = self._cells([rotated(square, rotation) for rotation in sorted(rotations)])
-        if max(_chance(_pooled(one)) for one in cells) >= SUPPORT:
+        turned = [rotated(square, rotation) for rotation in sorted(rotations)]
+        logits = [_pooled(one) for one in self._cells([*turned, *(_mirrored(one) for one in turned)])]
+        both = zip(logits[: len(turned)], logits[len(turned) :], strict=True)
+        if max(_chance((one + other) / 2) for one, other in both) >= SUPPORT:
             return region
         return replace(region, action=Action.LEAVE)
 
@@ -174,6 +176,10 @@ def _middle(pixels: Pixels) -> Pixels:
     height, width = pixels.shape[:2]
     top, left = int(height * (1 - MIDDLE) / 2), int(width * (1 - MIDDLE) / 2)
     return pixels[top : height - top, left : width - left]
+
+
+def _mirrored(picture: Pixels) -> Pixels:
+    return np.ascontiguousarray(picture[:, ::-1])
 
 
 def _pooled(cells: NDArray[np.float32]) -> float:

@@ -17,7 +17,7 @@ from anonymizer.core.types import Box, Pixels
 from anonymizer.detect.marks.skin import skin
 from anonymizer.detect.models.store import Store
 from anonymizer.detect.runtime import Network
-from anonymizer.detect.trunk import Trunk, coarser, finer
+from anonymizer.detect.trunk import coarser, finer, shared
 
 NAME = "ink"
 SIDE = 320
@@ -54,7 +54,7 @@ class InkNetwork:
     """Raises :class:`anonymizer.core.errors.ModelError` if a model cannot be had."""
 
     def __init__(self, store: Store) -> None:
-        self._trunk = Trunk(store, (4, 8, 16, 32))
+        self._trunk = shared(store)
         self._head = Network(store.load(NAME), pictures=False, exact=True)
 
     @property

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, TypeVar
 
 from anonymizer.core.errors import ModelError
 from anonymizer.core.folders import cache_folder, config_folder
@@ -20,6 +22,7 @@ from anonymizer.core.message import Message
 from anonymizer.detect.models import fetch as fetching
 from anonymizer.detect.models.manifest import MANIFEST, PLUGIN, ModelEntry, read_manifest, shipped_manifest
 
+Made = TypeVar("Made")
 Progress = Callable[[str, int, int], None]
 """Called while a model is fetched: its name, bytes so far, bytes in all (0 where not known)."""
 
@@ -66,6 +69,8 @@ class Store:
         self._installed = installed_folder() if folders is None else None
         self._entries = found
         self._proved: dict[Path, tuple[int, int, str]] = {}
+        self._made: dict[str, Any] = {}
+        self._making = threading.Lock()
 
     def entries(self, kind: str | None = None) -> tuple[ModelEntry, ...]:
         """Every entry, or those of one kind, in the manifest's order."""
@@ -122,6 +127,14 @@ class Store:
         if hashlib.sha256(content).hexdigest() != self.entry(name).sha256:
             raise ModelError("model.file-changed", path=place)
         return content
+
+    def once(self, name: str, make: Callable[[], Made]) -> Made:
+        """What was made by this name before, or ``make()`` now: a network that several finders stand on is one."""
+        with self._making:
+            if name not in self._made:
+                self._made[name] = make()
+            made: Made = self._made[name]
+            return made
 
     def fetch(self, names: Iterable[str] | None = None, progress: Progress | None = None) -> list[Path]:
         """The files of these models, or of all that a run needs, fetched where missing."""

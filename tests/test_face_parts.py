@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from anonymizer.core.types import Action, Box, Evidence, Kind, Pixels, QuestionKind, Region
@@ -99,3 +101,26 @@ def test_plain_skin_and_a_picture_without_skin_are_none(judge: FaceParts, tone: 
     grey = np.asarray((120 + noise).clip(0, 255), np.uint8)
     scores = judge.scores(grey)
     assert scores.sure == scores.whole == 0.0 and all(score == 0.0 for score, _ in scores.turned)
+
+
+@pytest.mark.parametrize(
+    ("seen", "mirrored", "stays"), [(2.0, -4.0, False), (2.0, 1.0, True), (-4.0, 2.0, False)]
+)
+def test_a_second_network_agrees_only_where_it_sees_the_same_in_the_mirror(
+    judge: FaceParts, monkeypatch: pytest.MonkeyPatch, seen: float, mirrored: float, stays: bool
+) -> None:
+    picture = np.zeros((200, 200, 3), np.uint8)
+    picture[:, 100:] = 255
+
+    def cells(squares: Sequence[Pixels]) -> list[NDArray[np.float32]]:
+        """One word for what is brighter on its right, another for the rest."""
+        return [
+            np.full((8, 8), seen if one[:, 128:].mean() > one[:, :128].mean() else mirrored, np.float32)
+            for one in squares
+        ]
+
+    monkeypatch.setattr(judge, "_cells", cells)
+    evidence = (Evidence("centerface", 0.3),)
+    doubt = Region(Box(50, 50, 100, 100), Kind.FACE, evidence, action=Action.HIDE_AND_ASK)
+    told = judge._supported(picture, doubt)
+    assert told.action is (Action.HIDE_AND_ASK if stays else Action.LEAVE)

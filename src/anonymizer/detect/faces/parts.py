@@ -40,9 +40,9 @@ ASK, ASK_ROTATED = 0.70, 0.90
 ASK_OPEN, OPEN = 0.60, 0.15
 """… and the score of the whole picture that is enough where CenterFace's is what hides a small face, and its close look
 sees nothing."""
-SUPPORT, AGREES = 0.30, 0.60
-"""The network's score, of a place alone, and BlazeFace's or YuNet's, of which one is needed to ask about a large face
-of which CenterFace is not sure, or BlazeFace alone is."""
+SUPPORT, AGREES = 0.50, 0.60
+"""The network's score, of a place and its mirror image, and BlazeFace's or YuNet's, of which one is needed to ask
+about a large face of which CenterFace is not sure, or BlazeFace alone is."""
 PLACE = 1.4
 """What is looked at of such a place, in its sides."""
 LEAST_SKIN = 0.1

@@ -330,6 +330,10 @@ def test_all_at_once(browser: Any, made: Path, tmp_path: Path, view: View) -> No
         window.flawless("a question")
         page.keyboard.press("g")
         page.wait_for_selector(".card")
+        window.wait(
+            "() => { const was = [...document.querySelectorAll('.card .was')];"
+            " return was.length === 2 && was.some(one => one.complete && one.naturalWidth); }"
+        )
         bar = page.locator(".grid-bar")
 
         def both(key: str) -> None:
@@ -357,7 +361,7 @@ def test_all_at_once(browser: Any, made: Path, tmp_path: Path, view: View) -> No
         window.wait("() => document.querySelectorAll('.card').length === 2")
         bar.locator("button").first.click()
         for number in range(2):
-            page.locator(".card img").nth(number).scroll_into_view_if_needed()
+            page.locator(".card img[data-large]").nth(number).scroll_into_view_if_needed()
             window.wait("n => document.querySelectorAll('.card')[n].classList.contains('seen')", number)
         window.wait("() => !document.querySelector('.grid-bar .approve').disabled")
         window.flawless("all")

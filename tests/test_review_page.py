@@ -429,31 +429,6 @@ def test_an_original_that_changed_is_said_and_cannot_be_corrected(
     assert entry.id in found and len(list((out / "review").glob("*.jpg"))) == 3
 
 
-def test_what_is_ready_is_released_with_a_word_on_consent(opened: Window, out: Path) -> None:
-    page = opened.page
-    opened.shown("group.jpg")
-    page.fill("#initials", "AB")
-    page.press("#initials", "Enter")
-    opened.tells("done.approved", name="group.jpg")
-    assert page.locator("#release-open").is_hidden()
-    opened.tab("ready")
-    opened.shown("group.jpg")
-    page.click("#release-open")
-    opened.tells("release.consent")
-    assert page.locator("#release-go").is_disabled()
-    target = out.with_name("out-release")
-    assert not target.exists()
-    page.check("#release-consent")
-    page.click("#release-go")
-    opened.tells("release.done.one", n=1)
-    (final,) = target.glob("*.jpg")
-    assert all(check.result != "fail" for check in audit(final))
-    assert (target / "manifest.json").is_file()
-    assert rows(opened, "released") == ["group.jpg"]
-    page.click("#release .primary")
-    opened.shown("group.jpg")
-
-
 def test_nothing_is_released_without_that_word(out: Path) -> None:
     with serving(out, FACES) as client:
         client.enter()
@@ -464,8 +439,8 @@ def test_nothing_is_released_without_that_word(out: Path) -> None:
     assert not out.with_name("out-release").exists()
 
 
-def test_nothing_is_cut_off_or_out_of_reach(opened: Window, view: View) -> None:
-    """Every state of the page that no other test has come by."""
+def test_nothing_is_cut_off_or_out_of_reach(opened: Window, out: Path, view: View) -> None:
+    """Every state of the page that no other test has come by, up to a release with a word on consent."""
     page = opened.page
     opened.shown("group.jpg")
     opened.flawless("looking")
@@ -489,16 +464,25 @@ def test_nothing_is_cut_off_or_out_of_reach(opened: Window, view: View) -> None:
     page.evaluate("document.querySelector('#toasts').replaceChildren()")
     opened.tab("review")
     opened.shown("portrait.jpg")
+    assert page.locator("#release-open").is_hidden()
     page.keyboard.press("a")
-    opened.wait("() => document.querySelector('.toast') !== null")
+    opened.tells("done.approved", name="portrait.jpg")
     opened.tab("ready")
     opened.shown("portrait.jpg")
     page.click("#release-open")
+    opened.tells("release.consent")
+    target = out.with_name("out-release")
+    assert page.locator("#release-go").is_disabled() and not target.exists()
     page.check("#release-consent")
     page.click("#release-go")
+    opened.tells("release.done.one", n=1)
     opened.wait("() => document.querySelector('#release button') && !document.querySelector('#release form')")
     opened.flawless("released")
+    (final,) = target.glob("*.jpg")
+    assert all(check.result != "fail" for check in audit(final))
+    assert (target / "manifest.json").is_file() and rows(opened, "released") == ["portrait.jpg"]
     page.keyboard.press("Escape")
+    opened.shown("portrait.jpg")
     opened.tab("failed")
     opened.wait("() => document.querySelector('.zone') !== null")
     opened.flawless("nothing here")

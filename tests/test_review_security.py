@@ -57,7 +57,10 @@ def routes(id: str, *, clip: bool = True) -> list[tuple[str, str]]:
         f"api/media/{id}/{what}"
         for what in ("apply", "draft", "approve", "reject", "reopen", "discard", "seen")
     ]
-    gets = [f"api/media/{id}{what}" for what in ("", "/original", "/result", "/film", "/small", "/report")]
+    gets = [
+        f"api/media/{id}{what}"
+        for what in ("", "/original", "/result", "/film", "/small", "/small-original", "/report")
+    ]
     gets += [f"api/media/{id}/{what}" for what in ("times", "frame/0", "save")] if clip else []
     gets += ["", "static/main.js", "api/session", "api/poll", "api/list/review"]
     return [("GET", path) for path in gets] + [

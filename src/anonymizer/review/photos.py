@@ -68,6 +68,16 @@ class Pictures:
             self._decoded = (sha256, found) if found.nbytes <= HELD else NONE
             return found
 
+    def small_original(self, path: Path, sha256: str, settings: Settings) -> bytes:
+        """A small view of what :meth:`original` shows. Raises as that."""
+
+        def shrunk() -> bytes:
+            image = Image.fromarray(framed(self.pixels(path, sha256), settings).output)
+            image.thumbnail((THUMB, THUMB))
+            return jpeg(image)
+
+        return self._once(f"small original {sha256} {settings.crop}", shrunk)
+
     def small(self, path: Path, version: str) -> bytes:
         """A small view of a written photo: JPEG bytes. Raises :class:`UnreadableError`."""
 

@@ -33,6 +33,7 @@ def routes(media: str) -> list[Route]:
         Route(f"{media}/times", _times),
         Route(f"{media}/frame/{{moment:int}}", _frame),
         Route(f"{media}/small", _small),
+        Route(f"{media}/small-original", _small_original),
         Route(f"{media}/report", _report),
     ]
 
@@ -104,6 +105,20 @@ async def _small(request: Request) -> Response:
     path = await page.runner.read(medium_file, entry)
     small = page.films.small if path.suffix == ".mp4" else page.pictures.small
     return Response(await run_in_threadpool(small, path, entry.output), media_type="image/jpeg")
+
+
+async def _small_original(request: Request) -> Response:
+    """A small view of a photo's original; a clip's is the first frame of it."""
+    page = page_of(request)
+    entry = await entry_of(request, *SEEN)
+    settings = await _used(page, entry)
+    written = await page.runner.read(medium_file, entry)
+    if written.suffix == ".mp4":
+        size = await run_in_threadpool(frame_size, written)
+        content = await run_in_threadpool(page.films.frame, entry.source, entry.sha256, 0.0, size, settings)
+    else:
+        content = await run_in_threadpool(page.pictures.small_original, entry.source, entry.sha256, settings)
+    return Response(content, media_type="image/jpeg")
 
 
 async def _report(request: Request) -> Response:

@@ -187,8 +187,9 @@ export class Grid {
         el("img", { loading: "lazy", alt: "", src: address, "data-id": item.id, "data-large": large ? "" : null }),
         el("span", { class: "card-words" },
           el("input", { type: "checkbox", checked: this.chosen.has(item.id), onchange: () => this.pick(item.id) }),
-          el("span", {}, el("strong", {}, item.source), el("span", { class: "out" }, `→ ${item.name}`),
-            item.state === "review" && el("span", { class: "why" }, item.reasons.map(reason).join(" "))))),
+          el("span", {}, el("strong", { title: item.source }, item.source), el("span", { class: "out", title: item.name }, `→ ${item.name}`),
+            item.state === "review" && el("span", { class: "why" }, item.reasons.map(reason).join(" "))),
+          el("img", { class: "was", loading: "lazy", alt: t("view.original"), title: t("view.original"), src: `api/media/${item.id}/small-original?${item.version}` }))),
       el("button", { type: "button", class: "icon small", title: t("grid.open"), "aria-label": `${t("grid.open")}: ${item.source}`, onclick: () => { this.toggle(false); this.opened.open(item.id); } }, icon("look")));
   }
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 from anonymizer.core.machine import THREADS_VARIABLE
+from anonymizer.core.prefetch import behind
 from anonymizer.core.settings import Settings, TextPolicy
 from anonymizer.core.types import Box, Evidence, Kind, Model, Pixels, Region
 from anonymizer.road.pipeline import Session
@@ -61,3 +63,35 @@ def test_the_next_photo_is_searched_while_one_is_checked(
         written = np.asarray(Image.open(outcome.output))
         assert (written[12:28, shade + 4 : shade + 20] != shade).all(), "its own place is hidden"
         assert (written[40:] == shade).all()
+
+
+def test_calls_are_made_in_their_order_behind_what_gives_them() -> None:
+    made: list[int] = []
+    with behind(waiting=2) as take:
+        for number in range(6):
+            take(partial(made.append, number))
+            assert len(made) >= number - 2, "few wait"
+    assert made == [*range(6)]
+
+
+def test_what_a_call_behind_raises_is_raised_and_no_call_is_made_after_an_error() -> None:
+    made: list[int] = []
+
+    def fail() -> None:
+        raise OSError("full")
+
+    with pytest.raises(OSError, match="full"), behind() as take:
+        take(fail)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        begun.set()
+        go_on.wait(20)
+
+    with pytest.raises(ValueError, match="broken"), behind() as take:
+        take(slow)
+        take(partial(made.append, 1))
+        assert begun.wait(20)
+        threading.Timer(0.1, go_on.set).start()
+        raise ValueError("broken")
+    assert made == []

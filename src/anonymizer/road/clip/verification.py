@@ -28,7 +28,6 @@ from anonymizer.core.yuv import Planes, colours, pixels, reduced, reduction
 from anonymizer.detect.base import Proof
 from anonymizer.detect.faces.finder import ALL_ROTATIONS, NEAR_CONTEXT, NEAR_SIDE, QUICK_SIDE
 from anonymizer.detect.finder import Finder
-from anonymizer.detect.runtime import keeping_memory
 from anonymizer.redact.clip import TrackRedaction, halved, redaction_at
 from anonymizer.redact.residual import LEGIBLE, hidden, left_over
 from anonymizer.report.thumbnail import thumbnail
@@ -130,7 +129,6 @@ def verification_pass(
     for_faces = wanted.whole | wanted.careful | wanted.near.keys()
     closely = for_faces | wanted.labels.keys()
     with (
-        keeping_memory(),
         ahead(sampled(path, range(length), plan.size, verified.read, sound=sound)) as decoded,
         behind() as looking,
     ):

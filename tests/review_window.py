@@ -48,9 +48,9 @@ CRAMPED = """() => {
             if (over > 2 && down > 2) said.push('on each other: ' + name(one) + ' / ' + name(other));
         }
     }
-    for (const one of document.querySelectorAll('h1, h2, .tag')) {
+    for (const one of open.querySelectorAll('h1, h2, .tag')) {
         const a = one.getBoundingClientRect();
-        if (!one.checkVisibility() || a.width < 2 || open === one.closest('dialog') || one.closest('dialog')) continue;
+        if (!one.checkVisibility() || a.width < 2) continue;
         for (const other of seen) {
             const b = other.getBoundingClientRect();
             const over = Math.min(a.right, b.right) - Math.max(a.left, b.left);

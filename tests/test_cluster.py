@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -207,11 +208,30 @@ def test_a_cluster_without_workers_or_that_goes_is_one_sentence_and_nothing_fail
         thread.start()
         ran = run(*command, "--cluster", short.scheduler_address)
         thread.join()
-    assert ran.code == 5
+    assert ran.code == 5, ran.err
     assert "no longer answers; start it again and run the same command to go on." in " ".join(ran.err.split())
     assert rows(out).keys() == {State.REVIEW} and tree(out)["left"] == []
     would = Counter(one["would"]["text"] for one in lines(run(*command, "--dry-run", "--json")))
     assert would == {"already done": rows(out)[State.REVIEW], "new": 16 - rows(out)[State.REVIEW]}
+
+
+@pytest.mark.parametrize("kind", ["FutureCancelledError", "CommClosedError"])
+def test_a_cluster_whose_jobs_learn_first_that_it_goes(tmp_path: Path, kind: str) -> None:
+    """The client still says that it runs."""
+
+    def fail(*_: object, **__: object) -> None:
+        if kind == "CommClosedError":
+            raise distributed.comm.CommClosedError("gone")
+        raise distributed.client.FutureCancelledError("key", "scheduler-connection-lost")
+
+    pool: Any = object.__new__(ClusterPool)
+    pool._client = SimpleNamespace(status="running", cancel=fail, close=lambda: None)
+    pool._jobs, pool._mark = {"id": (None, object())}, tmp_path / "mark"
+    pool._mark.touch()
+    with pytest.raises(NotReadyError, match="no longer answers"), pool._connected():
+        fail()
+    pool.close()
+    assert not pool._mark.exists() and not pool._jobs
 
 
 def test_workers_that_come_later_are_given_work_and_one_that_cannot_do_it_is_told(

@@ -341,8 +341,12 @@ def test_all_at_once(browser: Any, made: Path, tmp_path: Path, view: View) -> No
             bar.locator("button").first.click()
             bar.get_by_role("button", name=window.word(key), exact=True).click()
 
+        shown = "[...document.querySelectorAll('.card img[data-large]')].map(one => one.dataset.id)"
+        before = page.evaluate(shown)
         both("grid.again")
         eventually(lambda: len(rows(window, "replaced")) == 2 and not client.page.runner.busy)
+        # Until the page shows what came of them, a choice would be of what is no more.
+        window.wait(f"was => {shown}.filter(id => !was.includes(id)).length === 2", before)
         window.wait("() => document.querySelector('#jobs').hidden")
         # Both wait for one reason alone.
         page.select_option(".grid-bar select", index=1)

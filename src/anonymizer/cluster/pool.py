@@ -13,7 +13,8 @@ import re
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,9 @@ class ClusterPool:
         try:
             yield
             gone = self._client.status not in ("running", "connecting")
+        except (CancelledError, OSError):
+            # Nobody takes a job back but a scheduler that goes, and the client may learn that later than its futures.
+            gone = True
         except Exception:
             if self._client.status == "running":
                 raise
@@ -177,11 +181,15 @@ class ClusterPool:
 
     def close(self) -> None:
         futures = [future for _, future in self._jobs.values() if not isinstance(future, _Answered)]
-        if futures:
-            self._client.cancel(futures, force=True)
         self._jobs.clear()
-        self._client.close()
-        self._mark.unlink(missing_ok=True)
+        try:
+            if futures and self._client.status == "running":
+                # A cluster that goes meanwhile takes them with it.
+                with suppress(CancelledError, OSError):
+                    self._client.cancel(futures, force=True)
+            self._client.close()
+        finally:
+            self._mark.unlink(missing_ok=True)
 
 
 GONE = Message("cluster.gone")

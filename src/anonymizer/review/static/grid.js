@@ -109,7 +109,8 @@ export class Grid {
       }
     }
     this.busy = false;
-    this.chosen = new Set();
+    // What was chosen meanwhile stays so.
+    for (const item of picked) this.chosen.delete(item.id);
     if (done) note(n(said, done));
     await this.poll();
     this.draw();

@@ -73,11 +73,12 @@ class Decoder:
     @contextlib.contextmanager
     def process(self) -> Iterator[Child]:
         """A process for one file; killed on the way out, and at the latest when the time is up."""
-        try:
-            process = PROCESSES.fork()
-        except OSError as error:
-            raise NotReadyError("read.no-process") from error
+        # Under the lock, so that nobody closes this between a process's start and its being known.
         with self._lock:
+            try:
+                process = PROCESSES.fork()
+            except OSError as error:
+                raise NotReadyError("read.no-process") from error
             self._busy.append(process)
         clock = threading.Timer(self.limits.decode_seconds, process.kill)
         clock.daemon = True

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,3 +52,44 @@ def test_a_picture_that_was_halved_is_made_smaller_to_the_same_pixels(size: tupl
     for side in (96, 60, 17):
         wide, high = side, round(side * size[1] / size[0])
         assert (shrunk(copy, wide, high) == shrunk(picture, wide, high)).all()
+
+
+TOGETHER = """
+import os, sys, threading
+from pathlib import Path
+from anonymizer.detect import runtime
+
+core = runtime.openvino().Core()
+model = core.read_model(model=Path(sys.argv[1]).read_bytes(), weights=b"")
+constants = [op for op in model.get_ordered_ops() if op.get_type_name() == "Constant"][:4]
+started, begin = threading.Semaphore(0), []
+
+def read(constant):
+    started.release()
+    while not begin:
+        pass
+    constant.data
+
+sys.setswitchinterval(1e-6)
+threads = [threading.Thread(target=read, args=(one,)) for one in constants]
+for thread in threads:
+    thread.start()
+for _ in threads:
+    started.acquire()
+begin.append(True)
+for thread in threads:
+    thread.join()
+"""
+
+
+def test_threads_may_read_a_networks_numbers_at_once_in_a_new_process() -> None:
+    """Where the first two readings fell together, each thread waited for the other for ever, one time in four."""
+    network = Path(__file__).parents[1] / "models" / "ink.onnx"
+    command = [sys.executable, "-c", TOGETHER, str(network)]
+    together = [subprocess.Popen(command) for _ in range(4)]
+    try:
+        assert [one.wait(120) for one in together] == [0] * 4
+    finally:
+        for one in together:
+            one.kill()
+            one.wait()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import os
 import sys
 import tempfile
@@ -31,8 +32,17 @@ TFLITE = b"TFL3"
 Tensor = NDArray[Any]
 
 
+_first = threading.Lock()
+
+
 def openvino() -> Any:
     """The openvino module without its telemetry. Raises :class:`NotReadyError` if it does not load."""
+    with _first:
+        return _openvino()
+
+
+@functools.cache
+def _openvino() -> Any:
     if "openvino" not in sys.modules:
         # None in sys.modules makes every later import of this name an ImportError.
         sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
@@ -42,6 +52,9 @@ def openvino() -> Any:
             import openvino as module
     except (ImportError, OSError) as error:
         raise NotReadyError("model.no-openvino", cause=error) from error
+    # The first array that it gives initialises NumPy's interface under a lock of C++, and lets go of Python's in
+    # between: of two threads that ask for their first at once, each can wait for the other for ever.
+    _ = module.op.Constant(np.zeros(1, np.float32)).data
     return module
 
 

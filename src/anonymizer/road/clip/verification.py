@@ -28,6 +28,7 @@ from anonymizer.core.yuv import Planes, colours, pixels, reduced, reduction
 from anonymizer.detect.base import Proof
 from anonymizer.detect.faces.finder import ALL_ROTATIONS, NEAR_CONTEXT, NEAR_SIDE, QUICK_SIDE
 from anonymizer.detect.finder import Finder
+from anonymizer.detect.runtime import hand_back
 from anonymizer.redact.clip import TrackRedaction, halved, redaction_at
 from anonymizer.redact.residual import LEGIBLE, hidden, left_over
 from anonymizer.report.thumbnail import thumbnail
@@ -93,6 +94,7 @@ def verification_pass(
     ``sound``: it has a sound track, which is decoded as well. ``among``: where detectors look, for what was found
     before is hidden since then; None for everywhere, the first time.
     """
+    hand_back()  # What the encoder took.
     verified = Verification()
     wanted = wanted_frames(plan, length, rate, cuts)
     if among is not None:

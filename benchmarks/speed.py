@@ -133,7 +133,7 @@ def main() -> None:
             print(f"{name:32} {len(paths) / seconds:6.2f} photos/s   {rival / seconds:5.2f} × deface")
         sys.stdout.flush()
         for title, settings in (
-            ("faces", Settings(text=TextPolicy.NONE, codes=False)),
+            ("faces", Settings(text=TextPolicy.NONE, codes=False, marks=False)),
             ("all", Settings()),
         ):
             print(f"\nwhere the time goes ({title}), ms per photo, models warm")

@@ -161,9 +161,6 @@ EXPLAINED: dict[str, tuple[str, ...]] = {
         "verify/dicom:_words returns b''",
         "verify/dicom:_number returns b''",
     ),
-    "The size of a pipe changes the speed alone.": (
-        "verify/second_reader:_start «sys.platform == 'linux'» as *",
-    ),
 }
 """Why no test can tell a mutant from the program, and the names of these mutants; a ``*`` stands for any text."""
 

@@ -32,7 +32,7 @@ def hits(data: bytes, strings: Iterable[str]) -> int:
 def found(data: bytes, forms: set[bytes]) -> int:
     """How many of these byte strings, four bytes or longer, stand in the data.
 
-    Two table look-ups, on the first two bytes and on the two after them, leave a few candidates in a
+    A table look-up on the two bytes at each place, and another on the two after them, leave a few candidates in a
     million places; those are compared in full. One pass whatever the number of strings: an alternation of
     thousands of strings took seconds on a photo of 12 megapixels, this takes hundredths.
     """
@@ -46,14 +46,14 @@ def found(data: bytes, forms: set[bytes]) -> int:
     for prefix in by_prefix:
         first[int.from_bytes(prefix[:2], "little")] = True
         second[int.from_bytes(prefix[2:], "little")] = True
-    raw = np.frombuffer(data, np.uint8).astype(np.uint16)
-    pairs = raw[:-1] | (raw[1:] << 8)
-    places = np.nonzero(first[pairs[:-2]] & second[pairs[2:]])[0]
     hits = set()
-    for place in places.tolist():
-        for form in by_prefix.get(data[place : place + 4], ()):
-            if data.startswith(form, place):
-                hits.add(form)
+    for start in (0, 1):
+        pairs = np.frombuffer(memoryview(data)[start : start + (len(data) - start) // 2 * 2], "<u2")
+        here = np.flatnonzero(first[pairs[:-1]])
+        for place in (2 * here[second[pairs[here + 1]]] + start).tolist():
+            for form in by_prefix.get(data[place : place + 4], ()):
+                if data.startswith(form, place):
+                    hits.add(form)
     return len(hits)
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import re
 import subprocess
-import sys
 import threading
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from numpy.typing import NDArray
 from anonymizer.core.confinement.apply import CANNOT_CONFINE
 from anonymizer.core.confinement.launch import launch
 from anonymizer.core.errors import DamagedError, NotReadyError
-from anonymizer.core.streams import fill
+from anonymizer.core.streams import fill, widen
 
 Plane = NDArray[np.uint8]
 Planes = tuple[Plane, Plane, Plane]
@@ -34,7 +33,6 @@ HARMLESS = frozenset({"major_brand", "minor_version", "compatible_brands", "vend
 _STREAM = re.compile(r"Stream #0:\d+.*?: (\w+): ?(\w*)")
 _DURATION = re.compile(r"Duration: (\d+):(\d+):(\d+\.\d+)")
 _KEY = re.compile(r"^\s+([\w.©-]+)\s*: ")
-PIPE = 1 << 20
 MOST = 1 << 16
 """Bytes of the program's messages that are kept."""
 CPU_SECONDS = 24 * 3600.0
@@ -126,13 +124,8 @@ def _start(path: Path, size: tuple[int, int], sound: bool) -> subprocess.Popen[b
             process = launch(command, stdin=file, seconds=CPU_SECONDS, stderr=subprocess.PIPE)
     except OSError as error:
         raise DamagedError("check.reader-no-start") from error
-    if sys.platform == "linux":
-        import fcntl
-
-        assert process.stdout
-        with contextlib.suppress(OSError):
-            # A frame is megabytes: a larger pipe needs fewer turns.
-            fcntl.fcntl(process.stdout.fileno(), fcntl.F_SETPIPE_SZ, PIPE)
+    assert process.stdout
+    widen(process.stdout)
     return process
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import queue
-import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from anonymizer.core.errors import DamagedError, LimitError, MediumError, NotRea
 from anonymizer.core.machine import machine
 from anonymizer.core.message import Message
 from anonymizer.core.settings import Limits
-from anonymizer.core.streams import fill
+from anonymizer.core.streams import fill, widen
 from anonymizer.core.types import Pixels, Traces
 from anonymizer.core.yuv import AnyPlanes, Colour, Planes, frame_bytes, reduction, split, split_deep
 from anonymizer.read import believed
@@ -35,8 +34,6 @@ SOUND_RATE = 48_000
 """Samples of sound a second."""
 AHEAD = 6
 """Frames that are read before they are asked for."""
-PIPE = 1 << 20
-"""Bytes that the pipe holds, where the system lets us say."""
 PROCESSES = ForkServer("anonymizer.read.clip.child")
 
 Joins = tuple[tuple[float, float], ...]
@@ -354,10 +351,6 @@ def _process() -> Child:
         process = PROCESSES.fork()
     except OSError as error:
         raise NotReadyError("read.no-process") from error
-    if sys.platform == "linux":
-        import fcntl
-
-        assert process.stdout
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(process.stdout.fileno(), fcntl.F_SETPIPE_SZ, PIPE)
+    assert process.stdout
+    widen(process.stdout)
     return process

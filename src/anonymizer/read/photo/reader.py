@@ -14,7 +14,7 @@ from anonymizer.core.dicom import DicomSource
 from anonymizer.core.errors import DamagedError, LimitError, NotReadyError, UnsupportedError
 from anonymizer.core.message import Message
 from anonymizer.core.settings import Limits
-from anonymizer.core.streams import fill
+from anonymizer.core.streams import fill, widen
 from anonymizer.core.types import Pixels, Traces
 from anonymizer.read import believed
 from anonymizer.read.channel import write_message
@@ -80,6 +80,9 @@ class Decoder:
             except OSError as error:
                 raise NotReadyError("read.no-process") from error
             self._busy.append(process)
+        assert process.stdin and process.stdout
+        widen(process.stdin)
+        widen(process.stdout)
         clock = threading.Timer(self.limits.decode_seconds, process.kill)
         clock.daemon = True
         clock.start()

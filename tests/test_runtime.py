@@ -54,6 +54,25 @@ def test_a_picture_that_was_halved_is_made_smaller_to_the_same_pixels(size: tupl
         assert (shrunk(copy, wide, high) == shrunk(picture, wide, high)).all()
 
 
+def test_a_network_that_was_let_go_says_the_same_again() -> None:
+    content = (Path(__file__).parents[1] / "models" / "ink.onnx").read_bytes()
+    network = runtime.Network(content, pictures=False, exact=True, lanes=2)
+    sides = [side.get_length() if side.is_static else 9 for side in network._compiled.input().partial_shape]
+    given = np.random.default_rng(4).normal(size=sides).astype(np.float32)
+    before, device = network.run(given), network.device
+    network.let_go()
+    network.let_go()
+    network.rest()
+    assert network.device == device and network.takes(sides)
+    network.let_go()
+    for answers in network.run_all([given] * 3):
+        for one, other in zip(answers, before, strict=True):
+            assert_allclose(one, other, atol=1e-5)
+    network.let_go()
+    with_several = network.run_inputs([given])
+    assert all(one.shape == other.shape for one, other in zip(with_several, before, strict=True))
+
+
 TOGETHER = """
 import os, sys, threading
 from pathlib import Path

@@ -16,6 +16,7 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -118,25 +119,39 @@ class Network:
                 if threads and where == "CPU"
                 else {}
             )
-            compiled = core.compile_model(model, where, settings)
-            taken = compiled.inputs[0]
+            self._compile = partial(core.compile_model, model, where, settings)
+            self._lanes = lanes
+            self._begin()
+            taken = self._compiled.inputs[0]
             self.input = f"{taken.element_type.get_type_name()} {taken.partial_shape}"
         except RuntimeError as error:
             first = str(error).strip().splitlines()[-1]
             raise ModelError("model.no-device", device=where, cause=first) from error
-        self._requests = [compiled.create_infer_request() for _ in range(lanes)]
         self._turn = threading.Lock()
-        self._compiled = compiled
+
+    def _begin(self) -> None:
+        self._compiled: Any = self._compile()
+        self._requests: list[Any] = [self._compiled.create_infer_request() for _ in range(self._lanes)]
+
+    def _ready(self) -> list[Any]:
+        """The requests, of a network that is compiled anew after :meth:`let_go`."""
+        if not self._requests:
+            self._begin()
+        return self._requests
 
     @property
     def device(self) -> str:
         """Where it runs, as OpenVINO says: ``CPU``, ``GPU`` …"""
-        names = self._compiled.get_property("EXECUTION_DEVICES")
+        with self._turn:
+            self._ready()
+            names = self._compiled.get_property("EXECUTION_DEVICES")
         return ", ".join(names) if isinstance(names, list | tuple) else str(names)
 
     def takes(self, shape: Sequence[int]) -> bool:
         """Whether its one input is float32 and can have this shape; :attr:`input` says what it is."""
-        taken = self._compiled.input()
+        with self._turn:
+            self._ready()
+            taken = self._compiled.input()
         return bool(
             taken.element_type.get_type_name() == "f32"
             and taken.partial_shape.compatible(openvino().PartialShape(list(shape)))
@@ -149,28 +164,36 @@ class Network:
     def run_inputs(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         """The outputs, as copies, of a network that has several inputs, in their order."""
         with self._turn:
-            request = self._requests[0]
+            request = self._ready()[0]
             request.start_async(list(inputs), share_inputs=True)
             return _answer(request)
 
     def run_all(self, inputs: Sequence[Tensor]) -> list[list[Tensor]]:
         """The outputs for each input, as copies; the inputs may differ in size. Threads take turns."""
         answers: list[list[Tensor]] = []
-        lanes = len(self._requests)
+        lanes = self._lanes
         with self._turn:
+            requests = self._ready()
             for number, tensor in enumerate(inputs):
-                request = self._requests[number % lanes]
+                request = requests[number % lanes]
                 if number >= lanes:
                     answers.append(_answer(request))
                 request.start_async([tensor], share_inputs=True)
             for number in range(max(0, len(inputs) - lanes), len(inputs)):
-                answers.append(_answer(self._requests[number % lanes]))
+                answers.append(_answer(requests[number % lanes]))
         return answers
 
     def rest(self) -> None:
         """Give back what the largest picture so far took of memory: the next call takes what it needs."""
         with self._turn:
-            self._compiled.release_memory()
+            if self._requests:
+                self._compiled.release_memory()
+
+    def let_go(self) -> None:
+        """What :meth:`rest` does, and forget what was prepared for each shape so far: the next call compiles anew, in
+        some tenths of a second."""
+        with self._turn:
+            self._requests, self._compiled = [], None
 
 
 def hand_back() -> None:

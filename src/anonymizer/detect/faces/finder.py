@@ -219,6 +219,11 @@ class FaceFinder:
         if self._parts:
             self._parts.rest()
 
+    def let_go(self) -> None:
+        """Give back what CenterFace keeps for each shape that it was shown as well."""
+        self._main.network.let_go()
+        self.rest()
+
     def _detect(
         self, pixels: Pixels, levels: Levels, threshold: float, smaller: Pixels | None = None
     ) -> list[Detection]:

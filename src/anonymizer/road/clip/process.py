@@ -84,6 +84,7 @@ def process(
     be decoded or changes meanwhile, :class:`anonymizer.core.errors.OutputError` where it cannot be written.
     """
     staged = staged.with_suffix(".mp4")
+    finder.rest()
     before = _identity(path)
     sha256 = file_sha256(path)
     if settings.crop_to and not settings.crop and parts:

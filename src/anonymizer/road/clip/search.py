@@ -10,7 +10,7 @@ The tracker bridges what lies between.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -23,16 +23,15 @@ from anonymizer.core.errors import LimitError
 from anonymizer.core.settings import HdrPolicy, Settings
 from anonymizer.core.types import Box, Kind, Pixels, Progress, Region
 from anonymizer.core.yuv import Planes, pixels
-from anonymizer.detect.base import Proof
 from anonymizer.detect.faces.fusion import upright_rotation
 from anonymizer.detect.finder import Finder
 from anonymizer.read.clip.reader import Clip, Ending, Reading, SearchFrame, opened, search_frames, small_size
 from anonymizer.read.sniff import Format
 from anonymizer.redact.photo import redact
 from anonymizer.redact.residual import left_over
+from anonymizer.road.clip.closer_looks import CONFIRMED, closer_looks, looking
 from anonymizer.road.clip.flashes import flashed
 from anonymizer.track.hand_drawn import RegionFollower
-from anonymizer.track.live import PLAIN, score_of
 from anonymizer.track.tracker import Tracker
 
 SMALL_SIDE = 640
@@ -45,6 +44,9 @@ WHOLE_EVERY = 0.5
 """Seconds between whole frames: in each, text and codes that could not be followed surely are looked for again …"""
 MOVED_EVERY = 1.0
 """… and in some those that have moved. How they went until they are sighted again is known by the way back."""
+ANEW_EVERY = 15.0
+"""Seconds after which networks forget, at the next full search, what they prepared for each shape of picture: labels
+that move come in ever new ones, of some 8 MB each, and to compile again takes half a second."""
 ROTATED_EVERY = 2.0
 """Seconds between quick detections at all four rotations: somebody may have lain down."""
 NEAR_SIDE = 320
@@ -55,9 +57,6 @@ TELLING = 0.4
 """Score of a face from which its size and rotation say how to go on: no quick detection sees fainter ones."""
 TOGETHER = 8
 """Frames in a group: those of it that are searched, two in calm at 30 a second, keep every core busy in one call."""
-FAINT_SIDE, CONFIRMED = 20.0, 0.05
-"""A faint face of so many pixels of the small copy is looked at closely, which must give it so much: hands and coats
-flicker in and out at such scores. Smaller ones are hidden unseen: nobody misses them."""
 LOST_PAUSE = 0.5
 """Seconds at least between two searches for a face that was lost."""
 QuickFaces = list[Region] | None
@@ -102,6 +101,8 @@ class _Shot:
     rotated_due: int = 0
     marks_due: int = 0
     moved_due: int = 0
+    anew: int = 0
+    """The frame from which networks keep what they prepare for each shape."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +283,9 @@ def _take(
         sightings += [region for region in others if region.hidden]
         found.doubt(frame.number, others)
     if frame.whole is not None and frame.full:
+        if frame.number - shot.anew >= tracker.frames_of(ANEW_EVERY):
+            finder.let_go()
+            shot.anew = frame.number
         picture = pixels(frame.whole)
         found.looked.append(frame.number)
         shot.marks_due = frame.number + tracker.frames_of(MARKS_EVERY)
@@ -304,42 +308,12 @@ def _take(
         _learn_rotations(shot, sightings, fresh=False)
     elif sightings:
         _learn_rotations(shot, sightings, fresh=False)
-    scores = _closer_looks(frame, sightings, picture, scale, finder, tracker)
+    scores = closer_looks(frame, sightings, picture, scale, finder, tracker)
     tracker.add(frame.small, sightings, cut=frame.cut, searched=searched)
     tracker.looked(scores, CONFIRMED)
     if frame.whole is not None:
-        tracker.prove(_looking(finder, frame.whole, picture))
+        tracker.prove(looking(finder, frame.whole, picture))
     found.pts.append(frame.pts)
-
-
-def _looking(finder: Finder, whole: Planes, picture: Pixels | None) -> Callable[[Region], Proof]:
-    """Closer looks at labels of a frame, whose ``picture`` is made when the first of them is due."""
-    made = [] if picture is None else [picture]
-
-    def look(region: Region) -> Proof:
-        made[:] = made or [pixels(whole)]
-        return finder.proof(made[0], region)
-
-    return look
-
-
-def _closer_looks(
-    frame: SearchFrame,
-    sightings: Sequence[Region],
-    picture: Pixels | None,
-    scale: tuple[float, float],
-    finder: Finder,
-    tracker: Tracker,
-) -> dict[Box, float]:
-    """What closer looks say of the faint faces among the sightings, where little else speaks for a face."""
-    scores: dict[Box, float] = {}
-    for region in sightings:
-        small = region.box.times(1 / scale[0], 1 / scale[1])
-        faint = region.kind is Kind.FACE and score_of(region) < PLAIN
-        if faint and min(small.w, small.h) >= FAINT_SIDE and tracker.unconfirmed(region.box):
-            view, box = (frame.small, small) if picture is None else (picture, region.box)
-            scores[region.box] = finder.close_look(view, box)
-    return scores
 
 
 def _labels(
@@ -354,6 +328,7 @@ def _labels(
     if number >= shot.marks_due - early:
         shot.marks_due = number + tracker.frames_of(MARKS_EVERY)
         shot.moved_due = number + tracker.frames_of(MOVED_EVERY)
+        finder.make_room()
         picture = pixels(whole)
         return finder.quick_find_others(picture), picture, True
     moved = number >= shot.moved_due - early

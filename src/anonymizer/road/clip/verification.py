@@ -117,6 +117,7 @@ def verification_pass(
         """What detectors are wanted for in a frame, but for the quick one."""
         picture = pixels(planes) if number in wanted.whole | wanted.careful | wanted.labels.keys() else None
         if number in wanted.whole and picture is not None:
+            finder.make_room()
             note(number, finder.verification_pass(picture), picture)
         elif number in wanted.careful and picture is not None:
             note(number, finder.verification_pass_faces(picture), picture)

@@ -74,7 +74,7 @@ def test_a_network_that_was_let_go_says_the_same_again() -> None:
 
 
 TOGETHER = """
-import os, sys, threading
+import sys, threading
 from pathlib import Path
 from anonymizer.detect import runtime
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import functools
 import os
 import sys
 import tempfile
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +44,7 @@ def openvino() -> Any:
         return _openvino()
 
 
-@functools.cache
+@cache
 def _openvino() -> Any:
     # Threads share what the C library has for all of them: in arenas of their own a tenth more lies idle.
     _libc("mallopt", _M_ARENA_MAX, 2)

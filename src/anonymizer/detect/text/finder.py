@@ -119,21 +119,14 @@ class TextFinder:
         self.plan = PLANS[effort]
         self.policy = policy
         self.known = known or KnownNames()
-        self._store = store
-        self._network: Network | None = None
+        half = [127.5] * 3
+        self.network = Network(store.load(NAME), bgr=True, mean=half, scale=half)
         entry = store.entry(NAME)
         self._models = [entry.used_on(self.network.device)]
         self._reader = Reader(store)
         self._models.append(self._reader.model)
         self._second = SecondDetector(store, self.network.device)
         self._models.append(self._second.model)
-
-    @property
-    def network(self) -> Network:
-        """The detector, loaded anew after :meth:`let_go`."""
-        half = [127.5] * 3
-        self._network = self._network or Network(self._store.load(NAME), bgr=True, mean=half, scale=half)
-        return self._network
 
     def models(self) -> list[Model]:
         return list(self._models)
@@ -276,15 +269,13 @@ class TextFinder:
 
     def rest(self) -> None:
         """Give back the memory that a search took."""
-        if self._network:
-            self._network.rest()
+        self.network.rest()
         self._second.rest()
         self._reader.rest()
 
     def let_go(self) -> None:
-        """Give back the networks with what they keep for each shape that they were shown, some 200 MB after a clip's
-        search; they are loaded again, in half a second each, when they are asked next."""
-        self._network = None
+        """Give back what the networks keep for each shape that they were shown, some 200 MB after a clip's search."""
+        self.network.let_go()
         self._second.let_go()
         self._reader.let_go()
 

@@ -70,28 +70,22 @@ class Reader:
     """Reads lines. Raises :class:`anonymizer.core.errors.ModelError` where the model cannot be had."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
-        network = self._loaded()
-        self._network: Network | None = network
-        listed = network.metadata.get("character", "")
+        half = [127.5] * 3
+        self._network = Network(store.load(NAME), bgr=True, mean=half, scale=half)
+        listed = self._network.metadata.get("character", "")
         if not listed:
             raise ModelError("model.no-characters", name=NAME)
         self._characters = ["", *listed.splitlines(), " "]
         entry = store.entry(NAME)
-        self.model = entry.used_on(network.device)
-
-    def _loaded(self) -> Network:
-        half = [127.5] * 3
-        return Network(self._store.load(NAME), bgr=True, mean=half, scale=half)
+        self.model = entry.used_on(self._network.device)
 
     def rest(self) -> None:
         """Give back the memory that reading took."""
-        if self._network:
-            self._network.rest()
+        self._network.rest()
 
     def let_go(self) -> None:
-        """Give back the network; it is loaded again when it is asked next."""
-        self._network = None
+        """Give back what the network keeps for each shape that it was shown."""
+        self._network.let_go()
 
     def readings(self, pixels: Pixels, region: Region) -> list[TextLine]:
         """What a place reads as in each direction that it may run: two, or four where it is about as high as wide."""
@@ -148,7 +142,6 @@ class Reader:
         width = min(LONGEST, max(HEIGHT, round(crop.shape[1] * HEIGHT / crop.shape[0])))
         view = np.full((HEIGHT, -(-width // STEP) * STEP, 3), 127, np.uint8)
         view[:, :width] = cv2.resize(crop, (width, HEIGHT), interpolation=cv2.INTER_AREA)
-        self._network = self._network or self._loaded()
         chances = np.asarray(self._network.run(view[None])[0][0], np.float32)
         if chances.shape[1] != len(self._characters):
             raise ModelError("model.other-characters", name=NAME)

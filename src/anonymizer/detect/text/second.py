@@ -101,8 +101,9 @@ class SecondDetector:
             self._network.rest()
 
     def let_go(self) -> None:
-        """Give back the network; it is loaded again when it is asked next."""
-        self._network = None
+        """Give back what the network keeps for each shape that it was shown."""
+        if self._network:
+            self._network.let_go()
 
     def _chances(self, view: Pixels) -> NDArray[np.float32]:
         with self._turn:

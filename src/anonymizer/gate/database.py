@@ -172,14 +172,11 @@ class Database:
 
     def _known(self) -> bool:
         """Whether the file is a ledger; False where it is empty. Raises :class:`OutputError` where it is another."""
-        application, version, tables = (
-            self._db.execute(query).fetchone()[0]
-            for query in (
-                "PRAGMA application_id",
-                "PRAGMA user_version",
-                "SELECT count(*) FROM sqlite_schema",
-            )
-        )
+        # In one statement: between several, another process may make the schema.
+        application, version, tables = self._db.execute(
+            "SELECT (SELECT application_id FROM pragma_application_id),"
+            " (SELECT user_version FROM pragma_user_version), (SELECT count(*) FROM sqlite_schema)"
+        ).fetchone()
         if not (application or version or tables):
             return False
         if application != APPLICATION:
